@@ -1,0 +1,1 @@
+"""The HLLM Live web app: catalogue, importers and the Gradio page."""

@@ -1,0 +1,356 @@
+"""``Catalog``: opens the file, and asks and changes it through the modules beside this one."""
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.catalog import index, schema, search, write
+from app.catalog.file import CatalogFile
+from app.catalog.index import Progress
+from app.catalog.items import CatalogItem, text_fields
+from app.catalog.rows import COLUMNS, ITEM_TABLES, item_from_row, read_items
+from app.catalog.search import Anchor, Query
+from app.catalog.write import ImportMark, InteractionCounts, ItemCounts
+from app.errors import CatalogError
+
+logger = logging.getLogger(__name__)
+
+_ITEMS_PER_READ = 1_000
+_INTERACTIONS_PER_READ = 20_000
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some items of a query.
+
+    Attributes:
+        items: at most as many as were asked for.
+        next_cursor: give it to ``Catalog.page`` for the items that follow; None at the end.
+        total: number of items of all pages, None if they are too many to count in time.
+    """
+
+    items: list[CatalogItem]
+    next_cursor: str | None
+    total: int | None
+
+
+class Catalog:
+    """A catalogue file. Use ``Catalog.open`` or ``Catalog.create``; safe to share by threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = CatalogFile(path)
+        self._skip_events = False
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Catalog":
+        """Open an existing catalogue; it may be read-only.
+
+        Raises:
+            CatalogError: it is missing, corrupt, no catalogue, or of a newer version.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise CatalogError(
+                f"There is no catalogue {path}: make one with python -m app.ingest, or check the "
+                "name."
+            )
+        try:
+            catalog = cls(path)
+            with catalog._file.reading() as connection:
+                outdated = schema.pending_migrations(connection, path)
+            if outdated:
+                schema.prepare(path)
+            meta = catalog._meta()
+        except (sqlite3.DatabaseError, OSError, KeyError) as error:
+            raise CatalogError(
+                f"The catalogue {path} cannot be read ({error}): it is damaged or no SQLite "
+                "database, so restore it or import the data again into a new file."
+            ) from error
+        if meta.get("stale") == "1":
+            logger.warning(
+                "An import into %s did not finish: repeat it, or its last items cannot be found.",
+                path,
+            )
+        return catalog
+
+    @classmethod
+    def create(cls, path: Path | str, name: str = "") -> "Catalog":
+        """Make an empty catalogue, or open the one that is there.
+
+        Raises:
+            CatalogError: the file cannot be written, or is there and is no catalogue.
+        """
+        path = Path(path)
+        if path.exists():
+            return cls.open(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CatalogError(
+                f"The folder {path.parent} cannot be made ({error}): choose another place."
+            ) from error
+        schema.prepare(path)
+        catalog = cls(path)
+        with catalog._file.writing() as db:
+            write.write_meta(db, name=name or path.stem)
+        return catalog
+
+    def close(self) -> None:
+        """Close the writing connection; SQLite then folds its -wal file into the database."""
+        self._file.close()
+
+    def __enter__(self) -> "Catalog":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """Name for people."""
+        return self._meta()["name"]
+
+    @property
+    def num_items(self) -> int:
+        """Number of items, indexed or not."""
+        return int(self._meta()["num_items"])
+
+    @property
+    def data_version(self) -> str:
+        """16 hex digits that depend on the item texts only, and on nothing else."""
+        return self._meta()["data_version"]
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether items or interactions came in since the last reindex."""
+        return self._meta().get("stale") == "1"
+
+    def page(self, query: Query, *, cursor: str | None = None, limit: int = 48) -> Page:
+        """Get the items of a query, a page at a time.
+
+        Args:
+            query: search, category and sort order.
+            cursor: ``next_cursor`` of the page before, for the same query.
+            limit: most items, 1 to 500.
+
+        Raises:
+            ValueError: the cursor is damaged or was made for another order, or limit or sort are
+                out of range.
+        """
+        if not 1 <= limit <= search.MAX_LIMIT:
+            raise ValueError(f"limit {limit} must be 1 to {search.MAX_LIMIT}")
+        if query.sort not in search.SORTS:
+            raise ValueError(f"sort {query.sort!r} must be one of {search.SORTS}")
+        anchor = Anchor.decode(cursor, query.sort) if cursor else None
+        with self._file.reading() as connection:
+            meta = write.read_meta(connection)
+            order = search.index_of(query.sort, int(meta["num_dated"]))
+            tiers = search.match_tiers(connection, query)
+            start = (0, 0)
+            if anchor:
+                start = (
+                    anchor.tier,
+                    search.place_of(connection, anchor.item_id, order),
+                )
+            found = search.find(connection, tiers, order, start=start, limit=limit)
+            if anchor:
+                total = anchor.total
+            elif not found.has_more:
+                total = len(found.rows)
+            else:
+                total = search.count(connection, tiers, query, int(meta["num_indexed"]))
+            by_id = read_items(connection, "i.id", [item for item, _ in found.rows])
+        items = [by_id[item] for item, _ in found.rows]
+        next_cursor = None
+        if found.has_more:
+            last_tier = found.rows[-1][1]
+            next_cursor = Anchor(
+                sort=query.sort, tier=last_tier, item_id=items[-1].item_id, total=total
+            ).encode()
+        return Page(items, next_cursor, total)
+
+    def get(self, item_ids: Iterable[str]) -> dict[str, CatalogItem]:
+        """Items by id, in the order asked for; ids that do not exist are left out."""
+        wanted = list(dict.fromkeys(str(item_id) for item_id in item_ids))
+        with self._file.reading() as connection:
+            rows = read_items(connection, "i.item_id", wanted)
+        found = {item.item_id: item for item in rows.values()}
+        return {item_id: found[item_id] for item_id in wanted if item_id in found}
+
+    def popular(self, limit: int) -> list[CatalogItem]:
+        """The most popular items, best first."""
+        return self.page(Query(), limit=limit).items
+
+    def categories(self, limit: int = 200) -> list[tuple[str, int]]:
+        """Names of categories and their numbers of items, largest first."""
+        with self._file.reading() as connection:
+            return connection.execute(
+                "SELECT name, num_items FROM categories WHERE num_items > 0 "
+                "ORDER BY num_items DESC, name LIMIT ?",
+                [limit],
+            ).fetchall()
+
+    def iter_items(self) -> Iterator[CatalogItem]:
+        """All items in the order in which they were added, in constant memory."""
+        last = 0
+        while True:
+            with self._file.reading() as connection:
+                rows = connection.execute(
+                    f"SELECT {COLUMNS} FROM {ITEM_TABLES} WHERE i.id > ? ORDER BY i.id LIMIT ?",
+                    [last, _ITEMS_PER_READ],
+                ).fetchall()
+            if not rows:
+                return
+            yield from map(item_from_row, rows)
+            last = rows[-1][0]
+
+    def iter_texts(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """(item_id, texts by field name) of all items, in the order they were added.
+
+        Fields: title, creator, categories, tags, year, description and every scalar of extra;
+        empty ones are left out. This is what models read, in training and in serving.
+        """
+        for item in self.iter_items():
+            yield item.item_id, text_fields(item)
+
+    def iter_interactions(self) -> Iterator[tuple[str, str, int]]:
+        """(user_id, item_id, timestamp) of all interactions, in the order they were added."""
+        last = 0
+        while True:
+            with self._file.reading() as connection:
+                rows = connection.execute(
+                    "SELECT n.id, u.user_id, i.item_id, n.timestamp FROM interactions n "
+                    "JOIN users u ON u.id = n.user JOIN items i ON i.id = n.item "
+                    "WHERE n.id > ? ORDER BY n.id LIMIT ?",
+                    [last, _INTERACTIONS_PER_READ],
+                ).fetchall()
+            if not rows:
+                return
+            for _, user_id, item_id, timestamp in rows:
+                yield user_id, item_id, timestamp
+            last = rows[-1][0]
+
+    def count_interactions(self) -> tuple[int, int]:
+        """Numbers of interactions and of users."""
+        with self._file.reading() as connection:
+            interactions = connection.execute("SELECT count(*) FROM interactions").fetchone()[0]
+            return interactions, connection.execute(
+                "SELECT count(DISTINCT user) FROM interactions"
+            ).fetchone()[0]
+
+    def add_items(
+        self,
+        items: Iterable[CatalogItem],
+        *,
+        reindex: bool = True,
+        mark: ImportMark | None = None,
+    ) -> ItemCounts:
+        """Add or replace items, in one transaction.
+
+        Args:
+            items: bounded and made storable here; of equal ids the last one wins.
+            reindex: make them findable at once. An importer leaves that to the end.
+            mark: how far the file that they come from is imported with them.
+
+        Raises:
+            ValueError: an item_id is empty or too long.
+            CatalogError: the catalogue cannot be written.
+        """
+        with self._file.writing() as db:
+            counts = write.upsert_items(db, items)
+            if mark:
+                write.write_mark(db, mark)
+            if reindex and counts.added + counts.updated:
+                index.reindex(db)
+        return counts
+
+    def add_interactions(
+        self,
+        interactions: Iterable[tuple[str, str, int]],
+        *,
+        reindex: bool = True,
+        mark: ImportMark | None = None,
+    ) -> InteractionCounts:
+        """Add (user_id, item_id, timestamp) rows, in one transaction; each exists once.
+
+        Rows whose item is not in the catalogue are counted and left out. For reindex and mark see
+        add_items.
+
+        Raises:
+            CatalogError: the catalogue cannot be written.
+        """
+        with self._file.writing() as db:
+            counts = write.insert_interactions(db, interactions)
+            if mark:
+                write.write_mark(db, mark)
+            if reindex and counts.added:
+                index.reindex(db)
+        return counts
+
+    def keep_k_core(self, k: int) -> int:
+        """Remove interactions of items and users with fewer than k (see write.k_core).
+
+        Returns:
+            Number of interactions removed; reindex afterwards.
+        """
+        with self._file.writing() as db:
+            return write.k_core(db, k)
+
+    def resume_line(self, file: str, fingerprint: str) -> int:
+        """Line after which an interrupted import of a file goes on; 0 for the start."""
+        with self._file.reading() as connection:
+            return write.resume_line(connection, file, fingerprint)
+
+    def reindex(self, progress: Progress | None = None) -> None:
+        """Make all items findable and sort them anew, in one transaction.
+
+        Raises:
+            CatalogError: the catalogue cannot be written.
+        """
+        with self._file.writing() as db:
+            index.reindex(db, progress)
+
+    def record_event(
+        self,
+        *,
+        session: str,
+        kind: str,
+        model: str = "",
+        item_ids: Sequence[str] = (),
+        rank: int | None = None,
+    ) -> None:
+        """Note what was shown or clicked; on a read-only catalogue this does nothing.
+
+        Args:
+            session: the visitor's random session id.
+            kind: "shown", "clicked", ...
+            model: name of the recommender whose column it was, "" for browsing.
+            item_ids: the items, in the order shown.
+            rank: 1-based place of the clicked item.
+        """
+        if self._skip_events:
+            return
+        try:
+            # A visitor must not wait for an import that is writing: rather lose the event.
+            with self._file.writing(patience_ms=300) as db:
+                write.insert_event(
+                    db, session=session, kind=kind, model=model, item_ids=item_ids, rank=rank
+                )
+        except CatalogError as error:
+            if _is_busy(error):
+                logger.info("An event was not recorded: %s", error)
+                return
+            self._skip_events = True
+            logger.warning("Events are not recorded from now on: %s", error)
+
+    def _meta(self) -> dict[str, str]:
+        with self._file.reading() as connection:
+            return write.read_meta(connection)
+
+
+def _is_busy(error: CatalogError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause)

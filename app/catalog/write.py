@@ -1,0 +1,320 @@
+"""What changes a catalogue: items, interactions, events and the marks of interrupted imports.
+
+Every function runs inside the caller's transaction.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sqlite_utils import Database
+
+from app.catalog.items import CatalogItem, bounded, content_hash, text_fields
+from app.catalog.search_text import index_tokens, sort_key
+
+# SQLite allows 250,000 values a statement here but only 32,766 or 999 elsewhere.
+VALUES_PER_QUERY = 900
+_HASH_RANGE = 2**64
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemCounts:
+    """What became of a batch of items."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: "ItemCounts") -> "ItemCounts":
+        return ItemCounts(
+            added=self.added + other.added,
+            updated=self.updated + other.updated,
+            unchanged=self.unchanged + other.unchanged,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InteractionCounts:
+    """What became of a batch of interactions; unknown ones name an item that is not there."""
+
+    added: int = 0
+    duplicates: int = 0
+    unknown_items: int = 0
+
+    def __add__(self, other: "InteractionCounts") -> "InteractionCounts":
+        return InteractionCounts(
+            added=self.added + other.added,
+            duplicates=self.duplicates + other.duplicates,
+            unknown_items=self.unknown_items + other.unknown_items,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportMark:
+    """How far a file was imported.
+
+    Attributes:
+        fingerprint: changes when the file or the way it is read changes.
+        line: last line whose record is in the catalogue or among the rejects.
+        finished: the file was read to its end.
+    """
+
+    file: str
+    fingerprint: str
+    line: int
+    finished: bool
+
+
+def chunks(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Cut an iterable into lists of at most ``size``."""
+    iterator = iter(values)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def begin_writing(db: Database) -> None:
+    """Take SQLite's write lock at once: waiting for it after a read would fail, not wait."""
+    db.execute("UPDATE meta SET value = value WHERE key = 'name'")
+
+
+def read_meta(db: Any) -> dict[str, str]:
+    """All of the meta table; ``db`` is a connection or a Database."""
+    return dict(db.execute("SELECT key, value FROM meta").fetchall())
+
+
+def write_meta(db: Database, **values: object) -> None:
+    """Set keys of the meta table."""
+    rows = [(key, str(value)) for key, value in values.items()]
+    db.conn.executemany("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", rows)
+
+
+def lookup_ids(db: Database, table: str, column: str, values: Iterable[str]) -> dict[str, int]:
+    """Internal ids of the values that exist."""
+    found: dict[str, int] = {}
+    for chunk in chunks(dict.fromkeys(values), VALUES_PER_QUERY):
+        marks = ",".join("?" * len(chunk))
+        rows = db.execute(f"SELECT {column}, id FROM {table} WHERE {column} IN ({marks})", chunk)
+        found.update(rows.fetchall())
+    return found
+
+
+def upsert_items(db: Database, items: Iterable[CatalogItem]) -> ItemCounts:
+    """Add items, replace those whose content changed, leave equal ones untouched.
+
+    Of several items with one item_id the last wins. Keeps ``num_items`` and ``data_version`` of the
+    meta table true: the version is a sum of hashes of the items' texts, so that it depends on
+    neither order nor batches.
+
+    Raises:
+        ValueError: an item_id is empty or too long.
+    """
+    batch = {item.item_id: item for item in map(bounded, items)}
+    known = lookup_ids(db, "items", "item_id", batch)
+    hashes = _stored_hashes(db, known.values())
+    next_id = db.execute("SELECT coalesce(max(id), 0) FROM items").fetchone()[0] + 1
+    changed: list[tuple[int, int, CatalogItem]] = []
+    for item in batch.values():
+        row_hash = content_hash(vars(item))
+        row_id = known.get(item.item_id)
+        if row_id is None:
+            row_id, next_id = next_id, next_id + 1
+        elif hashes[row_id][0] == row_hash:
+            continue
+        changed.append((row_id, row_hash, item))
+    if changed:
+        _write_items(db, changed, hashes, num_new=len(batch) - len(known))
+    num_new = len(batch) - len(known)
+    return ItemCounts(
+        added=num_new, updated=len(changed) - num_new, unchanged=len(batch) - len(changed)
+    )
+
+
+def _stored_hashes(db: Database, row_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
+    hashes: dict[int, tuple[int, int]] = {}
+    for chunk in chunks(row_ids, VALUES_PER_QUERY):
+        marks = ",".join("?" * len(chunk))
+        query = f"SELECT item, row_hash, text_hash FROM item_keys WHERE item IN ({marks})"
+        hashes.update((item, (row, text)) for item, row, text in db.execute(query, chunk))
+    return hashes
+
+
+def _write_items(
+    db: Database,
+    changed: Sequence[tuple[int, int, CatalogItem]],
+    hashes: dict[int, tuple[int, int]],
+    num_new: int,
+) -> None:
+    meta = read_meta(db)
+    version = int(meta["data_version"], 16)
+    rows, keys = [], []
+    for row_id, row_hash, item in changed:
+        texts = text_fields(item)
+        text_hash = content_hash({"item_id": item.item_id, "texts": texts})
+        version += text_hash - (hashes[row_id][1] if row_id in hashes else 0)
+        rows.append(_item_row(row_id, item))
+        title_key = sort_key(item.title)
+        keys.append((row_id, row_hash, text_hash, title_key, item.year, item.popularity))
+    # Not INSERT OR REPLACE: that would delete the row first and, by cascade, its interactions.
+    columns = (
+        "id, item_id, title, creator, year, price, image, popularity, tags, categories, "
+        "description, extra"
+    ).split(", ")
+    updates = ", ".join(f"{column} = excluded.{column}" for column in columns[2:])
+    db.conn.executemany(
+        f"INSERT INTO items ({', '.join(columns)}) VALUES ({','.join('?' * len(columns))}) "
+        f"ON CONFLICT (id) DO UPDATE SET {updates}",
+        rows,
+    )
+    db.conn.executemany("INSERT OR REPLACE INTO item_keys VALUES (?, ?, ?, ?, ?, ?)", keys)
+    _write_categories_and_tokens(db, changed)
+    write_meta(
+        db,
+        data_version=f"{version % _HASH_RANGE:016x}",
+        num_items=int(meta["num_items"]) + num_new,
+        stale=1,
+    )
+
+
+def _item_row(row_id: int, item: CatalogItem) -> tuple[Any, ...]:
+    def as_json(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, default=str)
+
+    return (
+        row_id,
+        item.item_id,
+        item.title,
+        item.creator,
+        item.year,
+        item.price,
+        item.image,
+        item.popularity,
+        as_json(item.tags),
+        as_json(item.categories),
+        item.description,
+        as_json(item.extra),
+    )
+
+
+def _write_categories_and_tokens(
+    db: Database, changed: Sequence[tuple[int, int, CatalogItem]]
+) -> None:
+    names = {(name,) for _, _, item in changed for name in item.categories}
+    db.conn.executemany("INSERT OR IGNORE INTO categories (name) VALUES (?)", sorted(names))
+    category_ids = lookup_ids(db, "categories", "name", (name for (name,) in names))
+    db.conn.executemany(
+        "DELETE FROM item_categories WHERE item = ?", [(row_id,) for row_id, _, _ in changed]
+    )
+    db.conn.executemany(
+        "INSERT INTO item_categories (item, category) VALUES (?, ?)",
+        [(row_id, category_ids[name]) for row_id, _, item in changed for name in item.categories],
+    )
+    tokens = [
+        (
+            row_id,
+            index_tokens(
+                (item.title, item.creator),
+                (*item.tags, *item.categories, item.description),
+                [category_ids[name] for name in item.categories],
+            ),
+        )
+        for row_id, _, item in changed
+    ]
+    db.conn.executemany("INSERT OR REPLACE INTO item_search (item, tokens) VALUES (?, ?)", tokens)
+
+
+def insert_interactions(
+    db: Database, interactions: Iterable[tuple[str, str, int]]
+) -> InteractionCounts:
+    """Add (user_id, item_id, timestamp) rows; ones that exist already are left out."""
+    batch = list(interactions)
+    item_ids = lookup_ids(db, "items", "item_id", (row[1] for row in batch))
+    kept = [row for row in batch if row[1] in item_ids]
+    users = dict.fromkeys(row[0] for row in kept)
+    db.conn.executemany(
+        "INSERT OR IGNORE INTO users (user_id) VALUES (?)", [(user,) for user in users]
+    )
+    user_ids = lookup_ids(db, "users", "user_id", users)
+    before = db.conn.total_changes
+    db.conn.executemany(
+        "INSERT OR IGNORE INTO interactions (user, item, timestamp) VALUES (?, ?, ?)",
+        [(user_ids[user], item_ids[item], timestamp) for user, item, timestamp in kept],
+    )
+    added = db.conn.total_changes - before
+    if added:
+        write_meta(db, stale=1)
+    return InteractionCounts(
+        added=added, duplicates=len(kept) - added, unknown_items=len(batch) - len(kept)
+    )
+
+
+def insert_event(
+    db: Database,
+    *,
+    session: str,
+    kind: str,
+    model: str,
+    item_ids: Sequence[str],
+    rank: int | None,
+) -> None:
+    """Add one row to the events table."""
+    db.execute(
+        "INSERT INTO events (time, session, kind, model, item_ids, rank) VALUES (?, ?, ?, ?, ?, ?)",
+        [time.time(), session, kind, model, json.dumps(list(item_ids)), rank],
+    )
+
+
+def k_core(db: Database, k: int) -> int:
+    """Remove the interactions of rare items and users, as the reference prepares its data.
+
+    One pass, not repeated: items and users with at least k interactions are kept, and of those
+    users the ones with at least k interactions left. Items stay in the catalogue.
+
+    Returns:
+        Number of interactions removed.
+    """
+    before = db.conn.total_changes
+    db.execute("CREATE TEMP TABLE core_users (user INTEGER PRIMARY KEY)")
+    db.execute("CREATE TEMP TABLE core_items (item INTEGER PRIMARY KEY)")
+    for kind in ("user", "item"):
+        db.execute(
+            f"INSERT INTO core_{kind}s SELECT {kind} FROM interactions "
+            f"GROUP BY {kind} HAVING count(*) >= ?",
+            [k],
+        )
+    start = db.conn.total_changes
+    db.execute(
+        "DELETE FROM interactions WHERE user NOT IN (SELECT user FROM core_users) "
+        "OR item NOT IN (SELECT item FROM core_items)"
+    )
+    db.execute(
+        "DELETE FROM interactions WHERE user IN "
+        "(SELECT user FROM interactions GROUP BY user HAVING count(*) < ?)",
+        [k],
+    )
+    removed = db.conn.total_changes - start
+    db.execute("DROP TABLE core_users")
+    db.execute("DROP TABLE core_items")
+    if db.conn.total_changes > before:
+        write_meta(db, stale=1)
+    return removed
+
+
+def resume_line(connection: sqlite3.Connection, file: str, fingerprint: str) -> int:
+    """Line after which an interrupted import of a file goes on; 0 to read it from the start."""
+    row = connection.execute(
+        "SELECT line FROM imports WHERE file = ? AND fingerprint = ? AND NOT finished",
+        [file, fingerprint],
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def write_mark(db: Database, mark: ImportMark) -> None:
+    """Note how far a file was imported, in the transaction that holds its records."""
+    db.execute(
+        "INSERT OR REPLACE INTO imports (file, fingerprint, line, finished) VALUES (?, ?, ?, ?)",
+        [mark.file, mark.fingerprint, mark.line, int(mark.finished)],
+    )

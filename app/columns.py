@@ -1,0 +1,150 @@
+"""The two columns of recommendations: recommenders that load in the background and are compared.
+
+A column never stops the page: while its recommender loads, or if it cannot be loaded or fails on a
+history, the column says so in one sentence and the other column goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from hllm.errors import HLLMError
+
+if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
+    from hllm.recommend import Recommendations, Recommender
+
+State = Literal["loading", "ready", "failed"]
+COMPARE_DEPTH = 100
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ColumnInfo:
+    """What is shown above a column.
+
+    Attributes:
+        key: "hllm" or "baseline".
+        title: name for people, also while nothing is loaded.
+        state: whether the recommender answers.
+        message: the reason and the way on, where it does not.
+        model, precision, device: what runs, from the recommender; empty until it is loaded.
+        num_items: how many items it ranks.
+    """
+
+    key: str
+    title: str
+    state: State
+    message: str = ""
+    model: str = ""
+    precision: str = ""
+    device: str = ""
+    num_items: int = 0
+
+
+@dataclass(frozen=True)
+class ColumnAnswer:
+    """What one column says about a history; `result` is None where it has no answer."""
+
+    info: ColumnInfo
+    result: Recommendations | None
+
+
+class Column:
+    """One recommender of the page, from the moment the app starts."""
+
+    def __init__(self, key: str, title: str, load: Callable[[], Recommender]) -> None:
+        self.key = key
+        self.title = title
+        self._load = load
+        self._recommender: Recommender | None = None
+        self._message = ""
+        self._loaded = threading.Event()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether loading is over, well or badly."""
+        return self._loaded.is_set()
+
+    def load_or_raise(self) -> None:
+        """Load the recommender.
+
+        Raises:
+            HLLMError: it cannot be loaded.
+        """
+        self._recommender = self._load()
+        self._loaded.set()
+
+    def load(self) -> None:
+        """Load the recommender; what goes wrong is kept as the message of the column."""
+        try:
+            self.load_or_raise()
+        except HLLMError as error:
+            logger.warning("%s: %s", self.title, error)
+            self._message = str(error)
+        except Exception:
+            logger.exception("%s could not be loaded", self.title)
+            self._message = (
+                f"{self.title} could not be loaded; the reason is in the log of the app."
+            )
+        finally:
+            self._loaded.set()
+
+    def info(self) -> ColumnInfo:
+        """Describe the column as it is now."""
+        recommender = self._recommender
+        if recommender is not None:
+            return ColumnInfo(
+                self.key,
+                self.title,
+                "ready",
+                model=recommender.model,
+                precision=recommender.precision,
+                device=recommender.device,
+                num_items=recommender.num_items,
+            )
+        if self._loaded.is_set():
+            return ColumnInfo(self.key, self.title, "failed", message=self._message)
+        return ColumnInfo(
+            self.key,
+            self.title,
+            "loading",
+            message=f"{self.title} is warming up; recommendations follow in a few seconds.",
+        )
+
+    def ask(self, history: Sequence[str], top_k: int) -> ColumnAnswer:
+        """Recommend for a history that is not empty, or say why not."""
+        info = self.info()
+        if self._recommender is None:
+            return ColumnAnswer(info, None)
+        try:
+            return ColumnAnswer(info, self._recommender.recommend(history, top_k=top_k))
+        except HLLMError as error:
+            message = str(error)
+        except Exception:
+            logger.exception("%s failed on a history of %d items", self.title, len(history))
+            message = f"{self.title} failed on this history; the reason is in the log of the app."
+        return ColumnAnswer(ColumnInfo(self.key, self.title, "failed", message=message), None)
+
+
+def load_in_background(columns: Sequence[Column]) -> threading.Thread:
+    """Load recommenders one after the other, in a thread that does not hold the app up."""
+
+    def load_all() -> None:
+        for column in columns:
+            column.load()
+
+    thread = threading.Thread(target=load_all, name="load-recommenders", daemon=True)
+    thread.start()
+    return thread
+
+
+def ranks_of(answer: ColumnAnswer) -> dict[str, int] | None:
+    """Rank by item id, or None where the column has no answer to compare with."""
+    if answer.result is None:
+        return None
+    return {item.item_id: item.rank for item in answer.result.items}

@@ -1,0 +1,11 @@
+"""Errors of the catalogue and the importers, in the same one-sentence style as hllm.errors."""
+
+from hllm.errors import HLLMError
+
+
+class CatalogError(HLLMError):
+    """A catalogue database is missing, corrupt, of a newer version, or not writable."""
+
+
+class IngestError(HLLMError):
+    """An import cannot go on; the message names the file, the line and the remedy."""

@@ -1,0 +1,191 @@
+"""Tables with named columns: the csv pair, PixelRec, and any csv, tsv or parquet file."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+
+from app.catalog import CatalogItem
+from app.errors import IngestError
+from app.ingest.clean import first_text, labels, parse_count, parse_price, parse_year
+from app.ingest.files import Reader, csv_reader, first_row, is_parquet, parquet_records
+from app.ingest.records import Interaction, ItemDraft, required_id, timestamp_of
+
+Fields = Mapping[str, Any]
+
+# Column names that are understood without --map, best first; compared without case and "_".
+ITEM_COLUMNS: dict[str, tuple[str, ...]] = {
+    "item_id": ("item_id", "id", "asin", "parent_asin"),
+    "title": ("title", "name"),
+    "description": ("description", "overview", "plot", "summary"),
+    "tags": ("tags", "tag", "keywords"),
+    "categories": ("categories", "category", "genres", "genre"),
+    "creator": ("creator", "brand", "author", "authors", "artist", "store", "director"),
+    "year": ("year", "publication_year", "release_year", "release_date"),
+    "price": ("price",),
+    "image": ("image", "image_url", "cover", "cover_url", "poster"),
+    "popularity": ("popularity", "rating_number", "count", "view_number", "views"),
+}
+INTERACTION_COLUMNS: dict[str, tuple[str, ...]] = {
+    "item_id": ("item_id", "item", "asin", "parent_asin", "movie_id", "iid"),
+    "user_id": ("user_id", "user", "reviewer_id", "uid"),
+    "timestamp": ("timestamp", "time", "unix_review_time", "date"),
+}
+_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+
+
+def parse_mapping(text: str, fields: Sequence[str]) -> dict[str, str]:
+    """Read "title=name,creator=author".
+
+    Raises:
+        IngestError: it is written otherwise or names a field that does not exist.
+    """
+    mapping: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        field, equals, column = (side.strip() for side in part.partition("="))
+        if not equals or not column or field not in fields:
+            raise IngestError(
+                f"--map {part!r} is not understood: write FIELD=COLUMN, where FIELD is one of "
+                f"{', '.join(fields)}."
+            )
+        mapping[field] = column
+    return mapping
+
+
+def table_reader(path: Path) -> Reader:
+    """The reader for a table file."""
+    return parquet_records if is_parquet(path) else csv_reader()
+
+
+def columns_of(path: Path) -> list[str]:
+    """Names of a table's columns."""
+    if is_parquet(path):
+        return list(pyarrow.parquet.ParquetFile(path).schema_arrow.names)
+    return [name.strip() for name in first_row(path)]
+
+
+def resolve(
+    path: Path,
+    known: Mapping[str, tuple[str, ...]],
+    given: Mapping[str, str],
+    required: Sequence[str],
+    option: str,
+) -> dict[str, str]:
+    """Find the column of each field.
+
+    Args:
+        path: the table.
+        known: names to look for, by field.
+        given: columns named by the user, by field.
+        required: fields that must be there.
+        option: the command line option to point to.
+
+    Raises:
+        IngestError: a column is missing; names the columns that there are.
+    """
+    columns = columns_of(path)
+    folded = {_folded(column): column for column in reversed(columns)}
+    found: dict[str, str] = {}
+    for field, names in known.items():
+        if field in given:
+            if given[field] not in columns:
+                raise IngestError(
+                    f"{path}, line 1: there is no column {given[field]!r} for {field}; the columns "
+                    f"are {_listing(columns)}."
+                )
+            found[field] = given[field]
+            continue
+        column = next((folded[_folded(name)] for name in names if _folded(name) in folded), None)
+        if column is not None and column not in given.values():
+            found[field] = column
+    missing = [field for field in required if field not in found]
+    if missing:
+        raise IngestError(
+            f"{path}, line 1: no column for {missing[0]}; say which with {option} "
+            f"{missing[0]}=COLUMN. The columns are {_listing(columns)}."
+        )
+    return found
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("_", "").replace(" ", "").replace("-", "")
+
+
+def _listing(columns: Sequence[str]) -> str:
+    return ", ".join(columns[:40]) or "none (the file is empty)"
+
+
+def item_converter(
+    columns: Mapping[str, str], *, separators: str = "|;", covers: Path | None = None
+) -> Callable[[Fields], CatalogItem]:
+    """Make a function from a row to an item.
+
+    Args:
+        columns: column of each field, from resolve.
+        separators: characters that separate tags or categories in one cell.
+        covers: folder with pictures named <item_id>.jpg (.jpeg, .png, .webp).
+    """
+    used = set(columns.values())
+    # The paper's prompt for PixelRec calls this field "tag": keep it under its own name as well.
+    if columns.get("tags", "").lower() == "tag":
+        used.discard(columns["tags"])
+
+    def convert(fields: Fields) -> CatalogItem:
+        def cell(name: str) -> Any:
+            return fields.get(columns[name]) if name in columns else None
+
+        draft = ItemDraft(required_id(fields, columns["item_id"]))
+        draft.title(cell("title"))
+        draft.creator(cell("creator"))
+        draft.description(cell("description"))
+        draft.values["tags"] = labels(cell("tags"), separators)
+        draft.values["categories"] = labels(cell("categories"), separators)
+        draft.values["year"] = parse_year(cell("year"))
+        draft.values["price"] = parse_price(cell("price"))
+        draft.values["popularity"] = parse_count(cell("popularity"))
+        draft.values["image"] = first_text([cell("image")]) or _cover(
+            covers, draft.values["item_id"]
+        )
+        return draft.finish(fields, used)
+
+    return convert
+
+
+def _cover(folder: Path | None, item_id: str) -> str:
+    # An id with a slash or dots must not lead out of the folder.
+    if folder is None or not item_id or item_id != Path(item_id).name:
+        return ""
+    candidates = (folder / f"{item_id}{ending}" for ending in _IMAGE_ENDINGS)
+    return next((str(path.resolve()) for path in candidates if path.is_file()), "")
+
+
+def interaction_converter(columns: Mapping[str, str]) -> Callable[[Fields], Interaction]:
+    """Make a function from a row to an interaction."""
+
+    def convert(fields: Fields) -> Interaction:
+        return (
+            required_id(fields, columns["user_id"]),
+            required_id(fields, columns["item_id"]),
+            timestamp_of(fields, columns["timestamp"]),
+        )
+
+    return convert
+
+
+def pair_columns(path: Path) -> dict[str, str]:
+    """Columns of the csv pair's interactions: by name, or else by place as the reference does.
+
+    Raises:
+        IngestError: the file does not have three columns.
+    """
+    columns = columns_of(path)
+    folded = {_folded(column) for column in columns}
+    if all(any(_folded(n) in folded for n in names) for names in INTERACTION_COLUMNS.values()):
+        return resolve(path, INTERACTION_COLUMNS, {}, (), "")
+    if len(columns) != 3:
+        raise IngestError(
+            f"{path}, line 1: expected the columns item_id,user_id,timestamp but found "
+            f"{_listing(columns)}: import it as a table with --map-interactions."
+        )
+    return dict(zip(("item_id", "user_id", "timestamp"), columns, strict=True))

@@ -1,0 +1,111 @@
+"""From settings to a running service: which catalogue, which models, and what is said if one fails.
+
+What somebody named on the command line must work, or the app does not start. The built-in models
+load in the background: the page opens at once, and says so if they cannot be loaded.
+
+The modules of the models are imported in the functions that load them: torch and transformers take
+longer to import than everything else to start, and nobody should wait for them to browse.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.books import build_books_catalog, load_books
+from app.catalog import Catalog, text_fields
+from app.columns import Column, load_in_background
+from app.errors import CatalogError
+from app.service import Service
+from app.settings import ROOT, Settings, writable_dir
+from hllm.errors import CheckpointError, StaleEmbeddingsError
+
+if TYPE_CHECKING:
+    from hllm.recommend import Recommender
+
+BUILT_IN_MODEL = ROOT / "assets" / "books" / "model"
+BUILT_IN_BASELINE = ROOT / "assets" / "books" / "baseline.safetensors"
+BASELINE_NAME = "baseline.safetensors"
+
+logger = logging.getLogger(__name__)
+
+
+def open_service(settings: Settings) -> Service:
+    """Open the catalogue and start to load the models.
+
+    Raises:
+        HLLMError: the catalogue, or a model that was named in the settings, cannot be used.
+    """
+    if settings.covers is not None and not settings.covers.is_dir():
+        raise CatalogError(f"There is no folder {settings.covers}: check --covers.")
+    catalog = _open_catalog(settings)
+    columns = [_hllm_column(settings, catalog), _baseline_column(settings, catalog)]
+    for column, chosen in zip(columns, (settings.model, settings.baseline), strict=True):
+        if chosen is not None:
+            column.load_or_raise()
+    # The baseline first: it loads faster, so that a visitor soon sees one column answer.
+    load_in_background([column for column in reversed(columns) if not column.is_loaded])
+    return Service(catalog, columns, covers=settings.covers, built_in=settings.catalog is None)
+
+
+def _open_catalog(settings: Settings) -> Catalog:
+    if settings.catalog is not None:
+        return Catalog.open(settings.catalog)
+    path = writable_dir(settings.data_dir) / "books.db"
+    if not _is_current(path):
+        build_books_catalog(path)
+    return Catalog.open(path)
+
+
+def _is_current(path: Path) -> bool:
+    """Whether the built-in catalogue was made before, from the same facts; it then has events."""
+    if not path.exists():
+        return False
+    try:
+        texts = dict(Catalog.open(path).iter_texts())
+    except CatalogError as error:
+        logger.warning("The catalogue of the built-in books is made anew: %s", error)
+        return False
+    return texts == {book.item_id: text_fields(book.as_item()) for book in load_books()}
+
+
+def _hllm_column(settings: Settings, catalog: Catalog) -> Column:
+    folder = settings.model or (BUILT_IN_MODEL if settings.catalog is None else None)
+
+    def load() -> Recommender:
+        if folder is None:
+            raise CheckpointError(
+                "There is no HLLM for this catalogue yet: train one with python -m hllm.train and "
+                "start the app with --model FOLDER."
+            )
+        from hllm.recommend import load_hllm  # noqa: PLC0415  imports torch
+
+        recommender = load_hllm(folder, settings.embeddings, fields=catalog.iter_texts())
+        for item in catalog.popular(1):  # the first answer of a model is slow: not for a visitor
+            recommender.recommend([item.item_id], top_k=1)
+        return recommender
+
+    return Column("hllm", "HLLM", load)
+
+
+def _baseline_column(settings: Settings, catalog: Catalog) -> Column:
+    path = settings.baseline or _beside_model(settings)
+
+    def load() -> Recommender:
+        if path is None:
+            raise StaleEmbeddingsError(
+                "There are no baseline embeddings for this catalogue yet: make them with "
+                "python -m hllm.sentence and start the app with --baseline FILE."
+            )
+        from hllm.baselines import load_text_baseline  # noqa: PLC0415  imports torch
+
+        return load_text_baseline(path, fields=catalog.iter_texts())
+
+    return Column("baseline", "Baseline", load)
+
+
+def _beside_model(settings: Settings) -> Path | None:
+    if settings.model is not None:
+        return settings.model / BASELINE_NAME
+    return BUILT_IN_BASELINE if settings.catalog is None else None

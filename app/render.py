@@ -1,0 +1,129 @@
+"""The page's HTML as strings: every text that is not ours is escaped, nothing is read or kept.
+
+The strings are values of gr.HTML or are put into the page by assets/page.js; they must not become
+part of a gr.HTML *template*, in which `${...}` would be run as code.
+"""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from string import Template
+
+from app.cards import Card
+from app.session import SORTS, BrowseRequest
+
+MAX_TOOLTIP_CHARS = 300
+
+
+def text(value: object) -> str:
+    """Escape a value for text and for quoted attributes."""
+    return escape(str(value), quote=True)
+
+
+def number(value: int) -> str:
+    """Write a number with thin separators as in "16,859"."""
+    return f"{value:,}"
+
+
+def plural(count: int, noun: str) -> str:
+    """Write a count with its noun, as in "1 item" or "1,024 items"."""
+    return f"{number(count)} {noun if count == 1 else noun + 's'}"
+
+
+def byline(card: Card) -> str:
+    """Creator and year, as far as they are known; escaped."""
+    return text(" · ".join(part for part in (card.creator, card.year) if part))
+
+
+def spoken(card: Card) -> str:
+    """Title and creator as one phrase for a screen reader; escaped."""
+    return text(f"{card.title} by {card.creator}" if card.creator else card.title)
+
+
+def item_data(card: Card, source: str) -> str:
+    """The attributes by which assets/page.js knows what was clicked."""
+    return (
+        f'data-id="{text(card.item_id)}" data-title="{text(card.title)}" '
+        f'data-creator="{text(card.creator)}" data-source="{text(source)}"'
+    )
+
+
+def cover(card: Card, css_class: str = "cover") -> str:
+    """The picture of an item; it says nothing that the text beside it does not say."""
+    return (
+        f'<img class="{css_class}" src="{text(card.cover)}" alt="" loading="lazy" '
+        'decoding="async" width="200" height="300" draggable="false">'
+    )
+
+
+def render_cards(cards: Iterable[Card]) -> str:
+    """The covers of the browse grid, as list items with one button each."""
+    return "".join(
+        f'<li><button type="button" class="card item" {item_data(card, "browse")} '
+        f'aria-label="Add {spoken(card)} to the history" title="{_tooltip(card)}">'
+        f"{cover(card)}"
+        f'<span class="card-title">{text(card.title)}</span>'
+        f'<span class="card-by">{byline(card)}</span></button></li>'
+        for card in cards
+    )
+
+
+def render_no_cards(request: BrowseRequest, catalog_size: int) -> str:
+    """What stands in the browse grid when there is nothing to show in it."""
+    if catalog_size == 0:
+        return _nothing(
+            "This catalogue is empty.",
+            "Import items with: python -m app.ingest --help",
+        )
+    looked_for = [f"“{text(request.text)}”"] if request.text else []
+    if request.category:
+        looked_for.append(f"in {text(request.category)}")
+    what = " ".join(looked_for)
+    return _nothing(
+        f"Nothing found {what}".strip() + ".",
+        "Try fewer or shorter words, or another category.",
+        '<button type="button" class="button" data-action="reset-search">Show everything</button>',
+    )
+
+
+def render_shell(
+    template: str,
+    *,
+    catalog_name: str,
+    catalog_key: str,
+    catalog_size: int,
+    categories: Sequence[tuple[str, int]],
+) -> str:
+    """Fill assets/page.html, the frame into which everything else is put.
+
+    Args:
+        template: the file's text, with $names in it.
+        catalog_name: shown at the top.
+        catalog_key: under which a browser keeps the history of this catalogue.
+        catalog_size: number of items.
+        categories: names with their numbers of items.
+    """
+    return Template(template).substitute(
+        catalog_name=text(catalog_name),
+        catalog_key=text(catalog_key),
+        catalog_size=text(plural(catalog_size, "item")),
+        category_options="".join(
+            f'<option value="{text(name)}">{text(name)} ({number(count)})</option>'
+            for name, count in categories
+        ),
+        sort_options="".join(
+            f'<option value="{key}">{label}</option>' for key, label in SORTS.items()
+        ),
+    )
+
+
+def _tooltip(card: Card) -> str:
+    description = card.description
+    if len(description) > MAX_TOOLTIP_CHARS:
+        description = description[: MAX_TOOLTIP_CHARS - 1].rstrip() + "…"
+    return text(f"{card.title}\n{description}" if description else card.title)
+
+
+def _nothing(headline: str, advice: str, button: str = "") -> str:
+    return (
+        f'<li class="nothing"><strong>{headline}</strong><span>{text(advice)}</span>{button}</li>'
+    )

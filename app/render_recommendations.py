@@ -1,0 +1,168 @@
+"""The right half of the page as HTML strings: two ranked columns, or popular items to begin with.
+
+Pure, like app.render, whose rules hold here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from app.cards import Card
+from app.columns import COMPARE_DEPTH, ColumnAnswer, ColumnInfo, ranks_of
+from app.examples import Example
+from app.render import byline, cover, item_data, plural, spoken, text
+
+if TYPE_CHECKING:
+    from hllm.recommend import Recommendation
+
+TOP_K = 10
+SKELETON = '<span class="skeleton"></span>'
+
+
+def render_column(
+    answer: ColumnAnswer, other: ColumnAnswer, cards: Mapping[str, Card], top_k: int = TOP_K
+) -> str:
+    """One column: what runs, how long it took, and its list with the other's ranks.
+
+    Args:
+        answer: of this column.
+        other: of the column beside it, for the same history.
+        cards: by item id; items without a card are left out.
+        top_k: how many recommendations are shown.
+    """
+    head = _head(answer)
+    if answer.result is None:
+        return head + _message(answer.info)
+    shown = [item for item in answer.result.items if item.item_id in cards][:top_k]
+    if not shown:
+        return head + (
+            '<p class="column-message">Nothing is left to recommend: every item of this catalogue '
+            "is in the history. Remove one to go on.</p>"
+        )
+    best = max(shown[0].score, 1e-6)
+    ranks = ranks_of(other)
+    rows = "".join(
+        _row(item, cards[item.item_id], answer.info, other.info, ranks, best) for item in shown
+    )
+    label = f"Recommendations of {text(answer.info.title)}"
+    return f'{head}<ol class="recs" aria-label="{label}">{rows}</ol>'
+
+
+def render_popular(cards: Sequence[Card], examples: Sequence[Example]) -> str:
+    """What stands in the columns' place while the history is empty."""
+    if not cards:
+        return (
+            '<div class="popular"><h2>Nothing to recommend yet</h2><p>This catalogue is empty. '
+            "Import items with: <code>python -m app.ingest --help</code></p></div>"
+        )
+    rows = "".join(
+        f'<li><button type="button" class="pop item" {item_data(card, "popular")} '
+        f'aria-label="Add {spoken(card)} to the history"><span class="rank">{rank}</span>'
+        f'{cover(card)}<span class="rec-text"><span class="rec-title">{text(card.title)}</span>'
+        f'<span class="rec-by">{byline(card)}</span></span></button></li>'
+        for rank, card in enumerate(cards, 1)
+    )
+    return (
+        '<div class="popular">'
+        f"{_render_examples(examples)}"
+        "<h2>Popular in this catalogue</h2>"
+        '<p class="popular-lead">The history is empty, so there is nothing to predict from yet. '
+        "Click any item and both models answer.</p>"
+        f'<ol class="pops">{rows}</ol></div>'
+    )
+
+
+def summary(answers: Sequence[ColumnAnswer], top_k: int = TOP_K) -> str:
+    """How far the columns agree, as plain text; empty if there is nothing to compare."""
+    lists = [
+        {item.item_id for item in answer.result.items[:top_k]}
+        for answer in answers
+        if answer.result is not None
+    ]
+    if len(lists) < 2 or not all(lists):
+        return ""
+    return f"{len(lists[0] & lists[1])} of {max(map(len, lists))} in both lists"
+
+
+def _render_examples(examples: Sequence[Example]) -> str:
+    if not examples:
+        return ""
+    buttons = "".join(
+        f'<li><button type="button" class="example" data-example="{text(example.name)}" '
+        f'aria-label="Start with the example {text(example.name)}, '
+        f'{plural(len(example.cards), "item")}">'
+        f'<span class="example-covers">{"".join(cover(card) for card in example.cards[:4])}</span>'
+        f'<span class="example-name">{text(example.name)}</span></button></li>'
+        for example in examples
+    )
+    return f'<h2>Start from an example</h2><ul class="examples">{buttons}</ul>'
+
+
+def _head(answer: ColumnAnswer) -> str:
+    info, result = answer.info, answer.result
+    facts = []
+    if result is not None:
+        facts = [
+            _fact("encode", f"{_ms(result.encode_ms)} ms", "the model read the history"),
+            _fact("search", f"{_ms(result.search_ms)} ms", "all items were compared"),
+            _fact("", plural(result.num_candidates, "item"), "items that were ranked"),
+            _fact("", info.precision, "precision of the model"),
+            _fact("", info.device, "device that computed it"),
+        ]
+    model = f'<p class="model" title="{text(info.model)}">{text(info.model)}</p>'
+    return (
+        f'<header class="column-head"><h2>{text(info.title)}</h2>'
+        f"{model if info.model else ''}"
+        f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}</header>"
+    )
+
+
+def _fact(name: str, value: str, meaning: str) -> str:
+    return f'<span title="{text(meaning)}">{text(name)} <b>{text(value)}</b></span>'
+
+
+def _ms(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def _message(info: ColumnInfo) -> str:
+    if info.state == "loading":
+        lines = f'<div aria-hidden="true">{5 * SKELETON}</div>'
+        return f'<p class="column-message">{text(info.message)}</p>{lines}'
+    return f'<p class="column-message failed" role="note">{text(info.message)}</p>'
+
+
+def _row(
+    item: Recommendation,
+    card: Card,
+    info: ColumnInfo,
+    other: ColumnInfo,
+    ranks: Mapping[str, int] | None,
+    best: float,
+) -> str:
+    width = min(max(item.score / best, 0.0), 1.0)
+    return (
+        f'<li><button type="button" class="rec item" {item_data(card, info.key)} '
+        f'data-rank="{item.rank}" aria-label="Rank {item.rank}: {spoken(card)}, '
+        f'score {item.score:.3f}. Add to the history">'
+        f'<span class="rank">{item.rank}</span>{cover(card)}'
+        f'<span class="rec-text"><span class="rec-title">{text(card.title)}</span>'
+        f'<span class="rec-by">{byline(card)}</span>{_elsewhere(item.item_id, other, ranks)}</span>'
+        f'<span class="rec-score" title="cosine similarity; the bar is relative to the best one">'
+        f'<span class="score">{item.score:.3f}</span>'
+        f'<span class="bar"><span style="width:{width * 100:.1f}%"></span></span>'
+        '<span class="move"></span></span></button></li>'
+    )
+
+
+def _elsewhere(item_id: str, other: ColumnInfo, ranks: Mapping[str, int] | None) -> str:
+    if ranks is None:
+        return ""
+    rank = ranks.get(item_id)
+    name = text(other.title)
+    if rank is None:
+        return f'<span class="elsewhere none">not in {name} top {COMPARE_DEPTH}</span>'
+    if rank <= TOP_K:
+        return f'<span class="elsewhere both">also #{rank} in {name}</span>'
+    return f'<span class="elsewhere">#{rank} in {name}</span>'

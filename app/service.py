@@ -1,0 +1,198 @@
+"""What the page can ask: browse the catalogue, recommend for a history, note a click.
+
+Plain functions over the catalogue and two recommenders. Nothing about a visitor is kept between
+calls; every call brings the whole history.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from app.cards import Card, make_card
+from app.catalog import Catalog, CatalogItem, Query, Sort
+from app.columns import COMPARE_DEPTH, Column, ColumnAnswer
+from app.examples import MAX_ITEMS, Example, book_examples, category_examples
+from app.session import BrowseRequest, Click, History, clean_history
+
+PAGE_SIZE = 48
+TOP_K = 10
+MAX_WAITING_EVENTS = 1000
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BrowsePage:
+    """Part of the catalogue; `total` is None where counting would take too long."""
+
+    cards: list[Card]
+    next_cursor: str | None
+    total: int | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the page shows for a history.
+
+    Attributes:
+        history: the items that count, oldest first.
+        notices: what was left out of the history, as sentences.
+        columns: HLLM, then baseline; empty if the history is.
+        cards: of everything that the columns rank highest, by item id.
+        popular: shown instead of columns if the history is empty.
+        warming: a recommender is still loading: ask again soon.
+    """
+
+    history: list[Card]
+    notices: tuple[str, ...]
+    columns: list[ColumnAnswer] = field(default_factory=list)
+    cards: dict[str, Card] = field(default_factory=dict)
+    popular: list[Card] = field(default_factory=list)
+    warming: bool = False
+
+
+class Service:
+    """The app without its page.
+
+    Args:
+        catalog: an open catalogue.
+        columns: HLLM and baseline.
+        covers: folder with pictures, or None.
+        built_in: the catalogue is the built-in one, which has examples by name.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        columns: Sequence[Column],
+        *,
+        covers: Path | None = None,
+        built_in: bool = False,
+    ) -> None:
+        self.catalog = catalog
+        self.columns = list(columns)
+        self.covers = covers
+        self._events = EventLog(catalog)
+        self.catalog_name = catalog.name
+        self.num_items = catalog.num_items
+        self.categories = catalog.categories()
+        self.examples = self._make_examples(built_in)
+
+    def cards_of(self, item_ids: Sequence[str]) -> list[Card]:
+        """The cards of those items that exist, in the order asked for."""
+        items = self.catalog.get(item_ids)
+        return [make_card(items[i], self.covers) for i in item_ids if i in items]
+
+    def browse(self, request: BrowseRequest) -> BrowsePage:
+        """One page of the catalogue; a cursor that cannot be read starts at the first page."""
+        # What is searched for by name comes first; among the rest the order is the same.
+        by_popularity = request.sort == "popularity"
+        sort: Sort = "relevance" if by_popularity and request.text else request.sort
+        query = Query(search=request.text, category=request.category, sort=sort)
+        try:
+            page = self.catalog.page(query, cursor=request.cursor, limit=PAGE_SIZE)
+        except ValueError:
+            page = self.catalog.page(query, limit=PAGE_SIZE)
+        return BrowsePage(self._cards(page.items), page.next_cursor, page.total)
+
+    def clean(self, raw_history: object) -> History:
+        """Check a history that a page sent."""
+        return clean_history(raw_history, self.catalog.get)
+
+    def answer(self, raw_history: object, session_id: str, top_k: int = TOP_K) -> Answer:
+        """Recommend for a history, or show popular items if it is empty.
+
+        Args:
+            raw_history: what a page or program sent; anything that is no history is left out.
+            session_id: random id of a visitor's page, for the record of what was shown.
+            top_k: how many recommendations of each column will be shown, up to COMPARE_DEPTH.
+        """
+        history = self.clean(raw_history)
+        cards = self.cards_of(history.item_ids)
+        if not cards:
+            popular = self._cards(self.catalog.popular(TOP_K))
+            self._events.add(session_id, "shown", "popular", [c.item_id for c in popular])
+            return Answer([], history.notices, popular=popular)
+        columns = [column.ask(history.item_ids, COMPARE_DEPTH) for column in self.columns]
+        shown = [self._shown(session_id, column, top_k) for column in columns]
+        found = self.cards_of(list(dict.fromkeys(i for ids in shown for i in ids)))
+        return Answer(
+            cards,
+            history.notices,
+            columns=columns,
+            cards={card.item_id: card for card in found},
+            warming=any(column.info.state == "loading" for column in columns),
+        )
+
+    def record_click(self, click: Click) -> None:
+        """Note a click; returns at once."""
+        self._events.add(click.session_id, "clicked", click.source, [click.item_id], click.rank)
+
+    def _shown(self, session_id: str, column: ColumnAnswer, top_k: int) -> list[str]:
+        if column.result is None:
+            return []
+        item_ids = [item.item_id for item in column.result.items[:top_k]]
+        self._events.add(session_id, "shown", column.info.key, item_ids)
+        return item_ids
+
+    def _cards(self, items: Sequence[CatalogItem]) -> list[Card]:
+        return [make_card(item, self.covers) for item in items]
+
+    def _make_examples(self, built_in: bool) -> list[Example]:
+        if built_in:
+            return book_examples(self.cards_of)
+
+        def popular_in(category: str) -> list[Card]:
+            page = self.catalog.page(Query(category=category), limit=3 * MAX_ITEMS)
+            return self._cards(page.items)
+
+        return category_examples(self.categories, self.num_items, popular_in)
+
+
+class EventLog:
+    """Writes events in a thread of its own, so that no click waits for the disk.
+
+    Events are a record for later analysis, not part of the answer: when too many wait, some are
+    dropped. A catalogue that cannot be written takes none, and says so once (see Catalog).
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._waiting: queue.Queue[Callable[[], None]] = queue.Queue(MAX_WAITING_EVENTS)
+        threading.Thread(target=self._write, name="event-log", daemon=True).start()
+
+    def add(
+        self, session: str, kind: str, model: str, item_ids: list[str], rank: int | None = None
+    ) -> None:
+        """Note an event; never blocks and never fails."""
+        try:
+            self._waiting.put_nowait(
+                partial(
+                    self._catalog.record_event,
+                    session=session,
+                    kind=kind,
+                    model=model,
+                    item_ids=item_ids,
+                    rank=rank,
+                )
+            )
+        except queue.Full:
+            logger.warning("Too many events are waiting to be written; one was left out.")
+
+    def flush(self) -> None:
+        """Wait until everything that was added is written."""
+        self._waiting.join()
+
+    def _write(self) -> None:
+        while True:
+            write = self._waiting.get()
+            try:
+                write()
+            except Exception:
+                logger.exception("An event could not be written")
+            finally:
+                self._waiting.task_done()

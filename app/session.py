@@ -1,0 +1,133 @@
+"""Checks what a page sends: histories, browse requests, clicks. The server keeps no session.
+
+The history lives in the visitor's page, which adds, removes, moves and undoes; every request brings
+it whole. It is data from outside: anything may be in it.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from app.catalog import Sort
+from app.catalog.items import MAX_ID_CHARS
+
+MAX_HISTORY = 50
+MAX_SEARCH_CHARS = 200
+MAX_CURSOR_CHARS = 2000
+MAX_RANK = 1000
+SORTS: dict[Sort, str] = {
+    "popularity": "Most popular",
+    "title": "Title",
+    "newest": "Newest first",
+    "year": "Oldest first",
+}
+SOURCES = ("browse", "popular", "hllm", "baseline", "example")
+_SESSION = re.compile(r"[0-9a-f-]{8,64}")
+
+
+@dataclass(frozen=True)
+class History:
+    """A history that can be worked with, and what had to be left out of it.
+
+    Attributes:
+        item_ids: known, different items, oldest first, at most MAX_HISTORY.
+        notices: sentences for the visitor; empty if everything was kept.
+    """
+
+    item_ids: tuple[str, ...]
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BrowseRequest:
+    """What part of the catalogue a page asks for; `cursor` None is the first page."""
+
+    text: str = ""
+    category: str = ""
+    sort: Sort = "popularity"
+    cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class Click:
+    """An item that a visitor put into the history, and where on the page it was found."""
+
+    item_id: str
+    source: str
+    session_id: str
+    rank: int | None = None
+
+
+def clean_history(raw: Any, known: Callable[[list[str]], Iterable[str]]) -> History:
+    """Turn what a page sent into a history.
+
+    Args:
+        raw: anything; a list of item ids, oldest first, is expected.
+        known: tells which of some ids are in the catalogue.
+
+    Returns:
+        The history; repeated items count where they were last, the oldest leave when it is long.
+    """
+    if not isinstance(raw, (list, tuple)):
+        return History((), () if raw is None else ("The history was not a list: it starts empty.",))
+    texts = [value for value in raw if isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS]
+    distinct = list(dict.fromkeys(reversed(texts)))[::-1]
+    recent = distinct[-MAX_HISTORY:]
+    present = set(known(recent)) if recent else set()
+    kept = tuple(item_id for item_id in recent if item_id in present)
+    notices = []
+    num_unknown = len(recent) - len(kept) + len(raw) - len(texts)
+    if num_unknown:
+        things = "1 item is" if num_unknown == 1 else f"{num_unknown} items are"
+        notices.append(f"{things} not in this catalogue and left the history.")
+    if len(distinct) > MAX_HISTORY:
+        notices.append(f"Only the {MAX_HISTORY} most recent items count; older ones left.")
+    return History(kept, tuple(notices))
+
+
+def clean_browse(raw: Any) -> BrowseRequest:
+    """Turn what a page sent into a browse request; what makes no sense gets its default."""
+    if not isinstance(raw, dict):
+        return BrowseRequest()
+    sorts = [sort for sort in SORTS if sort == raw.get("sort")]
+    return BrowseRequest(
+        text=" ".join(_text(raw.get("text"), MAX_SEARCH_CHARS).split()),
+        category=_text(raw.get("category"), MAX_ID_CHARS),
+        sort=sorts[0] if sorts else "popularity",
+        cursor=_text(raw.get("cursor"), MAX_CURSOR_CHARS) or None,
+    )
+
+
+def clean_click(raw: Any) -> Click | None:
+    """Turn what a page sent into a click, or None if it is not one."""
+    if not isinstance(raw, dict):
+        return None
+    item_id, source = raw.get("item_id"), raw.get("source")
+    if not isinstance(item_id, str) or not 0 < len(item_id) <= MAX_ID_CHARS:
+        return None
+    if not isinstance(source, str) or source not in SOURCES:
+        return None
+    rank = raw.get("rank")
+    ranked = type(rank) is int and 0 < rank <= MAX_RANK
+    return Click(item_id, source, clean_session_id(raw.get("session")), rank if ranked else None)
+
+
+def clean_session_id(raw: Any) -> str:
+    """The random id that a page gave itself, or "anonymous" for anything else."""
+    return raw if isinstance(raw, str) and _SESSION.fullmatch(raw) else "anonymous"
+
+
+def clean_top_k(raw: Any, limit: int) -> int:
+    """A number of recommendations between 1 and `limit`.
+
+    Raises:
+        ValueError: it is not a whole number in that range.
+    """
+    if isinstance(raw, bool) or not isinstance(raw, int) or not 1 <= raw <= limit:
+        raise ValueError(f"top_k must be a whole number from 1 to {limit}, not {raw!r}.")
+    return raw
+
+
+def _text(raw: Any, limit: int) -> str:
+    return raw[:limit] if isinstance(raw, str) else ""

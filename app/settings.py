@@ -1,0 +1,135 @@
+"""What the app is told when it starts: command line, environment and where it may write."""
+
+import argparse
+import logging
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import CatalogError
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_PORT = 65535
+_DESCRIPTION = "Open HLLM Live: click items and watch a language-model recommender answer."
+_EPILOG = """examples:
+  python app.py
+      the built-in books, with the model that ships
+  python app.py --catalog games.db --model runs/games --covers covers/
+      your own catalogue (python -m app.ingest makes one) and your own model (python -m hllm.train)
+  python app.py --host 0.0.0.0 --port 8000
+      let other machines in your network open the page
+
+Every option can also be given as an environment variable (HLLM_CATALOG, HLLM_MODEL, ...), which is
+how a Space is configured. The app answers on your machine only and sends nothing anywhere."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where things are and where the page listens; None means the built-in or automatic choice.
+
+    Attributes:
+        catalog: SQLite file made by app.ingest; None: the built-in books.
+        model: HLLM folder; None: the built-in model, if the catalogue is the built-in one.
+        embeddings: item embeddings of the HLLM; None: embeddings.safetensors in the model folder.
+        baseline: item embeddings of the baseline; None: beside the model.
+        covers: folder with pictures of items; None: covers are drawn.
+        data_dir: where the app writes; None: data/ beside app.py, or a temporary folder.
+        host: address to listen on; None: this machine only.
+        port: port to listen on; None: the first free one from 7860.
+    """
+
+    catalog: Path | None = None
+    model: Path | None = None
+    embeddings: Path | None = None
+    baseline: Path | None = None
+    covers: Path | None = None
+    data_dir: Path | None = None
+    host: str | None = None
+    port: int | None = None
+
+
+def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    """Read the command line; what it leaves out comes from the environment.
+
+    Args:
+        argv: arguments without the name of the program.
+        environ: variables such as HLLM_CATALOG; empty ones count as absent.
+
+    Returns:
+        The settings; nothing is checked against the disk yet.
+    """
+    parser = _parser(environ)
+    values = vars(parser.parse_args(argv))
+    if values["embeddings"] and not values["model"]:
+        parser.error("--embeddings belongs to a model: give the model's folder with --model, too.")
+    if values["port"] is not None and not 0 < values["port"] <= MAX_PORT:
+        parser.error(f"--port must be between 1 and {MAX_PORT}, not {values['port']}.")
+    return Settings(**values)
+
+
+def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="app.py",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+    def add(flag: str, kind: type, metavar: str, text: str) -> None:
+        name = "HLLM_" + flag[2:].upper().replace("-", "_")
+        # argparse converts a default that is a string, so a bad variable fails like a bad flag.
+        parser.add_argument(
+            flag, type=kind, metavar=metavar, help=text, default=environ.get(name) or None
+        )
+
+    add("--catalog", Path, "FILE", "catalogue to show (default: the built-in books)")
+    add("--model", Path, "FOLDER", "HLLM to recommend with (default: the built-in model)")
+    add("--embeddings", Path, "FILE", "item embeddings (default: embeddings.safetensors of MODEL)")
+    add("--baseline", Path, "FILE", "baseline embeddings (default: baseline.safetensors of MODEL)")
+    add("--covers", Path, "FOLDER", "pictures of the items (default: covers are drawn)")
+    add("--data-dir", Path, "FOLDER", "where to write (default: data/, else a temporary folder)")
+    add("--host", str, "ADDRESS", "address to listen on (default: this machine only)")
+    add("--port", int, "NUMBER", "port to listen on (default: the first free one from 7860)")
+    return parser
+
+
+def writable_dir(chosen: Path | None, default: Path = ROOT / "data") -> Path:
+    """Find the folder that the app writes to, and create it.
+
+    Args:
+        chosen: the folder that was asked for, or None for `default`.
+        default: taken if it can be written; a Space's source folder, for one, cannot.
+
+    Returns:
+        An existing folder in which files can be made.
+
+    Raises:
+        CatalogError: the chosen folder cannot be written; a default that cannot is replaced.
+    """
+    if chosen is not None:
+        if not _can_write(chosen):
+            raise CatalogError(
+                f"The data folder {chosen} cannot be written; choose another with --data-dir."
+            )
+        return chosen
+    if _can_write(default):
+        return default
+    folder = Path(tempfile.gettempdir()) / f"hllm-live-{os.getuid()}"
+    # A folder of that name that somebody else made could hold a catalogue of their choice.
+    if not _can_write(folder) or folder.stat().st_uid != os.getuid():
+        folder = Path(tempfile.mkdtemp(prefix="hllm-live-"))
+    logger.info("%s cannot be written; the app writes to %s instead.", default, folder)
+    return folder
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False

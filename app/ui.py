@@ -1,0 +1,280 @@
+"""The page: Gradio blocks, and handlers of a few lines between it and app.service.
+
+One gr.HTML holds the whole page (assets/page.html and scripts). Browsing and clicks go through its
+server functions, off the queue; recommendations through one event of the queue, always_last, so
+that a visitor who clicks faster than the models answer gets the newest answer and loses no click.
+"""
+
+import hashlib
+import logging
+from typing import Any
+
+import gradio as gr
+
+from app.cards import Card
+from app.columns import ColumnAnswer
+from app.errors import CatalogError
+from app.render import plural, render_cards, render_no_cards, render_shell
+from app.render_recommendations import render_column, render_popular, summary
+from app.service import TOP_K, Answer, Service
+from app.session import SORTS, clean_browse, clean_click, clean_session_id, clean_top_k
+from app.settings import ROOT, Settings
+from hllm.errors import HLLMError
+
+ASSETS = ROOT / "assets"
+SCRIPTS = ("history.js", "strip.js", "page.js")
+# One model call at a time: on a CPU two at once are slower than one after the other.
+MODEL_CALLS = {"concurrency_id": "model", "concurrency_limit": 1}
+MAX_WAITING = 64
+MAX_SESSIONS = 200
+MAX_TOP_K = 100
+
+
+def build_demo(service: Service) -> gr.Blocks:
+    """Build the page and its API over a service."""
+
+    def browse(raw: Any) -> dict[str, Any]:
+        return browse_payload(service, raw)
+
+    def record(raw: Any) -> None:
+        click = clean_click(raw)
+        if click is not None:
+            service.record_click(click)
+
+    def recompute(raw: Any) -> Any:
+        return gr.HTML(answer=answer_payload(service, raw))
+
+    with gr.Blocks(title="HLLM Live", analytics_enabled=False, fill_width=True) as demo:
+        page = gr.HTML(
+            html_template="${shell}",
+            shell=shell(service),
+            answer=None,
+            js_on_load="\n".join((ASSETS / name).read_text("utf-8") for name in SCRIPTS),
+            server_functions=[browse, record],
+            apply_default_css=False,
+            elem_id="hllm-page",
+        )
+        page.recompute(
+            recompute,
+            inputs=page,
+            outputs=page,
+            trigger_mode="always_last",
+            show_progress="hidden",
+            api_visibility="private",
+            **MODEL_CALLS,
+        )
+        add_api(service)
+    return demo.queue(max_size=MAX_WAITING)
+
+
+def add_api(service: Service) -> None:
+    """Add the endpoints for programs to the blocks that are being built."""
+
+    def recommend(history: list[str], top_k: int = TOP_K) -> dict[str, Any]:
+        """Recommend items for a history with both models.
+
+        Args:
+            history: item ids, oldest first; search finds them.
+            top_k: how many recommendations of each model, 1 to 100.
+
+        Returns:
+            For each model its recommendations (item_id, title, score, rank), or why it has none.
+        """
+        return recommend_payload(service, history, top_k)
+
+    def search(text: str, category: str = "", sort: str = "popularity", cursor: str = "") -> dict:
+        """Search the catalogue.
+
+        Args:
+            text: words, or beginnings of words; empty for everything.
+            category: only items of this category; empty for all.
+            sort: popularity, title, year or newest.
+            cursor: next_cursor of the page before; empty for the first page.
+
+        Returns:
+            items (item_id, title, creator, year), total and next_cursor.
+        """
+        return search_payload(service, text, category, sort, cursor)
+
+    gr.api(recommend, api_name="recommend", **MODEL_CALLS)
+    gr.api(search, api_name="search", queue=False)
+
+
+def launch_options(settings: Settings) -> dict[str, Any]:
+    """Arguments of demo.launch: local, quiet, and nothing from elsewhere."""
+    return {
+        "server_name": settings.host,
+        "server_port": settings.port,
+        "css_paths": [ASSETS / "app.css"],
+        "footer_links": ["api"],
+        "run_history": False,
+        "ssr_mode": False,
+        "share": False,
+        "state_session_capacity": MAX_SESSIONS,
+        "allowed_paths": [str(settings.covers.resolve())] if settings.covers else [],
+    }
+
+
+def launch(demo: gr.Blocks, settings: Settings) -> None:
+    """Serve the page until the app is stopped.
+
+    Raises:
+        HLLMError: the port or the address cannot be used.
+    """
+    # Gradio's own start-up requests would fill the log with lines that say nothing.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        demo.launch(**launch_options(settings))
+    except OSError as error:
+        where = f"port {settings.port}" if settings.port else "a port from 7860 on"
+        raise HLLMError(
+            f"The app cannot listen on {where}: it is in use or not allowed, so stop the program "
+            "that uses it or choose another with --port."
+        ) from error
+
+
+def shell(service: Service) -> str:
+    """The frame of the page for a catalogue."""
+    key = hashlib.sha256(service.catalog_name.encode()).hexdigest()[:12]
+    return render_shell(
+        (ASSETS / "page.html").read_text("utf-8"),
+        catalog_name=service.catalog_name,
+        catalog_key=key,
+        catalog_size=service.num_items,
+        categories=service.categories,
+    )
+
+
+def browse_payload(service: Service, raw: Any) -> dict[str, Any]:
+    """One page of covers for assets/page.js."""
+    request = clean_browse(raw)
+    try:
+        found = service.browse(request)
+    except CatalogError as error:
+        return {"html": "", "cursor": None, "count": str(error)}
+    if not found.cards:
+        html = render_no_cards(request, service.num_items)
+        return {"html": html, "cursor": None, "count": "No items"}
+    count = plural(found.total, "item") if found.total is not None else "Many items"
+    return {"html": render_cards(found.cards), "cursor": found.next_cursor, "count": count}
+
+
+def answer_payload(service: Service, raw: Any) -> dict[str, Any]:
+    """Everything that assets/page.js shows for a history."""
+    request = raw if isinstance(raw, dict) else {}
+    version = request.get("version")
+    version = version if isinstance(version, int) else 0
+    try:
+        answer = service.answer(request.get("history"), clean_session_id(request.get("session")))
+    except CatalogError as error:
+        return {"version": version, "error": str(error)}
+    payload = {
+        "version": version,
+        "history": [client_item(card) for card in answer.history],
+        "notices": list(answer.notices),
+        "warming": answer.warming,
+        "agreement": summary(answer.columns),
+        "live": live_line(answer),
+        "start": None,
+        "examples": [],
+        "columns": {},
+    }
+    if answer.columns:
+        first, second = answer.columns
+        payload["columns"] = {
+            first.info.key: render_column(first, second, answer.cards),
+            second.info.key: render_column(second, first, answer.cards),
+        }
+    else:
+        payload["start"] = render_popular(answer.popular, service.examples)
+        payload["examples"] = [
+            {"name": example.name, "items": [client_item(card) for card in example.cards]}
+            for example in service.examples
+        ]
+    return payload
+
+
+def client_item(card: Card) -> dict[str, str]:
+    """What the history strip shows of an item; assets/strip.js sets it as text."""
+    return {
+        "id": card.item_id,
+        "title": card.title,
+        "creator": card.creator,
+        "cover": card.cover,
+    }
+
+
+def live_line(answer: Answer) -> str:
+    """What a screen reader says after an update, and what stands above the columns."""
+    if not answer.columns:
+        return "Nothing clicked yet"
+    if answer.warming:
+        return "Warming up"
+    counts = [len(c.result.items[:TOP_K]) for c in answer.columns if c.result is not None]
+    if not counts:
+        return "No recommendations"
+    return f"{plural(max(counts), 'recommendation')} updated"
+
+
+def recommend_payload(service: Service, history: list[str], top_k: int) -> dict[str, Any]:
+    """The answer of the recommend endpoint."""
+    try:
+        top_k = clean_top_k(top_k, MAX_TOP_K)
+    except ValueError as error:
+        raise gr.Error(str(error)) from error
+    answer = service.answer(history, "api", top_k)
+    if not answer.history:
+        raise gr.Error("The history has no item of this catalogue: give at least one item_id.")
+    return {
+        "history": [card.item_id for card in answer.history],
+        "notices": list(answer.notices),
+        "models": [column_payload(column, answer, top_k) for column in answer.columns],
+    }
+
+
+def column_payload(column: ColumnAnswer, answer: Answer, top_k: int) -> dict[str, Any]:
+    """One model's part of the recommend endpoint's answer."""
+    info, result = column.info, column.result
+    payload: dict[str, Any] = {"name": info.title, "state": info.state, "message": info.message}
+    if result is None:
+        return {**payload, "items": []}
+    found = [item for item in result.items[:top_k] if item.item_id in answer.cards]
+    return {
+        **payload,
+        "model": info.model,
+        "precision": info.precision,
+        "device": info.device,
+        "encode_ms": round(result.encode_ms, 3),
+        "search_ms": round(result.search_ms, 3),
+        "num_candidates": result.num_candidates,
+        "items": [
+            {
+                "item_id": item.item_id,
+                "title": answer.cards[item.item_id].title,
+                "score": round(item.score, 6),
+                "rank": item.rank,
+            }
+            for item in found
+        ],
+    }
+
+
+def search_payload(
+    service: Service, text: str, category: str, sort: str, cursor: str
+) -> dict[str, Any]:
+    """The answer of the search endpoint."""
+    if sort not in SORTS:
+        raise gr.Error(f"sort must be one of {', '.join(SORTS)}, not {sort!r}.")
+    raw = {"text": text, "category": category, "sort": sort, "cursor": cursor}
+    try:
+        found = service.browse(clean_browse(raw))
+    except CatalogError as error:
+        raise gr.Error(str(error)) from error
+    return {
+        "items": [
+            {"item_id": c.item_id, "title": c.title, "creator": c.creator, "year": c.year}
+            for c in found.cards
+        ],
+        "total": found.total,
+        "next_cursor": found.next_cursor,
+    }

@@ -1,0 +1,123 @@
+// The history strip: numbered covers that can be removed, dragged, and moved by button or key.
+// Text from the data is only ever set as textContent or as an attribute, never as markup.
+
+function node(tag, attributes, children = []) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+function toolButton(action, label, sign) {
+  return node("button", { type: "button", class: "tool", "data-tool": action, "aria-label": label, title: label }, [sign]);
+}
+
+function stripItem(item, index, count) {
+  const face = node("button", {
+    type: "button",
+    class: "history-face",
+    title: item.title,
+    "aria-label": `${item.title}, number ${index + 1} of ${count}. Arrow keys move it, Delete removes it.`,
+  }, [
+    node("img", { src: item.cover, alt: "", width: 200, height: 300, draggable: "false", class: "cover" }),
+    node("span", { class: "history-number" }, [String(index + 1)]),
+  ]);
+  const tools = node("span", { class: "tools" }, [
+    toolButton("earlier", `Move ${item.title} earlier`, "\u2039"),
+    toolButton("remove", `Remove ${item.title}`, "\u00d7"),
+    toolButton("later", `Move ${item.title} later`, "\u203a"),
+  ]);
+  return node("li", { "data-id": item.id, draggable: "true" }, [face, tools]);
+}
+
+// act(verb, id, position) changes the history; verbs: "remove", "move".
+function makeStrip(list, act) {
+  let items = [];
+  let selected = null;
+  let dragged = null;
+
+  function draw(newItems) {
+    const grew = newItems.length > items.length;
+    const focused = list.contains(document.activeElement) ? document.activeElement.closest("li") : null;
+    const focusedAt = focused ? [...list.children].indexOf(focused) : -1;
+    items = newItems;
+    list.replaceChildren(...items.map((item, index) => stripItem(item, index, items.length)));
+    select(items.some((item) => item.id === selected) ? selected : null);
+    if (grew) list.scrollLeft = list.scrollWidth;
+    if (focusedAt < 0 || !items.length) return;
+    // Keep the keyboard where it was: on the moved item, or on the one that took its place.
+    const same = focused && find(focused.dataset.id);
+    const next = same || list.children[Math.min(focusedAt, items.length - 1)];
+    next.querySelector(".history-face").focus({ preventScroll: true });
+  }
+
+  function find(id) {
+    return [...list.children].find((child) => child.dataset.id === id);
+  }
+
+  function select(id) {
+    selected = id;
+    for (const child of list.children) child.classList.toggle("selected", child.dataset.id === id);
+  }
+
+  function position(id) {
+    return items.findIndex((item) => item.id === id);
+  }
+
+  list.addEventListener("click", (event) => {
+    const entry = event.target.closest("li");
+    if (!entry) return;
+    const id = entry.dataset.id;
+    const tool = event.target.closest(".tool");
+    if (!tool) return select(selected === id ? null : id);
+    if (tool.dataset.tool === "remove") act("remove", id);
+    else act("move", id, position(id) + (tool.dataset.tool === "later" ? 1 : -1));
+  });
+
+  list.addEventListener("keydown", (event) => {
+    const entry = event.target.closest("li");
+    if (!entry || !event.target.closest(".history-face")) return;
+    const id = entry.dataset.id;
+    if (event.key === "ArrowLeft") act("move", id, position(id) - 1);
+    else if (event.key === "ArrowRight") act("move", id, position(id) + 1);
+    else if (event.key === "Delete" || event.key === "Backspace") act("remove", id);
+    else return;
+    event.preventDefault();
+  });
+
+  list.addEventListener("dragstart", (event) => {
+    const entry = event.target.closest("li");
+    if (!entry) return;
+    dragged = entry.dataset.id;
+    event.dataTransfer.effectAllowed = "move";
+    event.dataTransfer.setData("text/plain", "");
+    entry.classList.add("dragged");
+  });
+  list.addEventListener("dragover", (event) => {
+    if (dragged === null) return;
+    event.preventDefault();
+    const over = event.target.closest("li");
+    for (const child of list.children) child.classList.toggle("drop-here", child === over);
+  });
+  list.addEventListener("drop", (event) => {
+    const over = event.target.closest("li");
+    if (dragged === null) return;
+    event.preventDefault();
+    act("move", dragged, over ? position(over.dataset.id) : items.length - 1);
+  });
+  list.addEventListener("dragend", () => {
+    dragged = null;
+    for (const child of list.children) child.classList.remove("dragged", "drop-here");
+  });
+
+  function flash(id) {
+    const entry = find(id);
+    if (!entry) return;
+    entry.scrollIntoView({ block: "nearest", inline: "nearest" });
+    entry.classList.remove("flash");
+    void entry.offsetWidth; // restarts the animation
+    entry.classList.add("flash");
+  }
+
+  return { draw, flash };
+}

@@ -1,0 +1,95 @@
+"""Cold start of the app: seconds to the first page and to the first recommendation, peak memory.
+
+    python benchmarks/bench_start.py [--runs 3] [-- options of app.py]
+
+Every run starts the real app as a program with an empty data folder. Linux only (reads /proc).
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from gradio_client import Client
+
+ROOT = Path(__file__).resolve().parents[1]
+PORT = 7893
+TIMEOUT_S = 180
+
+
+def wait_for_page(url: str) -> None:
+    """Poll until the page is served."""
+    end = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(url, timeout=5).read()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit(f"{url} did not open within {TIMEOUT_S} s")
+
+
+def wait_for_answer(url: str, item_id: str) -> None:
+    """Ask for recommendations until both columns answer."""
+    client = Client(url, verbose=False)
+    end = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < end:
+        answer = str(client.predict([item_id], 10, api_name="/recommend"))
+        if "loading" not in answer:
+            return
+        time.sleep(0.2)
+    raise SystemExit("the models did not load in time")
+
+
+def peak_mib(pid: int) -> float:
+    """Largest resident size of the process so far."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def measure(options: list[str], item_id: str) -> tuple[float, float, float]:
+    """One cold start: seconds to the page, seconds to the first answer, peak MiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "app.py", "--port", str(PORT), "--data-dir", folder, *options]
+        start = time.monotonic()
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            url = f"http://127.0.0.1:{PORT}/"
+            wait_for_page(url)
+            page = time.monotonic() - start
+            wait_for_answer(url, item_id)
+            return page, time.monotonic() - start, peak_mib(process.pid)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def main() -> None:
+    """Print a table of the runs and their medians."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--item", default="dune-herbert", help="an item id of the catalogue")
+    parser.add_argument("options", nargs="*", help="options of app.py, after --")
+    args = parser.parse_args()
+    load = os.getloadavg()[0]
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {load:.1f}")
+    print("| run | page s | first answer s | peak MiB |\n|---|---|---|---|")
+    rows = []
+    for run in range(args.runs):
+        rows.append(measure(args.options, args.item))
+        print("| {} | {:.1f} | {:.1f} | {:.0f} |".format(run + 1, *rows[-1]), flush=True)
+    medians = [statistics.median(column) for column in zip(*rows, strict=True)]
+    print("| median | {:.1f} | {:.1f} | {:.0f} |".format(*medians))
+
+
+if __name__ == "__main__":
+    main()

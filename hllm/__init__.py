@@ -1,0 +1,1 @@
+"""HLLM: hierarchical large language models for sequential recommendation (arXiv 2409.12740)."""

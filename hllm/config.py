@@ -1,0 +1,99 @@
+"""Configuration of an HLLM model: the two language models and everything that fixes an item's text.
+
+It travels with the weights (config.json), so that what was trained is what is evaluated and served.
+"""
+
+from typing import Any, ClassVar
+
+from transformers import AutoConfig, PretrainedConfig
+
+from hllm.text import DEFAULT_PROMPT
+
+POOLINGS = ("item_token", "mean")
+ADAPTERS = ("none", "linear", "mlp")
+
+
+class HLLMConfig(PretrainedConfig):
+    """What an HLLM is made of.
+
+    Args:
+        item_config: configuration of the Item LLM (any transformers text model: Llama, BERT, ...).
+        user_config: configuration of the User LLM (a causal decoder of transformers).
+        text_keys: fields that make up an item's text, in order.
+        item_prompt: put in front of every item text.
+        max_text_tokens: most text tokens of an item, without the [ITEM] token (MAX_TEXT_LENGTH).
+        max_history: most items the User LLM reads (MAX_ITEM_LIST_LENGTH).
+        item_pooling: "item_token" = hidden state at the learned [ITEM] token appended to the text
+            (paper section 3.1); "mean" = mean over the text tokens' states.
+        right_align_positions: number positions so that [ITEM] sits at max_text_tokens whatever the
+            text's length, as the reference does. No effect with RoPE; with learned absolute
+            positions (BERT) it must agree with how the weights were trained.
+        item_adapter: how Item LLM states become item embeddings of the User LLM's width: "none"
+            (widths must agree), "linear", or "mlp" (for a frozen Item LLM: fixed whitening, then a
+            residual two-layer network).
+        item_adapter_hidden_size: width of the "mlp" adapter's hidden layer.
+        item_base: None, or the name of a pretrained model of hllm.pretrained that the Item LLM's
+            weights start from; what training did not change of it is not saved with the model.
+        item_lora: None, or the peft LoraConfig arguments of the Item LLM's adapter.
+    """
+
+    model_type = "hllm"
+    sub_configs: ClassVar[dict[str, Any]] = {"item_config": AutoConfig, "user_config": AutoConfig}
+
+    def __init__(
+        self,
+        item_config: PretrainedConfig | dict[str, Any] | None = None,
+        user_config: PretrainedConfig | dict[str, Any] | None = None,
+        text_keys: tuple[str, ...] | list[str] = ("title", "tag", "description"),
+        item_prompt: str = DEFAULT_PROMPT,
+        max_text_tokens: int = 256,
+        max_history: int = 50,
+        item_pooling: str = "item_token",
+        right_align_positions: bool = False,
+        item_adapter: str = "none",
+        item_adapter_hidden_size: int = 1024,
+        item_base: str | None = None,
+        item_lora: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        for name, value, allowed in (
+            ("item_pooling", item_pooling, POOLINGS),
+            ("item_adapter", item_adapter, ADAPTERS),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{name} {value!r}: choose one of {', '.join(allowed)}")
+        for name, number in (("max_text_tokens", max_text_tokens), ("max_history", max_history)):
+            if number < 1:
+                raise ValueError(f"{name} {number}: must be at least 1")
+        self.item_config = _sub_config(item_config)
+        self.user_config = _sub_config(user_config)
+        self.text_keys = list(text_keys)
+        self.item_prompt = item_prompt
+        self.max_text_tokens = max_text_tokens
+        self.max_history = max_history
+        self.item_pooling = item_pooling
+        self.right_align_positions = right_align_positions
+        self.item_adapter = item_adapter
+        self.item_adapter_hidden_size = item_adapter_hidden_size
+        self.item_base = item_base
+        self.item_lora = item_lora
+        super().__init__(**kwargs)
+
+    @property
+    def item_size(self) -> int:
+        """Width of the Item LLM's hidden states."""
+        return int(self.item_config.hidden_size)
+
+    @property
+    def embedding_size(self) -> int:
+        """Width of item and user embeddings: the User LLM's hidden size."""
+        return int(self.user_config.hidden_size)
+
+
+def _sub_config(value: PretrainedConfig | dict[str, Any] | None) -> PretrainedConfig:
+    if value is None:
+        value = {"model_type": "llama"}
+    if isinstance(value, dict):
+        options = dict(value)
+        return AutoConfig.for_model(options.pop("model_type"), **options)
+    return value

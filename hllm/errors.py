@@ -1,0 +1,21 @@
+"""Errors that a person can act on: each message is one sentence that says what to do next."""
+
+
+class HLLMError(Exception):
+    """Base of all errors that are shown to a user as they are, without a traceback."""
+
+
+class CheckpointError(HLLMError):
+    """A model folder or weight file is missing, corrupt or of another kind."""
+
+
+class StaleEmbeddingsError(HLLMError):
+    """Stored item embeddings belong to another model or to older item texts."""
+
+
+class UnknownItemError(HLLMError):
+    """A history names an item that the index has no embedding for."""
+
+
+class DataError(HLLMError):
+    """A data file is missing or malformed; the message names file, line and remedy."""

@@ -1,0 +1,224 @@
+"""HLLM: an Item LLM that compresses a text into one embedding, a User LLM that predicts the next.
+
+Shapes: B users, S history items, N items, T text tokens (longest of a batch), H width of the Item
+LLM, D width of the User LLM = width of item and user embeddings.
+
+Both language models are stock transformers models. Differs from the reference: items are padded
+sequences instead of one packed sequence that only flash-attention keeps apart, histories are padded
+on the right instead of the left (RoPE is relative, so the outputs agree).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+
+from hllm.config import HLLMConfig
+from hllm.errors import CheckpointError
+
+_HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
+INITIAL_TEMPERATURE = 0.07  # CLIP's, as the reference; logit_scale starts at ln(1 / 0.07)
+
+
+class ItemAdapter(nn.Module):
+    """Residual network from frozen Item LLM states to item embeddings.
+
+    The states are whitened first (a fixed affine map fitted on the catalogue): states of a sentence
+    encoder lie in a narrow cone, and whitening lets the little that differs between items count.
+    """
+
+    def __init__(self, item_size: int, hidden_size: int, embedding_size: int) -> None:
+        super().__init__()
+        self.whiten = nn.Linear(item_size, item_size)
+        self.whiten.requires_grad_(False)
+        self.shortcut = nn.Linear(item_size, embedding_size)
+        self.up = nn.Linear(item_size, hidden_size)
+        self.down = nn.Linear(hidden_size, embedding_size)
+
+    @torch.no_grad()
+    def fit_whitening(self, states: Tensor, *, shrinkage: float = 1e-3) -> None:
+        """Set the whitening from states: (N, H) of the catalogue, ZCA with a shrunk spectrum."""
+        states = states.double()
+        mean = states.mean(dim=0)
+        covariance = torch.cov((states - mean).T)
+        values, vectors = torch.linalg.eigh(covariance)
+        scale = (values.clamp_min(0) + shrinkage * values.mean()).rsqrt()
+        matrix = vectors @ torch.diag(scale) @ vectors.T
+        self.whiten.weight.copy_(matrix)
+        self.whiten.bias.copy_(-matrix @ mean)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """states: (N, H) -> (N, D)."""
+        states = self.whiten(states)
+        return self.shortcut(states) + self.down(nn.functional.gelu(self.up(states)))
+
+
+def _adapter(config: HLLMConfig) -> nn.Module:
+    item_size, embedding_size = config.item_size, config.embedding_size
+    if config.item_adapter == "mlp":
+        return ItemAdapter(item_size, config.item_adapter_hidden_size, embedding_size)
+    if config.item_adapter == "linear":
+        return nn.Linear(item_size, embedding_size)
+    if item_size != embedding_size:
+        raise ValueError(
+            f"Item LLM width {item_size} and User LLM width {embedding_size} differ: "
+            "set item_adapter to 'linear' or 'mlp'"
+        )
+    return nn.Identity()
+
+
+class HLLM(PreTrainedModel):
+    """The two language models, the [ITEM] token and the logit scale.
+
+    Attributes:
+        item_llm: transformers model that reads item texts (Paper: 2409.12740 section 3.1).
+        user_llm: transformers decoder that reads item embeddings (section 3.2).
+        item_emb_tokens: (1, 1, H) the learned [ITEM] token.
+        item_adapter: Item LLM states -> item embeddings.
+        logit_scale: () natural log of the factor on cosine similarities.
+    """
+
+    config_class = HLLMConfig
+    config: HLLMConfig
+    base_model_prefix = ""
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _no_split_modules = ["LlamaDecoderLayer", "BertLayer"]  # noqa: RUF012  as transformers declares it
+
+    def __init__(self, config: HLLMConfig) -> None:
+        super().__init__(config)
+        # A pooler would be dead weight: the item embedding is a token's state.
+        extra = {"add_pooling_layer": False} if config.item_config.model_type == "bert" else {}
+        self.item_llm = AutoModel.from_config(config.item_config, **extra)
+        self.user_llm = AutoModel.from_config(config.user_config)
+        # The User LLM is fed embeddings, never token ids: its vocabulary is dropped.
+        self.user_llm.set_input_embeddings(None)
+        self.item_emb_tokens = nn.Parameter(torch.zeros(1, 1, config.item_size))
+        self.item_adapter = _adapter(config)
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / INITIAL_TEMPERATURE)))
+        self.post_init()
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: Any, *model_args: Any, **options: Any
+    ) -> "HLLM":
+        """Load a full model folder or a model of the hub, as any transformers model.
+
+        Raises:
+            CheckpointError: the folder holds only what training changed of a packaged Item LLM.
+        """
+        name, config = pretrained_model_name_or_path, options.get("config")
+        if name is not None and not isinstance(config, HLLMConfig):
+            hub = {key: options[key] for key in _HUB_OPTIONS if key in options}
+            config = HLLMConfig.from_pretrained(config or name, **hub)
+        if config is not None and (config.item_base or config.item_lora):
+            raise CheckpointError(
+                f"{name} holds changes to an Item LLM, not a whole model: load it with "
+                "hllm.checkpoint.load_model."
+            )
+        return super().from_pretrained(name, *model_args, **options)
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        if module is self:
+            nn.init.normal_(self.item_emb_tokens, std=0.02)
+            nn.init.constant_(self.logit_scale, math.log(1 / INITIAL_TEMPERATURE))
+        else:
+            super()._init_weights(module)
+
+    def item_states(self, token_ids: Sequence[Sequence[int]]) -> Tensor:
+        """Run the Item LLM over one batch of items.
+
+        Args:
+            token_ids: N lists of text token ids, see hllm.text.tokenize.
+
+        Returns:
+            (N, H) states at the [ITEM] token, or the mean of the text tokens' states.
+        """
+        inputs = self.pad_items(token_ids)
+        embeds = self.item_llm.get_input_embeddings()(inputs["input_ids"])
+        pooled_by_token = self.config.item_pooling == "item_token"
+        lengths = inputs["lengths"]
+        rows = torch.arange(len(lengths), device=embeds.device)
+        if pooled_by_token:
+            item_token = self.item_emb_tokens.to(embeds.dtype).expand(len(lengths), 1, -1)
+            is_item = inputs["is_item"].unsqueeze(-1)
+            embeds = torch.where(is_item, item_token, embeds)
+        states = self.item_llm(
+            inputs_embeds=embeds,
+            attention_mask=inputs["attention_mask"],
+            position_ids=inputs["position_ids"],
+        ).last_hidden_state  # (N, T + 1, H), after the final norm
+        if pooled_by_token:
+            return states[rows, lengths]  # (N, H)
+        mask = inputs["attention_mask"].unsqueeze(-1).to(states.dtype)
+        return (states * mask).sum(1) / mask.sum(1).clamp_min(1)
+
+    def pad_items(self, token_ids: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+        """Right-pad texts to (N, T + 1) with room for the [ITEM] token behind each text."""
+        by_token = self.config.item_pooling == "item_token"
+        device = self.item_emb_tokens.device
+        lengths = torch.tensor([len(ids) for ids in token_ids], dtype=torch.long)
+        width = int(lengths.max()) + int(by_token) if len(token_ids) else 1
+        input_ids = torch.zeros(len(token_ids), max(width, 1), dtype=torch.long)
+        for row, ids in enumerate(token_ids):
+            input_ids[row, : len(ids)] = torch.as_tensor(ids, dtype=torch.long)
+        columns = torch.arange(input_ids.shape[1]).unsqueeze(0)
+        positions = columns.expand_as(input_ids)
+        if self.config.right_align_positions:
+            # Padding columns would run past the table of learned positions; they are masked anyway.
+            offset = self.config.max_text_tokens - lengths.unsqueeze(1)
+            positions = (positions + offset).clamp(max=self.config.max_text_tokens)
+        batch = {
+            "input_ids": input_ids,
+            "attention_mask": (columns < (lengths + int(by_token)).unsqueeze(1)).long(),
+            "position_ids": positions,
+            "is_item": columns == lengths.unsqueeze(1),
+            "lengths": lengths,
+        }
+        return {name: tensor.to(device) for name, tensor in batch.items()}
+
+    def encode_items(self, token_ids: Sequence[Sequence[int]]) -> Tensor:
+        """Item embeddings (N, D) of one batch of items, not normalised."""
+        return self.item_adapter(self.item_states(token_ids))
+
+    def encode_users(
+        self, item_embeddings: Tensor, past_key_values: Any = None, use_cache: bool = False
+    ) -> Any:
+        """Run the User LLM over item embeddings.
+
+        Args:
+            item_embeddings: (B, S, D) histories, oldest first, padded on the right: attention is
+                causal, so padding behind an item cannot reach it.
+            past_key_values: transformers cache of the preceding items, changed in place.
+            use_cache: whether to return a cache.
+
+        Returns:
+            transformers output; ``last_hidden_state`` (B, S, D): at each item the prediction of the
+            next item's embedding, not normalised.
+        """
+        return self.user_llm(
+            inputs_embeds=item_embeddings.to(self.dtype),
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+        )
+
+    def forward(self, token_ids: Sequence[Sequence[int]], histories: Tensor) -> Tensor:
+        """User states for histories of items given by their texts: the whole model in one call.
+
+        Args:
+            token_ids: N unique items' token ids.
+            histories: (B, S) rows into token_ids, padded on the right with any valid row.
+
+        Returns:
+            (B, S, D) predictions of the next item's embedding at each item.
+        """
+        return self.encode_users(self.encode_items(token_ids)[histories]).last_hidden_state
+
+
+AutoConfig.register("hllm", HLLMConfig)
+AutoModel.register(HLLMConfig, HLLM)

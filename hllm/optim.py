@@ -1,0 +1,58 @@
+"""Learning rate and optimiser."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+
+def lr_multiplier(step: int, total_steps: int, warmup_ratio: float, kind: str = "cosine") -> float:
+    """Factor on the learning rate at an optimiser step.
+
+    Linear warm-up over total_steps * warmup_ratio steps (not rounded, as in the reference: the
+    first step has factor 0 if there is a warm-up at all), then down to 0.
+
+    Args:
+        step: 0-based.
+        total_steps: of the whole run.
+        warmup_ratio: 0 to 1.
+        kind: "cosine", "linear" or "constant" (no decay after the warm-up).
+
+    Raises:
+        ValueError: unknown kind.
+    """
+    if kind not in ("cosine", "linear", "constant"):
+        raise ValueError(f"lr schedule {kind!r}: choose cosine, linear or constant")
+    warmup = total_steps * warmup_ratio
+    if step < warmup:
+        return step / max(1.0, warmup)
+    if kind == "constant":
+        return 1.0
+    progress = (step - warmup) / max(1.0, total_steps - warmup)
+    if kind == "linear":
+        return max(0.0, 1 - progress)
+    return max(0.0, 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def make_optimizer(
+    named_parameters: Iterable[tuple[str, nn.Parameter]],
+    *,
+    learning_rate: float,
+    item_learning_rate: float,
+    weight_decay: float,
+) -> torch.optim.AdamW:
+    """AdamW over everything trainable; the Item LLM and its [ITEM] token have their own rate.
+
+    Weight decay is on all parameters, as in the reference.
+    """
+    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for name, parameter in named_parameters:
+        if parameter.requires_grad:
+            groups["item_llm." in name or "item_emb_tokens" in name].append(parameter)
+    options = [
+        {"params": groups[is_item], "lr": item_learning_rate if is_item else learning_rate}
+        for is_item in (True, False)
+        if groups[is_item]
+    ]
+    return torch.optim.AdamW(options, weight_decay=weight_decay)

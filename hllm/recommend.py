@@ -1,0 +1,243 @@
+"""From a history of item ids to ranked recommendations."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from hllm.checkpoint import load_user_llm, model_fingerprint
+from hllm.config import HLLMConfig
+from hllm.embed import EMBEDDINGS
+from hllm.errors import StaleEmbeddingsError
+from hllm.index import ItemIndex
+from hllm.store import ItemEmbeddings
+from hllm.text import item_text, text_hash
+from hllm.user_state import CACHE_BYTES, HistoryEncoder, TransformersSteps
+
+# Encoding the next window ahead pays where encoding it anew takes long: 1.6 s for 50 items at 1.1
+# billion parameters, but 6 ms at 1.3 million, where the thread costs more than it saves.
+PREPARE_FROM_PARAMETERS = 50_000_000
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended item.
+
+    Attributes:
+        item_id: external id.
+        score: cosine of user and item embedding, -1 to 1.
+        rank: 1-based among the candidates.
+    """
+
+    item_id: str
+    score: float
+    rank: int
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """Recommendations for one history.
+
+    Attributes:
+        items: best first, never an item of the history.
+        encode_ms: history -> user embedding.
+        search_ms: user embedding -> best items.
+        num_candidates: size of the catalogue that was ranked.
+    """
+
+    items: list[Recommendation]
+    encode_ms: float
+    search_ms: float
+    num_candidates: int
+
+
+class Recommender(Protocol):
+    """What the page needs of a model."""
+
+    name: str
+    model: str
+    precision: str
+    device: str
+    num_items: int
+
+    def recommend(self, history: Sequence[str], *, top_k: int = 10) -> Recommendations:
+        """Rank the catalogue for a history (item ids, oldest first)."""
+        ...
+
+
+class UserEncoder(Protocol):
+    """History embeddings (S, D), oldest first -> user embedding (D,)."""
+
+    def __call__(self, history: Tensor) -> Tensor:
+        """Encode one history."""
+        ...
+
+
+def recommend_from(
+    index: ItemIndex,
+    item_embeddings: Tensor,
+    encode_user: UserEncoder,
+    history: Sequence[str],
+    top_k: int,
+) -> Recommendations:
+    """Recommend with an encoder that reads the embeddings of the whole history every time.
+
+    Args:
+        index: the candidates.
+        item_embeddings: (N, D) rows as the encoder reads them, not necessarily normalised.
+        encode_user: (S, D) -> (D,).
+        history: item ids, oldest first.
+        top_k: how many items at most.
+
+    Raises:
+        ValueError: an empty history.
+        UnknownItemError: an item of the history has no embedding.
+    """
+
+    def encode(rows: list[int]) -> Tensor:
+        return encode_user(item_embeddings[rows].float())
+
+    return recommend_rows(index, encode, history, top_k)
+
+
+def recommend_rows(
+    index: ItemIndex,
+    encode_rows: Callable[[list[int]], Tensor],
+    history: Sequence[str],
+    top_k: int,
+) -> Recommendations:
+    """Encode a history and search the index: the path that every recommender shares.
+
+    Args:
+        index: the candidates.
+        encode_rows: rows of the history's items, oldest first -> user embedding (D,).
+        history: item ids, oldest first.
+        top_k: how many items at most.
+
+    Raises:
+        ValueError: an empty history.
+        UnknownItemError: an item of the history has no embedding.
+    """
+    if not history:
+        raise ValueError("the history is empty: show popular items instead")
+    rows = index.rows(history)
+    start = time.perf_counter()
+    user = encode_rows(rows)
+    encoded = time.perf_counter()
+    found = index.search(user, top_k, exclude=rows)
+    end = time.perf_counter()
+    return Recommendations(
+        items=[
+            Recommendation(index.item_ids[row], score, rank)
+            for rank, (row, score) in enumerate(found, start=1)
+        ],
+        encode_ms=(encoded - start) * 1e3,
+        search_ms=(end - encoded) * 1e3,
+        num_candidates=len(index),
+    )
+
+
+class HLLMRecommender:
+    """Recommends with a User LLM over stored item embeddings; the Item LLM is not needed.
+
+    Args:
+        user_llm: in fp32 or any precision that transformers runs.
+        config: of the model that made the embeddings.
+        embeddings: of the catalogue.
+        cache_bytes: most memory for what is known of histories, see hllm.user_state.
+        window_stride: how many items the window moves at once when a history outgrows max_history.
+            1 reads what training and evaluation read, the most recent max_history items; for others
+            see hllm.user_state.history_window.
+    """
+
+    name = "HLLM"
+
+    def __init__(
+        self,
+        user_llm: PreTrainedModel,
+        config: HLLMConfig,
+        embeddings: ItemEmbeddings,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        window_stride: int = 1,
+    ) -> None:
+        self._index = ItemIndex(embeddings.item_ids, embeddings.vectors)
+        # The User LLM reads embeddings as the Item LLM gave them; only the search normalises.
+        self._encoder = HistoryEncoder(
+            TransformersSteps(user_llm.eval(), config.max_history),
+            embeddings.vectors,
+            max_history=config.max_history,
+            stride=window_stride,
+            max_bytes=cache_bytes,
+            prepare=user_llm.num_parameters() >= PREPARE_FROM_PARAMETERS,
+        )
+        self.model = describe(config)
+        self.precision = str(user_llm.dtype).removeprefix("torch.").replace("float32", "fp32")
+        self.device = str(user_llm.device)
+        self.num_items = len(self._index)
+
+    @torch.inference_mode()
+    def recommend(self, history: Sequence[str], *, top_k: int = 10) -> Recommendations:
+        """Rank the catalogue for a history.
+
+        Args:
+            history: item ids, oldest first; the model reads the most recent max_history.
+            top_k: how many items at most.
+
+        Raises:
+            ValueError: an empty history.
+            UnknownItemError: an item without an embedding.
+        """
+        return recommend_rows(self._index, self._encode, history, top_k)
+
+    def _encode(self, rows: list[int]) -> Tensor:
+        return self._encoder.encode(rows).to(self._index.vectors.device)
+
+
+def describe(config: HLLMConfig) -> str:
+    """What the two language models are, for a person: "all-MiniLM-L6-v2 -> Llama 4 x 256"."""
+    item = config.item_base or f"{config.item_config.model_type} {config.item_size}"
+    lora = " + LoRA" if config.item_lora else ""
+    user = config.user_config
+    return (
+        f"{item}{lora} \u2192 {user.model_type.capitalize()} "
+        f"{user.num_hidden_layers}\u00d7{user.hidden_size}"
+    )
+
+
+def load_hllm(
+    model_folder: str | Path,
+    embeddings_path: str | Path | None = None,
+    *,
+    fields: Iterable[tuple[str, dict[str, str]]] | None = None,
+) -> HLLMRecommender:
+    """Load a trained model and the embeddings of a catalogue.
+
+    Args:
+        model_folder: as hllm.train writes it.
+        embeddings_path: default: embeddings.safetensors in the model folder.
+        fields: (item_id, text fields) of the catalogue as it is now, to make sure that the
+            embeddings are not older than it; None trusts them.
+
+    Raises:
+        CheckpointError: the model is missing or damaged.
+        StaleEmbeddingsError: the embeddings are missing, damaged, another model's or too old.
+    """
+    path = Path(embeddings_path or Path(model_folder) / EMBEDDINGS)
+    user_llm, config = load_user_llm(model_folder)
+    embeddings = ItemEmbeddings.load(path)
+    hashes = (
+        (item_id, text_hash(item_text(values, config.text_keys, config.item_prompt)))
+        for item_id, values in (fields or ())
+    )
+    embeddings.check(model_fingerprint(model_folder), hashes, path=str(path))
+    if embeddings.vectors.shape[1] != config.embedding_size:
+        raise StaleEmbeddingsError(
+            f"{path} has vectors of another width: delete it and embed again."
+        )
+    return HLLMRecommender(user_llm, config, embeddings)

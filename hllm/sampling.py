@@ -1,0 +1,160 @@
+"""Training batches: chunks of histories grouped by length, with sampled negatives.
+
+Everything is a function of (seed, epoch, step), so that a run which is resumed sees exactly the
+batches that an uninterrupted run would have seen, and every epoch draws new negatives (the
+reference repeats the same ones in every epoch).
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+PAD_INDEX = 0
+
+
+@dataclass(frozen=True)
+class TrainBatch:
+    """One step's data.
+
+    Attributes:
+        items: (B, S + 1) item indices, oldest first, padded on the right with 0. Inputs are columns
+            0..S-1, targets columns 1..S.
+        mask: (B, S) True where the target is an item.
+        negatives: (M,) item indices shared by all positions, or (P, M): one row for each of the P
+            True places of the mask, in row-major order.
+    """
+
+    items: Tensor
+    mask: Tensor
+    negatives: Tensor
+
+    def to(self, device: torch.device) -> "TrainBatch":
+        """The same batch on a device."""
+        return TrainBatch(self.items.to(device), self.mask.to(device), self.negatives.to(device))
+
+
+def batch_rows(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
+    """Group sequences of about equal length into batches, in random order.
+
+    Args:
+        lengths: (num_chunks,) length of each training chunk.
+        batch_size: chunks a batch; the last batch may be smaller.
+        seed: of the run.
+        epoch: 0-based; every epoch groups anew.
+
+    Returns:
+        Row numbers of each batch; every row occurs once.
+    """
+    rng = np.random.default_rng((seed, epoch))
+    # Random among equal lengths, and a little among neighbours, so that batches differ.
+    order = np.argsort(lengths + rng.uniform(0, 2, len(lengths)), kind="stable")
+    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    rng.shuffle(batches)
+    return batches
+
+
+def make_batch(
+    chunks: Sequence[np.ndarray],
+    num_items: int,
+    num_negatives: int,
+    *,
+    seed: Sequence[int],
+    per_position: bool = False,
+) -> TrainBatch:
+    """Pad chunks and draw negatives.
+
+    Args:
+        chunks: B arrays of item indices.
+        num_items: rows of the embedding table, padding included.
+        num_negatives: M, drawn uniformly with replacement from all items; those equal to a target
+            are dropped by the loss, position by position.
+        seed: numbers that name this step, e.g. (seed, epoch, step, rank).
+        per_position: draw M for every position instead of M in all.
+    """
+    items = _padded(chunks)
+    mask = items[:, 1:] != PAD_INDEX
+    size = (int(mask.sum()), num_negatives) if per_position else num_negatives
+    negatives = np.random.default_rng(tuple(seed)).integers(1, num_items, size)
+    return TrainBatch(items, mask, torch.from_numpy(negatives))
+
+
+def make_reference_batch(
+    chunks: Sequence[np.ndarray],
+    num_items: int,
+    per_sequence: int | None,
+    *,
+    max_history: int,
+    seed: Sequence[int],
+) -> TrainBatch:
+    """Pad chunks and draw each sequence's negatives as the reference does.
+
+    The random items that the reference pads with are drawn, for the order of the random numbers,
+    and dropped: nothing of the loss depends on them.
+
+    Args:
+        chunks: B arrays of item indices, of at most max_history + 1.
+        num_items: rows of the embedding table, padding included.
+        per_sequence: K, or None for max_history + 1; the B * K are shared by all positions.
+        max_history: L.
+        seed: numbers that name this step.
+    """
+    rng = random.Random(repr(tuple(seed)))
+    samples = [
+        reference_sample(rng, chunk.tolist(), num_items, max_history, per_sequence)
+        for chunk in chunks
+    ]
+    items = _padded(chunks)
+    negatives = torch.tensor([item for _, drawn, _ in samples for item in drawn])
+    return TrainBatch(items, items[:, 1:] != PAD_INDEX, negatives)
+
+
+def _padded(chunks: Sequence[np.ndarray]) -> Tensor:
+    width = max(len(chunk) for chunk in chunks)
+    items = np.full((len(chunks), max(width, 2)), PAD_INDEX, dtype=np.int64)
+    for row, chunk in enumerate(chunks):
+        items[row, : len(chunk)] = chunk
+    return torch.from_numpy(items)
+
+
+def reference_sample(
+    rng: random.Random,
+    sequence: Sequence[int],
+    num_items: int,
+    max_history: int,
+    num_negatives: int | None = None,
+) -> tuple[list[int], list[int], list[int]]:
+    """One training sample exactly as the reference draws it (reference_compatible runs only).
+
+    Args:
+        rng: its stream of numbers is consumed in the reference's order.
+        sequence: 1 to max_history + 1 item indices.
+        num_items: rows of the embedding table, padding included.
+        max_history: L.
+        num_negatives: K per sequence, or None for L + 1.
+
+    Returns:
+        items (L + 1) left-padded with random items, negatives (K), mask (L) of the real targets.
+    """
+    size = max_history + 1
+
+    def draw(avoid: set[int]) -> int:
+        item = rng.randint(1, num_items - 1)
+        while item in avoid:
+            item = rng.randint(1, num_items - 1)
+        return item
+
+    own = set(sequence)
+    negatives = [draw(own) for _ in range(len(sequence) - 1)]
+    padding = [draw(own) for _ in range(size - len(sequence))]
+    if num_negatives is not None:
+        negatives = [rng.randint(1, num_items - 1) for _ in range(num_negatives)]
+    else:
+        drawn = set(negatives)  # the padding may hit the user's own items, as the reference's does
+        negatives = ([draw(drawn) for _ in range(size - len(negatives))] + negatives)[-size:]
+    valid = min(len(sequence) - 1, max_history)
+    mask = [0] * (max_history - valid) + [1] * valid
+    return (padding + list(sequence))[-size:], negatives, mask

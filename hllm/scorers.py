@@ -1,0 +1,119 @@
+"""Scorers for models that read a sequence of item embeddings: HLLM and the ID models.
+
+B users, S history items, D embedding width.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hllm.model import HLLM
+from hllm.sequential import SequentialModel
+
+EncodeUsers = Callable[[Tensor, Tensor], Tensor]
+
+
+def pad_histories(histories: Sequence[np.ndarray], max_history: int) -> tuple[Tensor, Tensor]:
+    """The most recent items of each history, padded on the right with 0.
+
+    Args:
+        histories: B arrays of item indices, oldest first.
+        max_history: most items kept.
+
+    Returns:
+        (B, S) item indices and (B,) lengths; an empty history counts as one padding item.
+    """
+    recent = [history[-max_history:] for history in histories]
+    lengths = torch.tensor([max(len(history), 1) for history in recent])
+    items = torch.zeros(len(recent), int(lengths.max()), dtype=torch.long)
+    for row, history in enumerate(recent):
+        items[row, : len(history)] = torch.from_numpy(np.ascontiguousarray(history))
+    return items, lengths
+
+
+class SequenceScorer:
+    """Cosine of the last user state with every item embedding.
+
+    Args:
+        name: of the model, for tables.
+        encode_users: (B, S, D) embeddings padded on the right and (B,) lengths -> (B, S, D) states.
+        item_embeddings: (num_items, D), row 0 padding, not normalised, on the device to compute on.
+        max_history: most items the model reads.
+        dtype: of normalisation and score matrix. Published HLLM numbers were computed in bfloat16
+            (DeepSpeed bf16 evaluation), where many scores tie; float32 is exact.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        encode_users: EncodeUsers,
+        item_embeddings: Tensor,
+        max_history: int,
+        *,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.name = name
+        self.max_history = max_history
+        self._encode_users = encode_users
+        self._inputs = item_embeddings
+        self._candidates = F.normalize(item_embeddings.to(dtype), dim=-1)  # (num_items, D)
+
+    @torch.inference_mode()
+    def users(self, histories: Sequence[np.ndarray]) -> Tensor:
+        """User embeddings (B, D) of histories, not normalised."""
+        items, lengths = pad_histories(histories, self.max_history)
+        device = self._inputs.device
+        items, lengths = items.to(device), lengths.to(device)
+        states = self._encode_users(self._inputs[items], lengths)  # (B, S, D)
+        return states[torch.arange(len(items), device=device), lengths - 1]
+
+    @torch.inference_mode()
+    def score(self, histories: Sequence[np.ndarray]) -> Tensor:
+        """Cosines (B, num_items), float32."""
+        users = F.normalize(self.users(histories).to(self._candidates.dtype), dim=-1)
+        return (users @ self._candidates.T).float()
+
+
+class HLLMScorer(SequenceScorer):
+    """HLLM with item embeddings made before (hllm.embed.encode_catalog).
+
+    Args:
+        model: in eval mode, on its device, in its precision.
+        item_embeddings: (num_items, D) by item_index, row 0 padding, not normalised.
+        name: for tables.
+        bf16: normalise and multiply in bfloat16, as the published numbers were made; call
+            hllm.scorers.to_bfloat16 on the model before its item embeddings are made.
+    """
+
+    def __init__(
+        self, model: HLLM, item_embeddings: Tensor, *, name: str = "HLLM", bf16: bool = False
+    ) -> None:
+        super().__init__(
+            name,
+            lambda embeddings, lengths: model.encode_users(embeddings).last_hidden_state,
+            item_embeddings.to(model.device),
+            model.config.max_history,
+            dtype=torch.bfloat16 if bf16 else torch.float32,
+        )
+
+
+class SequentialScorer(SequenceScorer):
+    """An ID model (hllm.sequential) with its own item table."""
+
+    def __init__(self, model: SequentialModel, *, name: str) -> None:
+        with torch.no_grad():
+            table = model.item_embeddings().detach()
+        super().__init__(name, model.encode_users, table, model.config.max_history)
+
+
+def to_bfloat16(model: nn.Module) -> None:
+    """Round the parameters to bfloat16 in place, as DeepSpeed's bf16 evaluation does.
+
+    Buffers stay as they are: rounding RoPE's inverse frequencies would change every position, and
+    the reference's rotary tables are computed in float32.
+    """
+    for parameter in model.parameters():
+        parameter.data = parameter.data.bfloat16()

@@ -1,0 +1,91 @@
+"""Item text: from the fields of an item to the token ids that the Item LLM reads.
+
+Training, evaluation, embedding and serving all come through here, so that an item has one text.
+Text = prompt + ``"{key}: {value}"`` of every non-empty field, in the order of ``text_keys``, with
+no separator between fields (as the reference implementation does it).
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+TOKENS_PER_BATCH = 4096  # fills two cores or a small GPU; longer batches only cost memory
+DEFAULT_PROMPT = "Compress the following sentence into embedding: "
+
+
+def item_text(
+    fields: Mapping[str, Any] | None,
+    text_keys: Sequence[str],
+    item_prompt: str = DEFAULT_PROMPT,
+) -> str:
+    """Build the text of one item.
+
+    Args:
+        fields: the item's fields; falsy values ("" or, in typed tables, 0 and False) are skipped.
+            None stands for an item without any record (and for the padding item).
+        text_keys: names of the fields to use, in this order.
+        item_prompt: put in front of every item that has a record, even an empty one.
+
+    Returns:
+        The text. An item without a record has the empty text, without the prompt: the reference
+        gives such items (and padding) one common embedding.
+    """
+    if fields is None:
+        return ""
+    parts = [f"{key}: {fields[key]}" for key in text_keys if fields.get(key)]
+    return item_prompt + "".join(parts)
+
+
+def sentence_text(fields: Mapping[str, Any] | None, text_keys: Sequence[str]) -> str:
+    """Text of an item for a sentence encoder: the fields' contents without names or prompt.
+
+    It was trained on natural sentences, so this is the strongest form of it.
+    """
+    if fields is None:
+        return ""
+    return ". ".join(str(fields[key]) for key in text_keys if fields.get(key))
+
+
+def text_hash(text: str) -> str:
+    """First 16 hex digits of the SHA-256 of a text: tells whether an embedding is out of date."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def tokenize(
+    tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], max_text_tokens: int
+) -> list[list[int]]:
+    """Turn item texts into token ids.
+
+    The ids contain the tokenizer's special tokens and are cut to the first ``max_text_tokens``:
+    a BOS or [CLS] in front counts and is kept, an EOS or [SEP] at the end of a long text is lost.
+    The [ITEM] token is not among them: it is not a word but a learned vector that ItemLLM appends.
+
+    Args:
+        tokenizer: the Item LLM's own tokenizer.
+        texts: item texts.
+        max_text_tokens: most ids an item may have, without the [ITEM] token.
+
+    Returns:
+        One list of ids per text; it may be empty (an empty text and a tokenizer without BOS).
+    """
+    texts = list(texts)
+    if not texts:
+        return []
+    encoded = tokenizer(texts, add_special_tokens=True, verbose=False)["input_ids"]
+    return [ids[:max_text_tokens] for ids in encoded]
+
+
+def token_batches(
+    token_ids: Sequence[Sequence[int]], budget: int = TOKENS_PER_BATCH
+) -> Iterator[list[int]]:
+    """Group items of similar length: rows into token_ids, padded tokens of a group <= budget."""
+    batch: list[int] = []
+    for row in sorted(range(len(token_ids)), key=lambda row: len(token_ids[row])):
+        if batch and (len(batch) + 1) * (len(token_ids[row]) + 1) > budget:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch

@@ -1,0 +1,63 @@
+"""Train an HLLM, or an ID model to compare it with: ``python -m hllm.train --help``.
+
+    python -m hllm.train --config assets/presets/games.json --output runs/games
+        --interactions data/games/interactions.csv --items data/games/items.csv
+
+The best model by validation ndcg@10 ends up in the output folder, an HLLM with the embeddings of
+all items. A run that is stopped continues, step for step, when the same command is given again.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from transformers import HfArgumentParser
+
+from hllm.errors import HLLMError
+from hllm.sequential_presets import PRESETS
+from hllm.train_config import ModelOptions, TrainOptions, config_defaults
+from hllm.trainer import Trainer
+
+logger = logging.getLogger(__name__)
+
+
+def parse_options(argv: Sequence[str] | None = None) -> tuple[ModelOptions, TrainOptions]:
+    """Read the command line; --config gives defaults that flags override."""
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument("--config")
+    known, rest = first.parse_known_args(argv)
+    parser = HfArgumentParser(
+        [ModelOptions, TrainOptions],  # type: ignore[list-item]  # they are dataclasses
+        prog="python -m hllm.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config",
+        help="defaults for all other options: a JSON file, or the reference's settings of an ID "
+        f"model: {', '.join(PRESETS)}",
+    )
+    if known.config:
+        defaults = config_defaults(known.config, parser)
+        parser.set_defaults(**defaults)
+    model, train, *_ = parser.parse_args_into_dataclasses(rest)
+    return model, train
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line: see --help."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("accelerate").setLevel(logging.WARNING)  # it reports every file it saves
+    try:
+        model, train = parse_options(argv)
+        train.output.mkdir(parents=True, exist_ok=True)
+        Trainer(model, train).run()
+    except HLLMError as error:
+        logger.error("%s", error)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

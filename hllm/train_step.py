@@ -1,0 +1,159 @@
+"""One training step: unique items are encoded once, then histories, then the loss."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_gather
+
+from hllm.loss import clamp_logit_scale, contrastive_logits, contrastive_stats, info_nce
+from hllm.model import HLLM
+from hllm.sampling import TrainBatch
+from hllm.sequential import SequentialModel
+from hllm.text import token_batches
+
+
+class GenerativeStep(nn.Module, ABC):
+    """A model with its generative objective (Paper: 2409.12740 section 3.3).
+
+    Args:
+        model: with a parameter logit_scale.
+        dropout: on the item embeddings that the user model reads, in training.
+        reference_compatible: average the ranks' mean losses as the reference does, instead of
+            weighting every position of the global batch equally.
+    """
+
+    def __init__(
+        self,
+        model: HLLM | SequentialModel,
+        *,
+        dropout: float = 0.0,
+        reference_compatible: bool = False,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.dropout = nn.Dropout(dropout)
+        self._reference_compatible = reference_compatible
+
+    @abstractmethod
+    def item_embeddings(self, items: Tensor) -> Tensor:
+        """Embeddings (N, D) of items given by index: (N,)."""
+
+    @abstractmethod
+    def encode_users(self, histories: Tensor, lengths: Tensor) -> Tensor:
+        """States (B, S, D) of histories (B, S, D), padded on the right, of lengths (B,)."""
+
+    def forward(
+        self, batch: TrainBatch, *, with_stats: bool = False
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Loss of one batch.
+
+        Args:
+            batch: the data of this process.
+            with_stats: also compute hllm.loss.contrastive_stats.
+
+        Returns:
+            () loss, and what to log.
+        """
+        clamp_logit_scale(self.model.logit_scale)
+        wanted = torch.cat([batch.items.flatten(), batch.negatives.flatten()])
+        unique, inverse = torch.unique(wanted, return_inverse=True)
+        embeddings = self.item_embeddings(unique)  # (N, D)
+        items = inverse[: batch.items.numel()].view_as(batch.items)  # rows of embeddings
+        negatives = inverse[batch.items.numel() :].view_as(batch.negatives)
+        histories = self.dropout(embeddings[items[:, :-1]])
+        states = self.encode_users(histories, batch.mask.sum(dim=1))  # (B, S, D)
+        logits = self._logits(
+            states[batch.mask], embeddings[items[:, 1:][batch.mask]], embeddings[negatives]
+        )
+        loss = self._loss(logits)
+        stats = {"unique_items": float(len(unique)), "positions": float(len(logits))}
+        if with_stats:
+            stats |= contrastive_stats(logits) | {"negatives": float(logits.shape[1] - 1)}
+        return loss, stats
+
+    def _logits(self, user: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+        """Logits (P, 1 + M); negatives are shared (M, D), or each position's own (P, M, D)."""
+        # At 1 / temperature up to 100, bfloat16 cosines would be too coarse for a softmax.
+        with torch.autocast(user.device.type, enabled=False):
+            user, positives, negatives = user.float(), positives.float(), negatives.float()
+            scale = self.model.logit_scale
+            if negatives.ndim == 2:
+                return contrastive_logits(user, positives, gather_with_gradient(negatives), scale)
+            by_position = torch.vmap(contrastive_logits, in_dims=(0, 0, 0, None))
+            one = slice(None), None  # (P, D) -> (P, 1, D)
+            return by_position(user[one], positives[one], negatives, scale).squeeze(1)
+
+    def _loss(self, logits: Tensor) -> Tensor:
+        if not dist.is_initialized() or self._reference_compatible:
+            return info_nce(logits)
+        # Gradients are averaged over ranks: scale so that every position of the global batch
+        # weighs the same however the ranks' histories differ in length.
+        count = torch.tensor(float(len(logits)), device=logits.device)
+        dist.all_reduce(count)
+        return info_nce(logits, num_positions=count / dist.get_world_size())
+
+
+class TrainStep(GenerativeStep):
+    """HLLM's step.
+
+    Args:
+        model: the HLLM.
+        token_ids: text token ids by item index (0 = padding item).
+        states: (num_items, H) cached states of a frozen Item LLM, or None to run it.
+        dropout: see GenerativeStep.
+        reference_compatible: see GenerativeStep.
+    """
+
+    model: HLLM
+
+    def __init__(
+        self,
+        model: HLLM,
+        token_ids: Sequence[Sequence[int]],
+        states: Tensor | None = None,
+        *,
+        dropout: float = 0.0,
+        reference_compatible: bool = False,
+    ) -> None:
+        super().__init__(model, dropout=dropout, reference_compatible=reference_compatible)
+        self._token_ids = token_ids
+        self._states = states
+
+    def item_embeddings(self, items: Tensor) -> Tensor:
+        """Embeddings (N, D) of items given by index: (N,)."""
+        if self._states is not None:
+            states = self._states[items.cpu()].to(self.model.item_emb_tokens.device)
+            return self.model.item_adapter(states)
+        token_ids = [self._token_ids[item] for item in items.tolist()]
+        batches = list(token_batches(token_ids))  # of similar length: little padding
+        parts = [self.model.encode_items([token_ids[row] for row in rows]) for rows in batches]
+        order = torch.tensor([row for rows in batches for row in rows], device=items.device)
+        return torch.cat(parts)[order.argsort()]
+
+    def encode_users(self, histories: Tensor, lengths: Tensor) -> Tensor:
+        """See GenerativeStep.encode_users; RoPE is relative, so lengths play no part."""
+        return self.model.encode_users(histories).last_hidden_state
+
+
+class SequentialStep(GenerativeStep):
+    """An ID model's step."""
+
+    model: SequentialModel
+
+    def item_embeddings(self, items: Tensor) -> Tensor:
+        """Embeddings (N, D) of items given by index: (N,)."""
+        return self.model.item_embeddings(items)
+
+    def encode_users(self, histories: Tensor, lengths: Tensor) -> Tensor:
+        """See GenerativeStep.encode_users."""
+        return self.model.encode_users(histories, lengths)
+
+
+def gather_with_gradient(negatives: Tensor) -> Tensor:
+    """Share negatives (M, D) of all ranks: (world * M, D); gradients flow back to their owners."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return negatives
+    return torch.cat(all_gather(negatives))

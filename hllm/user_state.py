@@ -1,0 +1,317 @@
+"""User embeddings from what is known of a history's prefixes: an exact cache of keys and values.
+
+A click adds one item to a history whose keys and values are known: only that item is encoded. The
+cache is a tree of items shared by all visitors of one encoder (one model, one set of embeddings):
+whoever shares the beginning of a history shares its nodes. A node is never changed, because
+transformers' own cache grows in place and two branches of it would mix (hllm.prefix_tree).
+
+Past max_history every click drops the oldest item. All keys and values saw that item, so none of
+them can be kept: the most recent max_history items have to be encoded anew, and dropping the oldest
+entry of the cache is wrong (cosine 0.86 to the right answer on a small Llama). But all items of the
+next window but the last one are known as soon as this click is answered, whatever is clicked next.
+They are encoded while the visitor reads, in slices that a click can cut short, so that the click
+itself costs one item again and the answer is the definition's: HistoryEncoder._prepare. Where no
+machine time is left between clicks, a stride spends less in all, at the price of another definition
+of what is read: history_window.
+
+P items of a known prefix, S new items, D width, F numbers in keys and values of one item.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+
+from hllm.prefix_tree import CACHE_BYTES, PrefixTree
+
+SLICE_ITEMS = 8  # encoded ahead at once: a click waits for no more than this
+MAX_WAITING = 32  # windows to encode ahead; beyond it the oldest is left to the click itself
+
+_log = logging.getLogger(__name__)
+
+
+def history_window(length: int, max_history: int, stride: int = 1) -> int:
+    """Where the part of a history starts that the User LLM reads.
+
+    Stride 1 is what training, evaluation and serving do: the most recent max_history items. A
+    larger stride moves the start by that many items at once, so that between max_history - stride
+    + 1 and max_history items are read and only one click in stride re-encodes them. That is another
+    definition: evaluate with it before serving with it.
+
+    Args:
+        length: items of the history.
+        max_history: most items that are read.
+        stride: 1 to max_history; the start is a multiple of it.
+
+    Returns:
+        The index of the first item that is read.
+    """
+    if not 1 <= stride <= max_history:
+        raise ValueError(f"stride {stride}: choose one from 1 to max_history = {max_history}")
+    surplus = max(0, length - max_history)
+    return -(-surplus // stride) * stride
+
+
+class StepModel(Protocol):
+    """A User LLM that reads on where a prefix ended.
+
+    Attributes:
+        can_resume: False if it has no memory of one fixed size per item; past is then always None.
+    """
+
+    can_resume: bool
+
+    def extend(self, past: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Read items behind a prefix.
+
+        Args:
+            past: (P, F) what earlier calls returned for the items of the prefix; None: no prefix.
+            items: (S, D) embeddings of the items that follow.
+
+        Returns:
+            (S, F) keys and values of the new items and (S, D) states at them, on any device.
+        """
+        ...
+
+
+class TransformersSteps:
+    """A decoder of transformers as StepModel.
+
+    Args:
+        user_llm: reads embeddings, in evaluation mode.
+        max_history: longest sequence it will read.
+    """
+
+    def __init__(self, user_llm: PreTrainedModel, max_history: int) -> None:
+        self._user_llm = user_llm
+        self._shapes: list[tuple[int, int]] = []  # (heads, width): keys and values, layer by layer
+        self.can_resume = _keeps_every_token(user_llm.config, max_history)
+
+    @torch.inference_mode()
+    def extend(self, past: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
+        """See StepModel."""
+        inputs = items.to(self._user_llm.device, self._user_llm.dtype).unsqueeze(0)
+        if not self.can_resume:
+            states = self._user_llm(inputs_embeds=inputs, use_cache=False).last_hidden_state[0]
+            return states[:, :0], states
+        cache = self._unpack(past)
+        states = self._user_llm(
+            inputs_embeds=inputs, past_key_values=cache, use_cache=True
+        ).last_hidden_state[0]
+        return self._pack(cache, len(items)), states
+
+    def _pack(self, cache: DynamicCache, count: int) -> Tensor:
+        """Keys and values of the last items: (S, F)."""
+        layers = [layer for layer in cache.layers if isinstance(layer, DynamicLayer)]
+        # Every layer was just written to: none is None.
+        pairs = [cast(Tensor, t) for layer in layers for t in (layer.keys, layer.values)]
+        self._shapes = [(tensor.shape[1], tensor.shape[3]) for tensor in pairs]
+        new = [tensor[0, :, -count:].transpose(0, 1).flatten(1) for tensor in pairs]
+        return torch.cat(new, dim=1)
+
+    def _unpack(self, past: Tensor | None) -> DynamicCache:
+        if past is None:
+            return DynamicCache()
+        parts = past.split([heads * width for heads, width in self._shapes], dim=1)
+        tensors = [
+            part.unflatten(1, shape).transpose(0, 1).unsqueeze(0)  # (1, heads, P, width)
+            for part, shape in zip(parts, self._shapes, strict=True)
+        ]
+        return DynamicCache(list(zip(tensors[::2], tensors[1::2], strict=True)))
+
+
+def _keeps_every_token(config: PretrainedConfig, max_history: int) -> bool:
+    """Whether a decoder's memory is one key and value per layer and item.
+
+    It is not with linear attention, nor where layers share keys, nor with sliding attention over
+    fewer items than a history has.
+    """
+    if getattr(config, "num_kv_shared_layers", 0):
+        return False
+    return all(
+        isinstance(layer, DynamicLayer)
+        and getattr(layer, "sliding_window", max_history + 1) > max_history
+        for layer in DynamicCache(config=config).layers
+    )
+
+
+@dataclass
+class EncoderCounts:
+    """Work done since the start.
+
+    Attributes:
+        encoded: items that a request waited for.
+        prepared: items encoded ahead of requests.
+        reused: items of requests that were known.
+    """
+
+    encoded: int = 0
+    prepared: int = 0
+    reused: int = 0
+
+
+class HistoryEncoder:
+    """User embeddings of histories, for any number of visitors and threads.
+
+    One lock is around the model: a forward pass already uses every core (or the whole GPU), two at
+    once only take memory bandwidth from each other; and two visitors with the same history compute
+    it once. What is known is answered without waiting for it.
+
+    Args:
+        steps: the User LLM.
+        items: (N, D) item embeddings as the User LLM reads them; may be memory-mapped.
+        max_history: most items that are read.
+        stride: see history_window.
+        max_bytes: of the cache; 0 encodes every history in full.
+        prepare: encode the next window ahead, in a thread, once a history is max_history long.
+    """
+
+    def __init__(
+        self,
+        steps: StepModel,
+        items: Tensor,
+        *,
+        max_history: int,
+        stride: int = 1,
+        max_bytes: int = CACHE_BYTES,
+        prepare: bool = True,
+    ) -> None:
+        history_window(0, max_history, stride)  # raises ValueError
+        self.prefixes = PrefixTree(max_bytes)
+        self.counts = EncoderCounts()
+        self._steps = steps
+        self._items = items
+        self._max_history = max_history
+        self._stride = stride
+        self._prepares = prepare and max_bytes > 0 and steps.can_resume
+        self._compute = threading.Lock()
+        self._turn = threading.Condition()  # guards the counts and the three below
+        self._requests = 0
+        self._pending: OrderedDict[tuple[int, ...], None] = OrderedDict()
+        self._worker: threading.Thread | None = None
+
+    def encode(self, rows: Sequence[int]) -> Tensor:
+        """The user embedding of a history.
+
+        Args:
+            rows: of the items, oldest first, at least one.
+
+        Returns:
+            (D,) the User LLM's state at the last item, the caller's to keep.
+        """
+        if not rows:
+            raise ValueError("the history is empty")
+        window = tuple(rows[history_window(len(rows), self._max_history, self._stride) :])
+        known = self.prefixes.find(window)
+        if len(known) == len(window):
+            state, new = self._state(known[-1]), 0
+        else:
+            with self._request(window):
+                state, new = self._extend(window)
+        with self._turn:
+            self.counts.encoded += new
+            self.counts.reused += len(window) - new
+        self._prepare(rows)
+        return state
+
+    def wait_until_prepared(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is left to encode ahead; False if that takes longer than seconds."""
+        with self._turn:
+            return self._turn.wait_for(lambda: self._worker is None, timeout)
+
+    def _state(self, values: Tensor) -> Tensor:
+        return values[-self._items.shape[1] :].clone()
+
+    @contextmanager
+    def _request(self, window: tuple[int, ...]) -> Iterator[None]:
+        """Hold the model for a request; what is encoded ahead steps aside."""
+        with self._turn:
+            self._requests += 1
+            self._pending.pop(window[:-1], None)  # the request goes on from where this got to
+        try:
+            with self._compute:
+                yield
+        finally:
+            with self._turn:
+                self._requests -= 1
+                self._turn.notify_all()
+
+    def _extend(self, window: tuple[int, ...]) -> tuple[Tensor, int]:
+        """State at the end of a window and how many items had to be encoded; holds the model."""
+        known = self.prefixes.find(window)
+        if len(known) == len(window):
+            return self._state(known[-1]), 0
+        past = torch.stack(known)[:, : -self._items.shape[1]] if known else None
+        new = list(window[len(known) :])
+        memory, states = self._steps.extend(past, self._items[new])
+        if self._steps.can_resume:
+            self.prefixes.add(window, torch.cat([memory, states], dim=1))
+        return states[-1].clone(), len(new)
+
+    def _prepare(self, rows: Sequence[int]) -> None:
+        """Have the next window encoded ahead, without the item that is not known yet."""
+        now, following = (
+            history_window(length, self._max_history, self._stride)
+            for length in (len(rows), len(rows) + 1)
+        )
+        prefix = tuple(rows[following:])
+        if not self._prepares or following == now or not prefix:
+            return
+        if len(self.prefixes.find(prefix)) == len(prefix):
+            return
+        with self._turn:
+            self._pending[prefix] = None
+            self._pending.move_to_end(prefix)
+            while len(self._pending) > MAX_WAITING:
+                self._pending.popitem(last=False)
+            if self._worker is None:
+                # Not a daemon: one that is inside torch when Python ends would crash it.
+                self._worker = threading.Thread(target=self._work, name="encode-ahead")
+                self._worker.start()
+
+    def _work(self) -> None:
+        try:
+            while (prefix := self._next_pending()) is not None:
+                self._encode_ahead(prefix)
+                with self._turn:
+                    self._pending.pop(prefix, None)
+        except Exception:
+            # Whoever asks for this window meets the same error, and is told.
+            _log.exception("A history could not be encoded ahead")
+            with self._turn:
+                self._pending.clear()
+                self._worker = None
+                self._turn.notify_all()
+
+    def _next_pending(self) -> tuple[int, ...] | None:
+        """The window that waits longest; None ends the thread."""
+        with self._turn:
+            if self._pending and threading.main_thread().is_alive():
+                return next(iter(self._pending))
+            self._worker = None
+            self._turn.notify_all()
+            return None
+
+    def _encode_ahead(self, prefix: tuple[int, ...]) -> None:
+        reached = 0
+        while reached < len(prefix) and self._may_go_on(prefix):
+            with self._compute:
+                known = len(self.prefixes.find(prefix))
+                if known < reached:
+                    return  # forgotten meanwhile: the cache is too small to prepare anything
+                reached = min(known + SLICE_ITEMS, len(prefix))
+                self.counts.prepared += self._extend(prefix[:reached])[1]
+
+    def _may_go_on(self, prefix: tuple[int, ...]) -> bool:
+        """Wait while requests wait; whether this window is still wanted then."""
+        with self._turn:
+            self._turn.wait_for(lambda: not self._requests)
+            return prefix in self._pending and threading.main_thread().is_alive()

@@ -1,0 +1,156 @@
+"""Migrations, versions and damaged files."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.catalog import Catalog, CatalogItem, Query
+from app.catalog.schema import migrations
+from app.errors import CatalogError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "catalog.db"
+    with Catalog.create(path, "Test") as catalog:
+        catalog.add_items([CatalogItem(item_id="a", title="Alpha"), CatalogItem(item_id="b")])
+    return path
+
+
+def test_create_makes_wal_and_foreign_keys(path):
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    assert len(connection.execute("PRAGMA foreign_key_list(interactions)").fetchall()) == 2
+
+
+def test_create_twice_keeps_the_data(path):
+    assert Catalog.create(path, "Other").num_items == 2
+    assert Catalog.open(path).name == "Test"
+
+
+def test_missing(tmp_path):
+    with pytest.raises(CatalogError, match="There is no catalogue"):
+        Catalog.open(tmp_path / "none.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database at all" * 100, b"SQLite format 3\x00" + b"x" * 5000]
+)
+def test_corrupt(tmp_path, content):
+    path = tmp_path / "bad.db"
+    path.write_bytes(content)
+    with pytest.raises(CatalogError, match="cannot be read"):
+        Catalog.open(path)
+    assert path.read_bytes() == content
+
+
+def test_truncated_catalogue_gives_a_catalog_error(path):
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(CatalogError, match="cannot be read"):
+        Catalog.open(path).page(Query())
+
+
+@pytest.mark.parametrize("sql", ["CREATE TABLE t (x)", ""])
+def test_other_databases_and_empty_files_are_no_catalogues(tmp_path, sql):
+    path = tmp_path / "other.db"
+    connection = sqlite3.connect(path)
+    connection.execute(sql)
+    connection.close()
+    path.touch()
+    with pytest.raises(CatalogError, match="not a catalogue"):
+        Catalog.open(path)
+
+
+def test_newer_version(path):
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) "
+        "VALUES ('catalog', '9999_future', '')"
+    )
+    connection.commit()
+    connection.close()
+    with pytest.raises(CatalogError, match=r"newer version.*9999_future.*update"):
+        Catalog.open(path)
+
+
+def test_older_version_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "old.db"
+    with Catalog.create(path, "Old") as catalog:
+        catalog.add_items([CatalogItem(item_id="a", title="Alpha")])
+    connection = sqlite3.connect(path)
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name = '0003_imports'")
+    connection.execute("DROP TABLE imports")
+    connection.commit()
+    connection.close()
+    catalog = Catalog.open(path)
+    assert catalog.resume_line("x", "y") == 0
+    assert catalog.num_items == 1
+
+
+def test_migration_names_are_frozen():
+    # A name that shipped must stay: databases out there remember it.
+    names = [migration.name for migration in migrations._migrations]
+    assert names[:3] == ["0001_items_interactions_events", "0002_browse_and_search", "0003_imports"]
+
+
+def test_create_in_a_place_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(CatalogError, match="choose another place"):
+        Catalog.create(tmp_path / "file" / "c.db")
+
+
+READ_ONLY_SCRIPT = """
+import logging, os, sys
+from app.catalog import Catalog, CatalogItem, Query
+from app.errors import CatalogError
+if os.getuid() == 0:  # root may write anywhere
+    os.setgid(65534); os.setuid(65534)
+logging.basicConfig(format="%(message)s")
+catalog = Catalog.open(sys.argv[1])
+assert [item.item_id for item in catalog.page(Query(search="alph")).items] == ["a"]
+assert catalog.get(["b"]) and catalog.popular(1) and len(list(catalog.iter_texts())) == 2
+for _ in range(3):
+    catalog.record_event(session="s", kind="clicked", item_ids=["a"])
+try:
+    catalog.add_items([CatalogItem(item_id="c")])
+except CatalogError as error:
+    assert "cannot be written" in str(error), error
+else:
+    sys.exit("a read-only catalogue was written")
+"""
+
+
+@pytest.mark.parametrize("clean_close", [True, False])
+def test_read_only_file_in_read_only_folder_browses_and_skips_events(tmp_path, path, clean_close):
+    if not clean_close:
+        assert Catalog.open(path).num_items == 2  # leaves -shm and an empty -wal behind
+    folder = path.parent
+    # An unprivileged reader must be able to reach pytest's private folder.
+    opened = [folder, *folder.parents[:2]]
+    modes = [parent.stat().st_mode for parent in opened]
+    for parent in opened[1:]:
+        parent.chmod(0o755)
+    for file in folder.iterdir():
+        file.chmod(0o444)
+    folder.chmod(0o555)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", READ_ONLY_SCRIPT, str(path)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+    finally:
+        for parent, mode in zip(opened, modes, strict=True):
+            parent.chmod(mode)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("Events are not recorded") == 1

@@ -1,0 +1,181 @@
+"""Writes: items, interactions, events, the data version, k-core."""
+
+import sqlite3
+import threading
+
+import pytest
+
+from app.catalog import Catalog, CatalogItem, Query
+from app.catalog.items import MAX_DESCRIPTION_CHARS
+
+CATEGORIES = ("Fantasy", "Arts, Crafts & Sewing")
+
+
+def test_adding_twice_is_adding_once(tmp_path, many_items):
+    catalog = Catalog.create(tmp_path / "c.db")
+    assert catalog.add_items(many_items()).added == 137
+    version = catalog.data_version
+    assert catalog.add_items(many_items()).unchanged == 137
+    rows = [("u", "i1", 5), ("u", "i1", 6), ("u", "i1", 5), ("v", "gone", 1)]
+    first, second = catalog.add_interactions(rows), catalog.add_interactions(rows)
+    assert (first.added, first.duplicates, first.unknown_items) == (2, 1, 1)
+    assert (second.added, second.duplicates, second.unknown_items) == (0, 3, 1)
+    assert catalog.data_version == version and catalog.num_items == 137
+    assert catalog.count_interactions() == (2, 1)
+
+
+def test_update_replaces_texts_categories_and_search(tmp_path):
+    catalog = Catalog.create(tmp_path / "c.db")
+    catalog.add_items([CatalogItem(item_id="a", title="Old", categories=("X",))])
+    catalog.add_interactions([("u", "a", 1)])
+    counts = catalog.add_items([CatalogItem(item_id="a", title="New", categories=("Y",))])
+    assert (counts.updated, catalog.num_items) == (1, 1)
+    assert catalog.page(Query(search="old")).total == 0
+    assert catalog.page(Query(search="new", category="Y")).total == 1
+    assert catalog.categories() == [("Y", 1)]
+    assert catalog.count_interactions() == (1, 1), "an update must not delete interactions"
+
+
+def test_popularity_is_interactions_where_there_are_any(tmp_path):
+    catalog = Catalog.create(tmp_path / "c.db")
+    catalog.add_items([CatalogItem(item_id="a", popularity=99), CatalogItem(item_id="b")])
+    assert catalog.popular(1)[0].item_id == "a"
+    catalog.add_interactions([("u", "b", 1), ("v", "b", 1)])
+    assert [(item.item_id, item.popularity) for item in catalog.popular(2)] == [("b", 2), ("a", 0)]
+
+
+def test_data_version_depends_on_texts_only(tmp_path, many_items):
+    def version(name, items, batches=1):
+        catalog = Catalog.create(tmp_path / name)
+        for start in range(batches):
+            catalog.add_items(items[start::batches])
+        return catalog.data_version
+
+    items = list(many_items(20))
+    base = version("a", items)
+    assert version("b", items[::-1], batches=3) == base
+    assert (
+        version("c", [CatalogItem(**{**vars(i), "popularity": 7, "image": "x"}) for i in items])
+        == base
+    )
+    assert version("d", items[1:]) != base
+    changed = CatalogItem(**{**vars(items[0]), "title": "another"})
+    assert version("e", [changed, *items[1:]]) != base
+    assert version("f", [changed, *items[1:], items[0]]) == base, "the last of equal ids wins"
+
+
+def test_known_data_version_is_the_same_on_every_machine(tmp_path):
+    catalog = Catalog.create(tmp_path / "c.db")
+    catalog.add_items([CatalogItem(item_id="1", title="Dune", year=1965, extra={"p": 1.5})])
+    assert catalog.data_version == "e41132f6cdf720ef"
+
+
+@pytest.mark.parametrize("item_id", ["", "\x00", "x" * 501])
+def test_bad_item_ids(tmp_path, item_id):
+    catalog = Catalog.create(tmp_path / "c.db")
+    with pytest.raises(ValueError, match="1 to 500 characters"):
+        catalog.add_items([CatalogItem(item_id="good"), CatalogItem(item_id=item_id)])
+    assert catalog.num_items == 0, "the transaction must be rolled back"
+
+
+def test_oversized_and_unstorable_values_are_bounded(tmp_path):
+    catalog = Catalog.create(tmp_path / "c.db")
+    catalog.add_items(
+        [
+            CatalogItem(
+                item_id="a",
+                title="t\x00\ud800",
+                description="x" * 5_000_000,
+                tags=tuple(f"t{n}" for n in range(5000)),
+                year=10**30,
+                price=float("nan"),
+                popularity=-5,
+                extra={"huge": 10**40, "inf": float("inf"), "long": "y" * 10**6, "object": object},
+            )
+        ]
+    )
+    item = catalog.get(["a"])["a"]
+    assert item.title == "t?" and len(item.description) == MAX_DESCRIPTION_CHARS
+    assert item.extra["cut"] == {"description": 5_000_000, "long": 10**6}
+    assert (item.year, item.price, item.popularity, len(item.tags)) == (None, None, 0, 100)
+
+
+def test_events(tmp_path):
+    catalog = Catalog.create(tmp_path / "c.db")
+    catalog.record_event(session="s", kind="shown", model="HLLM", item_ids=["a", "b"])
+    catalog.record_event(session="s", kind="clicked", model="HLLM", item_ids=["b"], rank=2)
+    rows = sqlite3.connect(tmp_path / "c.db").execute(
+        "SELECT session, kind, model, item_ids, rank FROM events ORDER BY id"
+    )
+    assert rows.fetchall() == [
+        ("s", "shown", "HLLM", '["a", "b"]', None),
+        ("s", "clicked", "HLLM", '["b"]', 2),
+    ]
+
+
+def test_an_event_does_not_wait_for_a_long_import(tmp_path, caplog):
+    catalog = Catalog.create(tmp_path / "c.db")
+    other = sqlite3.connect(tmp_path / "c.db")
+    other.execute("BEGIN IMMEDIATE")
+    catalog.record_event(session="s", kind="clicked")
+    other.rollback()
+    catalog.record_event(session="s", kind="shown")
+    assert other.execute("SELECT kind FROM events").fetchall() == [("shown",)]
+
+
+def test_threads_read_while_one_writes(tmp_path, many_items):
+    catalog = Catalog.create(tmp_path / "c.db")
+    catalog.add_items(many_items(60))
+    failures = []
+
+    def read():
+        try:
+            for _ in range(15):
+                assert catalog.page(Query(search="dune")).total >= 1
+                catalog.record_event(session="s", kind="shown")
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(5):
+        catalog.add_items([CatalogItem(item_id=f"n{number}", title="Dune")])
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert catalog.num_items == 65
+
+
+def test_failed_write_leaves_the_catalogue_usable(tmp_path):
+    catalog = Catalog.create(tmp_path / "c.db")
+
+    def items():
+        yield CatalogItem(item_id="a")
+        raise RuntimeError("the source broke")
+
+    with pytest.raises(RuntimeError):
+        catalog.add_items(items())
+    assert catalog.num_items == 0
+    assert catalog.add_items([CatalogItem(item_id="a")]).added == 1
+
+
+def test_k_core_is_one_pass(tmp_path):
+    catalog = Catalog.create(tmp_path / "c.db")
+    catalog.add_items(CatalogItem(item_id=i) for i in "abc")
+    rows = [("u1", "a", 1), ("u1", "b", 2), ("u2", "a", 1), ("u2", "b", 2), ("u3", "b", 1)]
+    # u4 has two interactions, but c has only one, so u4 falls below 2 and a loses nothing more.
+    rows += [("u4", "c", 1), ("u4", "a", 2)]
+    catalog.add_interactions(rows)
+    assert catalog.keep_k_core(2) == 3
+    catalog.reindex()
+    assert set(catalog.iter_interactions()) == set(rows[:4])
+    assert catalog.num_items == 3 and catalog.popular(1)[0].popularity == 2
+
+
+def test_empty_catalogue(tmp_path):
+    catalog = Catalog.create(tmp_path / "c.db")
+    assert catalog.page(Query()).total == 0
+    assert catalog.page(Query(search="x", category="y", sort="title")).items == []
+    assert catalog.popular(5) == [] and catalog.categories() == []
+    assert list(catalog.iter_texts()) == [] and not catalog.is_stale

@@ -1,0 +1,218 @@
+"""Fakes and small catalogues for tests of the app."""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from app.catalog import Catalog, CatalogItem
+from app.columns import Column
+from app.service import Service
+from app.settings import Settings
+from app.ui import build_demo, launch_options
+from hllm.errors import UnknownItemError
+from hllm.recommend import Recommendation, Recommendations
+
+HOSTILE_TITLES = (
+    "${alert(1)}",
+    "<img src=x onerror=alert(2)>",
+    "back\\slash \\u and \\x",
+    "a ` back-tick",
+    "{{value}} @children",
+    "\"quotes\" & 'apostrophes' </li></ol>",
+)
+GENRES = ("Fantasy", "Science Fiction", "Mystery", "History")
+
+DESKTOP, PHONE = (1440, 900), (375, 812)
+LIMIT_MS = 20_000  # a guard; pages answer in far less
+
+
+class FakeRecommender:
+    """Deterministic: scores depend on the last item of the history and on the name."""
+
+    def __init__(self, name: str, item_ids: Sequence[str]) -> None:
+        self.name = name
+        self.model = f"fake {name}"
+        self.precision = "fp32"
+        self.device = "cpu"
+        self.num_items = len(item_ids)
+        self.calls: list[tuple[str, ...]] = []
+        self._item_ids = list(item_ids)
+
+    def recommend(self, history: Sequence[str], *, top_k: int = 10) -> Recommendations:
+        self.calls.append(tuple(history))
+        unknown = [item_id for item_id in history if item_id not in self._item_ids]
+        if unknown:
+            raise UnknownItemError(f"No embedding for item {unknown[0]!r}: embed again.")
+        candidates = [item_id for item_id in self._item_ids if item_id not in history]
+        scored = sorted(((self._score(history, i), i) for i in candidates), reverse=True)
+        items = [
+            Recommendation(item_id, score, rank)
+            for rank, (score, item_id) in enumerate(scored[:top_k], 1)
+        ]
+        return Recommendations(items, 1.25, 0.5, len(self._item_ids))
+
+    def _score(self, history: Sequence[str], item_id: str) -> float:
+        key = f"{self.name}|{history[-1]}|{len(history)}|{item_id}".encode()
+        own = int.from_bytes(hashlib.sha256(key).digest()[:4], "big") / 2**32
+        shared = int.from_bytes(hashlib.sha256(key.split(b"|", 1)[1]).digest()[:4], "big") / 2**32
+        return 0.2 + 0.3 * own + 0.5 * shared
+
+
+def some_items(count: int = 40) -> list[CatalogItem]:
+    return [
+        CatalogItem(
+            item_id=f"book-{number:03d}",
+            title=f"Book number {number}",
+            creator=f"Author {number % 7}",
+            year=1900 + number,
+            categories=(GENRES[number % len(GENRES)],),
+            description=f"What happens in book {number}.",
+            popularity=1000 - number,
+        )
+        for number in range(count)
+    ]
+
+
+def hostile_items() -> list[CatalogItem]:
+    return [
+        CatalogItem(
+            item_id=f"hostile-{number}\"'<&>",
+            title=title,
+            creator=title,
+            categories=(title,),
+            description=title,
+            popularity=100 - number,
+        )
+        for number, title in enumerate(HOSTILE_TITLES)
+    ]
+
+
+def make_service(
+    path: Path,
+    items: Sequence[CatalogItem],
+    *,
+    name: str = "Test books",
+    load_hllm: Callable[[], FakeRecommender] | None = None,
+    loaded: bool = True,
+) -> Service:
+    with Catalog.create(path, name=name) as catalog:
+        catalog.add_items(items)
+    item_ids = [item.item_id for item in items]
+    columns = [
+        Column("hllm", "HLLM", load_hllm or (lambda: FakeRecommender("HLLM", item_ids))),
+        Column("baseline", "Baseline", lambda: FakeRecommender("Baseline", item_ids)),
+    ]
+    if loaded:
+        for column in columns:
+            column.load()
+    return Service(Catalog.open(path), columns)
+
+
+# Test modules cannot import this file (importlib mode), so everything is handed out by fixtures.
+
+
+@pytest.fixture(scope="session")
+def hostile_titles() -> tuple[str, ...]:
+    return HOSTILE_TITLES
+
+
+@pytest.fixture(scope="session")
+def new_service() -> Callable[..., Service]:
+    return make_service
+
+
+@pytest.fixture(scope="session")
+def new_items() -> Callable[[int], list[CatalogItem]]:
+    return some_items
+
+
+@pytest.fixture(scope="session")
+def new_hostile_items() -> Callable[[], list[CatalogItem]]:
+    return hostile_items
+
+
+@pytest.fixture(scope="session")
+def fake_recommender() -> type[FakeRecommender]:
+    return FakeRecommender
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Service:
+    return make_service(tmp_path / "catalog.db", some_items())
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api.expect.set_options(timeout=LIMIT_MS)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            headless=True,
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def serve():
+    demos = []
+
+    def start(service):
+        demo = build_demo(service)
+        options = {**launch_options(Settings(host="127.0.0.1")), "prevent_thread_lock": True}
+        _, url, _ = demo.launch(quiet=True, **options)
+        demos.append(demo)
+        return url.rstrip("/")
+
+    yield start
+    for demo in demos:
+        demo.close(verbose=False)
+
+
+@pytest.fixture
+def open_page(chromium):
+    """Opens pages and holds them to: no errors, no dialogs, nothing from elsewhere."""
+    contexts, problems = [], []
+
+    def open_at(url, size=DESKTOP, context=None, **options):
+        if context is None:
+            viewport = {"width": size[0], "height": size[1]}
+            context = chromium.new_context(viewport=viewport, has_touch=size == PHONE, **options)
+            contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(LIMIT_MS)
+        page.on("pageerror", lambda error: problems.append(f"error: {error}"))
+        page.on(
+            "dialog",
+            lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()),
+        )
+        page.on(
+            "console",
+            lambda m: problems.append(f"console: {m.text}") if m.type == "error" else None,
+        )
+        page.on("request", lambda request: problems.extend(foreign(request.url, url)))
+        page.goto(url)
+        ready(page)
+        return page
+
+    open_at.problems = problems
+    yield open_at
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def foreign(address, url):
+    same = urlsplit(address).netloc == urlsplit(url).netloc
+    return [] if same or address.startswith(("data:", "blob:")) else [f"request: {address}"]
+
+
+def ready(page):
+    page.wait_for_selector(".hllm:not([data-version='0'])", state="attached")
+    page.wait_for_selector(".grid[aria-busy=false] .card, .grid .nothing")

@@ -1,0 +1,133 @@
+"""Cleaning of texts, lists, prices and years."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ingest.clean import (
+    clean_text,
+    clean_title,
+    joined_text,
+    labels,
+    list_or_text,
+    parse_count,
+    parse_price,
+    parse_year,
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("Episode I &amp; II", "Episode I & II"),
+        ("AT&amp;amp;T &#39;90s &rsquo;n", "AT&T '90s ’n"),
+        ("<b>Bold</b> and <i>fine</i>", "Bold and fine"),
+        ("10<sup>th</sup>", "10th"),
+        ("<p>One.</p><p>Two.<br/>Three</p>", "One.\nTwo.\nThree"),
+        ("a <!-- .x {color:red} --> b", "a b"),
+        ("a <!-- never closed", "a"),
+        ("<style type='text/css'>p {margin: 0}</style>text", "text"),
+        ("x<SCRIPT>alert('<b>')</SCRIPT>y", "x y"),
+        (".headerM {color:#000;font-size:24px;} Text", "Text"),
+        ("&lt;b&gt;escaped&lt;/b&gt;", "escaped"),
+        ("1 < 2 and 3 > 2, <3", "1 < 2 and 3 > 2, <3"),
+        ("List<T> and <Untitled>", "List<T> and <Untitled>"),
+        ("set {a, b} of f(x) { return }", "set {a, b} of f(x) { return }"),
+        ("  much \t blank \r\n\r\n\n  here\u200b ", "much blank\nhere"),
+        ("", ""),
+    ],
+)
+def test_clean_text(raw, clean):
+    assert clean_text(raw) == clean
+
+
+def test_a_title_that_is_only_a_tag_stays():
+    assert clean_title("<img src=x onerror=alert(1)>") == "<img src=x onerror=alert(1)>"
+    assert clean_title("<!-- nothing -->") == ""
+
+
+@given(st.text(alphabet=st.sampled_from("<>&;!-/ab {}:\n'p\u0130#"), max_size=60))
+def test_cleaning_twice_is_cleaning_once(raw):
+    once = clean_text(raw)
+    assert clean_text(once) == once
+
+
+@pytest.mark.parametrize("unit", ["<", "<!--", "<b", "&lt;", "{", ".a{b:", "<script", " \n", "&"])
+def test_hostile_texts_do_not_take_long(unit):
+    started = time.perf_counter()
+    clean_text(unit * (5_000_000 // len(unit)))
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("value", "parts"),
+    [
+        (None, []),
+        (float("nan"), []),
+        ("", []),
+        ("plain", ["plain"]),
+        ("['a', \"b's\"]", ["a", "b's"]),
+        ('["a", "b"]', ["a", "b"]),
+        ("['two\nlines']", ["two\nlines"]),
+        ("['It's 5\" wide', '', \"b\"]", ["It's 5\" wide", "b"]),
+        ("[not a list]", ["[not a list]"]),
+        ("[1] is a footnote", ["[1] is a footnote"]),
+        ("[1, 2]", ["[1, 2]"]),
+        ([["a", "b"], ["c"]], ["a", "b", "c"]),
+        (12, ["12"]),
+    ],
+)
+def test_list_or_text(value, parts):
+    assert list_or_text(value) == parts
+
+
+def test_joined_text_drops_repeated_and_empty_parts():
+    assert joined_text(["<b>One</b>", "One", "<!-- x -->", "Two &amp; three"]) == "One\nTwo & three"
+
+
+@pytest.mark.parametrize(
+    ("value", "separators", "expected"),
+    [
+        ("Action|Comedy|Action", "|;", ("Action", "Comedy")),
+        ("a; b, c", "|;", ("a", "b, c")),
+        ("Arts, Crafts &amp; Sewing", "|;", ("Arts, Crafts & Sewing",)),
+        ("one, two", "|;,", ("one", "two")),
+        ("['Arts, Crafts', 'x;y']", "|;,", ("Arts, Crafts", "x;y")),
+        (None, "|;", ()),
+    ],
+)
+def test_labels(value, separators, expected):
+    assert labels(value, separators) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "price"),
+    [
+        ("$12.99", 12.99), ("$5.00 - $9.00", 5.0), ("1,299.00", 1299.0), ("from 3", 3.0), (4, 4.0),
+        ("", None), (None, None), (".a-box{margin:0}", None), (float("nan"), None), (True, None),
+    ],
+)  # fmt: skip
+def test_price(value, price):
+    assert parse_price(value) == price
+
+
+@pytest.mark.parametrize(
+    ("value", "year"),
+    [
+        (1965, 1965), ("1965", 1965), (1999.0, 1999), ("1999.0", 1999), ("June 1, 2010", 2010),
+        ("2001-02-03", 2001), (-800, -800), ("", None), (None, None), ("ISBN 1234567890", None),
+        ("Vintage; Reprint edition (May 5, 1992)", 1992), ("unknown", None),
+    ],
+)  # fmt: skip
+def test_year(value, year):
+    assert parse_year(value) == year
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [(3, 3), ("1,234", 1234), ("12.0", 12), (-1, 0), ("x", 0), (None, 0), ("inf", 0)],
+)
+def test_count(value, count):
+    assert parse_count(value) == count

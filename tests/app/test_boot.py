@@ -1,0 +1,125 @@
+"""The real app as a subprocess, as a stranger starts it."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from gradio_client import Client
+
+from app.catalog import Catalog
+
+ROOT = Path(__file__).resolve().parents[2]
+MAX_START_S = 90  # a guard against hanging; how long it takes is measured elsewhere
+
+
+def start(*arguments, **environ):
+    return subprocess.Popen(
+        [sys.executable, "app.py", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for_url(process):
+    lines = []
+    deadline = time.monotonic() + MAX_START_S
+    while time.monotonic() < deadline:
+        line = process.stdout.readline()
+        lines.append(line)
+        found = re.search(r"http://[\d.:]+", line)
+        if found:
+            return found[0], lines
+        if not line and process.poll() is not None:
+            break
+    raise AssertionError("the app did not start:\n" + "".join(lines))
+
+
+def fails(*arguments, **environ):
+    process = start(*arguments, **environ)
+    output, _ = process.communicate(timeout=MAX_START_S)
+    return process.returncode, output
+
+
+@pytest.fixture(scope="module")
+def app_url(tmp_path_factory):
+    process = start("--data-dir", str(tmp_path_factory.mktemp("data")), "--host", "127.0.0.1")
+    try:
+        yield wait_for_url(process)[0]
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_program_finds_an_item_and_gets_recommendations(app_url):
+    client = Client(app_url, verbose=False)
+    found = client.predict("earthsea", "", "popularity", "", api_name="/search")
+    assert found["items"][0]["title"] == "A Wizard of Earthsea"
+    item_id = found["items"][0]["item_id"]
+    for _ in range(60):
+        answer = client.predict([item_id], 5, api_name="/recommend")
+        if all(model["state"] != "loading" for model in answer["models"]):
+            break
+        time.sleep(0.5)
+    assert answer["history"] == [item_id]
+    for model in answer["models"]:
+        # Without the files of a model its column says so; the page is open all the same.
+        assert len(model["items"]) == 5 or model["message"].strip()
+        assert item_id not in [item["item_id"] for item in model["items"]]
+
+
+def test_endpoints_are_described_and_only_two(app_url):
+    described = Client(app_url, verbose=False).view_api(return_format="dict")
+    assert set(described["named_endpoints"]) == {"/recommend", "/search"}
+    parameters = described["named_endpoints"]["/recommend"]["parameters"]
+    assert [p["parameter_name"] for p in parameters] == ["history", "top_k"]
+
+
+def test_senseless_call_is_refused_with_a_sentence(app_url):
+    with pytest.raises(Exception, match="from 1 to 100"):
+        Client(app_url, verbose=False).predict(["a"], 5000, api_name="/recommend")
+
+
+def test_two_programs_never_see_each_other(app_url):
+    one, two = Client(app_url, verbose=False), Client(app_url, verbose=False)
+    items = one.predict("", "", "title", "", api_name="/search")["items"]
+    first, second = items[0]["item_id"], items[1]["item_id"]
+    assert one.predict([first], 1, api_name="/recommend")["history"] == [first]
+    assert two.predict([second], 1, api_name="/recommend")["history"] == [second]
+    assert one.predict([first], 1, api_name="/recommend")["history"] == [first]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--catalog", "There is no catalogue"),
+        ("--model", "No HLLM model at"),
+    ],
+)
+def test_mistake_at_the_start_is_one_sentence_and_code_2(tmp_path, option, message):
+    code, output = fails(option, str(tmp_path / "missing"), "--data-dir", str(tmp_path))
+    assert code == 2
+    assert message in output
+    assert "Traceback" not in output
+
+
+def test_catalogue_and_port_come_from_the_environment_too(tmp_path):
+    with Catalog.create(tmp_path / "mine.db", name="Mine") as catalog:
+        catalog.add_items([])
+    process = start(HLLM_CATALOG=str(tmp_path / "mine.db"))
+    try:
+        url, _ = wait_for_url(process)
+        assert Client(url, verbose=False).predict("", "", "title", "", api_name="/search") == {
+            "items": [],
+            "total": 0,
+            "next_cursor": None,
+        }
+    finally:
+        process.terminate()
+        process.wait(20)

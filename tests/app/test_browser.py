@@ -1,0 +1,227 @@
+"""The page in a real browser: Debian's chromium through playwright."""
+
+import shutil
+import time
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = sync_api.expect
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+DESKTOP, PHONE = (1440, 900), (375, 812)
+LIMIT_MS = 20_000  # a guard; pages answer in far less
+
+
+class SlowRecommender:
+    """Takes as long as a large model does, so that fast clicks overtake it."""
+
+    def __init__(self, recommender, seconds):
+        self._recommender, self._seconds = recommender, seconds
+        self.model, self.precision, self.device = "slow", "fp32", "cpu"
+        self.num_items = recommender.num_items
+        self.calls = recommender.calls
+
+    def recommend(self, history, *, top_k=10):
+        time.sleep(self._seconds)
+        return self._recommender.recommend(history, top_k=top_k)
+
+
+@pytest.fixture(scope="module")
+def url(serve, new_service, new_items, tmp_path_factory):
+    return serve(new_service(tmp_path_factory.mktemp("books") / "c.db", new_items(100)))
+
+
+def history_is(page, *item_ids):
+    expect(page.locator(".hllm")).to_have_attribute(
+        "data-history", " ".join(item_ids), timeout=LIMIT_MS
+    )
+    expect(page.locator(".answers")).to_have_attribute("aria-busy", "false", timeout=LIMIT_MS)
+    strip = page.locator(".history li").evaluate_all("items => items.map(i => i.dataset.id)")
+    assert strip == list(item_ids)
+
+
+def card(page, item_id):
+    return page.locator(f'.card[data-id="{item_id}"]')
+
+
+def lists(page):
+    return [
+        page.locator(f".{key}-column .rec").evaluate_all("rows => rows.map(r => r.dataset.id)")
+        for key in ("hllm", "baseline")
+    ]
+
+
+def show(page, tab):
+    if page.locator(".tabs").is_visible():
+        page.locator(f".tabs [data-tab={tab}]").click()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_visit(open_page, url, size):
+    page = open_page(url, size)
+    show(page, "hllm")
+    expect(page.locator(".popular")).to_contain_text("Popular in this catalogue")
+    show(page, "browse")
+    page.locator(".search").fill("number 17")
+    expect(page.locator(".card")).to_have_count(1)
+    page.locator(".card").click()
+    history_is(page, "book-017")
+    first = lists(page)
+    assert [len(ids) for ids in first] == [10, 10]
+    page.locator(".search").fill("")
+    expect(page.locator(".card")).to_have_count(48)
+    card(page, "book-003").click()
+    history_is(page, "book-017", "book-003")
+    second = lists(page)
+    card(page, "book-005").click()
+    history_is(page, "book-017", "book-003", "book-005")
+    third = lists(page)
+    for column in (0, 1):
+        assert first[column] != second[column] != third[column]
+    for key in ("hllm", "baseline"):
+        show(page, key)
+        row = page.locator(f".{key}-column .rec").first
+        expect(row).to_be_visible()
+        expect(row.locator(".rec-title")).to_contain_text("Book number")
+        expect(row.locator(".elsewhere")).to_contain_text("in ")
+        expect(page.locator(f".{key}-column .facts")).to_contain_text("100 items")
+    page.locator("[data-action=undo]").click()
+    history_is(page, "book-017", "book-003")
+    assert lists(page) == second
+    page.locator("[data-action=redo]").click()
+    history_is(page, "book-017", "book-003", "book-005")
+    page.reload()
+    history_is(page, "book-017", "book-003", "book-005")
+    assert lists(page) == third
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_recommendation_joins_the_history_and_moves_are_marked(open_page, url):
+    page = open_page(url)
+    card(page, "book-001").click()
+    history_is(page, "book-001")
+    expect(page.locator(".move:not(:empty)")).to_have_count(0)
+    clicked = lists(page)[1][4]
+    page.locator(".baseline-column .rec").nth(4).click()
+    history_is(page, "book-001", clicked)
+    assert clicked not in lists(page)[0] + lists(page)[1]
+    expect(page.locator(".move:not(:empty)").first).to_be_visible()
+    expect(page.locator(".status")).to_contain_text("recommendations updated")
+
+
+def test_twelve_clicks_in_a_second_are_kept_in_order(
+    open_page, serve, new_service, new_items, fake_recommender, tmp_path
+):
+    fake = fake_recommender("HLLM", [f"book-{n:03d}" for n in range(40)])
+    slow = SlowRecommender(fake, 0.15)
+    url = serve(new_service(tmp_path / "c.db", new_items(40), load_hllm=lambda: slow))
+    page = open_page(url)
+    page.evaluate(
+        """async () => {
+            const cards = [...document.querySelectorAll(".card")].slice(0, 12);
+            for (const card of cards) { card.click(); await new Promise(r => setTimeout(r, 80)); }
+        }"""
+    )
+    wanted = [f"book-{n:03d}" for n in range(12)]
+    history_is(page, *wanted)
+    assert fake.calls[-1] == tuple(wanted)
+    assert len(fake.calls) < 12  # later clicks replaced waiting ones, instead of queueing up
+
+
+def test_visitors_never_see_each_other(open_page, url):
+    one, two = open_page(url), open_page(url)
+    card(one, "book-001").click()
+    card(two, "book-002").click()
+    history_is(one, "book-001")
+    history_is(two, "book-002")
+    two.reload()
+    history_is(two, "book-002")
+    three = open_page(url)
+    history_is(three)
+
+
+def test_keyboard_alone_is_enough(open_page, url):
+    page = open_page(url)
+    page.keyboard.press("/")
+    page.keyboard.type("number 42")
+    expect(page.locator(".card")).to_have_count(1)
+    card(page, "book-042").focus()
+    page.keyboard.press("Enter")
+    history_is(page, "book-042")
+    page.locator(".hllm-column .rec").first.focus()
+    added = lists(page)[0][0]
+    page.keyboard.press("Enter")
+    history_is(page, "book-042", added)
+    expect(page.locator(".hllm-column .rec").first).to_be_focused()
+    page.locator(".history-face").first.focus()
+    page.keyboard.press("ArrowRight")
+    history_is(page, added, "book-042")
+    expect(page.locator(".history-face").nth(1)).to_be_focused()
+    page.keyboard.press("Delete")
+    history_is(page, added)
+    page.keyboard.press("Control+z")
+    history_is(page, added, "book-042")
+    page.keyboard.press("Control+Shift+z")
+    history_is(page, added)
+
+
+def test_history_by_drag_and_by_buttons(open_page, url):
+    page = open_page(url)
+    for item_id in ("book-001", "book-002", "book-003"):
+        card(page, item_id).click()
+    history_is(page, "book-001", "book-002", "book-003")
+    entries = page.locator(".history li")
+    entries.nth(2).drag_to(entries.nth(0))
+    history_is(page, "book-003", "book-001", "book-002")
+    page.locator("[data-action=clear]").click()
+    history_is(page)
+    page.locator("[data-action=undo]").click()
+    history_is(page, "book-003", "book-001", "book-002")
+
+
+def test_history_on_a_phone_by_touch(open_page, url):
+    page = open_page(url, PHONE)
+    for item_id in ("book-001", "book-002"):
+        card(page, item_id).tap()
+    history_is(page, "book-001", "book-002")
+    page.locator(".history-face").nth(1).tap()
+    page.locator(".history li").nth(1).locator("[data-tool=earlier]").tap()
+    history_is(page, "book-002", "book-001")
+    page.locator(".history li").nth(0).locator("[data-tool=remove]").tap()
+    history_is(page, "book-001")
+
+
+def test_clicking_twice_is_said_and_not_counted_twice(open_page, url):
+    page = open_page(url)
+    card(page, "book-001").click()
+    history_is(page, "book-001")
+    card(page, "book-001").click()
+    expect(page.locator(".status")).to_contain_text("already number 1")
+    history_is(page, "book-001")
+
+
+def test_examples_filters_and_more(open_page, url):
+    page = open_page(url)
+    expect(page.locator(".example")).to_have_count(4)
+    page.locator(".example").first.click()
+    expect(page.locator(".history li")).to_have_count(4)
+    expect(page.locator(".hllm-column .rec")).to_have_count(10)
+    expect(page.locator(".card")).to_have_count(48)
+    page.locator("[data-action=more]").click()
+    expect(page.locator(".card")).to_have_count(96)
+    page.locator("[data-action=more]").click()
+    expect(page.locator(".card")).to_have_count(100)
+    expect(page.locator("[data-action=more]")).to_be_hidden()
+    page.locator(".category").select_option("Mystery")
+    expect(page.locator(".browse-count")).to_have_text("25 items")
+    page.locator(".sort").select_option("newest")
+    expect(page.locator(".card-title").first).to_have_text("Book number 98")
+    page.locator(".search").fill("qqqq")
+    expect(page.locator(".nothing")).to_contain_text("Nothing found")
+    page.locator("[data-action=reset-search]").click()
+    expect(page.locator(".browse-count")).to_have_text("100 items")

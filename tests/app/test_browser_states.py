@@ -1,0 +1,162 @@
+"""The page in a real browser when something is unusual: titles, catalogues, models, failures."""
+
+import shutil
+import threading
+
+import pytest
+
+from app.catalog import CatalogItem
+from app.columns import load_in_background
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = sync_api.expect
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
+]
+DESKTOP, PHONE = (1440, 900), (375, 812)
+
+
+@pytest.fixture(scope="module")
+def url(serve, new_service, new_items, tmp_path_factory):
+    return serve(new_service(tmp_path_factory.mktemp("books") / "c.db", new_items(20)))
+
+
+def history_is(page, item_id):
+    expect(page.locator(".hllm")).to_have_attribute("data-history", item_id)
+    expect(page.locator(".answers")).to_have_attribute("aria-busy", "false")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_hostile_titles_are_text(
+    open_page, serve, new_service, new_hostile_items, hostile_titles, tmp_path, size
+):
+    page = open_page(
+        serve(new_service(tmp_path / "c.db", new_hostile_items(), name=hostile_titles[1])), size
+    )
+    titles = page.locator(".card-title").all_text_contents()
+    assert titles == list(hostile_titles)
+    expect(page.locator(".catalog-name strong")).to_have_text(hostile_titles[1])
+    for number in range(4):
+        page.locator(".card").nth(number).click()
+    expect(page.locator(".history li")).to_have_count(4)
+    expect(page.locator(".hllm-column .rec")).to_have_count(2)
+    shown = page.locator(".hllm-column .rec-title").all_text_contents()
+    assert sorted(shown) == sorted(hostile_titles[4:])
+    names = page.locator(".history-face").evaluate_all("faces => faces.map(f => f.title)")
+    assert names == list(hostile_titles[:4])
+    assert page.locator("img[src=x]").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_long_titles_stay_inside(open_page, serve, new_service, tmp_path):
+    items = [
+        CatalogItem(
+            item_id=f"long-{n}", title="Donaudampfschifffahrt" * 30 + str(n), creator="x" * 400
+        )
+        for n in range(14)
+    ]
+    url = serve(new_service(tmp_path / "c.db", items, name="N" * 300))
+    for size in (DESKTOP, PHONE):
+        page = open_page(url, size)
+        page.locator(".card").first.click()
+        expect(page.locator(".hllm-column .rec")).to_have_count(10)
+        if size == PHONE:
+            page.locator(".tabs [data-tab=hllm]").click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_history_of_items_that_are_gone_says_so(open_page, url):
+    page = open_page(url)
+    page.locator("[data-id=book-001].card").click()
+    history_is(page, "book-001")
+    page.evaluate(
+        """() => {
+            const key = Object.keys(localStorage).find(k => /^hllm-live\\/[0-9a-f]+$/.test(k));
+            const stored = JSON.parse(localStorage.getItem(key));
+            stored.history.push({ id: "gone", title: "Gone", creator: "", cover: "" });
+            localStorage.setItem(key, JSON.stringify(stored));
+        }"""
+    )
+    page.reload()
+    history_is(page, "book-001")
+    expect(page.locator(".notices")).to_contain_text("1 item is not in this catalogue")
+
+
+def test_page_opens_while_a_model_loads(
+    open_page, serve, new_service, new_items, fake_recommender, tmp_path
+):
+    gate = threading.Event()
+
+    def load():
+        gate.wait(30)
+        return fake_recommender("HLLM", [f"book-{n:03d}" for n in range(40)])
+
+    service = new_service(tmp_path / "c.db", new_items(40), load_hllm=load, loaded=False)
+    thread = load_in_background(service.columns[::-1])
+    page = open_page(serve(service))
+    page.locator("[data-id=book-001].card").click()
+    expect(page.locator(".baseline-column .rec")).to_have_count(10)
+    expect(page.locator(".hllm-column .column-message")).to_contain_text("warming up")
+    gate.set()
+    thread.join(10)
+    expect(page.locator(".hllm-column .rec")).to_have_count(10)
+    expect(page.locator(".status")).to_have_text("10 recommendations updated")
+
+
+def test_small_catalogues_say_what_is_missing(open_page, serve, new_service, new_items, tmp_path):
+    page = open_page(serve(new_service(tmp_path / "one.db", new_items(1))))
+    page.locator("[data-id=book-000].card").click()
+    expect(page.locator(".hllm-column")).to_contain_text("Nothing is left to recommend")
+    page = open_page(serve(new_service(tmp_path / "none.db", [])))
+    expect(page.locator(".nothing")).to_contain_text("python -m app.ingest")
+    expect(page.locator(".popular")).to_contain_text("This catalogue is empty")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_light_and_dark(open_page, url, scheme):
+    page = open_page(url, color_scheme=scheme)
+    page.locator("[data-id=book-001].card").click()
+    history_is(page, "book-001")
+    for selector in (
+        ".brand p",
+        ".card-by",
+        ".rec-title",
+        ".rec-by",
+        ".elsewhere",
+        ".score",
+        ".model",
+    ):
+        ratio = page.locator(selector).first.evaluate(CONTRAST)
+        assert ratio >= 4.5, (selector, scheme, ratio)
+
+
+CONTRAST = """element => {
+    const channels = (text) => text.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b]
+        .map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const clear = (node) => channels(getComputedStyle(node).backgroundColor)[3] === 0;
+    let ground = element;
+    while (clear(ground)) ground = ground.parentElement;
+    const [a, b] = [getComputedStyle(element).color, getComputedStyle(ground).backgroundColor]
+        .map(c => light(channels(c)) + 0.05);
+    return Math.max(a, b) / Math.min(a, b);
+}"""
+
+
+def test_app_or_catalogue_that_stops_is_said(open_page, serve, new_service, new_items, tmp_path):
+    service = new_service(tmp_path / "c.db", new_items(5))
+    page = open_page(serve(service))
+    page.route("**/component_server**", lambda route: route.abort())
+    page.locator(".search").fill("book")
+    expect(page.locator(".browse-count")).to_contain_text("does not answer")
+    page.unroute("**/component_server**")
+    page.locator("[data-action=reload-browse]").click()
+    expect(page.locator(".browse-count")).to_have_text("5 items")
+    service.catalog.path.unlink()
+    page.locator(".card").first.click()
+    expect(page.locator(".status")).to_contain_text("cannot be read")
+    assert all("ERR_FAILED" in problem for problem in open_page.problems)
+    open_page.problems.clear()

@@ -1,0 +1,89 @@
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from app import settings as settings_module
+from app.errors import CatalogError
+from app.settings import Settings, parse_settings, writable_dir
+
+
+def test_nothing_said_means_the_built_in_choices():
+    assert parse_settings([], {}) == Settings()
+
+
+def test_command_line_wins_over_environment():
+    environ = {"HLLM_CATALOG": "env.db", "HLLM_PORT": "8001", "HLLM_DATA_DIR": "/env"}
+    settings = parse_settings(["--catalog", "flag.db"], environ)
+    assert settings.catalog == Path("flag.db")
+    assert settings.port == 8001
+    assert settings.data_dir == Path("/env")
+
+
+def test_empty_variable_counts_as_absent():
+    assert parse_settings([], {"HLLM_MODEL": ""}).model is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "message"),
+    [
+        (["--port", "0"], {}, "between 1 and 65535, not 0"),
+        (["--port", "70000"], {}, "not 70000"),
+        ([], {"HLLM_PORT": "eighty"}, "invalid int value: 'eighty'"),
+        (["--embeddings", "e.safetensors"], {}, "give the model's folder with --model"),
+        (["--no-such-flag"], {}, "unrecognized arguments"),
+    ],
+)
+def test_wrong_options_end_with_code_2_and_a_reason(argv, environ, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse_settings(argv, environ)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_teaches_every_option(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse_settings(["--help"], {})
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    for name in Settings.__dataclass_fields__:
+        assert "--" + name.replace("_", "-") in text
+    assert "python app.py --catalog" in text
+
+
+def test_chosen_data_dir_is_made(tmp_path):
+    folder = writable_dir(tmp_path / "a" / "b")
+    assert folder == tmp_path / "a" / "b"
+    assert folder.is_dir()
+
+
+def test_chosen_data_dir_that_cannot_be_written_is_an_error(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.raises(CatalogError, match="cannot be written; choose another with --data-dir"):
+        writable_dir(blocked)
+
+
+def test_default_data_dir_that_cannot_be_written_is_replaced_and_said(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(settings_module.tempfile, "gettempdir", lambda: str(tmp_path))
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with caplog.at_level(logging.INFO):
+        folder = writable_dir(None, default=blocked)
+    assert folder == tmp_path / f"hllm-live-{os.getuid()}"
+    assert str(folder) in caplog.text
+
+
+def test_temporary_folder_of_somebody_else_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(settings_module.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(settings_module.tempfile, "tempdir", str(tmp_path))
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    theirs = tmp_path / f"hllm-live-{os.getuid()}"
+    theirs.write_text("taken")
+    folder = writable_dir(None, default=blocked)
+    assert folder != theirs
+    assert folder.is_dir()

@@ -1,0 +1,154 @@
+import json
+import socket
+
+import gradio as gr
+import pytest
+
+from app.settings import Settings
+from app.ui import (
+    answer_payload,
+    browse_payload,
+    build_demo,
+    column_payload,
+    launch,
+    launch_options,
+    recommend_payload,
+    search_payload,
+    shell,
+)
+from hllm.errors import HLLMError
+
+SESSION = "0123456789abcdef"
+
+
+def ask(service, history, version=1):
+    return answer_payload(service, {"version": version, "history": history, "session": SESSION})
+
+
+def test_answer_carries_version_history_and_both_columns(service):
+    answer = ask(service, ["book-003", "book-001"], version=7)
+    assert answer["version"] == 7
+    assert [item["id"] for item in answer["history"]] == ["book-003", "book-001"]
+    assert answer["history"][0]["title"] == "Book number 3"
+    assert answer["columns"].keys() == {"hllm", "baseline"}
+    assert all(html.count('class="rec item"') == 10 for html in answer["columns"].values())
+    assert answer["start"] is None
+    assert answer["live"] == "10 recommendations updated"
+    assert "of 10 in both lists" in answer["agreement"]
+    json.dumps(answer)
+
+
+def test_empty_history_answers_with_popular_items_and_examples(service):
+    answer = ask(service, [])
+    assert "Popular in this catalogue" in answer["start"]
+    assert answer["columns"] == {} and answer["live"] == "Nothing clicked yet"
+    assert [len(example["items"]) for example in answer["examples"]] == [4, 4, 4, 4]
+
+
+@pytest.mark.parametrize(
+    "raw", [None, [], "x", {"history": {"a": 1}, "version": "9"}, {"history": [None] * 99}]
+)
+def test_any_request_gets_an_answer(service, raw):
+    answer = answer_payload(service, raw)
+    assert answer["version"] == 0 and answer["start"]
+
+
+def test_catalogue_that_disappears_is_said(service):
+    service.catalog.path.unlink()
+    answer = ask(service, ["book-001"], version=3)
+    assert answer["version"] == 3 and "cannot be read" in answer["error"]
+
+
+def test_browse_payload(tmp_path, new_service, new_items):
+    service = new_service(tmp_path / "c.db", new_items(60))
+    first = browse_payload(service, {})
+    assert first["html"].count("<li>") == 48 and first["count"] == "60 items"
+    second = browse_payload(service, {"cursor": first["cursor"]})
+    assert second["html"].count("<li>") == 12 and second["cursor"] is None
+    nothing = browse_payload(service, {"text": "zzzz"})
+    assert "Nothing found" in nothing["html"] and nothing["count"] == "No items"
+    service.catalog.path.unlink()
+    assert "cannot be read" in browse_payload(service, {})["count"]
+
+
+def test_recommend_endpoint(service):
+    answer = recommend_payload(service, ["book-001", "gone"], 3)
+    assert answer["history"] == ["book-001"]
+    assert "not in this catalogue" in answer["notices"][0]
+    for model in answer["models"]:
+        assert [item["rank"] for item in model["items"]] == [1, 2, 3]
+        assert model["num_candidates"] == 40
+        assert all(item["title"].startswith("Book number") for item in model["items"])
+
+
+def test_recommend_endpoint_shows_all_that_was_asked_for(service):
+    models = recommend_payload(service, ["book-001"], 39)["models"]
+    assert [len(model["items"]) for model in models] == [39, 39]
+
+
+@pytest.mark.parametrize(
+    ("history", "top_k", "message"),
+    [
+        (["book-001"], 0, "from 1 to 100"),
+        ([], 10, "at least one item_id"),
+        (["gone"], 5, "at least one"),
+    ],
+)
+def test_recommend_endpoint_refuses_with_a_reason(service, history, top_k, message):
+    with pytest.raises(gr.Error, match=message):
+        recommend_payload(service, history, top_k)
+
+
+def test_failed_model_is_said_in_the_endpoint(service):
+    answer = service.answer(["book-001"], SESSION)
+    failed = type(answer.columns[0])(answer.columns[0].info, None)
+    assert column_payload(failed, answer, 5)["items"] == []
+
+
+def test_search_endpoint(service):
+    found = search_payload(service, "number 7", "", "popularity", "")
+    assert found["items"][0]["item_id"] == "book-007"
+    assert search_payload(service, "", "Mystery", "title", "")["total"] == 10
+    with pytest.raises(gr.Error, match="sort must be one of"):
+        search_payload(service, "", "", "nonsense", "")
+
+
+def test_shell_names_the_catalogue_and_its_history_has_a_key_of_its_own(
+    tmp_path, new_service, new_items
+):
+    one = shell(new_service(tmp_path / "1.db", new_items(2), name="One & <only>"))
+    two = shell(new_service(tmp_path / "2.db", new_items(2), name="Two"))
+    assert "One &amp; &lt;only&gt;" in one
+    assert one.split('data-catalog="')[1][:12] != two.split('data-catalog="')[1][:12]
+
+
+def test_template_of_the_page_holds_no_text_of_the_catalogue(service):
+    """A gr.HTML template is run as code; what comes from data must be a value in it."""
+    page = next(b for b in build_demo(service).blocks.values() if isinstance(b, gr.HTML))
+    assert page.html_template == "${shell}"
+
+
+def test_models_share_one_queue_and_browsing_is_off_it(service):
+    demo = build_demo(service)
+    fns = {fn.api_name: fn for fn in demo.fns.values()}
+    assert fns["recommend"].concurrency_id == fns["recompute"].concurrency_id == "model"
+    assert fns["recompute"].trigger_mode == "always_last"
+    assert fns["search"].queue is False
+    assert demo.max_size == 64 if hasattr(demo, "max_size") else demo._queue.max_size == 64
+
+
+def test_launch_is_local_and_keeps_no_run_history(tmp_path):
+    options = launch_options(Settings(covers=tmp_path))
+    assert options["server_name"] is None
+    assert options["share"] is False and options["run_history"] is False
+    assert options["ssr_mode"] is False
+    assert options["allowed_paths"] == [str(tmp_path.resolve())]
+
+
+def test_port_in_use_is_said_with_a_way_on(service):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(HLLMError, match=f"port {port}: it is in use .* --port"):
+            launch(build_demo(service), Settings(port=port, host="127.0.0.1"))

@@ -1,0 +1,80 @@
+import copy
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import LlamaConfig, PreTrainedTokenizerFast
+
+from hllm.config import HLLMConfig
+from hllm.model import HLLM
+
+VOCABULARY_SIZE = 259  # 256 bytes, <unk>, <s>, </s>
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Tiny models are fastest on one core, and their sums are the same on every machine."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    """Every byte is a token; <s> in front."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {"<unk>": 0, "<s>": 1, "</s>": 2}
+    vocabulary |= {letter: number for number, letter in enumerate(letters, start=3)}
+    raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    raw.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+def llama(**changes):
+    options = {
+        "vocab_size": VOCABULARY_SIZE,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 128,
+    }
+    return LlamaConfig(**options | changes)
+
+
+def make_tiny(seed=0, **changes):
+    torch.manual_seed(seed)
+    options = {"text_keys": ["title"], "max_text_tokens": 96, "max_history": 6}
+    config = HLLMConfig(llama(), llama(num_key_value_heads=4), **options | changes)
+    model = HLLM(config).eval()
+    with torch.no_grad():  # spread the embeddings: at std 0.02 all items look alike
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(8)
+    return model
+
+
+@pytest.fixture(scope="session")
+def _tiny():
+    return make_tiny()
+
+
+@pytest.fixture
+def tiny_model(_tiny):
+    """A random HLLM: two Llamas of 2 layers, 32 dimensions. Free to be changed by the test."""
+    return copy.deepcopy(_tiny)
+
+
+@pytest.fixture
+def make_model():
+    """Make tiny HLLMs with other settings: make_model(item_pooling="mean")."""
+    return make_tiny
+
+
+@pytest.fixture
+def token_ids(tokenizer):
+    """Texts of five items, of different lengths; the last is empty."""
+    texts = ["A Tale of Two Cities", "Dune", "Emma", "Les Mis\u00e9rables", ""]
+    return tokenizer(texts)["input_ids"]

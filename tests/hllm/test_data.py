@@ -1,0 +1,164 @@
+import gzip
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hllm.data import (
+    Interactions,
+    eval_cases,
+    item_fields,
+    popularity,
+    read_interactions,
+    read_items,
+    train_chunks,
+    training_parts,
+)
+from hllm.errors import DataError
+
+
+def write(path, content):
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(content.encode()))
+    else:
+        path.write_text(content, encoding="utf-8")
+    return path
+
+
+def make(*sequences):
+    arrays = [np.array(sequence, dtype=np.int64) for sequence in sequences]
+    items = max((int(a.max()) for a in arrays if len(a)), default=0)
+    users = [f"u{number}" for number in range(len(arrays))]
+    ids = ["[PAD]", *(f"i{number}" for number in range(1, items + 1))]
+    return Interactions(ids, users, np.arange(1, len(users) + 1), arrays)
+
+
+@pytest.mark.parametrize("name", ["interactions.csv", "interactions.csv.gz"])
+def test_sequences_in_order_of_time(tmp_path, name):
+    path = write(
+        tmp_path / name, "item_id,user_id,timestamp\nb,anna,30\na,bob,10\n007,anna,20\nb,bob,5\n"
+    )
+    read = read_interactions(path)
+    assert read.item_ids == ["[PAD]", "b", "a", "007"]  # in order of the file
+    assert read.user_ids == ["bob", "anna"]  # in order of their first interaction
+    assert read.user_indices.tolist() == [2, 1]
+    assert [s.tolist() for s in read.sequences] == [[1, 2], [3, 1]]
+    assert read.num_items == 4
+
+
+def test_columns_in_any_order_by_default_by_position_for_the_reference(tmp_path):
+    path = write(tmp_path / "i.csv", "user_id,item_id,timestamp\nu,i,1\n")
+    assert read_interactions(path).user_ids == ["u"]
+    assert read_interactions(path, reference_compatible=True).user_ids == ["i"]
+
+
+def test_equal_times_keep_the_order_of_the_file(tmp_path):
+    rows = "".join(f"i{number},u,7\n" for number in range(500))
+    path = write(tmp_path / "i.csv", f"item_id,user_id,timestamp\n{rows}")
+    assert read_interactions(path).sequences[0].tolist() == list(range(1, 501))
+
+
+def test_large_timestamps_are_exact(tmp_path):
+    big = 2**60
+    path = write(tmp_path / "i.csv", f"item_id,user_id,timestamp\na,u,{big + 1}\nb,u,{big}\n")
+    assert read_interactions(path).sequences[0].tolist() == [2, 1]
+
+
+def test_extra_items_come_last_once(tmp_path):
+    path = write(tmp_path / "i.csv", "item_id,user_id,timestamp\na,u,1\n")
+    assert read_interactions(path, extra_item_ids=["z", "a"]).item_ids == ["[PAD]", "a", "z"]
+
+
+def test_ids_that_look_missing_are_ids(tmp_path):
+    path = write(tmp_path / "i.csv", "item_id,user_id,timestamp\nNA,null,1\nnan,null,2\n")
+    read = read_interactions(path)
+    assert (read.item_ids[1:], read.user_ids) == (["NA", "nan"], ["null"])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("item_id,user,timestamp\na,b,1\n", r"line 1: no column user_id"),
+        ("item_id,user_id,timestamp\na,u,1\nb,u,soon\n", r"line 3: timestamp 'soon'"),
+        ("item_id,user_id,timestamp\na,u,1\nb,u,\n", r"line 3: timestamp ''"),
+        ("item_id,user_id,timestamp\n", r"no interactions"),
+        ("", r"cannot be read as csv"),
+        ('item_id,user_id,timestamp\n"a,u,1\n', r"cannot be read as csv|no interactions"),
+    ],
+)
+def test_malformed_interactions_say_where_and_what_to_do(tmp_path, content, message):
+    with pytest.raises(DataError, match=message):
+        read_interactions(write(tmp_path / "i.csv", content))
+
+
+def test_missing_damaged_and_unnamed_files(tmp_path):
+    with pytest.raises(DataError, match=r"no such file"):
+        read_interactions(tmp_path / "nowhere.csv")
+    broken = tmp_path / "i.csv.gz"
+    broken.write_bytes(gzip.compress(b"item_id,user_id,timestamp\na,u,1\n" * 99)[:-20])
+    with pytest.raises(DataError, match=r"i\.csv\.gz: cannot be read"):
+        read_interactions(broken)
+    with pytest.raises(DataError, match=r"no column 'item_id' among id, title"):
+        read_items(write(tmp_path / "items.csv", "id,title\n1,x\n"))
+
+
+def test_items_are_text_as_written(tmp_path):
+    path = write(
+        tmp_path / "items.csv",
+        'item_id,title,year\n001,None,1999\n2,"a, ""b""\nc",\n001,NA,2000\n',
+    )
+    assert read_items(path) == {
+        "001": {"title": "NA", "year": "2000"},  # the last row counts
+        "2": {"title": 'a, "b"\nc'},
+    }
+
+
+def test_items_typed_as_the_reference_reads_them(tmp_path):
+    path = write(tmp_path / "items.csv", "item_id,title,year\n001,None,1999\n2,x,\n")
+    assert read_items(path, reference_compatible=True) == {
+        "001": {"year": 1999.0},
+        "2": {"title": "x"},
+    }
+
+
+def test_fields_by_item_index():
+    read = make([1, 2])
+    assert item_fields(read, {"i2": {"title": "x"}, "other": {}}) == [None, None, {"title": "x"}]
+
+
+def test_leave_one_out_cases():
+    read = make([1, 2, 3, 4], [1, 2], [1])
+    test = [(c.user, c.history.tolist(), c.target) for c in eval_cases(read, "test")]
+    valid = [(c.user, c.history.tolist(), c.target) for c in eval_cases(read, "valid")]
+    assert test == [(0, [1, 2, 3], 4), (1, [1], 2)]
+    assert valid == [(0, [1, 2], 3)]
+    with pytest.raises(ValueError, match="'train': choose 'valid' or 'test'"):
+        eval_cases(read, "train")
+
+
+def test_popularity_counts_the_training_part_only():
+    read = make([1, 1, 2, 3, 4], [2, 3], [1])
+    assert [part.tolist() for part in training_parts(read)] == [[1, 1, 2]]
+    assert popularity(read).tolist() == [0, 2, 1, 0, 0]
+    assert popularity(make([1, 2])).tolist() == [0, 0, 0]
+
+
+def test_chunks_drop_the_oldest_remainder():
+    sequence = np.arange(1, 12)  # trains on 1..9
+    assert [c.tolist() for c in train_chunks(sequence, 3)] == [[2, 3, 4, 5], [6, 7, 8, 9]]
+    assert [c.tolist() for c in train_chunks(sequence, 3, data_split=False)] == [[6, 7, 8, 9]]
+    assert [c.tolist() for c in train_chunks(sequence, 8)] == [list(range(1, 10))]
+    assert train_chunks(np.array([1, 2]), 3) == []
+
+
+@given(st.integers(0, 60), st.integers(1, 12), st.booleans())
+def test_chunks_are_a_suffix_of_the_training_part(length, max_history, data_split):
+    sequence = np.arange(1, length + 1)
+    chunks = train_chunks(sequence, max_history, data_split=data_split)
+    assert all(1 <= len(chunk) <= max_history + 1 for chunk in chunks)
+    joined = np.concatenate([np.zeros(0, dtype=np.int64), *chunks])
+    training = sequence[:-2]
+    assert joined.tolist() == training[len(training) - len(joined) :].tolist()
+    if data_split and length >= 3:
+        assert len(training) - len(joined) <= max_history

@@ -1,0 +1,118 @@
+"""Embedding a catalogue: equal to one item at a time, resumable, only what changed."""
+
+import pytest
+import torch
+
+import hllm.embed
+from hllm.checkpoint import save_model
+from hllm.embed import embed_items, encode_catalog, main
+from hllm.store import ItemEmbeddings
+from hllm.text import token_batches, tokenize
+
+TEXTS = [(f"i{n}", f"title: {'word ' * (n % 7)}{n}") for n in range(40)]
+
+
+@pytest.fixture
+def folder(tiny_model, tokenizer, tmp_path):
+    save_model(tiny_model, tmp_path / "model", tokenizer)
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """Texts that went through the Item LLM, in order."""
+    seen = []
+    real = hllm.embed.encode_catalog
+
+    def counting(model, tokenizer, texts, **options):
+        seen.extend(texts)
+        return real(model, tokenizer, texts, **options)
+
+    monkeypatch.setattr(hllm.embed, "encode_catalog", counting)
+    return seen
+
+
+def test_batches_hold_every_row_once_within_the_budget():
+    ids = [[0] * (n * 7 % 31) for n in range(100)]
+    batches = list(token_batches(ids, 64))
+    assert sorted(row for batch in batches for row in batch) == list(range(100))
+    assert all(len(b) == 1 or len(b) * (max(len(ids[r]) for r in b) + 1) <= 64 for b in batches)
+
+
+def test_batched_embeddings_equal_one_item_at_a_time(tiny_model, tokenizer):
+    texts = [text for _, text in TEXTS] + [TEXTS[0][1], ""]
+    limit = tiny_model.config.max_text_tokens
+    fast = encode_catalog(tiny_model, tokenizer, texts, tokens_per_batch=100, progress=False)
+    with torch.inference_mode():
+        slow = torch.cat(
+            [tiny_model.encode_items(tokenize(tokenizer, [text], limit)) for text in texts]
+        )
+    assert torch.allclose(fast, slow, atol=1e-5)
+
+
+def test_second_run_encodes_nothing_and_changed_text_alone(folder, tmp_path, encoded):
+    output = tmp_path / "e.safetensors"
+    first = embed_items(folder, TEXTS, output, progress=False)
+    assert len(encoded) == len(TEXTS)
+    encoded.clear()
+    embed_items(folder, TEXTS, output, progress=False)
+    assert encoded == []
+    changed = [*TEXTS[:-1], ("i39", "title: another text"), ("new", TEXTS[3][1])]
+    second = embed_items(folder, changed, output, progress=False)
+    assert sorted(encoded) == sorted(["title: another text", TEXTS[3][1]])
+    assert torch.equal(second.vectors[:39], first.vectors[:39])
+    assert not torch.equal(second.vectors[39], first.vectors[39])
+    assert ItemEmbeddings.load(output).item_ids == [item_id for item_id, _ in changed]
+
+
+def test_killed_run_continues_behind_its_last_part(folder, tmp_path, encoded, monkeypatch):
+    monkeypatch.setattr(hllm.embed, "ITEMS_PER_PART", 10)
+    output = tmp_path / "e.safetensors"
+    counting = hllm.embed.encode_catalog
+
+    def dies(*args, **options):
+        if len(encoded) >= 20:
+            raise KeyboardInterrupt
+        return counting(*args, **options)
+
+    monkeypatch.setattr(hllm.embed, "encode_catalog", dies)
+    with pytest.raises(KeyboardInterrupt):
+        embed_items(folder, TEXTS, output, progress=False)
+    assert not output.exists()
+    monkeypatch.setattr(hllm.embed, "encode_catalog", counting)
+    encoded.clear()
+    resumed = embed_items(folder, TEXTS, output, progress=False)
+    assert len(encoded) == 20
+    assert list(tmp_path.glob("*.parts")) == []
+    whole = embed_items(folder, TEXTS, tmp_path / "whole", progress=False)
+    assert torch.equal(resumed.vectors, whole.vectors)
+
+
+def test_changed_model_encodes_everything_again(folder, tmp_path, encoded, tiny_model, tokenizer):
+    output = tmp_path / "e.safetensors"
+    old = embed_items(folder, TEXTS, output, progress=False)
+    with torch.no_grad():
+        tiny_model.item_emb_tokens.add_(0.5)
+    save_model(tiny_model, folder, tokenizer)
+    encoded.clear()
+    new = embed_items(folder, TEXTS, output, progress=False)
+    assert len(encoded) == len(TEXTS)
+    assert not torch.equal(new.vectors, old.vectors)
+
+
+def test_damaged_output_is_made_again(folder, tmp_path):
+    output = tmp_path / "e.safetensors"
+    output.write_bytes(b"damaged")
+    assert len(embed_items(folder, TEXTS, output, progress=False).item_ids) == len(TEXTS)
+
+
+def test_command_line_writes_beside_the_model(folder, tmp_path):
+    items = tmp_path / "items.csv"
+    items.write_text("item_id,title\na,Dune\nb,Emma\n")
+    assert main(["--model", str(folder), "--items", str(items)]) == 0
+    assert ItemEmbeddings.load(folder / "embeddings.safetensors").item_ids == ["a", "b"]
+
+
+def test_command_line_error_is_one_sentence(tmp_path, caplog):
+    assert main(["--model", str(tmp_path / "no"), "--items", "x.csv"]) == 2
+    assert "No HLLM model at" in caplog.text

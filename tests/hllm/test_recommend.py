@@ -1,0 +1,93 @@
+"""What is served is what the model computes: the recommender against the plain definition."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from hllm.checkpoint import load_user_llm, save_model
+from hllm.embed import EMBEDDINGS, embed_items
+from hllm.errors import StaleEmbeddingsError, UnknownItemError
+from hllm.recommend import HLLMRecommender, load_hllm
+from hllm.store import ItemEmbeddings
+from hllm.text import item_text
+
+FIELDS = [(f"i{n}", {"title": f"book number {n * 37 % 101}"}) for n in range(30)]
+PROMPT = "Compress the following sentence into embedding: "
+
+
+@pytest.fixture
+def served(tiny_model, tokenizer, tmp_path):
+    save_model(tiny_model, tmp_path, tokenizer)
+    texts = [(item_id, item_text(values, ["title"], PROMPT)) for item_id, values in FIELDS]
+    stored = embed_items(tmp_path, texts, tmp_path / EMBEDDINGS, half=False, progress=False)
+    return tmp_path, stored.vectors
+
+
+@torch.inference_mode()
+def oracle(model, vectors, history):
+    """Every item's cosine, by the definition, without index, cache or batch."""
+    items = vectors[[int(item_id[1:]) for item_id in history[-model.config.max_history :]]]
+    user = model.encode_users(items.unsqueeze(0)).last_hidden_state[0, -1]
+    return F.cosine_similarity(user.unsqueeze(0), vectors)
+
+
+@pytest.mark.parametrize("history", [["i3"], ["i1", "i2", "i3"], [f"i{n}" for n in range(20)]])
+def test_ranks_and_scores_are_the_models(served, tiny_model, history):
+    folder, vectors = served
+    result = load_hllm(folder, fields=FIELDS).recommend(history, top_k=100)
+    scores = oracle(tiny_model, vectors, history)
+    expected = [f"i{n}" for n in scores.argsort(descending=True) if f"i{n}" not in history]
+    assert [item.item_id for item in result.items] == expected
+    assert [item.rank for item in result.items] == list(range(1, len(expected) + 1))
+    for item in result.items:
+        assert item.score == pytest.approx(scores[int(item.item_id[1:])].item(), abs=1e-5)
+    assert result.num_candidates == 30
+
+
+@pytest.mark.parametrize("options", [{}, {"cache_bytes": 0}, {"cache_bytes": 9_000}])
+def test_a_session_stays_the_models_whatever_is_remembered(served, tiny_model, options):
+    """Clicks far past max_history, with undo and a removed item, by two visitors in turn."""
+    folder, vectors = served
+    loaded = load_user_llm(folder), ItemEmbeddings.load(folder / EMBEDDINGS)
+    recommender = HLLMRecommender(*loaded[0], loaded[1], **options)
+    rows = [f"i{n * 7 % 30}" for n in range(14)]
+    histories = [rows[: n + 1] for n in range(14)]
+    histories += [rows[:13], rows[:4] + rows[5:], [*rows[:3], "i29"], rows]
+    for history in histories:
+        scores = oracle(tiny_model, vectors, history)
+        for item in recommender.recommend(history, top_k=5).items:
+            assert item.score == pytest.approx(scores[int(item.item_id[1:])].item(), abs=1e-4)
+
+
+def test_window_stride_is_refused_beyond_the_window(served):
+    loaded = load_user_llm(served[0]), ItemEmbeddings.load(served[0] / EMBEDDINGS)
+    with pytest.raises(ValueError, match="stride 7: choose one from 1 to max_history = 6"):
+        HLLMRecommender(*loaded[0], loaded[1], window_stride=7)
+
+
+def test_order_of_the_history_matters(served):
+    recommender = load_hllm(served[0])
+    one = recommender.recommend(["i1", "i2", "i3"]).items
+    assert one != recommender.recommend(["i3", "i2", "i1"]).items
+
+
+def test_empty_and_unknown_histories(served):
+    recommender = load_hllm(served[0])
+    with pytest.raises(ValueError, match="empty"):
+        recommender.recommend([])
+    with pytest.raises(UnknownItemError, match="'nobody'"):
+        recommender.recommend(["i1", "nobody"])
+
+
+def test_changed_catalogue_is_noticed(served):
+    changed = [*FIELDS, ("late", {"title": "a new book"})]
+    with pytest.raises(StaleEmbeddingsError, match="1 items are new"):
+        load_hllm(served[0], fields=changed)
+
+
+def test_embeddings_of_another_model_are_noticed(served, tiny_model):
+    with torch.no_grad():
+        tiny_model.item_emb_tokens.add_(0.1)
+    save_model(tiny_model, served[0])
+    with pytest.raises(StaleEmbeddingsError, match="another model"):
+        load_hllm(served[0])
