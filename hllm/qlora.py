@@ -36,8 +36,8 @@ class Base4bit(bnb.nn.Linear4bit):
             linear.weight.data, requires_grad=False, quant_type="nf4", module=self
         )
         self.bias = linear.bias
-        # On a CPU with AVX512-BF16 bitsandbytes repacks the weight in place at the first evaluation:
-        # it fails on layers narrower than a block, and rounded() could no longer read the weight.
+        # On a CPU with AVX512-BF16 bitsandbytes repacks the weight in place at the first
+        # evaluation: it fails on layers narrower than a block, and rounded() could not read it.
         self.support_avx512bf16_for_cpu = False
         self.requires_grad_(False)
 
