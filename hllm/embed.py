@@ -72,6 +72,40 @@ def encode_catalog(
     return encoded[[row_of[text] for text in texts]]
 
 
+def stored_or_encoded(
+    folder: str | Path,
+    model: HLLM,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[tuple[str, str]],
+) -> Tensor:
+    """Embeddings of a catalogue: those that the model folder holds, the others encoded now.
+
+    Args:
+        folder: a model folder; its embeddings file, if any, may be of other items or texts.
+        model: the same model, in eval mode, on its device.
+        tokenizer: the Item LLM's.
+        texts: N pairs of item_id and item text.
+
+    Returns:
+        (N, D) float32 on the CPU, not normalised; nothing is written.
+    """
+    folder = Path(folder)
+    look_up = reusable(_load_or_none(folder / EMBEDDINGS), model_fingerprint(folder))
+    known = [look_up(item_id, text_hash(text)) for item_id, text in texts]
+    missing = [row for row, vector in enumerate(known) if vector is None]
+    logger.info("%d of %d items have to be encoded", len(missing), len(texts))
+    fresh = dict(
+        zip(
+            missing,
+            encode_catalog(model, tokenizer, [texts[row][1] for row in missing]),
+            strict=True,
+        )
+    )
+    return torch.stack(
+        [fresh[row] if vector is None else vector.float() for row, vector in enumerate(known)]
+    )
+
+
 def _bar(total: int, progress: bool) -> tqdm:
     return tqdm(total=total, unit=" items", desc="embedding", disable=not progress)
 

@@ -32,7 +32,7 @@ from hllm.data import (
     read_interactions,
     read_items,
 )
-from hllm.embed import encode_catalog
+from hllm.embed import encode_catalog, stored_or_encoded
 from hllm.errors import CheckpointError, DataError, HLLMError
 from hllm.ranking import Scorer, rank_cases
 from hllm.report import comparison_report, format_report, json_ready, model_report
@@ -83,7 +83,8 @@ def load_scorer(
 
     Args:
         folder: an HLLM (hllm.train), or an ID model (hllm.sequential.save_sequential).
-        data: what it will be evaluated on; an HLLM embeds all its items first.
+        data: what it will be evaluated on; an HLLM embeds those of its items first whose embedding
+            is not in the folder.
         device: of torch.
         bf16: evaluate an HLLM in bfloat16, as the published numbers were made.
 
@@ -106,7 +107,12 @@ def load_scorer(
         to_bfloat16(model)
     config = model.config
     texts = [item_text(fields, config.text_keys, config.item_prompt) for fields in data.fields]
-    return HLLMScorer(model, encode_catalog(model, tokenizer, texts), name=name, bf16=bf16)
+    if bf16:  # stored embeddings were made in another precision
+        embeddings = encode_catalog(model, tokenizer, texts)
+    else:
+        pairs = list(zip(data.interactions.item_ids, texts, strict=True))
+        embeddings = stored_or_encoded(folder, model, tokenizer, pairs)
+    return HLLMScorer(model, embeddings, name=name, bf16=bf16)
 
 
 def _model_type(folder: Path) -> str | None:

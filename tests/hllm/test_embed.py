@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import hllm.embed
-from hllm.checkpoint import save_model
-from hllm.embed import embed_items, encode_catalog, main
+from hllm.checkpoint import load_model, save_model
+from hllm.embed import EMBEDDINGS, embed_items, encode_catalog, main, stored_or_encoded
 from hllm.store import ItemEmbeddings
 from hllm.text import token_batches, tokenize
 
@@ -98,6 +98,18 @@ def test_changed_model_encodes_everything_again(folder, tmp_path, encoded, tiny_
     new = embed_items(folder, TEXTS, output, progress=False)
     assert len(encoded) == len(TEXTS)
     assert not torch.equal(new.vectors, old.vectors)
+
+
+def test_stored_embeddings_are_read_and_the_others_encoded(folder, encoded):
+    embed_items(folder, TEXTS[:30], folder / EMBEDDINGS, progress=False)
+    encoded.clear()
+    model, tokenizer = load_model(folder)
+    texts = [("", ""), *reversed(TEXTS[1:]), ("i0", "title: another text")]
+    vectors = stored_or_encoded(folder, model, tokenizer, texts)
+    fresh = {"", "title: another text"} | {text for _, text in TEXTS[30:]}
+    assert set(encoded) == fresh
+    whole = encode_catalog(model, tokenizer, [text for _, text in texts], progress=False)
+    assert torch.allclose(vectors, whole, rtol=1e-3, atol=1e-3)  # float16 on disk
 
 
 def test_damaged_output_is_made_again(folder, tmp_path):

@@ -1,0 +1,235 @@
+"""The paper's questions, answered by our own runs: small, but every number is a training run.
+
+    python benchmarks/study.py --games data/games --office data/office [--only scale-depth]
+
+The folders hold the csv pair that `python -m app.ingest export` writes (docs/results.md). Every
+point is `python -m hllm.train` and `python -m hllm.evaluate` with the options listed in RUNS; all
+users are evaluated, over all items. A killed study is continued: a run that is finished is not
+done again, one that is not continues at its last validation. Results: docs/study.json, which
+`python benchmarks/study_plots.py` draws.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+from transformers import AutoModel, AutoTokenizer
+
+from hllm.pretrained import MINILM, pretrained_folder
+
+ROOT = Path(__file__).resolve().parents[1]
+SEED = 2020
+# Scaling: Amazon Games, titles through a frozen MiniLM; the same number of steps for every point.
+GAMES = (
+    "--item_training frozen --item_pooling mean --item_adapter mlp --item_adapter_hidden_size 1024"
+    " --text_keys title --max_text_tokens 64 --max_history 50 --batch_size 256"
+    " --num_negatives 2048 --epochs 100 --max_steps 396 --eval_every 132"
+)
+# Questions about the Item LLM: Amazon Office, a data set small enough to tune it on a CPU.
+OFFICE = (
+    "--item_pooling mean --item_adapter mlp --item_adapter_hidden_size 512"
+    " --text_keys title creator --max_text_tokens 32 --max_history 50 --user_size 128"
+    " --epochs 100"
+)
+FROZEN = f"{OFFICE} --item_training frozen --batch_size 128 --num_negatives 1024 --max_steps 200"
+FROZEN += " --eval_every 40"
+# Where the Item LLM is tuned, and what is compared with that: small batches, few negatives.
+TUNED = f"{OFFICE} --batch_size 32 --num_negatives 128 --max_steps 150 --eval_every 50"
+TUNED += " --item_learning_rate 1e-4"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One point of a question.
+
+    Attributes:
+        question: what the point is part of.
+        label: its value.
+        data: games or office.
+        options: of hllm.train.
+        users: share of the users that are trained on.
+        item_layers: MiniLM cut to its first layers; 0 = whole.
+    """
+
+    question: str
+    label: str
+    data: str
+    options: str
+    users: float = 1.0
+    item_layers: int = 0
+
+    @property
+    def name(self) -> str:
+        """Folder of the run."""
+        return f"{self.question}-{self.label}".replace(" ", "-").replace("+", "and")
+
+
+RUNS = (
+    *(Run("scale-data", f"{share:.0%}", "games", GAMES, users=share) for share in (0.1, 0.25, 0.5)),
+    *(Run("scale-depth", str(n), "games", f"{GAMES} --user_layers {n}") for n in (1, 2, 4, 8)),
+    *(Run("scale-width", str(n), "games", f"{GAMES} --user_size {n}") for n in (64, 128, 512)),
+    *(
+        Run("item-size", str(n), "office", f"{FROZEN} --item_llm {{item_llm}}", item_layers=n)
+        for n in (1, 2, 3)
+    ),
+    Run("item-size", "6", "office", FROZEN),
+    Run("pooling", "mean frozen", "office", FROZEN),
+    Run("pooling", "item_token frozen", "office", f"{FROZEN} --item_pooling item_token"),
+    *(
+        Run("text-fields", keys, "office", f"{FROZEN} --max_text_tokens 64 --text_keys {keys}")
+        for keys in ("title", "title creator", "title creator description")
+    ),
+    *(
+        Run(
+            "text-length",
+            str(n),
+            "office",
+            f"{FROZEN} --text_keys title creator description --max_text_tokens {n}",
+        )
+        for n in (16, 32, 64, 128)
+    ),
+    *(
+        Run("item-tuning", kind, "office", f"{TUNED} --item_training {kind}")
+        for kind in ("frozen", "lora", "full")
+    ),
+    Run(
+        "pretrained", "item random", "office", f"{TUNED} --item_training full --item_pretrained no"
+    ),
+    Run(
+        "pooling",
+        "item_token lora",
+        "office",
+        f"{TUNED} --item_training lora --item_pooling item_token",
+    ),
+)
+
+
+def _some_users(data: Path, share: float, output: Path) -> Path:
+    """A copy of the interactions of a share of the users, chosen by SEED."""
+    table = pd.read_csv(data / "interactions.csv", dtype=str, keep_default_na=False)
+    users = table["user_id"].drop_duplicates().sample(frac=share, random_state=SEED)
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / "interactions.csv"
+    table[table["user_id"].isin(set(users))].to_csv(path, index=False)
+    return path
+
+
+def _first_layers(count: int, output: Path) -> Path:
+    """A folder with the first layers of the packaged MiniLM."""
+    source = pretrained_folder(MINILM)
+    model = AutoModel.from_pretrained(source, local_files_only=True)
+    model.encoder.layer = model.encoder.layer[:count]
+    model.config.num_hidden_layers = count
+    model.save_pretrained(output)
+    AutoTokenizer.from_pretrained(source, local_files_only=True).save_pretrained(output)
+    return output
+
+
+def _program(module: str, options: list[str], log: Path) -> None:
+    """Run a command of the project; its output goes to a log."""
+    with log.open("a", encoding="utf-8") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *options],
+            cwd=ROOT,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        raise SystemExit(f"{module} failed: the last lines of {log} say why")
+
+
+def execute(run: Run, data: Path, output: Path) -> dict[str, object]:
+    """Train and evaluate one point.
+
+    Args:
+        run: the point.
+        data: folder with the csv pair.
+        output: folder of all runs.
+
+    Returns:
+        What docs/study.json keeps of it.
+    """
+    folder, log = output / run.name, output / f"{run.name}.log"
+    interactions = data / "interactions.csv"
+    trained_on = interactions
+    if run.users < 1:
+        trained_on = _some_users(data, run.users, output / f"{run.name}.data")
+    options = run.options
+    if run.item_layers:
+        cut = _first_layers(run.item_layers, output / f"minilm-{run.item_layers}")
+        options = options.format(item_llm=cut)
+    items = ["--items", str(data / "items.csv")]
+    arguments = [*options.split(), "--seed", str(SEED), "--output", str(folder), *items]
+    _program("hllm.train", [*arguments, "--interactions", str(trained_on)], log)
+    report = folder / "test.json"
+    arguments = ["--model", str(folder), "--output", str(report), *items]
+    _program("hllm.evaluate", [*arguments, "--interactions", str(interactions)], log)
+    return _summary(run, folder, json.loads(report.read_text(encoding="utf-8")))
+
+
+def _summary(run: Run, folder: Path, report: dict) -> dict[str, object]:
+    (result,) = report["models"].values()
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    valid = [line for line in lines if line["kind"] == "valid"]
+    train = [line for line in lines if line["kind"] == "train"]
+    speeds = sorted(line["sequences_per_s"] for line in train)
+    return {
+        "question": run.question,
+        "label": run.label,
+        "data": run.data,
+        "options": run.options,
+        "users": run.users,
+        "recall@10": result["metrics"]["recall@10"],
+        "ndcg@10": result["metrics"]["ndcg@10"],
+        "intervals": result["intervals"],
+        "valid_ndcg@10": [[line["step"], line["ndcg@10"]] for line in valid],
+        "seconds": round(valid[-1]["seconds"]),
+        "sequences_per_s": speeds[len(speeds) // 2],
+    }
+
+
+def main() -> None:
+    """Command line: see --help."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--games", type=Path, required=True, help="folder with Amazon Games' csvs")
+    parser.add_argument("--office", type=Path, required=True, help="the same of Amazon Office")
+    parser.add_argument("--output", type=Path, default=Path("runs/study"), help="%(default)s")
+    parser.add_argument(
+        "--results", type=Path, default=ROOT / "docs/study.json", help="%(default)s"
+    )
+    parser.add_argument("--only", default="", help="questions, comma-separated; default: all")
+    options = parser.parse_args()
+    chosen = set(filter(None, options.only.split(",")))
+    unknown = chosen - {run.question for run in RUNS}
+    if unknown:
+        parser.error(f"no question {unknown.pop()!r}: see RUNS in this file")
+    runs = [run for run in RUNS if not chosen or run.question in chosen]
+    folders = {"games": options.games.resolve(), "office": options.office.resolve()}
+    options.output.mkdir(parents=True, exist_ok=True)
+    for run in (bar := tqdm(runs, unit=" runs")):
+        bar.set_postfix_str(run.name)
+        point = options.output.resolve() / f"{run.name}.json"
+        if not point.exists():
+            started = time.strftime("%Y-%m-%d")
+            result = execute(run, folders[run.data], options.output.resolve())
+            point.write_text(json.dumps(result | {"date": started}, indent=1), encoding="utf-8")
+            shutil.rmtree(options.output / run.name / "state", ignore_errors=True)
+    known = (options.output / f"{run.name}.json" for run in RUNS)
+    points = [json.loads(path.read_text(encoding="utf-8")) for path in known if path.exists()]
+    machine = f"{platform.platform()}, {os.environ.get('OMP_NUM_THREADS', os.cpu_count())} threads"
+    text = json.dumps({"machine": machine, "seed": SEED, "points": points}, indent=1)
+    options.results.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
