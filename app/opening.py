@@ -81,7 +81,13 @@ def _hllm_column(settings: Settings, catalog: Catalog) -> Column:
             )
         from hllm.recommend import load_hllm  # noqa: PLC0415  imports torch
 
-        recommender = load_hllm(folder, settings.embeddings, fields=catalog.iter_texts())
+        recommender = load_hllm(
+            folder,
+            settings.embeddings,
+            fields=catalog.iter_texts(),
+            precision=settings.precision or "auto",
+            cache=writable_dir(settings.data_dir),
+        )
         for item in catalog.popular(1):  # the first answer of a model is slow: not for a visitor
             recommender.recommend([item.item_id], top_k=1)
         return recommender

@@ -12,6 +12,8 @@ from app.errors import CatalogError
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_PORT = 65535
+# hllm.precision says what they mean; importing it here would import torch before the page opens.
+PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4", "nf4")
 _DESCRIPTION = "Open HLLM Live: click items and watch a language-model recommender answer."
 _EPILOG = """examples:
   python app.py
@@ -36,6 +38,7 @@ class Settings:
         model: HLLM folder; None: the built-in model, if the catalogue is the built-in one.
         embeddings: item embeddings of the HLLM; None: embeddings.safetensors in the model folder.
         baseline: item embeddings of the baseline; None: beside the model.
+        precision: of the User LLM; None: chosen for the model and the machine.
         covers: folder with pictures of items; None: covers are drawn.
         data_dir: where the app writes; None: data/ beside app.py, or a temporary folder.
         host: address to listen on; None: this machine only.
@@ -46,6 +49,7 @@ class Settings:
     model: Path | None = None
     embeddings: Path | None = None
     baseline: Path | None = None
+    precision: str | None = None
     covers: Path | None = None
     data_dir: Path | None = None
     host: str | None = None
@@ -68,6 +72,8 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
         parser.error("--embeddings belongs to a model: give the model's folder with --model, too.")
     if values["port"] is not None and not 0 < values["port"] <= MAX_PORT:
         parser.error(f"--port must be between 1 and {MAX_PORT}, not {values['port']}.")
+    if values["precision"] not in (None, *PRECISIONS):
+        parser.error(f"--precision {values['precision']}: choose one of {', '.join(PRECISIONS)}")
     return Settings(**values)
 
 
@@ -90,6 +96,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--model", Path, "FOLDER", "HLLM to recommend with (default: the built-in model)")
     add("--embeddings", Path, "FILE", "item embeddings (default: embeddings.safetensors of MODEL)")
     add("--baseline", Path, "FILE", "baseline embeddings (default: baseline.safetensors of MODEL)")
+    add("--precision", str, "NAME", f"of the User LLM: {', '.join(PRECISIONS)} (default: auto)")
     add("--covers", Path, "FOLDER", "pictures of the items (default: covers are drawn)")
     add("--data-dir", Path, "FOLDER", "where to write (default: data/, else a temporary folder)")
     add("--host", str, "ADDRESS", "address to listen on (default: this machine only)")

@@ -8,16 +8,16 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from hllm.checkpoint import load_user_llm, model_fingerprint
+from hllm.checkpoint import model_fingerprint
 from hllm.config import HLLMConfig
 from hllm.embed import EMBEDDINGS
 from hllm.errors import StaleEmbeddingsError
 from hllm.index import ItemIndex
+from hllm.precision import UserModel, load_user_model
 from hllm.store import ItemEmbeddings
 from hllm.text import item_text, text_hash
-from hllm.user_state import CACHE_BYTES, HistoryEncoder, TransformersSteps
+from hllm.user_state import CACHE_BYTES, HistoryEncoder
 
 # Encoding the next window ahead pays where encoding it anew takes long: 1.6 s for 50 items at 1.1
 # billion parameters, but 6 ms at 1.3 million, where the thread costs more than it saves.
@@ -146,7 +146,7 @@ class HLLMRecommender:
     """Recommends with a User LLM over stored item embeddings; the Item LLM is not needed.
 
     Args:
-        user_llm: in fp32 or any precision that transformers runs.
+        user: the User LLM.
         config: of the model that made the embeddings.
         embeddings: of the catalogue.
         cache_bytes: most memory for what is known of histories, see hllm.user_state.
@@ -159,7 +159,7 @@ class HLLMRecommender:
 
     def __init__(
         self,
-        user_llm: PreTrainedModel,
+        user: UserModel,
         config: HLLMConfig,
         embeddings: ItemEmbeddings,
         *,
@@ -169,16 +169,16 @@ class HLLMRecommender:
         self._index = ItemIndex(embeddings.item_ids, embeddings.vectors)
         # The User LLM reads embeddings as the Item LLM gave them; only the search normalises.
         self._encoder = HistoryEncoder(
-            TransformersSteps(user_llm.eval(), config.max_history),
+            user.steps,
             embeddings.vectors,
             max_history=config.max_history,
             stride=window_stride,
             max_bytes=cache_bytes,
-            prepare=user_llm.num_parameters() >= PREPARE_FROM_PARAMETERS,
+            prepare=user.num_parameters >= PREPARE_FROM_PARAMETERS,
         )
         self.model = describe(config)
-        self.precision = str(user_llm.dtype).removeprefix("torch.").replace("float32", "fp32")
-        self.device = str(user_llm.device)
+        self.precision = user.precision
+        self.device = user.device
         self.num_items = len(self._index)
 
     @torch.inference_mode()
@@ -215,6 +215,8 @@ def load_hllm(
     embeddings_path: str | Path | None = None,
     *,
     fields: Iterable[tuple[str, dict[str, str]]] | None = None,
+    precision: str = "auto",
+    cache: Path | None = None,
 ) -> HLLMRecommender:
     """Load a trained model and the embeddings of a catalogue.
 
@@ -223,13 +225,15 @@ def load_hllm(
         embeddings_path: default: embeddings.safetensors in the model folder.
         fields: (item_id, text fields) of the catalogue as it is now, to make sure that the
             embeddings are not older than it; None trusts them.
+        precision: see hllm.precision.
+        cache: see hllm.precision.load_user_model.
 
     Raises:
         CheckpointError: the model is missing or damaged.
         StaleEmbeddingsError: the embeddings are missing, damaged, another model's or too old.
     """
     path = Path(embeddings_path or Path(model_folder) / EMBEDDINGS)
-    user_llm, config = load_user_llm(model_folder)
+    user, config = load_user_model(model_folder, precision, cache=cache)
     embeddings = ItemEmbeddings.load(path)
     hashes = (
         (item_id, text_hash(item_text(values, config.text_keys, config.item_prompt)))
@@ -240,4 +244,4 @@ def load_hllm(
         raise StaleEmbeddingsError(
             f"{path} has vectors of another width: delete it and embed again."
         )
-    return HLLMRecommender(user_llm, config, embeddings)
+    return HLLMRecommender(user, config, embeddings)

@@ -4,9 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hllm.checkpoint import load_user_llm, save_model
+from hllm.checkpoint import save_model
 from hllm.embed import EMBEDDINGS, embed_items
 from hllm.errors import StaleEmbeddingsError, UnknownItemError
+from hllm.precision import load_user_model
 from hllm.recommend import HLLMRecommender, load_hllm
 from hllm.store import ItemEmbeddings
 from hllm.text import item_text
@@ -48,7 +49,7 @@ def test_ranks_and_scores_are_the_models(served, tiny_model, history):
 def test_a_session_stays_the_models_whatever_is_remembered(served, tiny_model, options):
     """Clicks far past max_history, with undo and a removed item, by two visitors in turn."""
     folder, vectors = served
-    loaded = load_user_llm(folder), ItemEmbeddings.load(folder / EMBEDDINGS)
+    loaded = load_user_model(folder), ItemEmbeddings.load(folder / EMBEDDINGS)
     recommender = HLLMRecommender(*loaded[0], loaded[1], **options)
     rows = [f"i{n * 7 % 30}" for n in range(14)]
     histories = [rows[: n + 1] for n in range(14)]
@@ -60,7 +61,7 @@ def test_a_session_stays_the_models_whatever_is_remembered(served, tiny_model, o
 
 
 def test_window_stride_is_refused_beyond_the_window(served):
-    loaded = load_user_llm(served[0]), ItemEmbeddings.load(served[0] / EMBEDDINGS)
+    loaded = load_user_model(served[0]), ItemEmbeddings.load(served[0] / EMBEDDINGS)
     with pytest.raises(ValueError, match="stride 7: choose one from 1 to max_history = 6"):
         HLLMRecommender(*loaded[0], loaded[1], window_stride=7)
 

@@ -1,0 +1,120 @@
+"""A User LLM in few bits on a CPU: ONNX Runtime behind the interface of hllm.user_state.
+
+The graph is made once from a model folder and kept where the app may write; it is named by what it
+was made from, so that it is made again when the model changes.
+
+P items of a known prefix, S new items, D width, F numbers in keys and values of one item.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor
+
+from hllm.checkpoint import load_config
+from hllm.errors import CheckpointError
+from hllm.onnx_llama import export_llama
+from hllm.shards import iter_tensors, weight_files
+
+PREFIX = "user_llm."
+_VERSION = 1  # of the graph: a change makes kept files useless
+
+logger = logging.getLogger(__name__)
+
+
+class OnnxSteps:
+    """A graph of hllm.onnx_llama as StepModel.
+
+    Args:
+        path: the graph.
+        threads: of the matrix products; 0 = as many as the machine has cores.
+    """
+
+    can_resume = True
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Spinning threads would take the cores from the search and from torch.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
+        self._cache = [value for value in self._session.get_inputs() if "_" in value.name]
+        _, self._heads, _, self._width = self._cache[0].shape
+
+    def extend(self, past: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
+        """See hllm.user_state.StepModel."""
+        count, before = len(items), 0 if past is None else len(past)
+        feeds = {
+            "embeddings": items.float().unsqueeze(0).numpy(),
+            "last": np.array([before + count - 1], dtype=np.int32),
+            "total": np.array(before + count, dtype=np.int32),
+        }
+        layers = self._unpack(past)
+        feeds |= {value.name: layers[row] for row, value in enumerate(self._cache)}
+        states, *whole = self._session.run(None, feeds)
+        new = np.stack([tensor[0, :, before:] for tensor in whole])  # (2 layers, heads, S, width)
+        memory = torch.from_numpy(new).permute(2, 0, 1, 3).flatten(1)  # (S, F)
+        return memory, torch.from_numpy(states[0])
+
+    def _unpack(self, past: Tensor | None) -> np.ndarray:
+        """Keys and values (2 layers, 1, heads, P, width) of a prefix."""
+        if past is None:
+            past = torch.empty(0, len(self._cache) * self._heads * self._width)
+        shape = (len(self._cache), 1, self._heads, self._width)
+        return past.unflatten(1, shape).permute(1, 2, 3, 0, 4).contiguous().numpy()
+
+
+def prepare_onnx(model_folder: str | Path, cache: Path, *, bits: int) -> Path:
+    """Make the graph of a model folder's User LLM, unless it was made before.
+
+    Args:
+        model_folder: a trained or converted HLLM that hllm.precision.fits_few_bits.
+        cache: folder for graphs.
+        bits: of the weights.
+
+    Returns:
+        The path of the graph.
+
+    Raises:
+        CheckpointError: its weights are missing or damaged.
+    """
+    config = load_config(model_folder)
+    folder = cache / f"user-llm-{_key(Path(model_folder), bits)}"
+    if not folder.is_dir():
+        logger.info("making %s: the User LLM in %d bits, once", folder, bits)
+        cache.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=cache, prefix=".user-llm-"))
+        try:
+            tensors = (
+                (name.removeprefix(PREFIX), tensor)
+                for name, tensor in iter_tensors(model_folder, PREFIX)
+            )
+            export_llama(
+                tensors, config.user_config, fresh, bits=bits, max_history=config.max_history
+            )
+            os.rename(fresh, folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    return folder / "model.onnx"
+
+
+def _key(folder: Path, bits: int) -> str:
+    """Names the weights by size and time: reading gigabytes to hash them would slow every start."""
+    files = [*weight_files(folder), folder / "config.json"]
+    try:
+        stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    except OSError as error:
+        raise CheckpointError(f"{folder} is not a complete model folder ({error}).") from error
+    text = json.dumps([_VERSION, bits, str(folder.resolve()), stats])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

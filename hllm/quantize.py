@@ -1,0 +1,46 @@
+"""Weights in few bits: symmetric, block by block, as ONNX Runtime's MatMulNBits reads them.
+
+A block of BLOCK numbers of one row shares a scale: the number of largest magnitude becomes the
+most negative code, the others are rounded to it (round to nearest; no data is looked at).
+"""
+
+import torch
+from torch import Tensor
+
+BITS = (4, 8)
+BLOCK = 32
+
+
+def quantize_blocks(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    """Round a matrix to few bits.
+
+    Args:
+        weight: (N, K) floating point, K a multiple of BLOCK.
+        bits: 4 or 8.
+
+    Returns:
+        codes (N, K / BLOCK, BLOCK * bits / 8) uint8, two 4-bit codes a byte, the first in the low
+        half; scales (N, K / BLOCK) float32.
+
+    Raises:
+        ValueError: another number of bits or a K that has no whole blocks.
+    """
+    if bits not in BITS or weight.shape[1] % BLOCK:
+        raise ValueError(f"cannot round {tuple(weight.shape)} to {bits} bits in blocks of {BLOCK}")
+    blocks = weight.float().reshape(len(weight), -1, BLOCK)
+    middle = 1 << (bits - 1)
+    largest = blocks.gather(2, blocks.abs().argmax(2, keepdim=True))  # with its sign
+    scales = largest / -middle
+    inverse = torch.where(scales == 0, 0, 1 / scales)
+    codes = (blocks * inverse).round_().add_(middle).clamp_(0, 2 * middle - 1).to(torch.uint8)
+    if bits == 4:
+        codes = codes[..., ::2] | (codes[..., 1::2] << 4)
+    return codes, scales.squeeze(2)
+
+
+def dequantize_blocks(codes: Tensor, scales: Tensor, bits: int) -> Tensor:
+    """What the codes stand for: (N, K) float32. See quantize_blocks."""
+    if bits == 4:
+        codes = torch.stack([codes & 15, codes >> 4], dim=-1).flatten(2)
+    values = codes.float() - (1 << (bits - 1))
+    return (values * scales.unsqueeze(2)).flatten(1)
