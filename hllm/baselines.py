@@ -15,9 +15,8 @@ from torch import Tensor
 
 from hllm.data import Interactions, popularity, training_parts
 from hllm.errors import StaleEmbeddingsError
-from hllm.index import ItemIndex
 from hllm.pretrained import MINILM
-from hllm.recommend import Recommendations, recommend_from
+from hllm.recommend import Recommendations, make_index, recommend_from
 from hllm.store import ItemEmbeddings
 from hllm.text import sentence_text, text_hash
 
@@ -158,10 +157,11 @@ class TextScorer:
 
 
 class TextBaseline:
-    """The page's comparison: MiniLM sentence embeddings, history pooled with decay, exact search.
+    """The page's comparison: MiniLM sentence embeddings, history pooled with decay.
 
     Args:
-        embeddings: of a catalogue, from hllm.sentence.embed_sentences.
+        embeddings: of a catalogue, from hllm.sentence.embed_sentences: of length 1.
+        index_beside: their file, beside which the index of a large catalogue is kept.
     """
 
     name = "MiniLM baseline"
@@ -169,8 +169,8 @@ class TextBaseline:
     precision = "fp32"
     device = "cpu"
 
-    def __init__(self, embeddings: ItemEmbeddings) -> None:
-        self._index = ItemIndex(embeddings.item_ids, embeddings.vectors)
+    def __init__(self, embeddings: ItemEmbeddings, index_beside: Path | None = None) -> None:
+        self._index = make_index(embeddings, index_beside)
         self.num_items = len(self._index)
 
     @torch.inference_mode()
@@ -219,4 +219,4 @@ def load_text_baseline(
     embeddings.check(
         embeddings.fingerprint, hashes, path=str(path), remedy="python -m hllm.sentence"
     )
-    return TextBaseline(embeddings)
+    return TextBaseline(embeddings, Path(path))

@@ -1,7 +1,9 @@
 """Nearest neighbours by cosine: exact top-k over all item embeddings."""
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,17 +11,40 @@ from torch import Tensor
 from hllm.errors import UnknownItemError
 
 
-class ItemIndex:
-    """Exact search over normalised item embeddings.
+class Index(Protocol):
+    """What a recommender searches: exact (here) or approximate (hllm.approximate)."""
+
+    item_ids: list[str]
+    vectors: Tensor
+
+    def __len__(self) -> int:
+        """Number of items."""
+        ...
+
+    def rows(self, item_ids: Iterable[str]) -> list[int]:
+        """See RowLookup."""
+        ...
+
+    def search(
+        self,
+        query: Tensor,
+        top_k: int,
+        exclude: Iterable[int] = (),
+        allowed: np.ndarray | None = None,
+    ) -> list[tuple[int, float]]:
+        """See ItemIndex."""
+        ...
+
+
+class RowLookup:
+    """Item ids and their rows.
 
     Attributes:
         item_ids: N external ids.
-        vectors: (N, D) float32, L2-normalised.
     """
 
-    def __init__(self, item_ids: Sequence[str], vectors: Tensor) -> None:
+    def __init__(self, item_ids: Sequence[str]) -> None:
         self.item_ids = list(item_ids)
-        self.vectors = F.normalize(vectors.float(), dim=-1)
         self._row = {item_id: row for row, item_id in enumerate(self.item_ids)}
 
     def __len__(self) -> int:
@@ -41,8 +66,24 @@ class ItemIndex:
             )
         return [self._row[item_id] for item_id in item_ids]
 
+
+class ItemIndex(RowLookup):
+    """Exact search over normalised item embeddings.
+
+    Attributes:
+        vectors: (N, D) float32, L2-normalised.
+    """
+
+    def __init__(self, item_ids: Sequence[str], vectors: Tensor) -> None:
+        super().__init__(item_ids)
+        self.vectors = F.normalize(vectors.float(), dim=-1)
+
     def search(
-        self, query: Tensor, top_k: int, exclude: Iterable[int] = ()
+        self,
+        query: Tensor,
+        top_k: int,
+        exclude: Iterable[int] = (),
+        allowed: np.ndarray | None = None,
     ) -> list[tuple[int, float]]:
         """Best rows for one query.
 
@@ -50,15 +91,23 @@ class ItemIndex:
             query: (D,) any length.
             top_k: how many at most.
             exclude: rows that must not be found.
+            allowed: the only rows that may be found, e.g. of a category; None: all.
 
         Returns:
             (row, cosine) pairs, best first; of equal scores the smaller row first.
         """
-        scores = self.vectors @ F.normalize(query.float(), dim=-1)  # (N,)
-        excluded = torch.tensor(sorted(set(exclude)), dtype=torch.long)
-        scores[excluded] = float("-inf")
-        count = min(top_k, len(self) - len(excluded))
-        if count <= 0:
-            return []
-        values, rows = torch.topk(scores, count)
-        return sorted(zip(rows.tolist(), values.tolist(), strict=True), key=lambda x: (-x[1], x[0]))
+        unit = F.normalize(query.float(), dim=-1)
+        excluded = np.fromiter(set(exclude), dtype=np.int64)
+        if allowed is not None:
+            rows = np.setdiff1d(allowed, excluded)
+            scores = self.vectors[torch.from_numpy(rows)] @ unit
+            return [(int(rows[place]), score) for place, score in best_rows(scores, top_k)]
+        scores = self.vectors @ unit  # (N,)
+        scores[torch.from_numpy(excluded)] = float("-inf")
+        return best_rows(scores, min(top_k, len(self) - len(excluded)))
+
+
+def best_rows(scores: Tensor, top_k: int) -> list[tuple[int, float]]:
+    """The top_k largest of (N,) scores as (row, score), best first; ties by row."""
+    values, rows = torch.topk(scores, max(0, min(top_k, len(scores))))
+    return sorted(zip(rows.tolist(), values.tolist(), strict=True), key=lambda x: (-x[1], x[0]))

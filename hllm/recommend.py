@@ -13,7 +13,7 @@ from hllm.checkpoint import model_fingerprint
 from hllm.config import HLLMConfig
 from hllm.embed import EMBEDDINGS
 from hllm.errors import StaleEmbeddingsError
-from hllm.index import ItemIndex
+from hllm.index import Index, ItemIndex
 from hllm.precision import UserModel, load_user_model
 from hllm.store import ItemEmbeddings
 from hllm.text import item_text, text_hash
@@ -22,6 +22,8 @@ from hllm.user_state import CACHE_BYTES, HistoryEncoder
 # Encoding the next window ahead pays where encoding it anew takes long: 1.6 s for 50 items at 1.1
 # billion parameters, but 6 ms at 1.3 million, where the thread costs more than it saves.
 PREPARE_FROM_PARAMETERS = 50_000_000
+# Numbers (items x dimensions); below, exact search takes less than 30 ms on two cores.
+APPROXIMATE_FROM = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class UserEncoder(Protocol):
 
 
 def recommend_from(
-    index: ItemIndex,
+    index: Index,
     item_embeddings: Tensor,
     encode_user: UserEncoder,
     history: Sequence[str],
@@ -106,7 +108,7 @@ def recommend_from(
 
 
 def recommend_rows(
-    index: ItemIndex,
+    index: Index,
     encode_rows: Callable[[list[int]], Tensor],
     history: Sequence[str],
     top_k: int,
@@ -153,6 +155,7 @@ class HLLMRecommender:
         window_stride: how many items the window moves at once when a history outgrows max_history.
             1 reads what training and evaluation read, the most recent max_history items; for others
             see hllm.user_state.history_window.
+        index_beside: the embeddings file, beside which the index of a large catalogue is kept.
     """
 
     name = "HLLM"
@@ -165,8 +168,9 @@ class HLLMRecommender:
         *,
         cache_bytes: int = CACHE_BYTES,
         window_stride: int = 1,
+        index_beside: Path | None = None,
     ) -> None:
-        self._index = ItemIndex(embeddings.item_ids, embeddings.vectors)
+        self._index = make_index(embeddings, index_beside)
         # The User LLM reads embeddings as the Item LLM gave them; only the search normalises.
         self._encoder = HistoryEncoder(
             user.steps,
@@ -197,6 +201,20 @@ class HLLMRecommender:
 
     def _encode(self, rows: list[int]) -> Tensor:
         return self._encoder.encode(rows).to(self._index.vectors.device)
+
+
+def make_index(embeddings: ItemEmbeddings, beside: Path | None = None) -> Index:
+    """Exact search while it is fast, approximate search beyond.
+
+    Args:
+        embeddings: of the catalogue.
+        beside: their file; see hllm.approximate.
+    """
+    if embeddings.vectors.numel() < APPROXIMATE_FROM:
+        return ItemIndex(embeddings.item_ids, embeddings.vectors)
+    from hllm.approximate import ApproximateIndex  # noqa: PLC0415  faiss, for large catalogues
+
+    return ApproximateIndex(embeddings.item_ids, embeddings.vectors, beside)
 
 
 def describe(config: HLLMConfig) -> str:
@@ -244,4 +262,4 @@ def load_hllm(
         raise StaleEmbeddingsError(
             f"{path} has vectors of another width: delete it and embed again."
         )
-    return HLLMRecommender(user, config, embeddings)
+    return HLLMRecommender(user, config, embeddings, index_beside=path)
