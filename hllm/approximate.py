@@ -27,9 +27,9 @@ from hllm.store import atomic_path
 
 EXACT_ROWS = 20_000  # so few allowed items are faster ranked than searched
 _VERSION = 1  # of the settings below: another one makes kept files useless
-_PROBED_SHARE = 4  # one in so many lists is read
+_PROBE_ALL_BELOW = 300_000  # items; above, half of the lists hold the nearest
 _MIN_CANDIDATES = 400
-_CANDIDATES_PER_RESULT = 4
+_CANDIDATES_PER_RESULT = 8
 _TRAINING_ROWS = 60_000
 _ROWS_AT_ONCE = 20_000
 
@@ -80,10 +80,10 @@ class ApproximateIndex(RowLookup):
         wanted = min(max(_MIN_CANDIDATES, _CANDIDATES_PER_RESULT * count), len(self))
         lists = self._lists.nlist
         options: Any = faiss.SearchParametersIVF()
-        if allowed is None:
-            options.nprobe = max(1, lists // _PROBED_SHARE)
-        else:  # the best of the allowed are farther away, in any list
-            options.nprobe = lists
+        options.nprobe = lists
+        if allowed is None and len(self) >= _PROBE_ALL_BELOW:
+            options.nprobe = lists // 2
+        if allowed is not None:  # the best of them are farther away, in any list
             bits = np.zeros(len(self), dtype=bool)
             bits[allowed] = True
             selector: Any = faiss.IDSelectorBitmap
