@@ -25,7 +25,7 @@ from tqdm import tqdm
 from hllm.index import RowLookup, best_rows
 from hllm.store import atomic_path
 
-EXACT_ROWS = 20_000  # so few allowed items are faster ranked than searched
+EXACT_ROWS = 2_000  # so few allowed items are faster ranked than searched
 _VERSION = 1  # of the settings below: another one makes kept files useless
 _PROBE_ALL_BELOW = 300_000  # items; above, half of the lists hold the nearest
 _MIN_CANDIDATES = 400

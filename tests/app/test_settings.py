@@ -7,6 +7,7 @@ import pytest
 from app import settings as settings_module
 from app.errors import CatalogError
 from app.settings import Settings, parse_settings, writable_dir
+from hllm.precision import PRECISIONS as hllm_precisions
 
 
 def test_nothing_said_means_the_built_in_choices():
@@ -21,6 +22,10 @@ def test_command_line_wins_over_environment():
     assert settings.data_dir == Path("/env")
 
 
+def test_precisions_are_those_of_the_recommender():
+    assert settings_module.PRECISIONS == hllm_precisions
+
+
 def test_empty_variable_counts_as_absent():
     assert parse_settings([], {"HLLM_MODEL": ""}).model is None
 
@@ -32,6 +37,8 @@ def test_empty_variable_counts_as_absent():
         (["--port", "70000"], {}, "not 70000"),
         ([], {"HLLM_PORT": "eighty"}, "invalid int value: 'eighty'"),
         (["--embeddings", "e.safetensors"], {}, "give the model's folder with --model"),
+        (["--precision", "int3"], {}, "choose one of auto, fp32"),
+        ([], {"HLLM_PRECISION": "int3"}, "--precision int3"),
         (["--no-such-flag"], {}, "unrecognized arguments"),
     ],
 )

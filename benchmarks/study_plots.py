@@ -1,0 +1,47 @@
+"""Draw docs/study.json: one panel a question, with 95% intervals (needs matplotlib).
+
+python benchmarks/study_plots.py
+"""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("svg")
+from matplotlib import pyplot
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def main() -> None:
+    """Read the results, write docs/images/study.svg."""
+    points = json.loads((DOCS / "study.json").read_text(encoding="utf-8"))["points"]
+    panels = defaultdict(list)
+    for point in points:
+        panels[f"{point['question']} ({point['data']})"].append(point)
+    columns = 3
+    rows = -(-len(panels) // columns)
+    figure, grid = pyplot.subplots(rows, columns, figsize=(4 * columns, 2.8 * rows))
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (title, shown) in zip(grid.flat, panels.items(), strict=False):
+        values = [100 * point["recall@10"] for point in shown]
+        bounds = [[100 * bound for bound in point["intervals"]["recall@10"]] for point in shown]
+        errors = [
+            [value - low for value, (low, _) in zip(values, bounds, strict=True)],
+            [high - value for value, (_, high) in zip(values, bounds, strict=True)],
+        ]
+        labels = [point["label"].replace(" ", "\n") for point in shown]
+        axes.errorbar(labels, values, yerr=errors, fmt="o", capsize=3)
+        axes.margins(x=0.2)
+        axes.set_title(title, fontsize=10)
+        axes.set_ylabel("recall@10, %")
+        axes.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(DOCS / "images" / "study.svg")
+
+
+if __name__ == "__main__":
+    main()
