@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -133,10 +134,11 @@ def test_read_only_file_in_read_only_folder_browses_and_skips_events(tmp_path, p
     if not clean_close:
         assert Catalog.open(path).num_items == 2  # leaves -shm and an empty -wal behind
     folder = path.parent
-    # An unprivileged reader must be able to reach pytest's private folder. It stays open: closing it
-    # again would shut out the same test in another worker.
-    for parent in folder.parents[:2]:
-        parent.chmod(0o755)
+    # An unprivileged reader must be able to reach pytest's private folders. They stay open: closing
+    # them again would shut out the same test in another worker.
+    for parent in folder.parents[:3]:
+        if not parent.stat().st_mode & stat.S_IXOTH:
+            parent.chmod(0o755)
     for file in folder.iterdir():
         file.chmod(0o444)
     folder.chmod(0o555)
