@@ -171,8 +171,9 @@ class HLLM(PreTrainedModel):
         positions = columns.expand_as(input_ids)
         if self.config.right_align_positions:
             # Padding columns would run past the table of learned positions; they are masked anyway.
-            offset = self.config.max_text_tokens - lengths.unsqueeze(1)
-            positions = (positions + offset).clamp(max=self.config.max_text_tokens)
+            size = self.config.max_text_tokens
+            offset = size - lengths.unsqueeze(1)
+            positions = (positions + offset).clamp(max=size if by_token else size - 1)
         batch = {
             "input_ids": input_ids,
             "attention_mask": (columns < (lengths + int(by_token)).unsqueeze(1)).long(),

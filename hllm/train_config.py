@@ -64,6 +64,9 @@ class ModelOptions:
     user_size: int = _option(256, "width of the User LLM and of the item embeddings")
     user_heads: int = _option(4, "attention heads of the User LLM")
     user_llm: str = _option("", "folder with a pretrained transformers decoder to start from")
+    user_pretrained: bool = _option(
+        True, "start the User LLM from user_llm's weights; no = random weights of its shape"
+    )
     id_inner_size: int = _option(0, "ID models: feed-forward width; 0 = the model's own choice")
     id_table_size: int = _option(0, "id-llama: width of the item table; 0 = user_size")
     id_key_value_heads: int = _option(0, "id-llama: heads of keys and values; 0 = user_heads")

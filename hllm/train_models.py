@@ -106,7 +106,7 @@ class HLLMTrainee(Trainee):
         model = build_model(
             config,
             item_weights=model_options.item_folder if model_options.item_pretrained else None,
-            user_weights=model_options.user_llm or None,
+            user_weights=model_options.user_llm if model_options.user_pretrained else None,
         )
         tokenizer = load_tokenizer(config, model_options.item_folder)
         if self._options.start_from:

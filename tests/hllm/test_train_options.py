@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
@@ -234,6 +235,19 @@ def test_id_model_goes_on_from_another_run_on_the_same_items_only(data, tmp_path
             data, tmp_path / "third", model_kind="hstu", start_from=tmp_path / "first",
             user_size=32,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_user_llm_of_a_folder_with_its_weights_or_random_ones(data, tmp_path, pretrained):
+    made = trainer(
+        data, tmp_path / "run", user_llm=data / "item_llm", user_pretrained=pretrained, user_size=0
+    ).trainee.step.model
+    stored = load_file(data / "item_llm" / "model.safetensors")
+    own = made.user_llm.state_dict()
+    assert {name: value.shape for name, value in own.items()} == {
+        name: value.shape for name, value in stored.items() if "embed_tokens" not in name
+    }
+    assert all(value.equal(stored[name]) for name, value in own.items()) == pretrained
 
 
 def test_four_bit_layer_computes_with_the_weight_that_it_saves():
