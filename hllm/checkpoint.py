@@ -218,8 +218,8 @@ def _load_weights(model: nn.Module, folder: str | Path, prefix: str = "") -> Non
 def model_fingerprint(folder: str | Path) -> str:
     """16 hex digits that name the model which makes item embeddings.
 
-    Hashes every tensor of the checkpoint but the User LLM's, and every setting that shapes an
-    item's text or state. The dtype of the weights counts, too.
+    Hashes every tensor of the checkpoint but those that read item embeddings, and every setting
+    that shapes an item's text or state. The dtype of the weights counts, too.
 
     Raises:
         CheckpointError: as load_model.
@@ -228,7 +228,7 @@ def model_fingerprint(folder: str | Path) -> str:
     settings = json.dumps({key: config.get(key) for key in _FINGERPRINTED}, sort_keys=True)
     digest = hashlib.sha256(settings.encode())
     for name, tensor in iter_tensors(folder):
-        if name.startswith("user_llm.") or name == "logit_scale":
+        if name.startswith(("user_llm.", "click_head.")) or name == "logit_scale":
             continue
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
         digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)

@@ -7,10 +7,13 @@ from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
+from hllm.discriminative import EARLY_FUSION, LATE_FUSION
 from hllm.text import DEFAULT_PROMPT
 
 POOLINGS = ("item_token", "mean")
 ADAPTERS = ("none", "linear", "mlp")
+GENERATIVE = "generative"
+OBJECTIVES = (GENERATIVE, EARLY_FUSION, LATE_FUSION)
 
 
 class HLLMConfig(PretrainedConfig):
@@ -35,6 +38,8 @@ class HLLMConfig(PretrainedConfig):
         item_base: None, or the name of a pretrained model of hllm.pretrained that the Item LLM's
             weights start from; what training did not change of it is not saved with the model.
         item_lora: None, or the peft LoraConfig arguments of the Item LLM's adapter.
+        objective: "generative" (the next item's embedding), or with a head for the probability of
+            a click: "early_fusion", "late_fusion" (hllm.discriminative).
     """
 
     model_type = "hllm"
@@ -54,11 +59,13 @@ class HLLMConfig(PretrainedConfig):
         item_adapter_hidden_size: int = 1024,
         item_base: str | None = None,
         item_lora: dict[str, Any] | None = None,
+        objective: str = GENERATIVE,
         **kwargs: Any,
     ) -> None:
         for name, value, allowed in (
             ("item_pooling", item_pooling, POOLINGS),
             ("item_adapter", item_adapter, ADAPTERS),
+            ("objective", objective, OBJECTIVES),
         ):
             if value not in allowed:
                 raise ValueError(f"{name} {value!r}: choose one of {', '.join(allowed)}")
@@ -77,6 +84,7 @@ class HLLMConfig(PretrainedConfig):
         self.item_adapter_hidden_size = item_adapter_hidden_size
         self.item_base = item_base
         self.item_lora = item_lora
+        self.objective = objective
         super().__init__(**kwargs)
 
     @property

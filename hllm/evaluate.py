@@ -34,9 +34,9 @@ from hllm.data import (
 )
 from hllm.embed import encode_catalog, stored_or_encoded
 from hllm.errors import CheckpointError, DataError, HLLMError
-from hllm.ranking import Scorer, rank_cases
+from hllm.ranking import Scorer, rank_cases, sampled_auc
 from hllm.report import comparison_report, format_report, json_ready, model_report
-from hllm.scorers import HLLMScorer, SequentialScorer, to_bfloat16
+from hllm.scorers import SequentialScorer, make_scorer, to_bfloat16
 from hllm.sentence import sentence_embeddings, sentence_text
 from hllm.sequential import MODEL_TYPE as ID_MODEL_TYPE
 from hllm.sequential import load_sequential
@@ -112,7 +112,7 @@ def load_scorer(
     else:
         pairs = list(zip(data.interactions.item_ids, texts, strict=True))
         embeddings = stored_or_encoded(folder, model, tokenizer, pairs)
-    return HLLMScorer(model, embeddings, name=name, bf16=bf16)
+    return make_scorer(model, embeddings, name=name, bf16=bf16)
 
 
 def _model_type(folder: Path) -> str | None:
@@ -167,6 +167,7 @@ def evaluate_models(
     batch_size: int = 256,
     seed: int = 0,
     progress: bool = True,
+    auc_negatives: int = 0,
 ) -> dict[str, Any]:
     """Rank the same cases with every model.
 
@@ -180,6 +181,7 @@ def evaluate_models(
         batch_size: users scored at once.
         seed: of the sample and the bootstrap.
         progress: whether to show progress bars.
+        auc_negatives: also report hllm.ranking.sampled_auc with so many negatives.
 
     Returns:
         The report: see hllm.report; NaN-free, ready for JSON.
@@ -187,12 +189,7 @@ def evaluate_models(
     Raises:
         DataError: nobody can be evaluated.
     """
-    cases = sample_cases(eval_cases(data.interactions, phase), max_users, seed)
-    if not cases:
-        raise DataError(
-            f"no user can be evaluated in phase {phase}: a user needs at least "
-            f"{3 if phase == 'valid' else 2} interactions."
-        )
+    cases = _cases(data.interactions, phase, max_users, seed)
     masks = slice_masks(cases, popularity(data.interactions))
     ranks: dict[str, np.ndarray] = {}
     models: dict[str, Any] = {}
@@ -208,6 +205,9 @@ def evaluate_models(
         )
         seconds = time.perf_counter() - start
         models[name] = {"seconds": round(seconds, 2)} | model_report(ranks[name], masks, seed=seed)
+        if auc_negatives:
+            auc = sampled_auc(scorer, cases, num_negatives=auc_negatives, batch_size=batch_size)
+            models[name]["metrics"]["auc"] = float(np.nanmean(auc))
     report = {
         "phase": phase,
         "num_cases": len(cases),
@@ -222,6 +222,18 @@ def evaluate_models(
         first = next(iter(models))
         report["comparisons"] = {first: comparison_report(ranks, first, seed=seed)}
     return json_ready(report)
+
+
+def _cases(
+    interactions: Interactions, phase: str, max_users: int | None, seed: int
+) -> list[EvalCase]:
+    cases = sample_cases(eval_cases(interactions, phase), max_users, seed)
+    if not cases:
+        raise DataError(
+            f"no user can be evaluated in phase {phase}: a user needs at least "
+            f"{3 if phase == 'valid' else 2} interactions."
+        )
+    return cases
 
 
 def _unique(name: str, taken: dict[str, Any]) -> str:
@@ -255,6 +267,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-users", type=int, metavar="N", help="evaluate a random sample of N users")
     add("--seed", type=int, default=0, help="of the sample and the bootstrap; default: 0")
     add("--batch-size", type=int, default=256, help="users scored at once; default: 256")
+    add("--auc", type=int, default=0, metavar="N",
+        help="also how often the target scores above each of N random unseen items")  # fmt: skip
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="%(default)s")
     add("--bf16", action="store_true",
         help="evaluate HLLM in bfloat16, as the published numbers were (many ties)")  # fmt: skip
@@ -296,6 +310,7 @@ def _run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any
         reference_compatible=options.reference_compatible,
         batch_size=options.batch_size,
         seed=options.seed,
+        auc_negatives=options.auc,
     )
     return report | {
         "precision": "bf16" if options.bf16 else "fp32",

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
-from hllm.config import HLLMConfig
+from hllm.config import GENERATIVE, HLLMConfig
+from hllm.discriminative import ClickHead
 from hllm.errors import CheckpointError
 
 _HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
@@ -79,6 +80,7 @@ class HLLM(PreTrainedModel):
         item_emb_tokens: (1, 1, H) the learned [ITEM] token.
         item_adapter: Item LLM states -> item embeddings.
         logit_scale: () natural log of the factor on cosine similarities.
+        click_head: of the discriminative variants; None in the generative model.
     """
 
     config_class = HLLMConfig
@@ -100,6 +102,11 @@ class HLLM(PreTrainedModel):
         self.item_emb_tokens = nn.Parameter(torch.zeros(1, 1, config.item_size))
         self.item_adapter = _adapter(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / INITIAL_TEMPERATURE)))
+        self.click_head = (
+            None
+            if config.objective == GENERATIVE
+            else ClickHead(config.objective, config.embedding_size)
+        )
         self.post_init()
 
     @classmethod
@@ -127,6 +134,9 @@ class HLLM(PreTrainedModel):
         if module is self:
             nn.init.normal_(self.item_emb_tokens, std=0.02)
             nn.init.constant_(self.logit_scale, math.log(1 / INITIAL_TEMPERATURE))
+        elif isinstance(module, ClickHead):
+            if module.user_token is not None:
+                nn.init.normal_(module.user_token, std=0.02)
         else:
             super()._init_weights(module)
 

@@ -9,8 +9,9 @@ that nobody can find it; reference_compatible=True does the same. Ties there fal
 them.
 """
 
+import warnings
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -37,6 +38,15 @@ class Scorer(Protocol):
         Returns:
             (B, num_items) float32 on any device, higher is better; column 0 is padding.
         """
+        ...
+
+
+@runtime_checkable
+class CandidateScorer(Protocol):
+    """A model that scores given items better than it scores the whole catalogue."""
+
+    def score_candidates(self, histories: Sequence[np.ndarray], candidates: Tensor) -> Tensor:
+        """Score candidates (B, C), item indices: (B, C) float32, higher is better."""
         ...
 
 
@@ -108,3 +118,47 @@ def rank_cases(
             ranks[rows] = target_ranks(masked, targets, tie_order).cpu().numpy()
             bar.update(len(batch))
     return ranks
+
+
+@torch.inference_mode()
+def sampled_auc(
+    scorer: Scorer,
+    cases: Sequence[EvalCase],
+    *,
+    num_negatives: int = 100,
+    batch_size: int = 256,
+    seed: int = 0,
+) -> np.ndarray:
+    """How often each case's target scores above a random item that its user has not seen.
+
+    Args:
+        scorer: with score_candidates, that is what it is asked.
+        cases: B cases.
+        num_negatives: drawn a case, uniformly and with replacement; seen ones do not count.
+        batch_size: users scored at once.
+        seed: of the draws, which do not depend on the model.
+
+    Returns:
+        (B,) float64 from 0 to 1, equal scores count half; nan where every draw was seen.
+    """
+    rng = np.random.default_rng(seed)
+    values: list[np.ndarray] = []
+    num_items = scorer.score([cases[0].history]).shape[1] if cases else 0
+    for start in range(0, len(cases), batch_size):
+        batch = cases[start : start + batch_size]
+        histories = [case.history for case in batch]
+        drawn = rng.integers(1, num_items, (len(batch), num_negatives))
+        targets = np.array([[case.target] for case in batch])
+        seen = np.stack([np.isin(d, h) for d, h in zip(drawn, histories, strict=True)])
+        candidates = torch.from_numpy(np.concatenate([targets, drawn], axis=1))
+        if isinstance(scorer, CandidateScorer):
+            scores = scorer.score_candidates(histories, candidates).cpu()
+        else:
+            scores = scorer.score(histories).cpu().gather(1, candidates)
+        own, other = scores[:, :1].numpy(), scores[:, 1:].numpy()
+        won = (own > other) + 0.5 * (own == other)
+        won[seen | (drawn == targets)] = np.nan
+        with warnings.catch_warnings():  # of a row without a single negative
+            warnings.simplefilter("ignore", RuntimeWarning)
+            values.append(np.nanmean(won, axis=1))
+    return np.concatenate(values) if values else np.zeros(0)

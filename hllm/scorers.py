@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hllm.discriminative import ClickHead
 from hllm.model import HLLM
 from hllm.sequential import SequentialModel
 
@@ -98,6 +99,61 @@ class HLLMScorer(SequenceScorer):
             model.config.max_history,
             dtype=torch.bfloat16 if bf16 else torch.float32,
         )
+
+
+class ClickScorer(HLLMScorer):
+    """A discriminative HLLM: its generative part finds candidates, its click head ranks them.
+
+    Args:
+        model: with a click_head; otherwise as HLLMScorer's.
+        item_embeddings: see HLLMScorer.
+        name: for tables.
+        bf16: see HLLMScorer.
+        num_ranked: how many of the best items by cosine the click head ranks anew; they stay
+            before all others.
+    """
+
+    def __init__(
+        self,
+        model: HLLM,
+        item_embeddings: Tensor,
+        *,
+        name: str = "HLLM",
+        bf16: bool = False,
+        num_ranked: int = 100,
+    ) -> None:
+        super().__init__(model, item_embeddings, name=name, bf16=bf16)
+        self._model = model
+        self._num_ranked = num_ranked
+
+    @torch.inference_mode()
+    def score(self, histories: Sequence[np.ndarray]) -> Tensor:
+        """Scores (B, num_items): cosines, and 2 or more for the items ranked by the click head."""
+        scores = super().score(histories)
+        scores[:, 0] = float("-inf")  # padding is no candidate
+        best = scores.topk(min(self._num_ranked, scores.shape[1] - 1), dim=1).indices
+        logits = self.score_candidates(histories, best)
+        return scores.scatter(1, best, 2 + logits - logits.min(dim=1, keepdim=True).values)
+
+    @torch.inference_mode()
+    def score_candidates(self, histories: Sequence[np.ndarray], candidates: Tensor) -> Tensor:
+        """Logits (B, C), float32, of a click on candidates (B, C), item indices."""
+        items, lengths = pad_histories(histories, self.max_history)
+        device = self._inputs.device
+        items, prefixes = items.to(device), lengths.to(device).unsqueeze(1)
+        inputs = self._inputs.to(self._model.dtype)
+        head: ClickHead = self._model.click_head  # type: ignore[assignment]
+        embedded = inputs[candidates.to(device)].unsqueeze(1)  # (B, 1, C, D)
+        logits, _ = head(self._model.user_llm, inputs[items], prefixes, embedded)
+        return logits.squeeze(1).float()
+
+
+def make_scorer(
+    model: HLLM, item_embeddings: Tensor, *, name: str = "HLLM", bf16: bool = False
+) -> HLLMScorer:
+    """The scorer of a model's objective; arguments as HLLMScorer's."""
+    kind = HLLMScorer if model.click_head is None else ClickScorer
+    return kind(model, item_embeddings, name=name, bf16=bf16)
 
 
 class SequentialScorer(SequenceScorer):

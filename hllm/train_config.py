@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
 
-from hllm.config import ADAPTERS, POOLINGS, HLLMConfig
+from hllm.config import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS, HLLMConfig
 from hllm.errors import DataError
 from hllm.pretrained import MINILM, pretrained_folder
 from hllm.sequential import KINDS, SequentialConfig
@@ -67,6 +67,10 @@ class ModelOptions:
     user_pretrained: bool = _option(
         True, "start the User LLM from user_llm's weights; no = random weights of its shape"
     )
+    objective: str = _option(
+        GENERATIVE,
+        f"one of {', '.join(OBJECTIVES)}; the last two learn the probability of a click",
+    )
     id_inner_size: int = _option(0, "ID models: feed-forward width; 0 = the model's own choice")
     id_table_size: int = _option(0, "id-llama: width of the item table; 0 = user_size")
     id_key_value_heads: int = _option(0, "id-llama: heads of keys and values; 0 = user_heads")
@@ -76,6 +80,9 @@ class ModelOptions:
         """Check what the command line cannot."""
         _check_choice("model_kind", self.model_kind, MODEL_KINDS)
         _check_choice("item_training", self.item_training, ITEM_TRAINING)
+        _check_choice("objective", self.objective, OBJECTIVES)
+        if self.objective != GENERATIVE and self.model_kind != HLLM_KIND:
+            raise DataError(f"--objective {self.objective} needs --model_kind {HLLM_KIND}")
 
     @property
     def item_folder(self) -> Path:
@@ -107,6 +114,7 @@ class ModelOptions:
             # What qlora trains is right for its rounded base only: that is saved with the model.
             item_base=MINILM if self.item_llm == MINILM and not self.is_qlora else None,
             item_lora=lora if self.item_training in ("lora", "qlora") else None,
+            objective=self.objective,
         )
 
     @property
@@ -193,6 +201,12 @@ class TrainOptions:
     negatives_per_position: bool = _option(
         False, "draw num_negatives for every position (the reference's ID models on Books)"
     )
+    click_candidates: int = _option(
+        8, "early and late fusion: negatives of the click loss at every position"
+    )
+    auxiliary_weight: float = _option(
+        1.0, "early and late fusion: weight of the generative loss beside the click loss"
+    )
     learning_rate: float = _option(1e-3, "of User LLM, adapter and logit scale")
     item_learning_rate: float = _option(1e-4, "of the Item LLM and its [ITEM] token")
     weight_decay: float = _option(0.01, "AdamW's, on all parameters")
@@ -222,6 +236,8 @@ class TrainOptions:
         _check_choice("precision", self.precision, PRECISIONS)
         if self.num_negatives < (0 if self.reference_compatible else 1):
             raise DataError(f"--num_negatives {self.num_negatives}: at least 1 is needed")
+        if self.click_candidates < 1:
+            raise DataError(f"--click_candidates {self.click_candidates}: at least 1 is needed")
         if self.reference_compatible and self.negatives_per_position:
             raise DataError("--reference_compatible shares negatives: not per position")
 

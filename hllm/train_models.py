@@ -19,12 +19,12 @@ from hllm.embed import EMBEDDINGS, embed_items, encode_catalog
 from hllm.errors import CheckpointError, DataError
 from hllm.model import HLLM, ItemAdapter
 from hllm.ranking import Scorer
-from hllm.scorers import HLLMScorer, SequentialScorer
+from hllm.scorers import SequentialScorer, make_scorer
 from hllm.sequential import IDLlama, load_sequential, make_sequential, save_sequential
 from hllm.store import ItemEmbeddings
 from hllm.text import item_text, text_hash, tokenize
 from hllm.train_config import HLLM_KIND, ModelOptions, TrainOptions
-from hllm.train_step import GenerativeStep, SequentialStep, TrainStep
+from hllm.train_step import DiscriminativeStep, GenerativeStep, SequentialStep, TrainStep
 
 logger = logging.getLogger(__name__)
 
@@ -86,13 +86,7 @@ class HLLMTrainee(Trainee):
         self._tokenizer, self.model = self._make()
         self._texts = self._item_texts()
         self._states = self._frozen_states()
-        self.step = TrainStep(
-            self.model,
-            tokenize(self._tokenizer, self._texts, self.model.config.max_text_tokens),
-            self._states,
-            dropout=options.dropout,
-            reference_compatible=options.reference_compatible,
-        )
+        self.step = self._make_step()
 
     @property
     def _is_frozen(self) -> bool:
@@ -127,6 +121,26 @@ class HLLMTrainee(Trainee):
             _checkpoint_gradients(model)
         return tokenizer, model
 
+    def _make_step(self) -> TrainStep:
+        options = self._options
+        token_ids = tokenize(self._tokenizer, self._texts, self.model.config.max_text_tokens)
+        common: dict[str, Any] = {
+            "dropout": options.dropout,
+            "reference_compatible": options.reference_compatible,
+        }
+        if self.model.click_head is None:
+            return TrainStep(self.model, token_ids, self._states, **common)
+        if options.negatives_per_position:
+            raise DataError("--objective: early and late fusion share negatives: not per position")
+        return DiscriminativeStep(
+            self.model,
+            token_ids,
+            self._states,
+            num_candidates=options.click_candidates,
+            auxiliary_weight=options.auxiliary_weight,
+            **common,
+        )
+
     def _item_texts(self) -> list[str]:
         config = self.model.config
         fields = item_fields(self._interactions, self._items)
@@ -159,7 +173,7 @@ class HLLMTrainee(Trainee):
             embeddings = self.step.item_embeddings(every).float().cpu()
         else:
             embeddings = encode_catalog(self.model, self._tokenizer, self._texts, progress=False)
-        return HLLMScorer(self.model, embeddings)
+        return make_scorer(self.model, embeddings)
 
     def save(self, folder: Path) -> None:
         """See Trainee.save."""

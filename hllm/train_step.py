@@ -2,17 +2,35 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_gather
 
+from hllm.discriminative import ClickHead, click_loss
 from hllm.loss import clamp_logit_scale, contrastive_logits, contrastive_stats, info_nce
 from hllm.model import HLLM
 from hllm.sampling import TrainBatch
 from hllm.sequential import SequentialModel
 from hllm.text import token_batches
+
+
+class _Embedded(NamedTuple):
+    """A batch's items as embeddings.
+
+    Attributes:
+        histories: (B, S, D) what the user model reads.
+        targets: (B, S, D) what came next.
+        negatives: (M, D) or (P, M, D), see TrainBatch.
+        num_items: different items that were encoded.
+    """
+
+    histories: Tensor
+    targets: Tensor
+    negatives: Tensor
+    num_items: int
 
 
 class GenerativeStep(nn.Module, ABC):
@@ -58,18 +76,28 @@ class GenerativeStep(nn.Module, ABC):
             () loss, and what to log.
         """
         clamp_logit_scale(self.model.logit_scale)
+        embedded = self._embed(batch)
+        states = self.encode_users(self.dropout(embedded.histories), batch.mask.sum(dim=1))
+        return self._generative(batch, embedded, states, with_stats=with_stats)
+
+    def _embed(self, batch: TrainBatch) -> "_Embedded":
         wanted = torch.cat([batch.items.flatten(), batch.negatives.flatten()])
         unique, inverse = torch.unique(wanted, return_inverse=True)
         embeddings = self.item_embeddings(unique)  # (N, D)
         items = inverse[: batch.items.numel()].view_as(batch.items)  # rows of embeddings
         negatives = inverse[batch.items.numel() :].view_as(batch.negatives)
-        histories = self.dropout(embeddings[items[:, :-1]])
-        states = self.encode_users(histories, batch.mask.sum(dim=1))  # (B, S, D)
-        logits = self._logits(
-            states[batch.mask], embeddings[items[:, 1:][batch.mask]], embeddings[negatives]
+        return _Embedded(
+            embeddings[items[:, :-1]], embeddings[items[:, 1:]], embeddings[negatives], len(unique)
         )
+
+    def _generative(
+        self, batch: TrainBatch, embedded: "_Embedded", states: Tensor, *, with_stats: bool
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Loss and statistics of the histories' states (B, S, D)."""
+        mask = batch.mask
+        logits = self._logits(states[mask], embedded.targets[mask], embedded.negatives)
         loss = self._loss(logits)
-        stats = {"unique_items": float(len(unique)), "positions": float(len(logits))}
+        stats = {"unique_items": float(embedded.num_items), "positions": float(len(logits))}
         if with_stats:
             stats |= contrastive_stats(logits) | {"negatives": float(logits.shape[1] - 1)}
         return loss, stats
@@ -87,13 +115,10 @@ class GenerativeStep(nn.Module, ABC):
             return by_position(user[one], positives[one], negatives, scale).squeeze(1)
 
     def _loss(self, logits: Tensor) -> Tensor:
-        if not dist.is_initialized() or self._reference_compatible:
+        if self._reference_compatible:
             return info_nce(logits)
-        # Gradients are averaged over ranks: scale so that every position of the global batch
-        # weighs the same however the ranks' histories differ in length.
         count = torch.tensor(float(len(logits)), device=logits.device)
-        dist.all_reduce(count)
-        return info_nce(logits, num_positions=count / dist.get_world_size())
+        return info_nce(logits, num_positions=_mean_over_ranks(count))
 
 
 class TrainStep(GenerativeStep):
@@ -138,6 +163,64 @@ class TrainStep(GenerativeStep):
         return self.model.encode_users(histories).last_hidden_state
 
 
+class DiscriminativeStep(TrainStep):
+    """The step of the discriminative variants: clicks, and the generative loss as an auxiliary one.
+
+    Args:
+        model: an HLLM with a click_head.
+        token_ids: see TrainStep.
+        states: see TrainStep.
+        num_candidates: negatives of the click loss at every position, taken from the batch's.
+        auxiliary_weight: of the generative loss.
+        dropout: see GenerativeStep.
+        reference_compatible: see GenerativeStep.
+    """
+
+    def __init__(
+        self,
+        model: HLLM,
+        token_ids: Sequence[Sequence[int]],
+        states: Tensor | None = None,
+        *,
+        num_candidates: int,
+        auxiliary_weight: float,
+        dropout: float = 0.0,
+        reference_compatible: bool = False,
+    ) -> None:
+        super().__init__(
+            model, token_ids, states, dropout=dropout, reference_compatible=reference_compatible
+        )
+        self._num_candidates = num_candidates
+        self._auxiliary_weight = auxiliary_weight
+
+    def forward(
+        self, batch: TrainBatch, *, with_stats: bool = False
+    ) -> tuple[Tensor, dict[str, float]]:
+        """See GenerativeStep.forward."""
+        clamp_logit_scale(self.model.logit_scale)
+        embedded = self._embed(batch)
+        targets = batch.items[:, 1:]
+        # Every position its own negatives, in turn, without encoding more items.
+        rows = torch.arange(targets.numel() * self._num_candidates, device=targets.device)
+        rows = (rows % len(batch.negatives)).view(*targets.shape, -1)  # (B, S, K)
+        is_new = batch.negatives[rows] != targets.unsqueeze(-1)
+        counted = torch.cat([torch.ones_like(is_new[..., :1]), is_new], dim=2)
+        counted = counted & batch.mask.unsqueeze(-1)  # (B, S, 1 + K)
+        candidates = torch.cat([embedded.targets.unsqueeze(2), embedded.negatives[rows]], dim=2)
+        prefixes = torch.arange(1, targets.shape[1] + 1, device=targets.device).expand_as(targets)
+        head: ClickHead = self.model.click_head  # type: ignore[assignment]
+        histories = self.dropout(embedded.histories)
+        logits, states = head(self.model.user_llm, histories, prefixes, candidates)
+        auxiliary, stats = self._generative(batch, embedded, states, with_stats=with_stats)
+        count = counted.sum().float()
+        if not self._reference_compatible:
+            count = _mean_over_ranks(count)
+        clicks = click_loss(logits, counted) / count.clamp_min(1)
+        if with_stats:
+            stats |= {"click_loss": clicks.item(), "generative_loss": auxiliary.item()}
+        return clicks + self._auxiliary_weight * auxiliary, stats
+
+
 class SequentialStep(GenerativeStep):
     """An ID model's step."""
 
@@ -150,6 +233,18 @@ class SequentialStep(GenerativeStep):
     def encode_users(self, histories: Tensor, lengths: Tensor) -> Tensor:
         """See GenerativeStep.encode_users."""
         return self.model.encode_users(histories, lengths)
+
+
+def _mean_over_ranks(count: Tensor) -> Tensor:
+    """A count () averaged over the ranks.
+
+    Gradients are averaged over ranks: a sum divided by this weighs every term of the global batch
+    the same however the ranks' histories differ in length.
+    """
+    if not dist.is_initialized():
+        return count
+    dist.all_reduce(count)
+    return count / dist.get_world_size()
 
 
 def gather_with_gradient(negatives: Tensor) -> Tensor:

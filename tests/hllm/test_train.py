@@ -99,6 +99,14 @@ def test_learns_the_ring_and_serves_what_it_learnt(data, tmp_path, item_training
     assert evaluated(data, tmp_path / "run") == pytest.approx(result["ndcg@10"], abs=1e-3)
 
 
+@pytest.mark.parametrize("objective", ["early_fusion", "late_fusion"])
+def test_click_models_learn_the_ring_and_evaluate_as_they_validated(data, tmp_path, objective):
+    longer = {"user_layers": 2, "epochs": 25, "eval_every": 200}
+    _, result = train(options(data, tmp_path / "run", objective=objective, **LEARNS | longer))
+    assert result["ndcg@10"] > 0.9
+    assert evaluated(data, tmp_path / "run") == pytest.approx(result["ndcg@10"], abs=1e-3)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_id_models_learn_the_ring_and_evaluate_as_they_validated(data, tmp_path, kind):
     _, result = train(options(data, tmp_path / "run", model_kind=kind, **LEARNS))

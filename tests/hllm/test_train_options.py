@@ -208,6 +208,10 @@ def test_presets_of_the_reference_are_options(name):
     [
         ({"model_kind": "gru"}, "--model_kind gru: choose one of hllm, sasrec, hstu, id-llama"),
         ({"model_kind": "sasrec", "user_heads": 3}, "16 is not divisible by num_heads 3"),
+        ({"objective": "both"}, "--objective both: choose one of generative, early_fusion"),
+        ({"objective": "late_fusion", "model_kind": "hstu"}, "needs --model_kind hllm"),
+        ({"objective": "late_fusion", "negatives_per_position": True}, "share negatives"),
+        ({"click_candidates": 0}, "--click_candidates 0: at least 1"),
         ({"num_negatives": 0}, "at least 1 is needed"),
         ({"item_training": "qlora"}, "needs a CUDA device, and there is none: use lora"),
     ],
