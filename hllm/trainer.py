@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch.optim.lr_scheduler import LambdaLR
@@ -77,7 +78,9 @@ class Trainer:
         self.options = options
         self.model_options = model_options
         self.accelerator = Accelerator(
-            mixed_precision="bf16" if options.precision == "bf16" else "no"
+            mixed_precision="bf16" if options.precision == "bf16" else "no",
+            # Unless told so, accelerate takes processes without a GPU for as many single ones.
+            cpu=not torch.accelerator.is_available(),
         )
         set_seed(options.seed)
         self.interactions = read_interactions(
@@ -172,7 +175,8 @@ class Trainer:
         self.schedule.step()
         self.optimizer.zero_grad()
         self._warn_of_collapse(stats)
-        return stats | {"loss": loss.item(), "learning_rate": self.schedule.get_last_lr()[-1]}
+        total = accelerator.reduce(loss.detach(), "mean").item()  # of the global batch
+        return stats | {"loss": total, "learning_rate": self.schedule.get_last_lr()[-1]}
 
     def _batch(self, rows: np.ndarray) -> TrainBatch:
         """This process's part of a global batch, with its own negatives."""
