@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from hllm.config import POOLINGS, HLLMConfig
 from hllm.errors import CheckpointError
@@ -98,12 +98,7 @@ def convert(
     if output.exists():
         raise CheckpointError(f"{output} exists: name a folder that does not.")
     config = _make_config(settings, Path(item_base), Path(user_base or item_base))
-    tokenizer = portable_tokenizer(item_base)
-    if max(tokenizer.get_vocab().values()) >= config.item_config.vocab_size:
-        raise CheckpointError(
-            f"The tokenizer in {item_base} has {len(tokenizer)} words, the language model in its "
-            f"config.json {config.item_config.vocab_size}: give the folder of one model."
-        )
+    tokenizer = _tokenizer(item_base, config.item_config.vocab_size)
     source = _Source(Path(weights), config)
     specs = source.specs(dtype)
     config.dtype = dtype or _usual_dtype(specs)
@@ -123,6 +118,16 @@ def convert(
         shutil.rmtree(partial, ignore_errors=True)
     size = sum(spec.num_bytes for spec in specs.values())
     logger.info("%s: %d tensors, %.2f GB, %d file(s)", output, len(specs), size / 1e9, len(files))
+
+
+def _tokenizer(item_base: str | Path, vocabulary_size: int) -> PreTrainedTokenizerBase:
+    tokenizer = portable_tokenizer(item_base)
+    if max(tokenizer.get_vocab().values()) >= vocabulary_size:
+        raise CheckpointError(
+            f"The tokenizer in {item_base} has {len(tokenizer)} words, the language model in its "
+            f"config.json {vocabulary_size}: give the folder of one model."
+        )
+    return tokenizer
 
 
 def _make_config(settings: Settings, item_base: Path, user_base: Path) -> HLLMConfig:

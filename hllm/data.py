@@ -112,17 +112,7 @@ def read_interactions(
     Raises:
         DataError: a missing file or column, or a timestamp that is no integer (with its line).
     """
-    frame = _read_csv(path, typed=False)
-    if reference_compatible and len(frame.columns) >= 3:
-        frame = frame.iloc[:, :3].set_axis(list(INTERACTION_COLUMNS), axis=1)
-    absent = [name for name in INTERACTION_COLUMNS if name not in frame.columns]
-    if absent:
-        raise DataError(
-            f"{path}: line 1: no column {', '.join(absent)}; the header must name "
-            f"{', '.join(INTERACTION_COLUMNS)}."
-        )
-    if frame.empty:
-        raise DataError(f"{path}: has a header but no interactions; export them again.")
+    frame = _interaction_columns(path, by_position=reference_compatible)
     timestamps = _timestamps(path, frame["timestamp"])
     item_codes, item_values = pd.factorize(frame["item_id"])
     user_codes, user_values = pd.factorize(frame["user_id"])
@@ -145,6 +135,21 @@ def read_interactions(
         user_indices=first.astype(np.int64) + 1,
         sequences=sequences,
     )
+
+
+def _interaction_columns(path: str | Path, *, by_position: bool) -> pd.DataFrame:
+    frame = _read_csv(path, typed=False)
+    if by_position and len(frame.columns) >= 3:
+        frame = frame.iloc[:, :3].set_axis(list(INTERACTION_COLUMNS), axis=1)
+    absent = [name for name in INTERACTION_COLUMNS if name not in frame.columns]
+    if absent:
+        raise DataError(
+            f"{path}: line 1: no column {', '.join(absent)}; the header must name "
+            f"{', '.join(INTERACTION_COLUMNS)}."
+        )
+    if frame.empty:
+        raise DataError(f"{path}: has a header but no interactions; export them again.")
+    return frame
 
 
 def _timestamps(path: str | Path, column: pd.Series) -> np.ndarray:

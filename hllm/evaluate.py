@@ -189,8 +189,7 @@ def evaluate_models(
     Raises:
         DataError: nobody can be evaluated.
     """
-    cases = _cases(data.interactions, phase, max_users, seed)
-    masks = slice_masks(cases, popularity(data.interactions))
+    cases, masks = _cases(data.interactions, phase, max_users, seed)
     ranks: dict[str, np.ndarray] = {}
     models: dict[str, Any] = {}
     for scorer in scorers:
@@ -203,37 +202,50 @@ def evaluate_models(
             reference_compatible=reference_compatible,
             progress=progress,
         )
-        seconds = time.perf_counter() - start
-        models[name] = {"seconds": round(seconds, 2)} | model_report(ranks[name], masks, seed=seed)
-        if auc_negatives:
-            auc = sampled_auc(scorer, cases, num_negatives=auc_negatives, batch_size=batch_size)
-            models[name]["metrics"]["auc"] = float(np.nanmean(auc))
-    report = {
-        "phase": phase,
-        "num_cases": len(cases),
-        "num_items": data.interactions.num_items - 1,
-        "seen_items": "the history is masked"
-        + (", repeated targets count as misses" if reference_compatible else ", never the target"),
-        "reference_compatible": reference_compatible,
-        "seed": seed,
+        seconds = round(time.perf_counter() - start, 2)
+        models[name] = {"seconds": seconds} | model_report(ranks[name], masks, seed=seed)
+        models[name]["metrics"] |= _auc(scorer, cases, auc_negatives, batch_size)
+    rules = {"phase": phase, "reference_compatible": reference_compatible, "seed": seed}
+    return _report(rules, data.interactions.num_items - 1, ranks, models)
+
+
+def _auc(
+    scorer: Scorer, cases: list[EvalCase], num_negatives: int, batch_size: int
+) -> dict[str, float]:
+    if not num_negatives:
+        return {}
+    values = sampled_auc(scorer, cases, num_negatives=num_negatives, batch_size=batch_size)
+    return {"auc": float(np.nanmean(values))}
+
+
+def _report(
+    rules: dict[str, Any], num_items: int, ranks: dict[str, np.ndarray], models: dict[str, Any]
+) -> dict[str, Any]:
+    repeated = "repeated targets count as misses"
+    repeated = repeated if rules["reference_compatible"] else "never the target"
+    report = rules | {
+        "num_cases": len(next(iter(ranks.values()), ())),
+        "num_items": num_items,
+        "seen_items": f"the history is masked, {repeated}",
         "models": models,
     }
     if len(models) > 1:
         first = next(iter(models))
-        report["comparisons"] = {first: comparison_report(ranks, first, seed=seed)}
+        report["comparisons"] = {first: comparison_report(ranks, first, seed=rules["seed"])}
     return json_ready(report)
 
 
 def _cases(
     interactions: Interactions, phase: str, max_users: int | None, seed: int
-) -> list[EvalCase]:
+) -> tuple[list[EvalCase], dict[str, np.ndarray]]:
+    """The cases to rank, and which of them belong to which slice."""
     cases = sample_cases(eval_cases(interactions, phase), max_users, seed)
     if not cases:
         raise DataError(
             f"no user can be evaluated in phase {phase}: a user needs at least "
             f"{3 if phase == 'valid' else 2} interactions."
         )
-    return cases
+    return cases, slice_masks(cases, popularity(interactions))
 
 
 def _unique(name: str, taken: dict[str, Any]) -> str:

@@ -274,7 +274,8 @@ def test_command_line_with_every_kind_of_model(
     arguments += ["--model", str(tmp_path / "tiny"), "--model", str(tmp_path / "ids")]
     arguments += ["--baselines", "popularity,item-knn,minilm-mean,minilm-last,minilm-decay"]
     output = tmp_path / "results" / "out.json"
-    assert main([*arguments, "--text-keys", "title", "--output", str(output)]) == 0
+    arguments += ["--auc", "20", "--text-keys", "title", "--output", str(output)]
+    assert main(arguments) == 0
     report = json.loads(output.read_text())
     assert list(report["models"]) == [
         "tiny", "ids", "Popularity", "Item-kNN", "MiniLM mean", "MiniLM last", "MiniLM decay",
@@ -282,6 +283,7 @@ def test_command_line_with_every_kind_of_model(
     printed = capsys.readouterr().out
     assert "| tiny against" in printed
     assert report["models"]["Item-kNN"]["metrics"]["recall@5"] > 0.8
+    assert report["models"]["Item-kNN"]["metrics"]["auc"] > 0.8
 
 
 def test_the_catalogue_is_embedded_as_the_model_reads_it(files, tmp_path, tiny_model, tokenizer):
