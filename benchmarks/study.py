@@ -17,17 +17,19 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer
 
+from hllm.checkpoint import load_user_llm
 from hllm.pretrained import MINILM, pretrained_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 2020
+SEEDS = (SEED, 2021, 2022)  # where a point is cheap enough to see what chance does
 # Scaling: Amazon Games, titles through a frozen MiniLM; the same number of steps for every point.
 GAMES = (
     "--item_training frozen --item_pooling mean --item_adapter mlp --item_adapter_hidden_size 1024"
@@ -45,6 +47,8 @@ FROZEN += " --eval_every 40"
 # Where the Item LLM is tuned, and what is compared with that: small batches, few negatives.
 TUNED = f"{OFFICE} --batch_size 32 --num_negatives 128 --max_steps 150 --eval_every 50"
 TUNED += " --item_learning_rate 1e-4"
+# A model trained on Games (--games-model) gives the widths.
+TRANSFER = f"{FROZEN} --user_size 256 --item_adapter_hidden_size 1024"
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Run:
         options: of hllm.train.
         users: share of the users that are trained on.
         item_layers: MiniLM cut to its first layers; 0 = whole.
+        seed: of the run.
     """
 
     question: str
@@ -66,11 +71,21 @@ class Run:
     options: str
     users: float = 1.0
     item_layers: int = 0
+    seed: int = SEED
 
     @property
     def name(self) -> str:
         """Folder of the run."""
-        return f"{self.question}-{self.label}".replace(" ", "-").replace("+", "and")
+        name = f"{self.question}-{self.label}".replace(" ", "-")
+        return name if self.seed == SEED else f"{name}-seed-{self.seed}"
+
+
+def _seeds(question: str, label: str, options: str, item_layers: int = 0) -> tuple[Run, ...]:
+    """A point on Office, once a seed."""
+    return tuple(
+        Run(question, label, "office", options, item_layers=item_layers, seed=seed)
+        for seed in SEEDS
+    )
 
 
 RUNS = (
@@ -78,12 +93,18 @@ RUNS = (
     *(Run("scale-depth", str(n), "games", f"{GAMES} --user_layers {n}") for n in (1, 2, 4, 8)),
     *(Run("scale-width", str(n), "games", f"{GAMES} --user_size {n}") for n in (64, 128, 512)),
     *(
-        Run("item-size", str(n), "office", f"{FROZEN} --item_llm {{item_llm}}", item_layers=n)
+        run
         for n in (1, 2, 3)
+        for run in _seeds("item-size", str(n), f"{FROZEN} --item_llm {{item_llm}}", n)
     ),
-    Run("item-size", "6", "office", FROZEN),
-    Run("pooling", "mean frozen", "office", FROZEN),
-    Run("pooling", "item_token frozen", "office", f"{FROZEN} --item_pooling item_token"),
+    *_seeds("item-size", "6", FROZEN),
+    *_seeds("pretrained", "item MiniLM", FROZEN),
+    *_seeds("pretrained", "item random", f"{FROZEN} --item_pretrained no"),
+    *_seeds("transfer", "user random", TRANSFER),
+    *_seeds("transfer", "user from Games", f"{TRANSFER} --user_llm {{user_llm}}"),
+    *_seeds("transfer", "user and adapter from Games", f"{TRANSFER} --start_from {{games_model}}"),
+    *_seeds("pooling", "mean frozen", FROZEN),
+    *_seeds("pooling", "item_token frozen", f"{FROZEN} --item_pooling item_token"),
     *(
         Run("text-fields", keys, "office", f"{FROZEN} --max_text_tokens 64 --text_keys {keys}")
         for keys in ("title", "title creator", "title creator description")
@@ -102,7 +123,10 @@ RUNS = (
         for kind in ("frozen", "lora", "full")
     ),
     Run(
-        "pretrained", "item random", "office", f"{TUNED} --item_training full --item_pretrained no"
+        "item-tuning",
+        "full, from random",
+        "office",
+        f"{TUNED} --item_training full --item_pretrained no",
     ),
     Run(
         "pooling",
@@ -134,6 +158,12 @@ def _first_layers(count: int, output: Path) -> Path:
     return output
 
 
+def _user_llm(model: Path, output: Path) -> Path:
+    """A folder with the User LLM of a trained model, as transformers loads it."""
+    load_user_llm(model)[0].save_pretrained(output)
+    return output
+
+
 def _program(module: str, options: list[str], log: Path) -> None:
     """Run a command of the project; its output goes to a log."""
     with log.open("a", encoding="utf-8") as file:
@@ -148,13 +178,14 @@ def _program(module: str, options: list[str], log: Path) -> None:
         raise SystemExit(f"{module} failed: the last lines of {log} say why")
 
 
-def execute(run: Run, data: Path, output: Path) -> dict[str, object]:
+def execute(run: Run, data: Path, output: Path, games_model: Path) -> dict[str, object]:
     """Train and evaluate one point.
 
     Args:
         run: the point.
         data: folder with the csv pair.
         output: folder of all runs.
+        games_model: folder of the model that "transfer" starts from.
 
     Returns:
         What docs/study.json keeps of it.
@@ -164,12 +195,14 @@ def execute(run: Run, data: Path, output: Path) -> dict[str, object]:
     trained_on = interactions
     if run.users < 1:
         trained_on = _some_users(data, run.users, output / f"{run.name}.data")
-    options = run.options
+    given = {"games_model": games_model}
     if run.item_layers:
-        cut = _first_layers(run.item_layers, output / f"minilm-{run.item_layers}")
-        options = options.format(item_llm=cut)
+        given["item_llm"] = _first_layers(run.item_layers, output / f"minilm-{run.item_layers}")
+    if "{user_llm}" in run.options:
+        given["user_llm"] = _user_llm(games_model, output / "user-llm")
+    options = run.options.format_map(given)
     items = ["--items", str(data / "items.csv")]
-    arguments = [*options.split(), "--seed", str(SEED), "--output", str(folder), *items]
+    arguments = [*options.split(), "--seed", str(run.seed), "--output", str(folder), *items]
     _program("hllm.train", [*arguments, "--interactions", str(trained_on)], log)
     report = folder / "test.json"
     arguments = ["--model", str(folder), "--output", str(report), *items]
@@ -189,6 +222,7 @@ def _summary(run: Run, folder: Path, report: dict) -> dict[str, object]:
         "data": run.data,
         "options": run.options,
         "users": run.users,
+        "seed": run.seed,
         "recall@10": result["metrics"]["recall@10"],
         "ndcg@10": result["metrics"]["ndcg@10"],
         "intervals": result["intervals"],
@@ -198,11 +232,28 @@ def _summary(run: Run, folder: Path, report: dict) -> dict[str, object]:
     }
 
 
+def _finished(run: Run, output: Path) -> dict[str, object] | None:
+    """The result of a run, also where another question has asked for the very same."""
+    question, label = run.question, run.label
+    for other in RUNS:
+        path = output / f"{other.name}.json"
+        if replace(other, question=question, label=label) == run and path.exists():
+            result = json.loads(path.read_text(encoding="utf-8"))
+            return result | {"question": question, "label": label}
+    return None
+
+
 def main() -> None:
     """Command line: see --help."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--games", type=Path, required=True, help="folder with Amazon Games' csvs")
     parser.add_argument("--office", type=Path, required=True, help="the same of Amazon Office")
+    parser.add_argument(
+        "--games-model",
+        type=Path,
+        default=Path("runs/games10"),
+        help="a model of Games (docs/results.md), for 'transfer'; default: %(default)s",
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/study"), help="%(default)s")
     parser.add_argument(
         "--results", type=Path, default=ROOT / "docs/study.json", help="%(default)s"
@@ -218,16 +269,17 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     for run in (bar := tqdm(runs, unit=" runs")):
         bar.set_postfix_str(run.name)
-        point = options.output.resolve() / f"{run.name}.json"
-        if not point.exists():
+        if _finished(run, options.output) is None:
             started = time.strftime("%Y-%m-%d")
-            result = execute(run, folders[run.data], options.output.resolve())
-            point.write_text(json.dumps(result | {"date": started}, indent=1), encoding="utf-8")
+            result = execute(
+                run, folders[run.data], options.output.resolve(), options.games_model.resolve()
+            )
+            text = json.dumps(result | {"date": started}, indent=1)
+            (options.output / f"{run.name}.json").write_text(text, encoding="utf-8")
             shutil.rmtree(options.output / run.name / "state", ignore_errors=True)
-    known = (options.output / f"{run.name}.json" for run in RUNS)
-    points = [json.loads(path.read_text(encoding="utf-8")) for path in known if path.exists()]
+    points = [point for run in RUNS if (point := _finished(run, options.output))]
     machine = f"{platform.platform()}, {os.environ.get('OMP_NUM_THREADS', os.cpu_count())} threads"
-    text = json.dumps({"machine": machine, "seed": SEED, "points": points}, indent=1)
+    text = json.dumps({"machine": machine, "points": points}, indent=1)
     options.results.write_text(text + "\n", encoding="utf-8")
 
 
