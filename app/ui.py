@@ -19,12 +19,13 @@ from app.render_recommendations import render_column, render_popular, summary
 from app.service import TOP_K, Answer, Service
 from app.session import SORTS, clean_browse, clean_click, clean_session_id, clean_top_k
 from app.settings import ROOT, Settings
+from hllm.batching import MAX_BATCH
 from hllm.errors import HLLMError
 
 ASSETS = ROOT / "assets"
 SCRIPTS = ("history.js", "strip.js", "page.js")
-# One model call at a time: on a CPU two at once are slower than one after the other.
-MODEL_CALLS = {"concurrency_id": "model", "concurrency_limit": 1}
+# As many visitors as one forward pass of the User LLM takes along (hllm.batching).
+MODEL_CALLS = {"concurrency_id": "model", "concurrency_limit": MAX_BATCH}
 MAX_WAITING = 64
 MAX_SESSIONS = 200
 MAX_TOP_K = 100

@@ -4,9 +4,10 @@ Built node by node instead of traced: the fast kernels (com.microsoft's MatMulNB
 GroupQueryAttention) are no torch operators. Written tensor by tensor, so that a model which does
 not fit into memory in fp32 can be exported.
 
-Graph inputs: embeddings (1, S, D) float32, last (1,) int32 = P + S - 1, total () int32 = P + S,
-and key_i, value_i (1, heads, P, width) float32 of the items before. Outputs: states (1, S, D) and
-new_key_i, new_value_i (1, heads, P + S, width).
+Graph inputs: embeddings (B, S, D) float32, last (B,) int32 = P_b + S - 1, total () int32 = P + S,
+and key_i, value_i (B, heads, P, width) float32 of the items before: P_b of each history, from the
+first place on, P of the longest. Outputs: states (B, S, D) and new_key_i, new_value_i
+(B, heads, P + S, width), with the new items behind the P_b. B > 1 works with S = 1 only.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ from torch import Tensor
 from transformers import LlamaConfig, PretrainedConfig
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
+from hllm.errors import CheckpointError
 from hllm.quantize import BLOCK, quantize_blocks
 
 FAST = "com.microsoft"
@@ -48,6 +50,9 @@ def export_llama(
 
     Returns:
         The path of the graph.
+
+    Raises:
+        CheckpointError: a tensor that the model needs is not among them.
     """
     with (folder / WEIGHTS_FILE).open("wb") as file:
         graph = _Graph(file)
@@ -58,6 +63,12 @@ def export_llama(
                 graph.matrix(name, tensor, bits)
         _rope_tables(graph, config, max_history)
         nodes = list(_nodes(config, bits))
+    known = {value.name for value in [*graph.initializers, *_inputs(config)]}
+    known |= {name for node in nodes for name in node.output}
+    missing = sorted({name for node in nodes for name in node.input} - known)
+    if missing:
+        name = missing[0].removesuffix(".codes").removesuffix(".scales")
+        raise CheckpointError(f"the User LLM lacks {name}: restore its weights or convert it again")
     model = helper.make_model(
         helper.make_graph(nodes, "user_llm", _inputs(config), _outputs(config), graph.initializers),
         opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(FAST, 1)],
@@ -116,14 +127,14 @@ def _value(name: str, shape: list[int | str], kind: int = TensorProto.FLOAT) -> 
 
 
 def _cache_shape(config: PretrainedConfig, length: str) -> list[int | str]:
-    return [1, config.num_key_value_heads, length, config.head_dim]
+    return ["batch", config.num_key_value_heads, length, config.head_dim]
 
 
 def _inputs(config: PretrainedConfig) -> list[onnx.ValueInfoProto]:
     cache = [_value(name, _cache_shape(config, "past")) for name in _cache_names(config)]
     return [
-        _value("embeddings", [1, "new", config.hidden_size]),
-        _value("last", [1], TensorProto.INT32),
+        _value("embeddings", ["batch", "new", config.hidden_size]),
+        _value("last", ["batch"], TensorProto.INT32),
         _value("total", [], TensorProto.INT32),
         *cache,
     ]
@@ -132,7 +143,7 @@ def _inputs(config: PretrainedConfig) -> list[onnx.ValueInfoProto]:
 def _outputs(config: PretrainedConfig) -> list[onnx.ValueInfoProto]:
     names = _cache_names(config)
     cache = [_value(f"new_{name}", _cache_shape(config, "whole")) for name in names]
-    return [_value("states", [1, "new", config.hidden_size]), *cache]
+    return [_value("states", ["batch", "new", config.hidden_size]), *cache]
 
 
 def _nodes(config: PretrainedConfig, bits: int) -> Iterator[onnx.NodeProto]:

@@ -3,7 +3,8 @@
 The graph is made once from a model folder and kept where the app may write; it is named by what it
 was made from, so that it is made again when the model changes.
 
-P items of a known prefix, S new items, D width, F numbers in keys and values of one item.
+B histories, P items of a known prefix, S new items, D width, F numbers in keys and values of one
+item.
 """
 
 import hashlib
@@ -12,12 +13,14 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from hllm.checkpoint import load_config
 from hllm.errors import CheckpointError
@@ -25,7 +28,7 @@ from hllm.onnx_llama import export_llama
 from hllm.shards import iter_tensors, weight_files
 
 PREFIX = "user_llm."
-_VERSION = 1  # of the graph: a change makes kept files useless
+_VERSION = 2  # of the graph: a change makes kept files useless
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ class OnnxSteps:
     """
 
     can_resume = True
+    can_batch = True
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         options = onnxruntime.SessionOptions()
@@ -54,25 +58,43 @@ class OnnxSteps:
 
     def extend(self, past: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
         """See hllm.user_state.StepModel."""
-        count, before = len(items), 0 if past is None else len(past)
-        feeds = {
-            "embeddings": items.float().unsqueeze(0).numpy(),
-            "last": np.array([before + count - 1], dtype=np.int32),
-            "total": np.array(before + count, dtype=np.int32),
-        }
-        layers = self._unpack(past)
-        feeds |= {value.name: layers[row] for row, value in enumerate(self._cache)}
-        states, *whole = self._session.run(None, feeds)
-        new = np.stack([tensor[0, :, before:] for tensor in whole])  # (2 layers, heads, S, width)
-        memory = torch.from_numpy(new).permute(2, 0, 1, 3).flatten(1)  # (S, F)
-        return memory, torch.from_numpy(states[0])
-
-    def _unpack(self, past: Tensor | None) -> np.ndarray:
-        """Keys and values (2 layers, 1, heads, P, width) of a prefix."""
+        before = 0 if past is None else len(past)
         if past is None:
             past = torch.empty(0, len(self._cache) * self._heads * self._width)
-        shape = (len(self._cache), 1, self._heads, self._width)
-        return past.unflatten(1, shape).permute(1, 2, 3, 0, 4).contiguous().numpy()
+        memory, states = self._run(past.unsqueeze(0), items.unsqueeze(0), [before])
+        return memory[0], states[0]
+
+    def append(self, pasts: Sequence[Tensor], items: Tensor) -> tuple[Tensor, Tensor]:
+        """See hllm.user_state.StepModel."""
+        past = pad_sequence(list(pasts), batch_first=True)
+        memory, states = self._run(past, items.unsqueeze(1), [len(past) for past in pasts])
+        return memory[:, 0], states[:, 0]
+
+    def _run(self, past: Tensor, items: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:
+        """Keys and values (B, P, F) and items (B, S, D) -> those of the items, (B, S, F), states.
+
+        Args:
+            past: padded behind each history's own length.
+            items: what follows.
+            lengths: B numbers of items in past.
+        """
+        count = items.shape[1]
+        feeds = {
+            "embeddings": items.float().numpy(),
+            "last": np.array(lengths, dtype=np.int32) + np.int32(count - 1),
+            "total": np.array(past.shape[1] + count, dtype=np.int32),
+        }
+        shape = (len(self._cache), self._heads, self._width)
+        layers = past.unflatten(2, shape).permute(2, 0, 3, 1, 4).contiguous().numpy()
+        feeds |= {value.name: layers[row] for row, value in enumerate(self._cache)}
+        states, *whole = self._session.run(None, feeds)
+        new = [
+            [tensor[row, :, before : before + count] for tensor in whole]
+            for row, before in enumerate(lengths)
+        ]
+        # (B, 2 layers, heads, S, width) -> (B, S, F)
+        memory = torch.from_numpy(np.stack(new)).permute(0, 3, 1, 2, 4).flatten(2)
+        return memory, torch.from_numpy(states)
 
 
 def prepare_onnx(model_folder: str | Path, cache: Path, *, bits: int) -> Path:
@@ -103,10 +125,18 @@ def prepare_onnx(model_folder: str | Path, cache: Path, *, bits: int) -> Path:
             export_llama(
                 tensors, config.user_config, fresh, bits=bits, max_history=config.max_history
             )
-            os.rename(fresh, folder)
+            _move(fresh, folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     return folder / "model.onnx"
+
+
+def _move(fresh: Path, folder: Path) -> None:
+    try:
+        os.rename(fresh, folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was faster, with the same graph
+            raise
 
 
 def _key(folder: Path, bits: int) -> str:

@@ -14,9 +14,14 @@ itself costs one item again and the answer is the definition's: HistoryEncoder._
 machine time is left between clicks, a stride spends less in all, at the price of another definition
 of what is read: history_window.
 
-P items of a known prefix, S new items, D width, F numbers in keys and values of one item.
+Visitors who click at the same moment share one forward pass (hllm.batching): most clicks add one
+item behind a known prefix, and these are read side by side, whatever the lengths of the prefixes.
+
+B histories, P items of a known prefix, S new items, D width, F numbers in keys and values of one
+item.
 """
 
+import inspect
 import logging
 import threading
 from collections import OrderedDict
@@ -27,9 +32,11 @@ from typing import Protocol, cast
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from hllm.batching import MAX_BATCH, Batcher
 from hllm.prefix_tree import CACHE_BYTES, PrefixTree
 
 SLICE_ITEMS = 8  # encoded ahead at once: a click waits for no more than this
@@ -65,9 +72,11 @@ class StepModel(Protocol):
 
     Attributes:
         can_resume: False if it has no memory of one fixed size per item; past is then always None.
+        can_batch: whether append works.
     """
 
     can_resume: bool
+    can_batch: bool
 
     def extend(self, past: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
         """Read items behind a prefix.
@@ -78,6 +87,18 @@ class StepModel(Protocol):
 
         Returns:
             (S, F) keys and values of the new items and (S, D) states at them, on any device.
+        """
+        ...
+
+    def append(self, pasts: Sequence[Tensor], items: Tensor) -> tuple[Tensor, Tensor]:
+        """Read one item behind each of several prefixes.
+
+        Args:
+            pasts: B times (P, F), each prefix of its own length, at least one item.
+            items: (B, D) embedding of the item that follows each.
+
+        Returns:
+            (B, F) keys and values of the new items and (B, D) states at them, on any device.
         """
         ...
 
@@ -94,6 +115,8 @@ class TransformersSteps:
         self._user_llm = user_llm
         self._shapes: list[tuple[int, int]] = []  # (heads, width): keys and values, layer by layer
         self.can_resume = _keeps_every_token(user_llm.config, max_history)
+        parameters = inspect.signature(user_llm.forward).parameters
+        self.can_batch = self.can_resume and "position_ids" in parameters
 
     @torch.inference_mode()
     def extend(self, past: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,21 +131,46 @@ class TransformersSteps:
         ).last_hidden_state[0]
         return self._pack(cache, len(items)), states
 
+    @torch.inference_mode()
+    def append(self, pasts: Sequence[Tensor], items: Tensor) -> tuple[Tensor, Tensor]:
+        """See StepModel."""
+        model = self._user_llm
+        lengths = torch.tensor([len(past) for past in pasts], device=model.device)
+        # Prefixes end at the same place: what is added to the cache then stands behind all of them.
+        past = pad_sequence(list(pasts), batch_first=True, padding_side="left").to(model.device)
+        longest = past.shape[1]
+        columns = torch.arange(longest + 1, device=model.device)
+        cache = self._unpack_batch(past)
+        states = model(
+            inputs_embeds=items.to(model.device, model.dtype).unsqueeze(1),
+            attention_mask=(columns >= (longest - lengths).unsqueeze(1)).long(),
+            position_ids=lengths.unsqueeze(1),
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state
+        return self._last(cache, 1)[:, 0], states[:, 0]
+
     def _pack(self, cache: DynamicCache, count: int) -> Tensor:
-        """Keys and values of the last items: (S, F)."""
+        """Keys and values of the last items of the only history: (S, F)."""
+        return self._last(cache, count)[0]
+
+    def _last(self, cache: DynamicCache, count: int) -> Tensor:
+        """Keys and values of each history's last items: (B, S, F)."""
         layers = [layer for layer in cache.layers if isinstance(layer, DynamicLayer)]
         # Every layer was just written to: none is None.
         pairs = [cast(Tensor, t) for layer in layers for t in (layer.keys, layer.values)]
         self._shapes = [(tensor.shape[1], tensor.shape[3]) for tensor in pairs]
-        new = [tensor[0, :, -count:].transpose(0, 1).flatten(1) for tensor in pairs]
-        return torch.cat(new, dim=1)
+        new = [tensor[:, :, -count:].transpose(1, 2).flatten(2) for tensor in pairs]
+        return torch.cat(new, dim=2)
 
     def _unpack(self, past: Tensor | None) -> DynamicCache:
-        if past is None:
-            return DynamicCache()
-        parts = past.split([heads * width for heads, width in self._shapes], dim=1)
+        return DynamicCache() if past is None else self._unpack_batch(past.unsqueeze(0))
+
+    def _unpack_batch(self, past: Tensor) -> DynamicCache:
+        """(B, P, F) as transformers wants it."""
+        parts = past.split([heads * width for heads, width in self._shapes], dim=2)
         tensors = [
-            part.unflatten(1, shape).transpose(0, 1).unsqueeze(0)  # (1, heads, P, width)
+            part.unflatten(2, shape).transpose(1, 2)  # (B, heads, P, width)
             for part, shape in zip(parts, self._shapes, strict=True)
         ]
         return DynamicCache(list(zip(tensors[::2], tensors[1::2], strict=True)))
@@ -161,9 +209,10 @@ class EncoderCounts:
 class HistoryEncoder:
     """User embeddings of histories, for any number of visitors and threads.
 
-    One lock is around the model: a forward pass already uses every core (or the whole GPU), two at
-    once only take memory bandwidth from each other; and two visitors with the same history compute
-    it once. What is known is answered without waiting for it.
+    The model runs one forward pass at a time: it already uses every core (or the whole GPU), two at
+    once only take memory bandwidth from each other. Requests that come in meanwhile share the next
+    one, and two visitors with the same history compute it once. What is known is answered without
+    waiting.
 
     Args:
         steps: the User LLM.
@@ -171,6 +220,7 @@ class HistoryEncoder:
         max_history: most items that are read.
         stride: see history_window.
         max_bytes: of the cache; 0 encodes every history in full.
+        max_batch: most histories of one forward pass.
         prepare: encode the next window ahead, in a thread, once a history is max_history long.
     """
 
@@ -182,6 +232,7 @@ class HistoryEncoder:
         max_history: int,
         stride: int = 1,
         max_bytes: int = CACHE_BYTES,
+        max_batch: int = MAX_BATCH,
         prepare: bool = True,
     ) -> None:
         history_window(0, max_history, stride)  # raises ValueError
@@ -193,6 +244,7 @@ class HistoryEncoder:
         self._stride = stride
         self._prepares = prepare and max_bytes > 0 and steps.can_resume
         self._compute = threading.Lock()
+        self._batcher = Batcher(self._extend_all, max_batch)
         self._turn = threading.Condition()  # guards the counts and the three below
         self._requests = 0
         self._pending: OrderedDict[tuple[int, ...], None] = OrderedDict()
@@ -215,7 +267,7 @@ class HistoryEncoder:
             state, new = self._state(known[-1]), 0
         else:
             with self._request(window):
-                state, new = self._extend(window)
+                state, new = self._batcher.submit(window)
         with self._turn:
             self.counts.encoded += new
             self.counts.reused += len(window) - new
@@ -232,17 +284,49 @@ class HistoryEncoder:
 
     @contextmanager
     def _request(self, window: tuple[int, ...]) -> Iterator[None]:
-        """Hold the model for a request; what is encoded ahead steps aside."""
+        """Announce a request: what is encoded ahead steps aside."""
         with self._turn:
             self._requests += 1
             self._pending.pop(window[:-1], None)  # the request goes on from where this got to
         try:
-            with self._compute:
-                yield
+            yield
         finally:
             with self._turn:
                 self._requests -= 1
                 self._turn.notify_all()
+
+    def _extend_all(self, windows: Sequence[tuple[int, ...]]) -> list[tuple[Tensor, int]]:
+        """As _extend, for several windows; those that add one item go through the model at once."""
+        answers: dict[tuple[int, ...], tuple[Tensor, int]] = {}
+        with self._compute:
+            appends = self._appends(windows)
+            if len(appends) > 1:
+                answers = self._append_all(appends)
+            for window in windows:
+                if window not in answers:
+                    answers[window] = self._extend(window)
+        return [(answers[window][0].clone(), answers[window][1]) for window in windows]
+
+    def _appends(self, windows: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], Tensor]:
+        """Those windows of which only the last item is new, with what is known of their prefix."""
+        if not self._steps.can_batch:
+            return {}
+        found = {window: self.prefixes.find(window) for window in windows if len(window) > 1}
+        return {
+            window: torch.stack(known)[:, : -self._items.shape[1]]
+            for window, known in found.items()
+            if len(known) == len(window) - 1
+        }
+
+    def _append_all(
+        self, appends: dict[tuple[int, ...], Tensor]
+    ) -> dict[tuple[int, ...], tuple[Tensor, int]]:
+        last = [window[-1] for window in appends]
+        memory, states = self._steps.append(list(appends.values()), self._items[last])
+        values = torch.cat([memory, states], dim=1)
+        for row, window in enumerate(appends):
+            self.prefixes.add(window, values[row : row + 1])
+        return {window: (states[row], 1) for row, window in enumerate(appends)}
 
     def _extend(self, window: tuple[int, ...]) -> tuple[Tensor, int]:
         """State at the end of a window and how many items had to be encoded; holds the model."""

@@ -1,11 +1,13 @@
 """The User LLM in few bits: equal to the model with the same rounded weights, cached or not."""
 
 import os
+import shutil
 
 import pytest
 import torch
 from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Linear4bit
+from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, MistralConfig
 
 from hllm.checkpoint import load_config, load_user_llm, save_model
@@ -73,6 +75,38 @@ def test_onnx_computes_what_the_rounded_weights_say(folder, tmp_path, bits, tole
     # Activations are rounded to 8 bits within the products.
     assert (states - expected).abs().max() < tolerance * expected.abs().max()
     assert torch.cosine_similarity(states, expected).min() > 0.999
+
+
+def test_appends_of_several_histories_at_once(folder, tmp_path):
+    items = torch.randn(6, 64, generator=torch.Generator().manual_seed(3))
+    steps = load_user_model(folder, "int4", cache=tmp_path)[0].steps
+    pasts = [steps.extend(None, items[:length])[0] for length in (5, 1, 3)]
+    memory, states = steps.append(pasts, items[[5, 1, 3]])
+    for row, length in enumerate((5, 1, 3)):
+        alone = steps.extend(pasts[row], items[length : length + 1])
+        assert torch.allclose(memory[row], alone[0][0], atol=1e-4)
+        assert torch.allclose(states[row], alone[1][0], atol=1e-3)
+
+
+def test_incomplete_weights_leave_no_graph(folder, tmp_path):
+    weights = load_file(folder / "model.safetensors")
+    del weights["user_llm.layers.1.mlp.up_proj.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"lacks layers\.1\.mlp\.up_proj"):
+        load_user_model(folder, "int4", cache=tmp_path / "graphs")
+    assert not list((tmp_path / "graphs").iterdir())
+
+
+def test_two_processes_may_make_the_same_graph(folder, tmp_path, monkeypatch):
+    rename = os.rename
+
+    def rename_after_another(source, target):
+        shutil.copytree(source, target)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", rename_after_another)
+    assert load_user_model(folder, "int4", cache=tmp_path / "graphs")[0].precision == "int4"
+    assert len(list((tmp_path / "graphs").iterdir())) == 1
 
 
 def test_a_remembered_prefix_changes_nothing(folder, tmp_path):

@@ -345,3 +345,48 @@ def test_tree_takes_nothing_whose_beginning_is_unknown():
     tree.add([1], values(1))
     tree.add([1, 2], values(1, 2))  # the known part stays
     assert [row.item() for row in tree.find([1, 2])] == [1, 2]
+
+
+class TogetherSteps(TransformersSteps):
+    """Holds the first call until everyone else waits; notes how many histories shared a pass."""
+
+    def __init__(self, user_llm, max_history=L):
+        super().__init__(user_llm, max_history)
+        self.everyone_waits = threading.Event()
+        self.everyone_waits.set()
+        self.sizes = []
+
+    def extend(self, past, items):
+        self.everyone_waits.wait(10)
+        self.sizes.append(1)
+        return super().extend(past, items)
+
+    def append(self, pasts, items):
+        self.sizes.append(len(pasts))
+        return super().append(pasts, items)
+
+
+def test_visitors_who_click_at_once_share_a_pass_and_nothing_else(user_llm, items):
+    steps = TogetherSteps(user_llm)
+    encoder = HistoryEncoder(steps, items, max_history=L, prepare=False)
+    histories = [list(range(start, start + 2 + start % (L - 1))) for start in range(12)]
+    for rows in histories:
+        encoder.encode(rows[:-1])
+    steps.everyone_waits.clear()
+    steps.sizes.clear()
+    with ThreadPoolExecutor(14) as pool:
+        first = pool.submit(encoder.encode, [40])  # keeps the model busy
+        while not encoder._batcher._busy:
+            pass
+        answers = [pool.submit(encoder.encode, rows) for rows in histories]
+        while len(encoder._batcher._waiting) < len(histories):
+            pass
+        steps.everyone_waits.set()
+        for rows, answer in zip(histories, answers, strict=True):
+            assert (answer.result(10) - oracle(user_llm, items, rows)).abs().max() < 1e-4
+        assert (first.result(10) - oracle(user_llm, items, [40])).abs().max() < 1e-4
+    assert steps.sizes == [1, 12]
+    # What was remembered in company is what would have been remembered alone.
+    for rows in histories:
+        longer = [*rows, 45]
+        assert (encoder.encode(longer) - oracle(user_llm, items, longer)).abs().max() < 1e-4

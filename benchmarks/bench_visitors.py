@@ -1,0 +1,178 @@
+"""Many visitors at once: clicks a second and latency, batched and one at a time.
+
+    python benchmarks/bench_visitors.py [--shape books|tinyllama] [--seconds 10]
+
+Visitors are threads that click again as soon as they are answered: the worst case, as nobody reads.
+Each has a history of its own; a click appends an item, and at the end of a history a visitor starts
+another. "alone" is the same encoder with one history a forward pass, which is what a lock around
+the model does. Random weights; the books' shape in fp32, TinyLlama's in int4 (hllm.precision), as
+the app would choose. Every answer of a sample is compared with that history read by itself (for
+int4 by cosine: activations are rounded). The last line is the process's memory over 10,000 clicks.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import psutil
+import torch
+from torch import Tensor
+
+from benchmarks.bench_click import SHAPES, new_user_llm
+from benchmarks.bench_precision import make_folder
+from hllm.batching import MAX_BATCH
+from hllm.precision import load_user_model
+from hllm.user_state import HistoryEncoder, StepModel, TransformersSteps
+
+VISITORS = (1, 2, 5, 10, 20, 50)
+MAX_HISTORY = 50
+LONGEST = 40  # items after which a visitor starts anew
+NUM_ITEMS = 2_000
+CLICKS_FOR_MEMORY = 10_000
+SAMPLE = 40
+
+
+@dataclass
+class Run:
+    """What the visitors of one run saw."""
+
+    latencies_ms: list[float]
+    seconds: float
+    answers: list[tuple[list[int], Tensor]]
+
+    def line(self) -> tuple[float, float, float]:
+        """Clicks a second, median and 95th percentile of the latency in ms."""
+        cuts = statistics.quantiles(self.latencies_ms, n=20)
+        return len(self.latencies_ms) / self.seconds, cuts[9], cuts[18]
+
+
+def visit(encoder: HistoryEncoder, seed: int, deadline: float, max_clicks: int, run: Run) -> None:
+    """One visitor."""
+    choose = random.Random(seed)
+    rows = [choose.randrange(NUM_ITEMS)]
+    for _ in range(max_clicks):
+        if time.perf_counter() > deadline:
+            return
+        started = time.perf_counter()
+        state = encoder.encode(rows)
+        run.latencies_ms.append((time.perf_counter() - started) * 1e3)
+        if choose.random() < 0.05:
+            run.answers.append((list(rows), state))
+        rows = [*rows, choose.randrange(NUM_ITEMS)] if len(rows) < LONGEST else rows[:1]
+        if len(rows) == 1:
+            rows = [choose.randrange(NUM_ITEMS)]
+
+
+def visits(
+    encoder: HistoryEncoder, visitors: int, seconds: float, max_clicks: int = 1 << 30
+) -> Run:
+    """All visitors at once."""
+    run = Run([], 0.0, [])
+    started = time.perf_counter()
+    threads = [
+        threading.Thread(target=visit, args=(encoder, seed, started + seconds, max_clicks, run))
+        for seed in range(visitors)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    run.seconds = time.perf_counter() - started
+    return run
+
+
+def worst_difference(steps: StepModel, items: Tensor, run: Run) -> tuple[float, float]:
+    """Of a sample of answers from the same history by itself: largest difference, least cosine."""
+    alone = HistoryEncoder(steps, items, max_history=MAX_HISTORY, max_bytes=0)
+    sample = random.Random(1).sample(run.answers, min(SAMPLE, len(run.answers)))
+    pairs = [(alone.encode(rows), state) for rows, state in sample]
+    worst = max((one - other).abs().max().item() for one, other in pairs)
+    return worst, min(torch.cosine_similarity(a, b, dim=0).item() for a, b in pairs)
+
+
+def load_steps(shape: str, folder: Path) -> StepModel:
+    """The User LLM as the app would run it."""
+    if shape == "books":
+        return TransformersSteps(new_user_llm(SHAPES[shape]), MAX_HISTORY)
+    make_folder(folder / "model")
+    return load_user_model(folder / "model", cache=folder)[0].steps
+
+
+def table(steps: StepModel, items: Tensor, seconds: float) -> list[dict[str, float]]:
+    """Print the table and return its lines."""
+    print(
+        f"{'visitors':>8}{'alone /s':>10}{'median ms':>11}{'p95 ms':>9}"
+        f"{'batched /s':>12}{'median ms':>11}{'p95 ms':>9}{'p95/median':>12}{'speed-up':>10}"
+    )
+    lines = []
+    for visitors in VISITORS:
+        results = []
+        for max_batch in (1, MAX_BATCH):
+            encoder = HistoryEncoder(
+                steps, items, max_history=MAX_HISTORY, max_batch=max_batch, prepare=False
+            )
+            results.append(visits(encoder, visitors, seconds))
+        (slow, *alone), (fast, *batched) = (result.line() for result in results)
+        worst, cosine = worst_difference(steps, items, results[1])
+        print(
+            f"{visitors:8}{slow:10.1f}{alone[0]:11.1f}{alone[1]:9.1f}"
+            f"{fast:12.1f}{batched[0]:11.1f}{batched[1]:9.1f}"
+            f"{batched[1] / batched[0]:12.2f}{fast / slow:10.2f}"
+            f"   largest difference {worst:.1e}, least cosine {cosine:.5f}",
+            flush=True,
+        )
+        values = (slow, *alone, fast, *batched)
+        names = ("alone", "alone_median", "alone_p95", "batched", "batched_median", "batched_p95")
+        lines.append({"visitors": visitors} | dict(zip(names, values, strict=True)))
+    return lines
+
+
+def memory(steps: StepModel, items: Tensor) -> None:
+    """Print the resident memory at every tenth of 10,000 clicks of 50 visitors."""
+    encoder = HistoryEncoder(steps, items, max_history=MAX_HISTORY, prepare=False)
+    sizes = []
+    for _ in range(10):
+        visits(encoder, 50, 1e9, CLICKS_FOR_MEMORY // 50 // 10)
+        sizes.append(psutil.Process().memory_info().rss / 2**20)
+    print(f"MiB in {CLICKS_FOR_MEMORY:,} clicks: " + " ".join(f"{size:,.0f}" for size in sizes))
+
+
+def main() -> None:
+    """Command line: see --help."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shape", choices=SHAPES, default="books", help="%(default)s")
+    parser.add_argument("--seconds", type=float, default=10, help="of each run; %(default)s")
+    parser.add_argument("--json", type=Path, help="write the lines there, too")
+    options = parser.parse_args()
+    print(
+        f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads,"
+        f" load {os.getloadavg()[0]:.1f}, torch {torch.__version__}; shape {options.shape}"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        steps = load_steps(options.shape, Path(name))
+        items = torch.randn(
+            NUM_ITEMS,
+            SHAPES[options.shape].hidden_size,
+            generator=torch.Generator().manual_seed(3),
+        )
+        lines = table(steps, items, options.seconds)
+        memory(steps, items)
+    if options.json:
+        options.json.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
