@@ -1,0 +1,135 @@
+"""Item embeddings as a Parquet file: computed on one machine, read by other programs or served.
+
+    python -m hllm.exchange export runs/games/embeddings.safetensors games.parquet
+    python -m hllm.exchange import games.parquet runs/games/embeddings.safetensors
+
+The safetensors file of hllm.embed can be copied between machines as it is; Parquet is for pandas,
+DuckDB, Spark and vector databases. Columns: item_id, text_hash, embedding (a list of D numbers).
+The fingerprint of the model goes along as metadata, so that what comes back is checked as ever.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from hllm.errors import DataError, HLLMError
+from hllm.store import FORMAT, ItemEmbeddings, atomic_path
+
+logger = logging.getLogger(__name__)
+_COLUMNS = ("item_id", "text_hash", "embedding")
+_ROWS_PER_GROUP = 16_384
+
+
+def export_parquet(embeddings: ItemEmbeddings, path: str | Path) -> None:
+    """Write embeddings as Parquet, under a temporary name first.
+
+    Args:
+        embeddings: N items; float16 stays float16.
+        path: the file to write.
+    """
+    width = embeddings.vectors.shape[1]
+    number = pa.float16() if embeddings.vectors.dtype == torch.float16 else pa.float32()
+    schema = pa.schema(
+        [
+            ("item_id", pa.string()),
+            ("text_hash", pa.string()),
+            ("embedding", pa.list_(number, width)),
+        ],
+        metadata={"format": FORMAT, "fingerprint": embeddings.fingerprint},
+    )
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        for start in range(0, len(embeddings.item_ids), _ROWS_PER_GROUP):
+            rows = slice(start, start + _ROWS_PER_GROUP)
+            values = pa.array(embeddings.vectors[rows].contiguous().numpy().reshape(-1))
+            arrays = [
+                pa.array(embeddings.item_ids[rows], pa.string()),
+                pa.array(embeddings.text_hashes[rows], pa.string()),
+                pa.FixedSizeListArray.from_arrays(values, width),
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def import_parquet(path: str | Path) -> ItemEmbeddings:
+    """Read what export_parquet wrote, or another program from it.
+
+    Raises:
+        DataError: missing, damaged, of another kind, or with gaps.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path} cannot be read as Parquet ({reason}): export it again.") from error
+    metadata = {
+        key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()
+    }
+    missing = [name for name in _COLUMNS if name not in table.column_names]
+    if missing or metadata.get("format") != FORMAT or "fingerprint" not in metadata:
+        what = f"no column {missing[0]}" if missing else "no fingerprint of a model"
+        raise DataError(
+            f"{path} has {what}: make it with  python -m hllm.exchange export  and keep the "
+            "metadata."
+        )
+    kind = table.schema.field("embedding").type
+    if not pa.types.is_fixed_size_list(kind) or not pa.types.is_floating(kind.value_type):
+        raise DataError(f"{path}: embedding is {kind}, not lists of one length; export it again.")
+    for name in _COLUMNS:
+        if table[name].null_count:
+            row = table[name].is_null().to_pylist().index(True)
+            raise DataError(f"{path}, row {row + 1}: no {name}; remove the row or export again.")
+    values = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    vectors = torch.from_numpy(values.copy()).reshape(len(table), kind.list_size)
+    if not torch.isfinite(vectors).all():
+        row = int((~torch.isfinite(vectors).all(dim=1)).nonzero()[0])
+        raise DataError(f"{path}, row {row + 1}: its embedding is not finite; embed it again.")
+    hashes = table["text_hash"].to_pylist()
+    for row, value in enumerate(hashes):
+        if len(value) != 16 or set(value) - set("0123456789abcdef"):
+            raise DataError(f"{path}, row {row + 1}: text_hash {value[:20]!r} is no hash.")
+    item_ids = table["item_id"].to_pylist()
+    if len(set(item_ids)) < len(item_ids):
+        raise DataError(f"{path} has an item_id twice: remove one of the rows.")
+    return ItemEmbeddings(item_ids, hashes, vectors, metadata["fingerprint"])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line: see --help."""
+    parser = argparse.ArgumentParser(
+        prog="python -m hllm.exchange",
+        description="Turn item embeddings into Parquet and back. A file that comes back is checked "
+        "against model and catalogue when it is used.",
+    )
+    parser.add_argument("direction", choices=("export", "import"))
+    parser.add_argument("source", type=Path, help="export: .safetensors; import: .parquet")
+    parser.add_argument(
+        "output", type=Path, help="the file to write; one that is there is replaced"
+    )
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        if options.direction == "export":
+            embeddings = ItemEmbeddings.load(options.source)
+            export_parquet(embeddings, options.output)
+        else:
+            embeddings = import_parquet(options.source)
+            embeddings.save(options.output)
+    except HLLMError as error:
+        logger.error("%s", error)
+        return 2
+    except OSError as error:
+        logger.error("%s cannot be written (%s)", options.output, error.strerror)
+        return 2
+    count, width = embeddings.vectors.shape
+    size = options.output.stat().st_size / 1e6
+    logger.info("%s: %d items, %d dimensions, %.1f MB", options.output, count, width, size)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
