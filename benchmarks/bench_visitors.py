@@ -33,7 +33,8 @@ from benchmarks.bench_click import SHAPES, new_user_llm
 from benchmarks.bench_precision import make_folder
 from hllm.batching import MAX_BATCH
 from hllm.precision import load_user_model
-from hllm.user_state import HistoryEncoder, StepModel, TransformersSteps
+from hllm.steps import StepModel, TransformersSteps
+from hllm.user_state import HistoryEncoder
 
 VISITORS = (1, 2, 5, 10, 20, 50)
 MAX_HISTORY = 50

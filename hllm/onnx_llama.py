@@ -63,7 +63,7 @@ def export_llama(
                 graph.matrix(name, tensor, bits)
         _rope_tables(graph, config, max_history)
         nodes = list(_nodes(config, bits))
-    known = {value.name for value in [*graph.initializers, *_inputs(config)]}
+    known = {value.name for value in graph.initializers} | {value.name for value in _inputs(config)}
     known |= {name for node in nodes for name in node.output}
     missing = sorted({name for node in nodes for name in node.input} - known)
     if missing:

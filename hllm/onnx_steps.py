@@ -57,7 +57,7 @@ class OnnxSteps:
         _, self._heads, _, self._width = self._cache[0].shape
 
     def extend(self, past: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
-        """See hllm.user_state.StepModel."""
+        """See hllm.steps.StepModel."""
         before = 0 if past is None else len(past)
         if past is None:
             past = torch.empty(0, len(self._cache) * self._heads * self._width)
@@ -65,7 +65,7 @@ class OnnxSteps:
         return memory[0], states[0]
 
     def append(self, pasts: Sequence[Tensor], items: Tensor) -> tuple[Tensor, Tensor]:
-        """See hllm.user_state.StepModel."""
+        """See hllm.steps.StepModel."""
         past = pad_sequence(list(pasts), batch_first=True)
         memory, states = self._run(past, items.unsqueeze(1), [len(past) for past in pasts])
         return memory[:, 0], states[:, 0]

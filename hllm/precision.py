@@ -17,7 +17,7 @@ from hllm.errors import CheckpointError
 from hllm.quantize import BLOCK
 from hllm.scorers import to_bfloat16
 from hllm.shards import read_shapes
-from hllm.user_state import StepModel, TransformersSteps
+from hllm.steps import StepModel, TransformersSteps
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4", "nf4")
 # 1.1 billion parameters: 314 ms a click in fp32, 29 ms in int4. 1.3 million: 4.4 ms in fp32.

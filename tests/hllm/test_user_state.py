@@ -10,12 +10,8 @@ from hypothesis import strategies as st
 from transformers import AutoModel, LlamaConfig, MistralConfig
 
 from hllm.prefix_tree import NODE_BYTES, PrefixTree
-from hllm.user_state import (
-    MAX_WAITING,
-    HistoryEncoder,
-    TransformersSteps,
-    history_window,
-)
+from hllm.steps import TransformersSteps
+from hllm.user_state import MAX_WAITING, HistoryEncoder, history_window
 
 L = 6
 NUM_ITEMS = 48
