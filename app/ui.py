@@ -24,8 +24,8 @@ from hllm.errors import HLLMError
 
 ASSETS = ROOT / "assets"
 SCRIPTS = ("history.js", "strip.js", "page.js")
-# As many visitors as one forward pass of the User LLM takes along (hllm.batching).
-MODEL_CALLS = {"concurrency_id": "model", "concurrency_limit": MAX_BATCH}
+# One batch of visitors in the User LLM's forward pass, another that gathers (hllm.batching).
+MODEL_CALLS = {"concurrency_id": "model", "concurrency_limit": 2 * MAX_BATCH}
 MAX_WAITING = 64
 MAX_SESSIONS = 200
 MAX_TOP_K = 100

@@ -14,7 +14,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, AutoTokenizer, LlamaConfig
+from transformers import AutoConfig, AutoModel, AutoTokenizer, LlamaConfig, PreTrainedTokenizerBase
 
 from hllm.config import HLLMConfig
 from hllm.data import read_items
@@ -36,7 +36,7 @@ BATCH = 32
 TOLERANCE = 1e-4
 
 
-def our_model(max_tokens: int) -> HLLM:
+def our_model(text_keys: list[str], max_tokens: int) -> HLLM:
     """MiniLM as the Item LLM of an HLLM."""
     folder = pretrained_folder(MINILM)
     item_config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -49,7 +49,7 @@ def our_model(max_tokens: int) -> HLLM:
             item_config,
             user_config,
             item_pooling="mean",
-            text_keys=TEXT_KEYS,
+            text_keys=text_keys,
             max_text_tokens=max_tokens,
         )
     )
@@ -58,20 +58,28 @@ def our_model(max_tokens: int) -> HLLM:
     return model.eval()
 
 
+def padded_states(model: HLLM, token_ids: Sequence[Sequence[int]], width: int) -> Tensor:
+    """Mean states (N, H) of texts that are all padded to the maximum length."""
+    ids = torch.zeros(len(token_ids), width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, tokens in enumerate(token_ids):
+        ids[row, : len(tokens)] = torch.as_tensor(tokens)
+        mask[row, : len(tokens)] = 1
+    ids, mask = ids.to(model.device), mask.to(model.device)
+    states = model.item_llm(input_ids=ids, attention_mask=mask).last_hidden_state
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1).clamp_min(1)
+
+
 @torch.inference_mode()
-def padded(model: HLLM, tokenizer: object, texts: list[str], max_tokens: int) -> Tensor:
+def padded(
+    model: HLLM, tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: int
+) -> Tensor:
     """Batches in the order given, every text padded to the maximum length."""
-    parts = []
-    for start in range(0, len(texts), BATCH):
-        token_ids = tokenize(tokenizer, texts[start : start + BATCH], max_tokens)
-        ids = torch.zeros(len(token_ids), max_tokens, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, tokens in enumerate(token_ids):
-            ids[row, : len(tokens)] = torch.as_tensor(tokens)
-            mask[row, : len(tokens)] = 1
-        states = model.item_llm(input_ids=ids, attention_mask=mask).last_hidden_state
-        weights = mask.unsqueeze(-1).float()
-        parts.append((states * weights).sum(1) / weights.sum(1))
+    parts = [
+        padded_states(model, tokenize(tokenizer, texts[i : i + BATCH], max_tokens), max_tokens)
+        for i in range(0, len(texts), BATCH)
+    ]
     return torch.cat(parts)
 
 
@@ -94,10 +102,13 @@ def main() -> None:
     options = parser.parse_args()
     fields = list(read_items(options.items).values())
     step = max(1, len(fields) // options.num_items)
-    texts = [item_text(item, TEXT_KEYS, "") for item in fields[::step]][: options.num_items]
+    texts = [item_text(item, TEXT_KEYS, "") for item in fields[::step]]
     folder = pretrained_folder(MINILM)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = our_model(options.max_tokens)
+    # Texts that are cut end differently: sentence-transformers keeps the last special token.
+    fitting = [len(t) <= options.max_tokens for t in tokenize(tokenizer, texts, 1 << 20)]
+    texts = [text for text, fits in zip(texts, fitting, strict=True) if fits][: options.num_items]
+    model = our_model(TEXT_KEYS, options.max_tokens)
     peer = SentenceTransformer(str(folder), local_files_only=True, device="cpu")
     peer.max_seq_length = options.max_tokens
     runs: dict[str, Callable[[], Tensor]] = {

@@ -12,7 +12,9 @@ from typing import Generic, TypeVar, cast
 
 from hllm.errors import HLLMError
 
-MAX_BATCH = 32  # keys and values of as many histories are copied side by side
+# 1.1 billion parameters in int4 take 27 ms for one history, 8.6 ms each for 16 and for 48: more in
+# a batch only make everybody wait.
+MAX_BATCH = 16
 MAX_WAIT_S = 60.0
 
 Request = TypeVar("Request")

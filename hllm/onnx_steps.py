@@ -20,7 +20,6 @@ import numpy as np
 import onnxruntime
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from hllm.checkpoint import load_config
 from hllm.errors import CheckpointError
@@ -58,34 +57,24 @@ class OnnxSteps:
 
     def extend(self, past: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
         """See hllm.steps.StepModel."""
-        before = 0 if past is None else len(past)
-        if past is None:
-            past = torch.empty(0, len(self._cache) * self._heads * self._width)
-        memory, states = self._run(past.unsqueeze(0), items.unsqueeze(0), [before])
+        memory, states = self._run([past], items.unsqueeze(0))
         return memory[0], states[0]
 
     def append(self, pasts: Sequence[Tensor], items: Tensor) -> tuple[Tensor, Tensor]:
         """See hllm.steps.StepModel."""
-        past = pad_sequence(list(pasts), batch_first=True)
-        memory, states = self._run(past, items.unsqueeze(1), [len(past) for past in pasts])
+        memory, states = self._run(pasts, items.unsqueeze(1))
         return memory[:, 0], states[:, 0]
 
-    def _run(self, past: Tensor, items: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:
-        """Keys and values (B, P, F) and items (B, S, D) -> those of the items, (B, S, F), states.
-
-        Args:
-            past: padded behind each history's own length.
-            items: what follows.
-            lengths: B numbers of items in past.
-        """
+    def _run(self, pasts: Sequence[Tensor | None], items: Tensor) -> tuple[Tensor, Tensor]:
+        """B times (P, F) and items (B, S, D) -> keys and values of the items (B, S, F), states."""
         count = items.shape[1]
+        lengths = [0 if past is None else len(past) for past in pasts]
         feeds = {
             "embeddings": items.float().numpy(),
             "last": np.array(lengths, dtype=np.int32) + np.int32(count - 1),
-            "total": np.array(past.shape[1] + count, dtype=np.int32),
+            "total": np.array(max(lengths) + count, dtype=np.int32),
         }
-        shape = (len(self._cache), self._heads, self._width)
-        layers = past.unflatten(2, shape).permute(2, 0, 3, 1, 4).contiguous().numpy()
+        layers = self._side_by_side(pasts, max(lengths))
         feeds |= {value.name: layers[row] for row, value in enumerate(self._cache)}
         states, *whole = self._session.run(None, feeds)
         new = [
@@ -95,6 +84,17 @@ class OnnxSteps:
         # (B, 2 layers, heads, S, width) -> (B, S, F)
         memory = torch.from_numpy(np.stack(new)).permute(0, 3, 1, 2, 4).flatten(2)
         return memory, torch.from_numpy(states)
+
+    def _side_by_side(self, pasts: Sequence[Tensor | None], longest: int) -> np.ndarray:
+        """Keys and values (2 layers, B, heads, P of the longest, width); one copy, no more."""
+        shape = (len(self._cache), self._heads, self._width)
+        layers = np.zeros((shape[0], len(pasts), shape[1], longest, shape[2]), dtype=np.float32)
+        for row, past in enumerate(pasts):
+            if past is not None:
+                layers[:, row, :, : len(past)] = (
+                    past.unflatten(1, shape).permute(1, 2, 0, 3).numpy()
+                )
+        return layers
 
 
 def prepare_onnx(model_folder: str | Path, cache: Path, *, bits: int) -> Path:
