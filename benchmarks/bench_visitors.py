@@ -11,7 +11,6 @@ int4 by cosine: activations are rounded). The last line is the process's memory 
 """
 
 import argparse
-import json
 import os
 import platform
 import random
@@ -149,6 +148,31 @@ def memory(steps: StepModel, items: Tensor) -> None:
     print(f"MiB in {CLICKS_FOR_MEMORY:,} clicks: " + " ".join(f"{size:,.0f}" for size in sizes))
 
 
+def plot(lines: list[dict[str, float]], path: Path) -> None:
+    """Clicks a second and latency against the number of visitors."""
+    import matplotlib  # noqa: PLC0415  only for those who draw
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    visitors = [line["visitors"] for line in lines]
+    _, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.5))
+    for name, label in (("alone", "one at a time"), ("batched", "batched")):
+        left.plot(visitors, [line[name] for line in lines], "o-", label=label)
+        median = [line[f"{name}_median"] for line in lines]
+        (drawn,) = right.plot(visitors, median, "o-", label=f"{label}, median")
+        slow = [line[f"{name}_p95"] for line in lines]
+        right.plot(visitors, slow, ":", color=drawn.get_color(), label="95th percentile")
+    left.set(xlabel="visitors who click at once", ylabel="clicks a second")
+    right.set(xlabel="visitors who click at once", ylabel="ms a click")
+    for axes in (left, right):
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    pyplot.tight_layout()
+    pyplot.savefig(path)
+
+
 def main() -> None:
     """Command line: see --help."""
     parser = argparse.ArgumentParser(
@@ -156,7 +180,7 @@ def main() -> None:
     )
     parser.add_argument("--shape", choices=SHAPES, default="books", help="%(default)s")
     parser.add_argument("--seconds", type=float, default=10, help="of each run; %(default)s")
-    parser.add_argument("--json", type=Path, help="write the lines there, too")
+    parser.add_argument("--plot", type=Path, help="draw the table there (needs matplotlib)")
     options = parser.parse_args()
     print(
         f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads,"
@@ -171,8 +195,8 @@ def main() -> None:
         )
         lines = table(steps, items, options.seconds)
         memory(steps, items)
-    if options.json:
-        options.json.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
+    if options.plot:
+        plot(lines, options.plot)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 It travels with the weights (config.json), so that what was trained is what is evaluated and served.
 """
 
+import copy
 from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
@@ -103,5 +104,9 @@ def _sub_config(value: PretrainedConfig | dict[str, Any] | None) -> PretrainedCo
         value = {"model_type": "llama"}
     if isinstance(value, dict):
         options = dict(value)
-        return AutoConfig.for_model(options.pop("model_type"), **options)
+        value = AutoConfig.for_model(options.pop("model_type"), **options)
+    # Where weights once lay on the machine that trained is nobody's business, and would make the
+    # fingerprints of equal models differ.
+    value = copy.deepcopy(value)
+    value.name_or_path = ""
     return value
