@@ -122,7 +122,7 @@ RUNS = (
     ),
     *(
         Run("item-tuning", kind, "office", f"{TUNED} --item_training {kind}")
-        for kind in ("frozen", "lora", "full")
+        for kind in ("frozen", "top", "lora", "full")
     ),
     Run(
         "item-tuning",

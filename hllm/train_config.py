@@ -18,7 +18,7 @@ from hllm.text import DEFAULT_PROMPT
 
 HLLM_KIND = "hllm"
 MODEL_KINDS = (HLLM_KIND, *KINDS)
-ITEM_TRAINING = ("frozen", "lora", "qlora", "full")
+ITEM_TRAINING = ("frozen", "top", "lora", "qlora", "full")
 PRECISIONS = ("fp32", "bf16")
 
 
@@ -49,9 +49,11 @@ class ModelOptions:
     item_pretrained: bool = _option(True, "start the Item LLM from its pretrained weights")
     item_training: str = _option(
         "frozen",
-        "frozen (states cached once: fastest), lora (adapter matrices), qlora (the same over a "
-        "base of 4 bits; needs a GPU), or full",
+        "frozen (states cached once: fastest), top (the last item_tuned_layers layers, states of "
+        "those below cached once), lora (adapter matrices), qlora (the same over a base of 4 bits; "
+        "needs a GPU), or full",
     )
+    item_tuned_layers: int = _option(1, "top: how many of the Item LLM's layers are tuned")
     item_pooling: str = _option("mean", f"one of {', '.join(POOLINGS)}")
     item_adapter: str = _option("mlp", f"Item LLM states -> embeddings: {', '.join(ADAPTERS)}")
     item_adapter_hidden_size: int = _option(1024, "hidden width of the mlp adapter")

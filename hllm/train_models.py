@@ -23,6 +23,7 @@ from hllm.scorers import SequentialScorer, make_scorer
 from hllm.sequential import IDLlama, load_sequential, make_sequential, save_sequential
 from hllm.store import ItemEmbeddings
 from hllm.text import item_text, text_hash, tokenize
+from hllm.top_layers import TopLayers
 from hllm.train_config import HLLM_KIND, ModelOptions, TrainOptions
 from hllm.train_step import DiscriminativeStep, GenerativeStep, SequentialStep, TrainStep
 
@@ -92,6 +93,10 @@ class HLLMTrainee(Trainee):
     def _is_frozen(self) -> bool:
         return self._model_options.item_training == "frozen"
 
+    @property
+    def _is_top(self) -> bool:
+        return self._model_options.item_training == "top"
+
     def _make(self) -> tuple[PreTrainedTokenizerBase, HLLM]:
         model_options = self._model_options
         if model_options.is_qlora:
@@ -125,6 +130,7 @@ class HLLMTrainee(Trainee):
         options = self._options
         token_ids = tokenize(self._tokenizer, self._texts, self.model.config.max_text_tokens)
         common: dict[str, Any] = {
+            "top": self._top_layers(token_ids),
             "dropout": options.dropout,
             "reference_compatible": options.reference_compatible,
         }
@@ -140,6 +146,12 @@ class HLLMTrainee(Trainee):
             auxiliary_weight=options.auxiliary_weight,
             **common,
         )
+
+    def _top_layers(self, token_ids: list[list[int]]) -> TopLayers | None:
+        if not self._is_top:
+            return None
+        self.model.to(self._device).eval()  # type: ignore[arg-type]
+        return TopLayers(self.model, token_ids, self._model_options.item_tuned_layers)
 
     def _item_texts(self) -> list[str]:
         config = self.model.config
@@ -168,7 +180,7 @@ class HLLMTrainee(Trainee):
     def scorer(self) -> Scorer:
         """See Trainee.scorer."""
         self.step.eval()
-        if self._is_frozen:
+        if self._is_frozen or self._is_top:
             every = torch.arange(self._interactions.num_items)
             embeddings = self.step.item_embeddings(every).float().cpu()
         else:

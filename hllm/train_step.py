@@ -15,6 +15,7 @@ from hllm.model import HLLM
 from hllm.sampling import TrainBatch
 from hllm.sequential import SequentialModel
 from hllm.text import token_batches
+from hllm.top_layers import TopLayers
 
 
 class _Embedded(NamedTuple):
@@ -128,6 +129,7 @@ class TrainStep(GenerativeStep):
         model: the HLLM.
         token_ids: text token ids by item index (0 = padding item).
         states: (num_items, H) cached states of a frozen Item LLM, or None to run it.
+        top: the Item LLM's last layers, or None to run all of them.
         dropout: see GenerativeStep.
         reference_compatible: see GenerativeStep.
     """
@@ -140,23 +142,31 @@ class TrainStep(GenerativeStep):
         token_ids: Sequence[Sequence[int]],
         states: Tensor | None = None,
         *,
+        top: TopLayers | None = None,
         dropout: float = 0.0,
         reference_compatible: bool = False,
     ) -> None:
         super().__init__(model, dropout=dropout, reference_compatible=reference_compatible)
         self._token_ids = token_ids
         self._states = states
+        self._top = top
 
     def item_embeddings(self, items: Tensor) -> Tensor:
         """Embeddings (N, D) of items given by index: (N,)."""
         if self._states is not None:
             states = self._states[items.cpu()].to(self.model.item_emb_tokens.device)
             return self.model.item_adapter(states)
-        token_ids = [self._token_ids[item] for item in items.tolist()]
-        batches = list(token_batches(token_ids))  # of similar length: little padding
-        parts = [self.model.encode_items([token_ids[row] for row in rows]) for rows in batches]
+        numbers = items.tolist()
+        # Of similar length: little padding.
+        batches = list(token_batches([self._token_ids[item] for item in numbers]))
+        parts = [self._encode([numbers[row] for row in rows]) for rows in batches]
         order = torch.tensor([row for rows in batches for row in rows], device=items.device)
         return torch.cat(parts)[order.argsort()]
+
+    def _encode(self, items: list[int]) -> Tensor:
+        if self._top is not None:
+            return self._top.encode_items(items)
+        return self.model.encode_items([self._token_ids[item] for item in items])
 
     def encode_users(self, histories: Tensor, lengths: Tensor) -> Tensor:
         """See GenerativeStep.encode_users; RoPE is relative, so lengths play no part."""
@@ -172,6 +182,7 @@ class DiscriminativeStep(TrainStep):
         states: see TrainStep.
         num_candidates: negatives of the click loss at every position, taken from the batch's.
         auxiliary_weight: of the generative loss.
+        top: see TrainStep.
         dropout: see GenerativeStep.
         reference_compatible: see GenerativeStep.
     """
@@ -184,11 +195,17 @@ class DiscriminativeStep(TrainStep):
         *,
         num_candidates: int,
         auxiliary_weight: float,
+        top: TopLayers | None = None,
         dropout: float = 0.0,
         reference_compatible: bool = False,
     ) -> None:
         super().__init__(
-            model, token_ids, states, dropout=dropout, reference_compatible=reference_compatible
+            model,
+            token_ids,
+            states,
+            top=top,
+            dropout=dropout,
+            reference_compatible=reference_compatible,
         )
         self._num_candidates = num_candidates
         self._auxiliary_weight = auxiliary_weight

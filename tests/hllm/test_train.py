@@ -143,6 +143,7 @@ def test_frozen_embeddings_equal_those_of_the_saved_model(data, tmp_path):
     [
         {"item_training": "frozen"},
         {"item_training": "lora"},
+        {"item_training": "top"},
         *({"model_kind": kind} for kind in KINDS),
     ],
     ids=lambda model: "-".join(model.values()),
