@@ -10,7 +10,8 @@ import argparse
 import logging
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from hllm.text import TOKENS_PER_BATCH, item_text, text_hash, token_batches, tok
 logger = logging.getLogger(__name__)
 EMBEDDINGS = "embeddings.safetensors"  # default file name inside a model folder
 ITEMS_PER_PART = 2048
+TEXTS_AT_ONCE = 512  # that are tokenised while those before them are encoded
 
 
 @torch.inference_mode()
@@ -57,19 +59,38 @@ def encode_catalog(
     Returns:
         (N, D) float32 on the CPU, not normalised.
     """
-    unique = list(dict.fromkeys(texts))
-    token_ids = tokenize(tokenizer, unique, model.config.max_text_tokens)
+    unique = sorted(dict.fromkeys(texts), key=len)  # so that texts of a batch are of one length
     encode = model.encode_items if adapt else model.item_states
     width = model.config.embedding_size if adapt else model.config.item_size
     encoded = torch.empty(len(unique), width)
     with ExitStack() as stack:
         if bar is None:
             bar = stack.enter_context(_bar(len(unique), progress))
-        for rows in token_batches(token_ids, tokens_per_batch):
-            encoded[rows] = encode([token_ids[row] for row in rows]).float().cpu()
-            bar.update(len(rows))
+        for start, token_ids in _tokenized(tokenizer, unique, model.config.max_text_tokens):
+            for rows in token_batches(token_ids, tokens_per_batch):
+                places = [start + row for row in rows]
+                encoded[places] = encode([token_ids[row] for row in rows]).float().cpu()
+                bar.update(len(rows))
     row_of = {text: row for row, text in enumerate(unique)}
     return encoded[[row_of[text] for text in texts]]
+
+
+def _tokenized(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_text_tokens: int
+) -> Iterator[tuple[int, list[list[int]]]]:
+    """Token ids of TEXTS_AT_ONCE texts after the others, each with the place of the first.
+
+    A thread makes those that follow while the caller works: tokenizers let go of Python's lock.
+    """
+
+    def made(start: int) -> list[list[int]]:
+        return tokenize(tokenizer, texts[start : start + TEXTS_AT_ONCE], max_text_tokens)
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(made, 0)
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            current, coming = coming, thread.submit(made, start + TEXTS_AT_ONCE)
+            yield start, current.result()
 
 
 def stored_or_encoded(

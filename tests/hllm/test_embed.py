@@ -1,5 +1,7 @@
 """Embedding a catalogue: equal to one item at a time, resumable, only what changed."""
 
+import threading
+
 import pytest
 import torch
 
@@ -48,6 +50,21 @@ def test_batched_embeddings_equal_one_item_at_a_time(tiny_model, tokenizer):
             [tiny_model.encode_items(tokenize(tokenizer, [text], limit)) for text in texts]
         )
     assert torch.allclose(fast, slow, atol=1e-5)
+
+
+def test_texts_are_tokenised_ahead_and_none_is_lost(tiny_model, tokenizer, monkeypatch):
+    whole = encode_catalog(tiny_model, tokenizer, [text for _, text in TEXTS], progress=False)
+    monkeypatch.setattr(hllm.embed, "TEXTS_AT_ONCE", 7)
+    threads = []
+
+    def counting(*arguments):
+        threads.append(threading.current_thread() is threading.main_thread())
+        return tokenize(*arguments)
+
+    monkeypatch.setattr(hllm.embed, "tokenize", counting)
+    cut = encode_catalog(tiny_model, tokenizer, [text for _, text in TEXTS], progress=False)
+    assert threads == [False] * 7  # 40 texts, and a last look at nothing
+    torch.testing.assert_close(cut, whole)
 
 
 def test_second_run_encodes_nothing_and_changed_text_alone(folder, tmp_path, encoded):
