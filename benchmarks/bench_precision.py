@@ -1,15 +1,17 @@
 """A click in every precision that this machine runs, at 1.1 billion parameters: time and memory.
 
-    python benchmarks/bench_precision.py [--repeats 15]
+    python benchmarks/bench_precision.py [--repeats 15] [--plot docs/images/click.svg]
 
 A User LLM of TinyLlama-1.1B's shape with random weights; each precision in a process of its own.
 "append" is a click on the 50th item with the 49 before it known, "full" the whole history again;
 the peer is fp32's full pass, which is what the reference does on every click. "read" is the time to
 read as many bytes as the weights have from memory, once; "private" is memory that is not a mapped
-file, "peak" includes mapped files.
+file, "peak" includes mapped files. The plot is of a click by the length of its history, in fp32 and
+in the fewest bits.
 """
 
 import argparse
+import json
 import os
 import platform
 import statistics
@@ -19,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -31,8 +34,10 @@ from hllm.model import HLLM
 from hllm.precision import UserModel, load_user_model
 
 HISTORY = 50
+LENGTHS = (1, 5, 10, 20, 50, 100, 200)  # of the plot
 WIDTH = 2048
-BITS_OF_WEIGHTS = {"fp32": 32, "bf16": 16, "int8": 9, "int4": 5, "nf4": 4.13}  # with their scales
+# With their scales.
+BITS_OF_WEIGHTS = {"fp32": 32, "bf16": 16, "int8": 8.25, "int4": 4.25, "nf4": 4.13}
 TINYLLAMA = LlamaConfig(
     vocab_size=1,
     hidden_size=WIDTH,
@@ -64,7 +69,7 @@ def precisions() -> tuple[str, ...]:
 def make_folder(folder: Path) -> None:
     """A model folder of TinyLlama's shape with random weights, in bfloat16."""
     config = HLLMConfig(
-        ITEM_LLM, TINYLLAMA, item_adapter="linear", text_keys=["title"], max_history=HISTORY
+        ITEM_LLM, TINYLLAMA, item_adapter="linear", text_keys=["title"], max_history=max(LENGTHS)
     )
     torch.manual_seed(0)
     torch.set_default_dtype(torch.bfloat16)
@@ -122,8 +127,48 @@ def read_ms(user: UserModel, precision: str) -> float:
     return best * count / (4 * len(block))
 
 
-def speed(repeats: int) -> None:
-    """Print the table of speeds."""
+def lengths_of(folder: Path, cache: Path, precision: str, repeats: int) -> None:
+    """Milliseconds of an append and of a full pass at each of LENGTHS, as lines of JSON."""
+    steps = load_user_model(folder, precision, cache=cache)[0].steps
+    items = torch.randn(max(LENGTHS), WIDTH, generator=torch.Generator().manual_seed(1))
+    memory, _ = steps.extend(None, items)
+    for length in LENGTHS:
+        new, past = items[length - 1 : length], memory[: length - 1] if length > 1 else None
+        append = median_ms(lambda past=past, new=new: steps.extend(past, new), repeats)
+        whole = items[:length]
+        full = median_ms(lambda whole=whole: steps.extend(None, whole), max(3, repeats // 3))
+        line = {"precision": precision, "length": length, "append": append, "full": full}
+        print(json.dumps(line), flush=True)
+
+
+def plot(lines: list[dict[str, Any]], path: Path) -> None:
+    """Latency of a click against the length of the history."""
+    import matplotlib  # noqa: PLC0415  only for those who draw
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    _, axes = pyplot.subplots(figsize=(7, 4))
+    for number, precision in enumerate(dict.fromkeys(line["precision"] for line in lines)):
+        own = [line for line in lines if line["precision"] == precision]
+        for name, style, label in (("full", "o:", "whole history"), ("append", "o-", "one item")):
+            axes.plot(
+                [line["length"] for line in own],
+                [line[name] for line in own],
+                style,
+                color=f"C{number}",
+                markersize=4,
+                label=f"{precision}, {label}",
+            )
+    axes.set(xlabel="items in the history", ylabel="ms a click", yscale="log")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    pyplot.tight_layout()
+    pyplot.savefig(path)
+
+
+def speed(repeats: int, picture: Path | None) -> None:
+    """Print the table of speeds; draw latency against length where a path for it is given."""
     print(
         f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads,"
         f" load {os.getloadavg()[0]:.1f}, torch {torch.__version__}; history {HISTORY}"
@@ -139,19 +184,32 @@ def speed(repeats: int) -> None:
         for precision in precisions():
             command = [sys.executable, __file__, "line", str(folder), name, precision]
             subprocess.run([*command, str(repeats)], check=True)
+        if picture:
+            lines = []
+            for precision in (precisions()[0], precisions()[-1]):
+                command = [sys.executable, __file__, "lengths", str(folder), name, precision]
+                done = subprocess.run(
+                    [*command, str(repeats)], check=True, stdout=subprocess.PIPE, text=True
+                )
+                print(done.stdout, end="", flush=True)
+                lines += map(json.loads, done.stdout.splitlines())
+            plot(lines, picture)
 
 
 def main() -> None:
     """Command line: see --help."""
-    if sys.argv[1:2] == ["line"]:
-        folder, cache, precision, repeats = sys.argv[2:]
-        speed_of(Path(folder), Path(cache), precision, int(repeats))
+    if sys.argv[1:2] in (["line"], ["lengths"]):
+        kind, folder, cache, precision, repeats = sys.argv[1:]
+        measure = speed_of if kind == "line" else lengths_of
+        measure(Path(folder), Path(cache), precision, int(repeats))
         return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=15, help="clicks that are timed")
-    speed(parser.parse_args().repeats)
+    parser.add_argument("--plot", type=Path, help="draw latencies there (needs matplotlib)")
+    options = parser.parse_args()
+    speed(options.repeats, options.plot)
 
 
 if __name__ == "__main__":

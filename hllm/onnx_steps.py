@@ -27,7 +27,7 @@ from hllm.onnx_llama import export_llama
 from hllm.shards import iter_tensors, weight_files
 
 PREFIX = "user_llm."
-_VERSION = 2  # of the graph: a change makes kept files useless
+_VERSION = 3  # of the graph: a change makes kept files useless
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ import torch
 from hllm.checkpoint import load_config, load_user_llm
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
-from hllm.quantize import BLOCK
 from hllm.scorers import to_bfloat16
 from hllm.shards import read_shapes
 from hllm.steps import StepModel, TransformersSteps
@@ -42,16 +41,13 @@ class UserModel:
 
 
 def fits_few_bits(config: HLLMConfig) -> bool:
-    """Whether the User LLM is a Llama without biases whose sizes are whole blocks."""
+    """Whether the User LLM is a Llama without biases."""
     user = config.user_config
     return (
         user.model_type == "llama"
         and not user.attention_bias
         and not user.mlp_bias
         and user.hidden_act == "silu"
-        and user.hidden_size % BLOCK == 0
-        and user.intermediate_size % BLOCK == 0
-        and (user.num_attention_heads * user.head_dim) % BLOCK == 0
     )
 
 

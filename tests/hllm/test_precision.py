@@ -62,19 +62,20 @@ def rounded_states(folder, items, bits):
     user_llm, _ = load_user_llm(folder)
     for parameter in user_llm.parameters():
         if parameter.ndim == 2:
-            parameter.data = dequantize_blocks(*quantize_blocks(parameter.data, bits), bits)
+            rounded = dequantize_blocks(*quantize_blocks(parameter.data, bits), bits)
+            parameter.data = rounded[:, : parameter.shape[1]].contiguous()
     return user_llm(inputs_embeds=items.unsqueeze(0)).last_hidden_state[0]
 
 
-@pytest.mark.parametrize(("bits", "tolerance"), [(4, 0.06), (8, 0.06)])
-def test_onnx_computes_what_the_rounded_weights_say(folder, tmp_path, bits, tolerance):
+@pytest.mark.parametrize("bits", [4, 8])
+def test_onnx_computes_what_the_rounded_weights_say(folder, tmp_path, bits):
     items = torch.randn(6, 64, generator=torch.Generator().manual_seed(2))
     steps = load_user_model(folder, f"int{bits}", cache=tmp_path)[0].steps
     _, states = steps.extend(None, items)
     expected = rounded_states(folder, items, bits)
-    # Activations are rounded to 8 bits within the products.
-    assert (states - expected).abs().max() < tolerance * expected.abs().max()
-    assert torch.cosine_similarity(states, expected).min() > 0.999
+    # Activations are rounded to 8 bits within the products, block by block.
+    assert (states - expected).abs().max() < 0.08 * expected.abs().max()
+    assert torch.cosine_similarity(states, expected).min() > 0.998
 
 
 def test_appends_of_several_histories_at_once(folder, tmp_path):
