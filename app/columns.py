@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 from hllm.errors import HLLMError
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
+    import numpy as np
+
     from hllm.recommend import Recommendations, Recommender
 
 State = Literal["loading", "ready", "failed"]
@@ -116,13 +118,26 @@ class Column:
             message=f"{self.title} is warming up; recommendations follow in a few seconds.",
         )
 
-    def ask(self, history: Sequence[str], top_k: int) -> ColumnAnswer:
-        """Recommend for a history that is not empty, or say why not."""
+    def ask(
+        self,
+        history: Sequence[str],
+        top_k: int,
+        allowed: Callable[[Recommender], np.ndarray] | None = None,
+    ) -> ColumnAnswer:
+        """Recommend for a history that is not empty, or say why not.
+
+        Args:
+            history: item ids, oldest first.
+            top_k: how many items at most.
+            allowed: gives the rows of a recommender that may be found; None: all.
+        """
         info = self.info()
         if self._recommender is None:
             return ColumnAnswer(info, None)
         try:
-            return ColumnAnswer(info, self._recommender.recommend(history, top_k=top_k))
+            rows = None if allowed is None else allowed(self._recommender)
+            result = self._recommender.recommend(history, top_k=top_k, allowed=rows)
+            return ColumnAnswer(info, result)
         except HLLMError as error:
             message = str(error)
         except Exception:

@@ -17,6 +17,7 @@ from app.books import build_books_catalog, load_books
 from app.catalog import Catalog, text_fields
 from app.columns import Column, load_in_background
 from app.errors import CatalogError
+from app.filter_rows import FilterRows
 from app.service import Service
 from app.settings import ROOT, Settings, writable_dir
 from hllm.errors import CheckpointError, StaleEmbeddingsError
@@ -40,13 +41,20 @@ def open_service(settings: Settings) -> Service:
     if settings.covers is not None and not settings.covers.is_dir():
         raise CatalogError(f"There is no folder {settings.covers}: check --covers.")
     catalog = _open_catalog(settings)
-    columns = [_hllm_column(settings, catalog), _baseline_column(settings, catalog)]
+    rows = FilterRows(catalog)
+    columns = [_hllm_column(settings, catalog, rows), _baseline_column(settings, catalog, rows)]
     for column, chosen in zip(columns, (settings.model, settings.baseline), strict=True):
         if chosen is not None:
             column.load_or_raise()
     # The baseline first: it loads faster, so that a visitor soon sees one column answer.
     load_in_background([column for column in reversed(columns) if not column.is_loaded])
-    return Service(catalog, columns, covers=settings.covers, built_in=settings.catalog is None)
+    return Service(
+        catalog,
+        columns,
+        filter_rows=rows,
+        covers=settings.covers,
+        built_in=settings.catalog is None,
+    )
 
 
 def _open_catalog(settings: Settings) -> Catalog:
@@ -70,7 +78,7 @@ def _is_current(path: Path) -> bool:
     return texts == {book.item_id: text_fields(book.as_item()) for book in load_books()}
 
 
-def _hllm_column(settings: Settings, catalog: Catalog) -> Column:
+def _hllm_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> Column:
     folder = settings.model or (BUILT_IN_MODEL if settings.catalog is None else None)
 
     def load() -> Recommender:
@@ -90,12 +98,13 @@ def _hllm_column(settings: Settings, catalog: Catalog) -> Column:
         )
         for item in catalog.popular(1):  # the first answer of a model is slow: not for a visitor
             recommender.recommend([item.item_id], top_k=1)
+        rows.prepare(recommender)
         return recommender
 
     return Column("hllm", "HLLM", load)
 
 
-def _baseline_column(settings: Settings, catalog: Catalog) -> Column:
+def _baseline_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> Column:
     path = settings.baseline or _beside_model(settings)
 
     def load() -> Recommender:
@@ -106,7 +115,9 @@ def _baseline_column(settings: Settings, catalog: Catalog) -> Column:
             )
         from hllm.baselines import load_text_baseline  # noqa: PLC0415  imports torch
 
-        return load_text_baseline(path, fields=catalog.iter_texts())
+        recommender = load_text_baseline(path, fields=catalog.iter_texts())
+        rows.prepare(recommender)
+        return recommender
 
     return Column("baseline", "Baseline", load)
 

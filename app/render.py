@@ -29,6 +29,11 @@ def plural(count: int, noun: str) -> str:
     return f"{number(count)} {noun if count == 1 else noun + 's'}"
 
 
+def price(value: float) -> str:
+    """Write a price without a currency, which no catalogue tells: "5", "12.50"."""
+    return f"{value:,.2f}".removesuffix(".00")
+
+
 def byline(card: Card) -> str:
     """Creator and year, as far as they are known; escaped."""
     return text(" · ".join(part for part in (card.creator, card.year) if part))
@@ -92,6 +97,7 @@ def render_shell(
     catalog_key: str,
     catalog_size: int,
     categories: Sequence[tuple[str, int]],
+    price_range: tuple[float, float] | None,
 ) -> str:
     """Fill assets/page.html, the frame into which everything else is put.
 
@@ -101,7 +107,9 @@ def render_shell(
         catalog_key: under which a browser keeps the history of this catalogue.
         catalog_size: number of items.
         categories: names with their numbers of items.
+        price_range: lowest and highest price, None if nothing has one.
     """
+    low, high = price_range or (0.0, 0.0)
     return Template(template).substitute(
         catalog_name=text(catalog_name),
         catalog_key=text(catalog_key),
@@ -110,6 +118,10 @@ def render_shell(
             f'<option value="{text(name)}">{text(name)} ({number(count)})</option>'
             for name, count in categories
         ),
+        category_hidden="" if categories else "hidden",
+        prices_hidden="" if price_range else "hidden",
+        lowest_price=text(price(low)),
+        highest_price=text(price(high)),
         sort_options="".join(
             f'<option value="{key}">{label}</option>' for key, label in SORTS.items()
         ),

@@ -9,19 +9,24 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from app.cards import Card
+from app.catalog import ItemFilter
 from app.columns import COMPARE_DEPTH, ColumnAnswer, ColumnInfo, ranks_of
 from app.examples import Example
-from app.render import byline, cover, item_data, plural, spoken, text
+from app.render import byline, cover, item_data, plural, price, spoken, text
 
 if TYPE_CHECKING:
     from hllm.recommend import Recommendation
 
 TOP_K = 10
+EVERYTHING = ItemFilter()
 SKELETON = '<span class="skeleton"></span>'
 
 
 def render_column(
-    answer: ColumnAnswer, other: ColumnAnswer, cards: Mapping[str, Card], top_k: int = TOP_K
+    answer: ColumnAnswer,
+    other: ColumnAnswer,
+    cards: Mapping[str, Card],
+    item_filter: ItemFilter = EVERYTHING,
 ) -> str:
     """One column: what runs, how long it took, and its list with the other's ranks.
 
@@ -29,17 +34,14 @@ def render_column(
         answer: of this column.
         other: of the column beside it, for the same history.
         cards: by item id; items without a card are left out.
-        top_k: how many recommendations are shown.
+        item_filter: what was left out, in case nothing remains.
     """
     head = _head(answer)
     if answer.result is None:
         return head + _message(answer.info)
-    shown = [item for item in answer.result.items if item.item_id in cards][:top_k]
+    shown = [item for item in answer.result.items if item.item_id in cards][:TOP_K]
     if not shown:
-        return head + (
-            '<p class="column-message">Nothing is left to recommend: every item of this catalogue '
-            "is in the history. Remove one to go on.</p>"
-        )
+        return head + _nothing_left(item_filter, answer.result.num_candidates)
     best = max(shown[0].score, 1e-6)
     ranks = ranks_of(other)
     rows = "".join(
@@ -131,6 +133,39 @@ def _message(info: ColumnInfo) -> str:
         lines = f'<div aria-hidden="true">{5 * SKELETON}</div>'
         return f'<p class="column-message">{text(info.message)}</p>{lines}'
     return f'<p class="column-message failed" role="note">{text(info.message)}</p>'
+
+
+def _nothing_left(item_filter: ItemFilter, num_candidates: int) -> str:
+    if not item_filter:
+        return (
+            '<p class="column-message">Nothing is left to recommend: every item of this catalogue '
+            "is in the history. Remove one to go on.</p>"
+        )
+    where = " ".join([*_category_words(item_filter), *_price_words(item_filter)])
+    return (
+        f'<div class="column-message"><p>{text(_none_of(where, num_candidates))}</p>'
+        '<button type="button" class="button" data-action="everything">'
+        "Recommend from everything</button></div>"
+    )
+
+
+def _none_of(where: str, num_candidates: int) -> str:
+    if num_candidates:
+        return f"There is nothing {where} that you have not chosen."
+    return f"There is nothing {where}."
+
+
+def _category_words(item_filter: ItemFilter) -> list[str]:
+    return [f"in “{item_filter.category}”"] if item_filter.category else []
+
+
+def _price_words(item_filter: ItemFilter) -> list[str]:
+    low, high = item_filter.min_price, item_filter.max_price
+    if low is not None and high is not None:
+        return [f"at a price from {price(low)} to {price(high)}"]
+    if low is not None:
+        return [f"at a price from {price(low)}"]
+    return [] if high is None else [f"at a price up to {price(high)}"]
 
 
 def _row(

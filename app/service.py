@@ -13,14 +13,16 @@ from functools import partial
 from pathlib import Path
 
 from app.cards import Card, make_card
-from app.catalog import Catalog, CatalogItem, Query, Sort
+from app.catalog import Catalog, CatalogItem, ItemFilter, Query, Sort
 from app.columns import COMPARE_DEPTH, Column, ColumnAnswer
 from app.examples import MAX_ITEMS, Example, book_examples, category_examples
+from app.filter_rows import FilterRows
 from app.session import BrowseRequest, Click, History, clean_history
 
 PAGE_SIZE = 48
 TOP_K = 10
 MAX_WAITING_EVENTS = 1000
+EVERYTHING = ItemFilter()
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ class Service:
     Args:
         catalog: an open catalogue.
         columns: HLLM and baseline.
+        filter_rows: what filters allow; default: made here, not prepared.
         covers: folder with pictures, or None.
         built_in: the catalogue is the built-in one, which has examples by name.
     """
@@ -70,6 +73,7 @@ class Service:
         catalog: Catalog,
         columns: Sequence[Column],
         *,
+        filter_rows: FilterRows | None = None,
         covers: Path | None = None,
         built_in: bool = False,
     ) -> None:
@@ -77,9 +81,11 @@ class Service:
         self.columns = list(columns)
         self.covers = covers
         self._events = EventLog(catalog)
+        self._filter_rows = filter_rows or FilterRows(catalog)
         self.catalog_name = catalog.name
         self.num_items = catalog.num_items
         self.categories = catalog.categories()
+        self.price_range = catalog.filters.price_range()
         self.examples = self._make_examples(built_in)
 
     def cards_of(self, item_ids: Sequence[str]) -> list[Card]:
@@ -103,13 +109,20 @@ class Service:
         """Check a history that a page sent."""
         return clean_history(raw_history, self.catalog.get)
 
-    def answer(self, raw_history: object, session_id: str, top_k: int = TOP_K) -> Answer:
+    def answer(
+        self,
+        raw_history: object,
+        session_id: str,
+        top_k: int = TOP_K,
+        item_filter: ItemFilter = EVERYTHING,
+    ) -> Answer:
         """Recommend for a history, or show popular items if it is empty.
 
         Args:
             raw_history: what a page or program sent; anything that is no history is left out.
             session_id: random id of a visitor's page, for the record of what was shown.
             top_k: how many recommendations of each column will be shown, up to COMPARE_DEPTH.
+            item_filter: what may be recommended; the popular items are those of everything.
         """
         history = self.clean(raw_history)
         cards = self.cards_of(history.item_ids)
@@ -117,7 +130,8 @@ class Service:
             popular = self._cards(self.catalog.popular(TOP_K))
             self._events.add(session_id, "shown", "popular", [c.item_id for c in popular])
             return Answer([], history.notices, popular=popular)
-        columns = [column.ask(history.item_ids, COMPARE_DEPTH) for column in self.columns]
+        allowed = partial(self._filter_rows.rows, item_filter) if item_filter else None
+        columns = [column.ask(history.item_ids, COMPARE_DEPTH, allowed) for column in self.columns]
         shown = [self._shown(session_id, column, top_k) for column in columns]
         found = self.cards_of(list(dict.fromkeys(i for ids in shown for i in ids)))
         return Answer(

@@ -1,4 +1,4 @@
-"""Checks what a page sends: histories, browse requests, clicks. The server keeps no session.
+"""Checks what a page sends: histories, filters, clicks. The server keeps no session.
 
 The history lives in the visitor's page, which adds, removes, moves and undoes; every request brings
 it whole. It is data from outside: anything may be in it.
@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from app.catalog import Sort
-from app.catalog.items import MAX_ID_CHARS
+from app.catalog import ItemFilter, Sort
+from app.catalog.items import MAX_ID_CHARS, MAX_LABEL_CHARS, storable
 
 MAX_HISTORY = 50
 MAX_SEARCH_CHARS = 200
 MAX_CURSOR_CHARS = 2000
+MAX_SHOWN_CHARS = 80
 MAX_RANK = 1000
+MAX_PRICE = 10**12
 SORTS: dict[Sort, str] = {
     "popularity": "Most popular",
     "title": "Title",
@@ -71,7 +73,11 @@ def clean_history(raw: Any, known: Callable[[list[str]], Iterable[str]]) -> Hist
     """
     if not isinstance(raw, (list, tuple)):
         return History((), () if raw is None else ("The history was not a list: it starts empty.",))
-    texts = [value for value in raw if isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS]
+    texts = [
+        storable(value)
+        for value in raw
+        if isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS
+    ]
     distinct = list(dict.fromkeys(reversed(texts)))[::-1]
     recent = distinct[-MAX_HISTORY:]
     present = set(known(recent)) if recent else set()
@@ -84,6 +90,53 @@ def clean_history(raw: Any, known: Callable[[list[str]], Iterable[str]]) -> Hist
     if len(distinct) > MAX_HISTORY:
         notices.append(f"Only the {MAX_HISTORY} most recent items count; older ones left.")
     return History(kept, tuple(notices))
+
+
+def clean_filter(
+    raw: Any, has_category: Callable[[str], bool]
+) -> tuple[ItemFilter, tuple[str, ...]]:
+    """Turn what a page sent into a filter; what makes no sense is left out.
+
+    Args:
+        raw: anything; a dictionary of category, min_price and max_price is expected.
+        has_category: tells whether the catalogue has a category.
+
+    Returns:
+        The filter, the smaller price first, and sentences about what is gone for the visitor.
+    """
+    if not isinstance(raw, dict):
+        return ItemFilter(), ()
+    low, high = _price(raw.get("min_price")), _price(raw.get("max_price"))
+    if low is not None and high is not None and low > high:
+        low, high = high, low
+    category = _text(raw.get("category"), MAX_LABEL_CHARS)
+    if category and not has_category(category):
+        notice = f"The category “{category}” is not in this catalogue and left the filter."
+        return ItemFilter(min_price=low, max_price=high), (notice,)
+    return ItemFilter(category=category, min_price=low, max_price=high), ()
+
+
+def check_filter(
+    category: Any, min_price: Any, max_price: Any, has_category: Callable[[str], bool]
+) -> ItemFilter:
+    """The filter that a program asks for.
+
+    Raises:
+        ValueError: an unknown category, or prices that are no range.
+    """
+    if not isinstance(category, str):
+        raise ValueError(f"category must be a text, not {_shown(category)}.")
+    if category and not (len(category) <= MAX_LABEL_CHARS and has_category(storable(category))):
+        raise ValueError(
+            f"There is no category {_shown(category)} in this catalogue: leave it empty for all."
+        )
+    low, high = _price(min_price), _price(max_price)
+    for name, raw, price in (("min_price", min_price, low), ("max_price", max_price, high)):
+        if raw is not None and price is None:
+            raise ValueError(f"{name} must be a number from 0 to {MAX_PRICE:,}, not {_shown(raw)}.")
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"min_price {low:g} must not be more than max_price {high:g}.")
+    return ItemFilter(category=storable(category), min_price=low, max_price=high)
 
 
 def clean_browse(raw: Any) -> BrowseRequest:
@@ -129,5 +182,17 @@ def clean_top_k(raw: Any, limit: int) -> int:
     return raw
 
 
+def _price(raw: Any) -> float | None:
+    """A number from 0 to MAX_PRICE, or None for anything else."""
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        return None
+    return float(raw) if 0 <= raw <= MAX_PRICE else None
+
+
+def _shown(raw: Any) -> str:
+    """What a program sent, short enough for a message of one line."""
+    return repr(raw)[:MAX_SHOWN_CHARS]
+
+
 def _text(raw: Any, limit: int) -> str:
-    return raw[:limit] if isinstance(raw, str) else ""
+    return storable(raw[:limit]) if isinstance(raw, str) else ""

@@ -7,6 +7,7 @@ that a visitor who clicks faster than the models answer gets the newest answer a
 
 import hashlib
 import logging
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
@@ -17,13 +18,21 @@ from app.errors import CatalogError
 from app.render import plural, render_cards, render_no_cards, render_shell
 from app.render_recommendations import render_column, render_popular, summary
 from app.service import TOP_K, Answer, Service
-from app.session import SORTS, clean_browse, clean_click, clean_session_id, clean_top_k
+from app.session import (
+    SORTS,
+    check_filter,
+    clean_browse,
+    clean_click,
+    clean_filter,
+    clean_session_id,
+    clean_top_k,
+)
 from app.settings import ROOT, Settings
 from hllm.batching import MAX_BATCH
 from hllm.errors import HLLMError
 
 ASSETS = ROOT / "assets"
-SCRIPTS = ("history.js", "strip.js", "page.js")
+SCRIPTS = ("history.js", "strip.js", "filter.js", "page.js")
 # One batch of visitors in the User LLM's forward pass, another that gathers (hllm.batching).
 MODEL_CALLS = {"concurrency_id": "model", "concurrency_limit": 2 * MAX_BATCH}
 MAX_WAITING = 64
@@ -71,17 +80,26 @@ def build_demo(service: Service) -> gr.Blocks:
 def add_api(service: Service) -> None:
     """Add the endpoints for programs to the blocks that are being built."""
 
-    def recommend(history: list[str], top_k: int = TOP_K) -> dict[str, Any]:
+    def recommend(
+        history: list[str],
+        top_k: int = TOP_K,
+        category: str = "",
+        min_price: float | None = None,
+        max_price: float | None = None,
+    ) -> dict[str, Any]:
         """Recommend items for a history with both models.
 
         Args:
             history: item ids, oldest first; search finds them.
             top_k: how many recommendations of each model, 1 to 100.
+            category: recommend only items of this category; empty for all.
+            min_price: recommend only items that cost at least this; empty for no bound.
+            max_price: recommend only items that cost at most this; empty for no bound.
 
         Returns:
             For each model its recommendations (item_id, title, score, rank), or why it has none.
         """
-        return recommend_payload(service, history, top_k)
+        return recommend_payload(service, history, top_k, category, min_price, max_price)
 
     def search(text: str, category: str = "", sort: str = "popularity", cursor: str = "") -> dict:
         """Search the catalogue.
@@ -143,6 +161,7 @@ def shell(service: Service) -> str:
         catalog_key=key,
         catalog_size=service.num_items,
         categories=service.categories,
+        price_range=service.price_range,
     )
 
 
@@ -166,13 +185,17 @@ def answer_payload(service: Service, raw: Any) -> dict[str, Any]:
     version = request.get("version")
     version = version if isinstance(version, int) else 0
     try:
-        answer = service.answer(request.get("history"), clean_session_id(request.get("session")))
+        has_category = service.catalog.filters.has_category
+        item_filter, gone = clean_filter(request.get("filter"), has_category)
+        session = clean_session_id(request.get("session"))
+        answer = service.answer(request.get("history"), session, item_filter=item_filter)
     except CatalogError as error:
         return {"version": version, "error": str(error)}
     payload = {
         "version": version,
         "history": [client_item(card) for card in answer.history],
-        "notices": list(answer.notices),
+        "filter": asdict(item_filter),
+        "notices": [*answer.notices, *gone],
         "warming": answer.warming,
         "agreement": summary(answer.columns),
         "live": live_line(answer),
@@ -183,8 +206,8 @@ def answer_payload(service: Service, raw: Any) -> dict[str, Any]:
     if answer.columns:
         first, second = answer.columns
         payload["columns"] = {
-            first.info.key: render_column(first, second, answer.cards),
-            second.info.key: render_column(second, first, answer.cards),
+            first.info.key: render_column(first, second, answer.cards, item_filter),
+            second.info.key: render_column(second, first, answer.cards, item_filter),
         }
     else:
         payload["start"] = render_popular(answer.popular, service.examples)
@@ -212,18 +235,27 @@ def live_line(answer: Answer) -> str:
     if answer.warming:
         return "Warming up"
     counts = [len(c.result.items[:TOP_K]) for c in answer.columns if c.result is not None]
-    if not counts:
+    if not any(counts):
         return "No recommendations"
     return f"{plural(max(counts), 'recommendation')} updated"
 
 
-def recommend_payload(service: Service, history: list[str], top_k: int) -> dict[str, Any]:
+def recommend_payload(
+    service: Service,
+    history: list[str],
+    top_k: int,
+    category: str = "",
+    min_price: float | None = None,
+    max_price: float | None = None,
+) -> dict[str, Any]:
     """The answer of the recommend endpoint."""
+    has_category = service.catalog.filters.has_category
     try:
         top_k = clean_top_k(top_k, MAX_TOP_K)
-    except ValueError as error:
+        item_filter = check_filter(category, min_price, max_price, has_category)
+        answer = service.answer(history, "api", top_k, item_filter)
+    except (ValueError, CatalogError) as error:
         raise gr.Error(str(error)) from error
-    answer = service.answer(history, "api", top_k)
     if not answer.history:
         raise gr.Error("The history has no item of this catalogue: give at least one item_id.")
     return {

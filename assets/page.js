@@ -1,5 +1,5 @@
 // The page of HLLM Live. Runs once in a gr.HTML (element, trigger, props, server, watch), after
-// history.js and strip.js in the same function. HTML strings come escaped from app/render*.py.
+// history.js, strip.js and filter.js in the same function. HTML strings come escaped from app/render*.py.
 
 const root = element.querySelector(".hllm");
 const one = (selector) => root.querySelector(selector);
@@ -11,9 +11,10 @@ const WARM_UP_POLL_MS = 1000;
 const ANSWER_LIMIT_MS = 15000;
 
 let history = storedHistory(storageKey);
+let filter = storedFilter(storageKey);
 let version = 0;
 let examples = {};
-let shown = { ids: null, ranks: {} };
+let shown = { ids: null, filter, ranks: {} };
 let watchdog = 0;
 let warmUp = 0;
 
@@ -21,7 +22,9 @@ const strip = makeStrip(one(".history"), (verb, id, position) => {
   change(verb === "remove" ? removeItem(history, id) : moveItem(history, id, position));
 });
 
-// ---- history -> server -> columns ----
+const filterControl = makeFilter(one(".filter"), changeFilter);
+
+// ---- history and filter -> server -> columns ----
 
 function change(next) {
   if (next === history) return;
@@ -32,8 +35,17 @@ function change(next) {
   ask();
 }
 
+function changeFilter(next) {
+  if (sameFilter(next, filter)) return;
+  filter = next;
+  one(".notices").textContent = "";
+  filterControl.draw(filter);
+  save();
+  ask();
+}
+
 function save() {
-  store(storageKey, { history: history.items });
+  store(storageKey, { history: history.items, filter });
 }
 
 function ask() {
@@ -42,7 +54,7 @@ function ask() {
   clearTimeout(watchdog);
   watchdog = setTimeout(noAnswer, ANSWER_LIMIT_MS);
   one(".answers").setAttribute("aria-busy", "true");
-  props.value = { version, history: history.items.map((item) => item.id), session };
+  props.value = { version, history: history.items.map((item) => item.id), filter, session };
   trigger("recompute");
 }
 
@@ -62,7 +74,7 @@ function receive(answer) {
   if (last) {
     clearTimeout(watchdog);
     one(".answers").setAttribute("aria-busy", "false");
-    adopt(answer.history, answer.notices);
+    adopt(answer.history, answer.filter, answer.notices);
     if (answer.warming) warmUp = setTimeout(ask, WARM_UP_POLL_MS);
   }
   if (answer.start !== null) showStart(answer);
@@ -74,15 +86,17 @@ function receive(answer) {
   markItems();
 }
 
-// The server knows which items exist, and their titles and covers after a reload.
-function adopt(items, notices) {
-  const same = items.length === history.items.length
+// The server knows which items and categories exist, and titles and covers after a reload.
+function adopt(items, known, notices) {
+  const same = sameFilter(known, filter) && items.length === history.items.length
     && items.every((item, index) => item.id === history.items[index].id
       && item.title === history.items[index].title && item.cover === history.items[index].cover);
   if (same) return;
   history = { ...history, items };
+  filter = known;
   one(".notices").textContent = notices.join(" ");
   drawHistory();
+  filterControl.draw(filter);
   save();
 }
 
@@ -90,12 +104,15 @@ function showStart(answer) {
   one(".start").innerHTML = answer.start;
   one(".start").hidden = false;
   one(".columns").hidden = true;
+  filterControl.show(false);
   examples = Object.fromEntries(answer.examples.map((example) => [example.name, example.items]));
-  shown = { ids: null, ranks: {} };
+  shown = { ids: null, filter, ranks: {} };
 }
 
 function showColumns(answer, ids) {
-  const compare = shown.ids !== null && shown.ids.join(" ") !== ids.join(" ");
+  // Moves are against the list before, unless another filter made that.
+  const compare = shown.ids !== null && shown.ids.join(" ") !== ids.join(" ")
+    && sameFilter(shown.filter, answer.filter);
   const ranks = {};
   for (const column of all(".column")) {
     const key = column.dataset.column;
@@ -109,7 +126,8 @@ function showColumns(answer, ids) {
   one(".start").hidden = true;
   one(".start").replaceChildren();
   one(".columns").hidden = false;
-  shown = { ids, ranks };
+  filterControl.show(true);
+  shown = { ids, filter: answer.filter, ranks };
   all(".tabs [data-tab]").forEach((tab) => {
     if (tab.dataset.tab !== root.dataset.pane && tab.dataset.tab !== "browse") tab.classList.add("fresh");
   });
@@ -220,6 +238,10 @@ const actions = {
     browse();
     one(".search").focus();
   },
+  everything: () => {
+    changeFilter(EVERYTHING);
+    filterControl.focus();
+  },
   theme: () => {
     const dark = document.body.classList.toggle("dark");
     store("hllm-live/theme", dark ? "dark" : "light");
@@ -248,7 +270,10 @@ one(".search").addEventListener("input", () => {
   clearTimeout(searchTimer);
   searchTimer = setTimeout(() => browse(), SEARCH_DELAY_MS);
 });
-one(".category").addEventListener("change", () => browse());
+one(".category").addEventListener("change", () => {
+  filterControl.browsing(one(".category").value);
+  browse();
+});
 one(".sort").addEventListener("change", () => browse());
 
 function onKey(event) {
@@ -268,5 +293,6 @@ watch("answer", () => receive(props.answer));
 const theme = readStored("hllm-live/theme");
 if (theme) document.body.classList.toggle("dark", theme === "dark");
 drawHistory();
+filterControl.draw(filter);
 browse();
 ask();

@@ -74,6 +74,7 @@ def _item(number: int, text: list[str], shape: np.ndarray, num_items: int) -> Ca
         tags=tuple(text[42:45]),
         categories=(CATEGORIES[int(len(CATEGORIES) * shape[4] ** 2)],),
         year=None if shape[5] < 0.2 else 1950 + int(shape[5] * 75),
+        price=None if shape[3] < 0.2 else round(3 + 97 * float(shape[1]) ** 2, 2),
         popularity=int(10 / (shape[0] * shape[1] + 1e-3)),
     )
 

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from hllm.index import RowLookup, best_rows
+from hllm.index import RowLookup, best_rows, remaining
 from hllm.store import atomic_path
 
 EXACT_ROWS = 2_000  # so few allowed items are faster ranked than searched
@@ -65,7 +65,7 @@ class ApproximateIndex(RowLookup):
         excluded = np.fromiter(set(exclude), dtype=np.int64)
         unit = F.normalize(query.float(), dim=-1)
         if allowed is not None and len(allowed) <= EXACT_ROWS:
-            rows = np.setdiff1d(allowed, excluded)
+            rows = remaining(allowed, excluded, len(self))
         else:
             rows = self._candidates(unit, top_k + len(excluded), allowed)
             rows = rows[~np.isin(rows, excluded)]

@@ -172,20 +172,25 @@ class TextBaseline:
     def __init__(self, embeddings: ItemEmbeddings, index_beside: Path | None = None) -> None:
         self._index = make_index(embeddings, index_beside)
         self.num_items = len(self._index)
+        self.item_ids = self._index.item_ids
 
     @torch.inference_mode()
-    def recommend(self, history: Sequence[str], *, top_k: int = 10) -> Recommendations:
+    def recommend(
+        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+    ) -> Recommendations:
         """Rank the catalogue for a history.
 
         Args:
             history: item ids, oldest first.
             top_k: how many items at most.
+            allowed: the only rows (places in item_ids, each once) that may be found; None: all.
 
         Raises:
             ValueError: an empty history.
             UnknownItemError: an item without an embedding.
         """
-        return recommend_from(self._index, self._index.vectors, self._encode, history, top_k)
+        vectors = self._index.vectors
+        return recommend_from(self._index, vectors, self._encode, history, top_k, allowed)
 
     @staticmethod
     def _encode(history: Tensor) -> Tensor:

@@ -10,6 +10,10 @@ from torch import Tensor
 
 from hllm.errors import UnknownItemError
 
+# From this share of allowed rows on, scoring every row and taking theirs is faster than copying
+# theirs out first (measured at 250,000 x 384: 58 ms for all rows, 64 to copy out every tenth).
+SCORE_ALL_FROM = 0.1
+
 
 class Index(Protocol):
     """What a recommender searches: exact (here) or approximate (hllm.approximate)."""
@@ -99,12 +103,27 @@ class ItemIndex(RowLookup):
         unit = F.normalize(query.float(), dim=-1)
         excluded = np.fromiter(set(exclude), dtype=np.int64)
         if allowed is not None:
-            rows = np.setdiff1d(allowed, excluded)
-            scores = self.vectors[torch.from_numpy(rows)] @ unit
+            rows = remaining(allowed, excluded, len(self))
+            chosen = torch.from_numpy(rows)
+            if len(rows) < SCORE_ALL_FROM * len(self):
+                scores = self.vectors[chosen] @ unit
+            else:
+                scores = (self.vectors @ unit)[chosen]
             return [(int(rows[place]), score) for place, score in best_rows(scores, top_k)]
         scores = self.vectors @ unit  # (N,)
         scores[torch.from_numpy(excluded)] = float("-inf")
         return best_rows(scores, min(top_k, len(self) - len(excluded)))
+
+
+def remaining(allowed: np.ndarray, excluded: np.ndarray, num_rows: int) -> np.ndarray:
+    """Rows that are allowed and not excluded, ascending.
+
+    Through one bit a row: a difference of sets sorts them (17 ms for 90,000 rows, this 0.2 ms).
+    """
+    left = np.zeros(num_rows, dtype=bool)
+    left[allowed] = True
+    left[excluded] = False
+    return np.flatnonzero(left)
 
 
 def best_rows(scores: Tensor, top_k: int) -> list[tuple[int, float]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,7 +50,7 @@ class Recommendations:
         items: best first, never an item of the history.
         encode_ms: history -> user embedding.
         search_ms: user embedding -> best items.
-        num_candidates: size of the catalogue that was ranked.
+        num_candidates: how many items were ranked: the catalogue, or what a filter allowed of it.
     """
 
     items: list[Recommendation]
@@ -59,16 +60,23 @@ class Recommendations:
 
 
 class Recommender(Protocol):
-    """What the page needs of a model."""
+    """What the page needs of a model; `item_ids` are in the order of the rows."""
 
     name: str
     model: str
     precision: str
     device: str
     num_items: int
+    item_ids: list[str]
 
-    def recommend(self, history: Sequence[str], *, top_k: int = 10) -> Recommendations:
-        """Rank the catalogue for a history (item ids, oldest first)."""
+    def recommend(
+        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+    ) -> Recommendations:
+        """Rank the catalogue, or the rows of it that are allowed, for a history (oldest first)."""
+        ...
+
+    def __hash__(self) -> int:
+        """By identity: what is looked up for a recommender is remembered under it."""
         ...
 
 
@@ -86,6 +94,7 @@ def recommend_from(
     encode_user: UserEncoder,
     history: Sequence[str],
     top_k: int,
+    allowed: np.ndarray | None = None,
 ) -> Recommendations:
     """Recommend with an encoder that reads the embeddings of the whole history every time.
 
@@ -95,6 +104,7 @@ def recommend_from(
         encode_user: (S, D) -> (D,).
         history: item ids, oldest first.
         top_k: how many items at most.
+        allowed: the only rows that may be found, each once; None: all.
 
     Raises:
         ValueError: an empty history.
@@ -104,7 +114,7 @@ def recommend_from(
     def encode(rows: list[int]) -> Tensor:
         return encode_user(item_embeddings[rows].float())
 
-    return recommend_rows(index, encode, history, top_k)
+    return recommend_rows(index, encode, history, top_k, allowed)
 
 
 def recommend_rows(
@@ -112,6 +122,7 @@ def recommend_rows(
     encode_rows: Callable[[list[int]], Tensor],
     history: Sequence[str],
     top_k: int,
+    allowed: np.ndarray | None = None,
 ) -> Recommendations:
     """Encode a history and search the index: the path that every recommender shares.
 
@@ -120,6 +131,7 @@ def recommend_rows(
         encode_rows: rows of the history's items, oldest first -> user embedding (D,).
         history: item ids, oldest first.
         top_k: how many items at most.
+        allowed: the only rows that may be found, each once; None: all.
 
     Raises:
         ValueError: an empty history.
@@ -131,7 +143,7 @@ def recommend_rows(
     start = time.perf_counter()
     user = encode_rows(rows)
     encoded = time.perf_counter()
-    found = index.search(user, top_k, exclude=rows)
+    found = index.search(user, top_k, exclude=rows, allowed=allowed)
     end = time.perf_counter()
     return Recommendations(
         items=[
@@ -140,7 +152,7 @@ def recommend_rows(
         ],
         encode_ms=(encoded - start) * 1e3,
         search_ms=(end - encoded) * 1e3,
-        num_candidates=len(index),
+        num_candidates=len(index) if allowed is None else len(allowed),
     )
 
 
@@ -184,20 +196,24 @@ class HLLMRecommender:
         self.precision = user.precision
         self.device = user.device
         self.num_items = len(self._index)
+        self.item_ids = self._index.item_ids
 
     @torch.inference_mode()
-    def recommend(self, history: Sequence[str], *, top_k: int = 10) -> Recommendations:
+    def recommend(
+        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+    ) -> Recommendations:
         """Rank the catalogue for a history.
 
         Args:
             history: item ids, oldest first; the model reads the most recent max_history.
             top_k: how many items at most.
+            allowed: the only rows (places in item_ids, each once) that may be found; None: all.
 
         Raises:
             ValueError: an empty history.
             UnknownItemError: an item without an embedding.
         """
-        return recommend_rows(self._index, self._encode, history, top_k)
+        return recommend_rows(self._index, self._encode, history, top_k, allowed)
 
     def _encode(self, rows: list[int]) -> Tensor:
         return self._encoder.encode(rows).to(self._index.vectors.device)

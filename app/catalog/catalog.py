@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.catalog import index, schema, search, write
 from app.catalog.file import CatalogFile
+from app.catalog.filters import Filters
 from app.catalog.index import Progress
 from app.catalog.items import CatalogItem, text_fields
 from app.catalog.rows import COLUMNS, ITEM_TABLES, item_from_row, read_items
@@ -42,6 +43,7 @@ class Catalog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = CatalogFile(path)
+        self.filters = Filters(self._file)
         self._skip_events = False
 
     @classmethod

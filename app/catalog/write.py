@@ -175,6 +175,7 @@ def _write_items(
         db,
         data_version=f"{version % _HASH_RANGE:016x}",
         num_items=int(meta["num_items"]) + num_new,
+        revision=int(meta["revision"]) + 1,
         stale=1,
     )
 

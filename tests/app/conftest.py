@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 from app.catalog import Catalog, CatalogItem
@@ -40,20 +41,23 @@ class FakeRecommender:
         self.device = "cpu"
         self.num_items = len(item_ids)
         self.calls: list[tuple[str, ...]] = []
-        self._item_ids = list(item_ids)
+        self.item_ids = list(item_ids)
 
-    def recommend(self, history: Sequence[str], *, top_k: int = 10) -> Recommendations:
+    def recommend(
+        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+    ) -> Recommendations:
         self.calls.append(tuple(history))
-        unknown = [item_id for item_id in history if item_id not in self._item_ids]
+        unknown = [item_id for item_id in history if item_id not in self.item_ids]
         if unknown:
             raise UnknownItemError(f"No embedding for item {unknown[0]!r}: embed again.")
-        candidates = [item_id for item_id in self._item_ids if item_id not in history]
+        found = self.item_ids if allowed is None else [self.item_ids[row] for row in allowed]
+        candidates = [item_id for item_id in found if item_id not in history]
         scored = sorted(((self._score(history, i), i) for i in candidates), reverse=True)
         items = [
             Recommendation(item_id, score, rank)
             for rank, (score, item_id) in enumerate(scored[:top_k], 1)
         ]
-        return Recommendations(items, 1.25, 0.5, len(self._item_ids))
+        return Recommendations(items, 1.25, 0.5, len(found))
 
     def _score(self, history: Sequence[str], item_id: str) -> float:
         key = f"{self.name}|{history[-1]}|{len(history)}|{item_id}".encode()
@@ -71,6 +75,7 @@ def some_items(count: int = 40) -> list[CatalogItem]:
             year=1900 + number,
             categories=(GENRES[number % len(GENRES)],),
             description=f"What happens in book {number}.",
+            price=None if number % 5 == 4 else float(number),
             popularity=1000 - number,
         )
         for number in range(count)
@@ -104,7 +109,8 @@ def make_service(
     item_ids = [item.item_id for item in items]
     columns = [
         Column("hllm", "HLLM", load_hllm or (lambda: FakeRecommender("HLLM", item_ids))),
-        Column("baseline", "Baseline", lambda: FakeRecommender("Baseline", item_ids)),
+        # Rows of the two are in different orders, as those of two embeddings files can be.
+        Column("baseline", "Baseline", lambda: FakeRecommender("Baseline", item_ids[::-1])),
     ]
     if loaded:
         for column in columns:

@@ -78,7 +78,27 @@ def test_endpoints_are_described_and_only_two(app_url):
     described = Client(app_url, verbose=False).view_api(return_format="dict")
     assert set(described["named_endpoints"]) == {"/recommend", "/search"}
     parameters = described["named_endpoints"]["/recommend"]["parameters"]
-    assert [p["parameter_name"] for p in parameters] == ["history", "top_k"]
+    names = ["history", "top_k", "category", "min_price", "max_price"]
+    assert [p["parameter_name"] for p in parameters] == names
+    assert [p["parameter_has_default"] for p in parameters] == [False, True, True, True, True]
+
+
+def test_program_gets_recommendations_of_a_category(app_url):
+    client = Client(app_url, verbose=False)
+    mysteries = client.predict("", "Mystery", "title", "", api_name="/search")
+    history = [mysteries["items"][0]["item_id"]]
+    for _ in range(60):
+        answer = client.predict(history, 5, "Mystery", api_name="/recommend")
+        if all(model["state"] != "loading" for model in answer["models"]):
+            break
+        time.sleep(0.5)
+    for model in answer["models"]:
+        if model["state"] == "ready":
+            assert model["num_candidates"] == mysteries["total"]
+    with pytest.raises(Exception, match="There is no category 'Nowhere'"):
+        client.predict(history, 5, "Nowhere", api_name="/recommend")
+    with pytest.raises(Exception, match="min_price"):
+        client.predict(history, 5, "", 7, 2.5, api_name="/recommend")
 
 
 def test_senseless_call_is_refused_with_a_sentence(app_url):

@@ -23,12 +23,12 @@ class SlowRecommender:
     def __init__(self, recommender, seconds):
         self._recommender, self._seconds = recommender, seconds
         self.model, self.precision, self.device = "slow", "fp32", "cpu"
-        self.num_items = recommender.num_items
+        self.num_items, self.item_ids = recommender.num_items, recommender.item_ids
         self.calls = recommender.calls
 
-    def recommend(self, history, *, top_k=10):
+    def recommend(self, history, *, top_k=10, allowed=None):
         time.sleep(self._seconds)
-        return self._recommender.recommend(history, top_k=top_k)
+        return self._recommender.recommend(history, top_k=top_k, allowed=allowed)
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +225,83 @@ def test_examples_filters_and_more(open_page, url):
     expect(page.locator(".nothing")).to_contain_text("Nothing found")
     page.locator("[data-action=reset-search]").click()
     expect(page.locator(".browse-count")).to_have_text("100 items")
+
+
+def facts(page, key="hllm"):
+    return page.locator(f".{key}-column .facts")
+
+
+def choose(page, category):
+    page.get_by_label("Recommend from").select_option(category)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_recommendations_of_a_category_and_of_prices(open_page, url, size):
+    page = open_page(url, size)
+    expect(page.locator(".filter")).to_be_hidden()  # there is nothing to filter yet
+    card(page, "book-001").click()
+    history_is(page, "book-001")
+    show(page, "hllm")
+    choose(page, "Mystery")
+    for key in ("hllm", "baseline"):
+        expect(facts(page, key)).to_contain_text("25 items")
+    expect(page.locator(".move:not(:empty)")).to_have_count(0)
+    filtered = lists(page)
+    assert {int(item_id[5:]) % 4 for ids in filtered for item_id in ids} == {2}
+    page.reload()
+    history_is(page, "book-001")
+    assert lists(page) == filtered
+    show(page, "baseline")
+    expect(page.get_by_label("Recommend from")).to_have_value("Mystery")
+    page.get_by_label("Highest price").fill("6")
+    page.get_by_label("Highest price").press("Enter")
+    expect(facts(page)).to_contain_text("2 items")
+    expect(page.locator(".agreement")).to_have_text("2 of 2 in both lists")
+    page.get_by_label("Lowest price").fill("50")
+    page.get_by_label("Lowest price").press("Tab")
+    expect(page.get_by_label("Lowest price")).to_have_value("6")  # turned round
+    expect(page.get_by_label("Highest price")).to_have_value("50")
+    expect(facts(page)).to_contain_text("10 items")
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_nothing_left_by_a_filter_has_a_way_on(open_page, url):
+    page = open_page(url)
+    card(page, "book-002").click()
+    history_is(page, "book-002")
+    choose(page, "Mystery")
+    page.get_by_label("Highest price").fill("5")
+    page.keyboard.press("Enter")
+    for key in ("hllm", "baseline"):
+        expect(page.locator(f".{key}-column")).to_contain_text(
+            "There is nothing in “Mystery” at a price up to 5 that you have not chosen."
+        )
+    expect(page.locator(".status")).to_have_text("No recommendations")
+    page.locator(".baseline-column").get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".baseline-column .rec")).to_have_count(10)
+    expect(page.get_by_label("Recommend from")).to_be_focused()
+    expect(page.get_by_label("Recommend from")).to_have_value("")
+    expect(page.get_by_label("Highest price")).to_have_value("")
+
+
+def test_category_that_is_browsed_is_offered_first_and_stays_chosen(open_page, url):
+    page = open_page(url)
+    card(page, "book-001").click()
+    history_is(page, "book-001")
+    options = page.get_by_label("Recommend from").locator("option")
+    everything = options.count()
+    page.locator(".category").select_option("History")
+    expect(options.nth(1)).to_have_text("History")
+    choose(page, "History")
+    expect(facts(page)).to_contain_text("25 items")
+    page.locator(".category").select_option("Fantasy")
+    expect(options.nth(1)).to_have_text("Fantasy")
+    expect(page.get_by_label("Recommend from")).to_have_value("History")
+    expect(page.locator(".browse-count")).to_have_text("25 items")
+    card(page, "book-004").click()
+    history_is(page, "book-001", "book-004")
+    assert {int(item_id[5:]) % 4 for ids in lists(page) for item_id in ids} == {3}
+    expect(page.locator(".move:not(:empty)").first).to_be_visible()
+    page.locator(".category").select_option("")
+    expect(options).to_have_count(everything)

@@ -84,6 +84,57 @@ def test_history_of_items_that_are_gone_says_so(open_page, url):
     expect(page.locator(".notices")).to_contain_text("1 item is not in this catalogue")
 
 
+def test_stored_filter_that_makes_no_sense_does_no_harm(open_page, url):
+    page = open_page(url)
+    page.locator("[data-id=book-001].card").click()
+    history_is(page, "book-001")
+    for stored, notice in (
+        ('{"category": "<img src=x onerror=alert(1)>", "min_price": "5"}', "<img src=x"),
+        ('{"category": ["Mystery"], "max_price": -1e999}', ""),
+        ("7", ""),
+    ):
+        page.evaluate(
+            """filter => {
+                const key = Object.keys(localStorage).find(k => /^hllm-live\\/[0-9a-f]+$/.test(k));
+                const stored = JSON.parse(localStorage.getItem(key));
+                stored.filter = JSON.parse(filter);
+                localStorage.setItem(key, JSON.stringify(stored));
+            }""",
+            stored,
+        )
+        page.reload()
+        history_is(page, "book-001")
+        expect(page.locator(".hllm-column .rec")).to_have_count(10)
+        expect(page.locator(".notices")).to_contain_text(notice)
+        expect(page.get_by_label("Recommend from")).to_have_value("")
+        assert page.get_by_label("Recommend from").locator("option").count() == 5
+
+
+def test_hostile_categories_can_be_filtered_by(
+    open_page, serve, new_service, new_hostile_items, hostile_titles, tmp_path
+):
+    page = open_page(serve(new_service(tmp_path / "c.db", new_hostile_items())))
+    page.locator(".card").first.click()
+    for title in hostile_titles[1:]:
+        page.locator(".category").select_option(title)
+        page.get_by_label("Recommend from").select_option(title)
+        expect(page.locator(".hllm-column .rec-title")).to_have_text([title])
+        expect(page.locator(".baseline-column .rec-title")).to_have_text([title])
+    page.get_by_label("Recommend from").select_option(hostile_titles[0])
+    expect(page.locator(".hllm-column")).to_contain_text(f"nothing in “{hostile_titles[0]}” that")
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_catalogue_without_categories_and_prices_has_no_filter(
+    open_page, serve, new_service, tmp_path
+):
+    items = [CatalogItem(item_id=f"i{n}", title=f"Item {n}") for n in range(3)]
+    page = open_page(serve(new_service(tmp_path / "c.db", items)))
+    page.locator(".card").first.click()
+    expect(page.locator(".hllm-column .rec")).to_have_count(2)
+    expect(page.locator(".filter")).to_be_hidden()
+
+
 def test_page_opens_while_a_model_loads(
     open_page, serve, new_service, new_items, fake_recommender, tmp_path
 ):
@@ -127,6 +178,9 @@ def test_text_can_be_read_in_light_and_dark(open_page, url, scheme):
         ".elsewhere",
         ".score",
         ".model",
+        ".from",
+        ".filter-category",
+        ".max-price",
     ):
         ratio = page.locator(selector).first.evaluate(CONTRAST)
         assert ratio >= 4.5, (selector, scheme, ratio)

@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 import pytest
 
 from app.cards import Card
+from app.catalog import ItemFilter
 from app.columns import ColumnAnswer, ColumnInfo
 from app.examples import Example
 from app.render import plural, render_cards, render_no_cards, render_shell
@@ -58,7 +59,9 @@ def test_hostile_texts_are_text_everywhere(hostile_titles, index):
             catalog_key=title,
             catalog_size=1,
             categories=[(title, 1)],
+            price_range=None,
         ),
+        render_column(answer(READY), column, {}, ItemFilter(category=title)),
     ):
         read = Reader(html)
         assert title in read.text
@@ -84,6 +87,7 @@ def test_page_template_has_no_name_left_open():
         catalog_key="k",
         catalog_size=3,
         categories=[("C", 2)],
+        price_range=(1.0, 12.5),
     )
     assert "$" not in html
     assert "3 items" in html and "C (2)" in html

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from app.cards import make_card
-from app.catalog import Catalog, CatalogItem
+from app.catalog import Catalog, CatalogItem, ItemFilter
 from app.columns import COMPARE_DEPTH, Column, load_in_background
 from app.errors import CatalogError
 from app.examples import BOOK_EXAMPLES, book_examples, category_examples
@@ -76,6 +76,51 @@ def test_both_columns_are_asked_for_a_hundred(service):
         assert len(column.result.items) == min(COMPARE_DEPTH, 38)
         assert {item.item_id for item in column.result.items[:10]} <= answer.cards.keys()
     assert not answer.warming
+
+
+def test_both_columns_obey_the_filter(service):
+    """Their rows are in different orders; each finds the same items."""
+    item_filter = ItemFilter(category="Mystery", min_price=10.0, max_price=34.0)
+    answer = service.answer(["book-001", "book-022"], SESSION, item_filter=item_filter)
+    # Of 10, 14, ... 34, without 22 in the history and 14 and 34, whose price is not known.
+    expected = {"book-010", "book-018", "book-026", "book-030"}
+    for column in answer.columns:
+        assert {item.item_id for item in column.result.items} == expected
+        assert column.result.num_candidates == 5
+    assert answer.cards.keys() == expected
+
+
+def test_filter_that_allows_nothing_leaves_both_columns_empty(service):
+    answer = service.answer(["book-001"], SESSION, item_filter=ItemFilter(min_price=1e9))
+    assert [(c.result.items, c.result.num_candidates) for c in answer.columns] == [([], 0)] * 2
+
+
+def test_filter_of_one_visitor_is_none_of_another(service):
+    before = service.answer(["book-001"], SESSION)
+    service.answer(["book-001"], "f" * 16, item_filter=ItemFilter(category="Mystery"))
+    after = service.answer(["book-001"], SESSION)
+    assert [c.result for c in before.columns] == [c.result for c in after.columns]
+
+
+def test_filter_while_a_model_loads(tmp_path, new_service, new_items):
+    service = new_service(tmp_path / "c.db", new_items(12), loaded=False)
+    answer = service.answer(["book-001"], SESSION, item_filter=ItemFilter(category="Mystery"))
+    assert answer.warming and answer.columns[1].result is None
+
+
+def test_built_in_models_obey_the_filter(tmp_path):
+    service = open_service(Settings(data_dir=tmp_path))
+    for column in service.columns:
+        while not column.is_loaded:
+            time.sleep(0.01)
+    category, count = service.categories[-1]
+    wanted = {item.item_id for item in service.catalog.iter_items() if category in item.categories}
+    history = [service.catalog.popular(1)[0].item_id]
+    answer = service.answer(history, SESSION, item_filter=ItemFilter(category=category))
+    for column in answer.columns:
+        assert column.result.num_candidates == count
+        found = {item.item_id for item in column.result.items}
+        assert found and found <= wanted - set(history)
 
 
 def test_only_unknown_items_is_an_empty_history_with_a_notice(service):

@@ -1,11 +1,16 @@
+import json
+
 import pytest
 
+from app.catalog import ItemFilter
 from app.session import (
     MAX_HISTORY,
     BrowseRequest,
     Click,
+    check_filter,
     clean_browse,
     clean_click,
+    clean_filter,
     clean_history,
     clean_session_id,
     clean_top_k,
@@ -113,3 +118,77 @@ def test_top_k_out_of_range_names_the_range(raw):
     with pytest.raises(ValueError, match="from 1 to 100"):
         clean_top_k(raw, 100)
     assert clean_top_k(100, 100) == 100
+
+
+def known(name):
+    return name in ("Mystery", "a'b\"<i>")
+
+
+def test_filter_is_taken_as_it_is_when_it_makes_sense():
+    raw = {"category": "Mystery", "min_price": 5, "max_price": 9.5}
+    expected = ItemFilter(category="Mystery", min_price=5.0, max_price=9.5)
+    assert clean_filter(raw, known) == (expected, ())
+    assert check_filter("Mystery", 5, 9.5, known) == expected
+    assert check_filter("", None, None, known) == ItemFilter()
+    assert check_filter("a'b\"<i>", 0, None, known).category == "a'b\"<i>"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        [],
+        "x",
+        {},
+        {"category": 5, "min_price": "5", "max_price": True},
+        {"category": [], "min_price": -1, "max_price": 10**400},
+        json.loads('{"category": null, "min_price": NaN, "max_price": Infinity}'),
+        {"category": "\x00", "min_price": {}, "max_price": 2e12},
+    ],
+)
+def test_senseless_filter_leaves_nothing_out(raw):
+    assert clean_filter(raw, known) == (ItemFilter(), ())
+
+
+@pytest.mark.parametrize("category", ["mystery", "gone", "x" * 100_000, "\ud800", "${alert(1)}"])
+def test_category_that_is_gone_leaves_the_filter_with_a_notice(category):
+    item_filter, notices = clean_filter({"category": category, "max_price": 3}, known)
+    assert item_filter == ItemFilter(max_price=3.0)
+    assert "is not in this catalogue" in notices[0] and len(notices[0]) < 300
+    notices[0].encode()
+
+
+def test_prices_the_wrong_way_round_are_turned():
+    assert clean_filter({"min_price": 9, "max_price": 2}, known)[0] == ItemFilter(
+        min_price=2.0, max_price=9.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("category", "low", "high", "message"),
+    [
+        ("gone", None, None, "There is no category 'gone' in this catalogue"),
+        ("x" * 100_000, None, None, "There is no category 'xxx"),
+        ("\ud800", None, None, "There is no category"),
+        (None, None, None, "category must be a text, not None"),
+        ("", "cheap", None, "min_price must be a number from 0 to"),
+        ("", None, -1, "max_price must be a number"),
+        ("", True, None, "min_price must be a number"),
+        ("", None, float("nan"), "max_price must be a number"),
+        ("", 10**400, None, "min_price must be a number"),
+        ("", 5, 3, "min_price 5 must not be more than max_price 3"),
+    ],
+)
+def test_filter_of_a_program_is_refused_with_one_short_line(category, low, high, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        check_filter(category, low, high, known)
+    text = str(caught.value)
+    assert len(text) < 200 and "\n" not in text
+    text.encode()
+
+
+def test_texts_that_no_database_can_hold_do_no_harm():
+    assert clean_browse({"text": "a\ud800", "category": "\ud800"}).text == "a?"
+    asked = []
+    assert clean_history(["\ud800"], lambda ids: asked.extend(ids) or []).item_ids == ()
+    assert asked == ["?"]

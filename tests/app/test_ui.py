@@ -1,9 +1,12 @@
 import json
+import re
 import socket
+from html import escape
 
 import gradio as gr
 import pytest
 
+from app.catalog import CatalogItem
 from app.settings import Settings
 from app.ui import (
     answer_payload,
@@ -21,8 +24,9 @@ from hllm.errors import HLLMError
 SESSION = "0123456789abcdef"
 
 
-def ask(service, history, version=1):
-    return answer_payload(service, {"version": version, "history": history, "session": SESSION})
+def ask(service, history, version=1, **item_filter):
+    request = {"version": version, "history": history, "session": SESSION, "filter": item_filter}
+    return answer_payload(service, request)
 
 
 def test_answer_carries_version_history_and_both_columns(service):
@@ -51,6 +55,47 @@ def test_empty_history_answers_with_popular_items_and_examples(service):
 def test_any_request_gets_an_answer(service, raw):
     answer = answer_payload(service, raw)
     assert answer["version"] == 0 and answer["start"]
+
+
+def test_filtered_answer_counts_what_was_ranked_and_what_both_found(service):
+    answer = ask(service, ["book-001"], category="Mystery", max_price=10)
+    assert answer["filter"] == {"category": "Mystery", "min_price": None, "max_price": 10.0}
+    for html in answer["columns"].values():
+        assert sorted(re.findall(r'data-id="([^"]+)', html)) == ["book-002", "book-006", "book-010"]
+        assert "<b>3 items</b>" in html
+    assert answer["agreement"] == "3 of 3 in both lists"
+    assert answer["live"] == "3 recommendations updated"
+
+
+def test_nothing_left_by_the_filter_says_so_with_a_way_on(service):
+    chosen = ask(service, ["book-002", "book-006"], category="Mystery", max_price=6)
+    none = ask(service, ["book-002"], min_price=10**6)
+    for answer, sentence in (
+        (chosen, "nothing in “Mystery” at a price up to 6 that you have not chosen."),
+        (none, "There is nothing at a price from 1,000,000."),
+    ):
+        assert answer["live"] == "No recommendations" and answer["agreement"] == ""
+        for html in answer["columns"].values():
+            assert sentence in html and 'data-action="everything"' in html
+
+
+def test_category_that_is_gone_is_said_and_everything_recommended(service):
+    answer = ask(service, ["book-001"], category="${alert(1)}", min_price="x")
+    assert answer["filter"] == {"category": "", "min_price": None, "max_price": None}
+    assert answer["notices"] == [
+        "The category “${alert(1)}” is not in this catalogue and left the filter."
+    ]
+    assert answer["live"] == "10 recommendations updated"
+
+
+def test_hostile_category_is_text_where_nothing_is_left(tmp_path, new_service, new_hostile_items):
+    items = new_hostile_items()
+    service = new_service(tmp_path / "c.db", items)
+    for item in items:
+        answer = ask(service, [item.item_id], category=item.categories[0])
+        assert answer["filter"]["category"] == item.categories[0]
+        html = answer["columns"]["hllm"]
+        assert html.count(escape(item.categories[0])) == 1 and "<img" not in html
 
 
 def test_catalogue_that_disappears_is_said(service):
@@ -84,6 +129,33 @@ def test_recommend_endpoint(service):
 def test_recommend_endpoint_shows_all_that_was_asked_for(service):
     models = recommend_payload(service, ["book-001"], 39)["models"]
     assert [len(model["items"]) for model in models] == [39, 39]
+
+
+def test_recommend_endpoint_with_a_filter(service):
+    models = recommend_payload(service, ["book-001"], 10, "Mystery", 5, 20)["models"]
+    for model in models:
+        assert {i["item_id"] for i in model["items"]} == {"book-006", "book-010", "book-018"}
+        assert model["num_candidates"] == 3
+    assert recommend_payload(service, ["book-001"], 3, "", None, 0)["models"][0]["items"]
+
+
+@pytest.mark.parametrize(
+    ("item_filter", "message"),
+    [
+        (("Nowhere", None, None), "There is no category 'Nowhere' in this catalogue"),
+        (("", -1, None), "min_price must be a number"),
+        (("", 9, 1), "must not be more than"),
+    ],
+)
+def test_recommend_endpoint_refuses_a_senseless_filter(service, item_filter, message):
+    with pytest.raises(gr.Error, match=message):
+        recommend_payload(service, ["book-001"], 10, *item_filter)
+
+
+def test_endpoint_says_when_the_catalogue_is_gone(service):
+    service.catalog.path.unlink()
+    with pytest.raises(gr.Error, match="cannot be read"):
+        recommend_payload(service, ["book-001"], 10)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +192,14 @@ def test_shell_names_the_catalogue_and_its_history_has_a_key_of_its_own(
     two = shell(new_service(tmp_path / "2.db", new_items(2), name="Two"))
     assert "One &amp; &lt;only&gt;" in one
     assert one.split('data-catalog="')[1][:12] != two.split('data-catalog="')[1][:12]
+
+
+def test_filter_offers_what_the_catalogue_has(tmp_path, new_service, new_items):
+    priced = shell(new_service(tmp_path / "1.db", new_items(8)))
+    assert 'class="prices" title' in priced.replace("  ", " ")
+    assert 'placeholder="0"' in priced and 'placeholder="7"' in priced
+    bare = shell(new_service(tmp_path / "2.db", [CatalogItem(item_id="a")]))
+    assert 'class="from" hidden' in bare and 'class="prices" hidden' in bare
 
 
 def test_template_of_the_page_holds_no_text_of_the_catalogue(service):

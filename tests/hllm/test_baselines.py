@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from hllm import sentence
 from hllm.baselines import (
@@ -130,6 +131,27 @@ def test_the_page_baseline_is_the_evaluated_one():
     scores[[4, 9, 2]] = -math.inf
     best = scores.argsort(descending=True)[:27].tolist()
     assert [item.item_id for item in found.items] == [ids[row] for row in best]
+
+
+@pytest.mark.parametrize("approximate", [False, True])
+def test_the_page_baseline_ranks_what_is_allowed(monkeypatch, approximate):
+    if approximate:
+        monkeypatch.setattr("hllm.recommend.APPROXIMATE_FROM", 0)
+        monkeypatch.setattr("hllm.approximate.EXACT_ROWS", 0)
+    torch.manual_seed(0)
+    ids = [f"i{number}" for number in range(90)]
+    vectors = F.normalize(torch.randn(90, 8), dim=-1)
+    baseline = TextBaseline(ItemEmbeddings(ids, ["00" * 8] * 90, vectors, SENTENCE_FINGERPRINT))
+    allowed = np.arange(0, 90, 4)
+    everything = baseline.recommend(["i4", "i9"], top_k=88).items
+    found = baseline.recommend(["i4", "i9"], top_k=88, allowed=allowed)
+    wanted = [item for item in everything if int(item.item_id[1:]) % 4 == 0]
+    assert [item.item_id for item in found.items] == [item.item_id for item in wanted]
+    assert [item.score for item in found.items] == pytest.approx(
+        [i.score for i in wanted], abs=1e-6
+    )
+    assert [item.rank for item in found.items] == list(range(1, 23))
+    assert found.num_candidates == 23
 
 
 def test_page_baseline_errors():

@@ -1,7 +1,9 @@
 """Exact search against a plain loop."""
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from hllm.errors import UnknownItemError
 from hllm.index import ItemIndex
@@ -51,3 +53,25 @@ def test_zero_vector_has_score_zero_not_nan():
 def test_unknown_item_is_named():
     with pytest.raises(UnknownItemError, match=r"'x' and 1 more.*hllm\.embed"):
         ItemIndex(["a"], torch.eye(1)).rows(["a", "x", "y"])
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5])
+def test_only_allowed_rows_are_found(share):
+    """Both ways: of few allowed rows the vectors are taken, of many the scores."""
+    torch.manual_seed(1)
+    vectors, query = torch.randn(500, 8), torch.randn(8)
+    index = ItemIndex([str(n) for n in range(500)], vectors)
+    allowed = torch.randperm(500)[: int(500 * share)].int().numpy()
+    excluded = allowed[:3].tolist()
+    scores = F.cosine_similarity(query.unsqueeze(0), vectors)
+    left = sorted(set(allowed.tolist()) - set(excluded), key=lambda row: -scores[row])
+    found = index.search(query, 400, [*excluded, 499], allowed)
+    assert [row for row, _ in found] == [row for row in left if row != 499]
+    assert [score for _, score in found] == pytest.approx(
+        [scores[row].item() for row, _ in found], abs=1e-6
+    )
+
+
+def test_nothing_allowed_finds_nothing():
+    index = ItemIndex(["a", "b"], torch.eye(2))
+    assert index.search(torch.ones(2), 5, allowed=np.array([], dtype=np.int32)) == []

@@ -1,5 +1,6 @@
 """What is served is what the model computes: the recommender against the plain definition."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -43,6 +44,23 @@ def test_ranks_and_scores_are_the_models(served, tiny_model, history):
     for item in result.items:
         assert item.score == pytest.approx(scores[int(item.item_id[1:])].item(), abs=1e-5)
     assert result.num_candidates == 30
+
+
+@pytest.mark.parametrize("approximate", [False, True])
+def test_allowed_rows_are_ranked_as_among_all(served, tiny_model, monkeypatch, approximate):
+    if approximate:
+        monkeypatch.setattr("hllm.recommend.APPROXIMATE_FROM", 0)
+        monkeypatch.setattr("hllm.approximate.EXACT_ROWS", 0)
+    folder, vectors = served
+    recommender = load_hllm(folder, fields=FIELDS)
+    allowed = np.array([2, 3, 5, 8, 13, 21], dtype=np.int32)
+    result = recommender.recommend(["i3", "i1", "i8"], top_k=5, allowed=allowed)
+    scores = oracle(tiny_model, vectors, ["i3", "i1", "i8"])
+    expected = sorted([2, 5, 13, 21], key=lambda row: -scores[row])
+    assert [item.item_id for item in result.items] == [recommender.item_ids[r] for r in expected]
+    assert result.num_candidates == 6
+    nothing = recommender.recommend(["i3"], allowed=np.array([3]))
+    assert (nothing.items, nothing.num_candidates) == ([], 1)
 
 
 @pytest.mark.parametrize("options", [{}, {"cache_bytes": 0}, {"cache_bytes": 9_000}])

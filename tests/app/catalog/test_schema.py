@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog import Catalog, CatalogItem, Query
+from app.catalog import Catalog, CatalogItem, ItemFilter, Query
 from app.catalog.schema import migrations
 from app.errors import CatalogError
 
@@ -96,10 +96,32 @@ def test_older_version_is_brought_up_to_date(tmp_path):
     assert catalog.num_items == 1
 
 
+def test_catalogue_from_before_filters_can_be_filtered(tmp_path):
+    path = tmp_path / "old.db"
+    with Catalog.create(path, "Old") as catalog:
+        catalog.add_items([CatalogItem(item_id="a", price=3.0), CatalogItem(item_id="b")])
+    connection = sqlite3.connect(path)
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name = '0004_filters'")
+    connection.execute("DROP INDEX items_by_price")
+    connection.execute("DELETE FROM meta WHERE key = 'revision'")
+    connection.commit()
+    connection.close()
+    with Catalog.open(path) as catalog:
+        assert catalog.filters.matching(ItemFilter(max_price=5.0)).tolist() == [1]
+        before = catalog.filters.version()
+        catalog.add_items([CatalogItem(item_id="b", price=4.0)])
+        assert catalog.filters.version() != before
+
+
 def test_migration_names_are_frozen():
     # A name that shipped must stay: databases out there remember it.
     names = [migration.name for migration in migrations._migrations]
-    assert names[:3] == ["0001_items_interactions_events", "0002_browse_and_search", "0003_imports"]
+    assert names[:4] == [
+        "0001_items_interactions_events",
+        "0002_browse_and_search",
+        "0003_imports",
+        "0004_filters",
+    ]
 
 
 def test_create_in_a_place_that_is_a_file(tmp_path):

@@ -1,0 +1,120 @@
+"""Which items a filter allows, as the numbers that the database gives its items.
+
+Of a large catalogue that is hundreds of thousands of items on the way to an answer: numbers come
+out as one array, without a text for each.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.catalog.file import CatalogFile
+from app.catalog.write import read_meta
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemFilter:
+    """Which items may be recommended.
+
+    Attributes:
+        category: exact name of a category, "" for all.
+        min_price, max_price: both included, None for no bound. An item whose price is not known is
+            within no bound.
+    """
+
+    category: str = ""
+    min_price: float | None = None
+    max_price: float | None = None
+
+    @property
+    def has_price(self) -> bool:
+        """Whether the price matters."""
+        return self.min_price is not None or self.max_price is not None
+
+    def __bool__(self) -> bool:
+        """Whether anything is left out."""
+        return bool(self.category) or self.has_price
+
+
+class Filters:
+    """What can be asked of a catalogue to filter it; `Catalog.filters` is one."""
+
+    def __init__(self, file: CatalogFile) -> None:
+        self._file = file
+
+    def version(self) -> str:
+        """Another one after every change of an item, in whatever field."""
+        with self._file.reading() as connection:
+            meta = read_meta(connection)
+        return f"{meta['data_version']}-{meta['revision']}"
+
+    def has_category(self, name: str) -> bool:
+        """Whether there is an item in a category."""
+        with self._file.reading() as connection:
+            query = (
+                "SELECT EXISTS (SELECT 1 FROM item_categories WHERE category = "
+                "(SELECT id FROM categories WHERE name = ?))"
+            )
+            return bool(connection.execute(query, [name]).fetchone()[0])
+
+    def price_range(self) -> tuple[float, float] | None:
+        """Lowest and highest price, None if no item has one."""
+        with self._file.reading() as connection:
+            # Each alone is one look into the index; asked for together they would read all of it.
+            bounds = [
+                connection.execute(
+                    f"SELECT {which}(price) FROM items WHERE price IS NOT NULL"
+                ).fetchone()[0]
+                for which in ("min", "max")
+            ]
+        return None if bounds[0] is None else (bounds[0], bounds[1])
+
+    def item_numbers(self) -> tuple[np.ndarray, list[str]]:
+        """Numbers and ids of all items, in the same order."""
+        with self._file.reading() as connection:
+            rows = connection.execute("SELECT id, item_id FROM items").fetchall()
+        numbers = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
+        return numbers, [row[1] for row in rows]
+
+    def matching(self, item_filter: ItemFilter) -> np.ndarray:
+        """Numbers of the items that a filter allows, ascending.
+
+        Raises:
+            ValueError: a filter that allows everything: work without one.
+        """
+        if not item_filter:
+            raise ValueError("this filter leaves nothing out: do not filter")
+        with self._file.reading() as connection:
+            parts = []
+            if item_filter.category:
+                parts.append(_in_category(connection, item_filter.category))
+            if item_filter.has_price:
+                parts.append(_within_prices(connection, item_filter))
+        if len(parts) == 1:
+            return parts[0]
+        return np.intersect1d(parts[0], parts[1], assume_unique=True)
+
+
+def _in_category(connection: sqlite3.Connection, name: str) -> np.ndarray:
+    query = (
+        "SELECT item FROM item_categories WHERE category = "
+        "(SELECT id FROM categories WHERE name = ?) ORDER BY item"
+    )
+    return _numbers(connection.execute(query, [name]))
+
+
+def _within_prices(connection: sqlite3.Connection, item_filter: ItemFilter) -> np.ndarray:
+    conditions, values = ["price IS NOT NULL"], []
+    if item_filter.min_price is not None:
+        conditions.append("price >= ?")
+        values.append(item_filter.min_price)
+    if item_filter.max_price is not None:
+        conditions.append("price <= ?")
+        values.append(item_filter.max_price)
+    query = f"SELECT id FROM items WHERE {' AND '.join(conditions)}"
+    return np.sort(_numbers(connection.execute(query, values)))
+
+
+def _numbers(cursor: sqlite3.Cursor) -> np.ndarray:
+    return np.fromiter((row[0] for row in cursor), dtype=np.int64)

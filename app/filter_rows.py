@@ -1,0 +1,67 @@
+"""From a filter to the rows that a recommender may find, remembered from click to click."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.catalog import Catalog, ItemFilter
+
+if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
+    from hllm.recommend import Recommender
+
+# 4 bytes a row: 2.8 MB for a filter that allows all of 700,000 items.
+MAX_REMEMBERED = 32
+MAX_RECOMMENDERS = 4
+
+
+class FilterRows:
+    """Rows of recommenders that filters allow.
+
+    A recommender has a row for each item it knows, in an order of its own; the catalogue numbers
+    its items. Both are looked up once for all items, so that a filter costs no look-up by id.
+
+    Args:
+        catalog: what the filters are about; when its items change, everything is looked up anew.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._filters = catalog.filters
+        self._row_of = lru_cache(maxsize=MAX_RECOMMENDERS)(self._find_row_of)
+        self._rows = lru_cache(maxsize=MAX_REMEMBERED)(self._find_rows)
+
+    def prepare(self, recommender: Recommender) -> None:
+        """Do what the first filter would have to wait for."""
+        self._row_of(self._filters.version(), recommender)
+
+    def rows(self, item_filter: ItemFilter, recommender: Recommender) -> np.ndarray:
+        """Rows that a filter allows, ascending.
+
+        Args:
+            item_filter: one that leaves something out.
+            recommender: whose rows.
+        """
+        return self._rows(self._filters.version(), item_filter, recommender)
+
+    def _find_rows(
+        self, version: str, item_filter: ItemFilter, recommender: Recommender
+    ) -> np.ndarray:
+        row_of = self._row_of(version, recommender)
+        numbers = self._filters.matching(item_filter)
+        # An import may have added items since row_of was made.
+        rows = row_of[numbers[numbers < len(row_of)]]
+        rows = np.sort(rows[rows >= 0])
+        rows.flags.writeable = False  # shared by all visitors
+        return rows
+
+    def _find_row_of(self, version: str, recommender: Recommender) -> np.ndarray:
+        """The row of each number, -1 where the recommender does not know the item."""
+        numbers, item_ids = self._filters.item_numbers()
+        rows = {item_id: row for row, item_id in enumerate(recommender.item_ids)}
+        row_of = np.full(numbers.max(initial=0) + 1, -1, dtype=np.int32)
+        row_of[numbers] = np.fromiter(
+            (rows.get(item_id, -1) for item_id in item_ids), dtype=np.int32, count=len(item_ids)
+        )
+        return row_of

@@ -1,0 +1,94 @@
+"""Which items a filter allows, against a plain look at every item."""
+
+import sqlite3
+
+import numpy as np
+import pytest
+
+from app.catalog import Catalog, CatalogItem, ItemFilter
+
+CATEGORIES = ("Fantasy", "'; DROP TABLE items --", "日本")
+PRICES = (None, 0.0, 0.5, 3.0, 3.0, 19.99, 1e12)
+
+
+@pytest.fixture(scope="module")
+def items():
+    rng = np.random.default_rng(3)
+    return [
+        CatalogItem(
+            item_id=f"i{number}",
+            categories=tuple(name for name in CATEGORIES if rng.random() < 0.4),
+            price=PRICES[rng.integers(len(PRICES))],
+        )
+        for number in range(200)
+    ]
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory, items):
+    with Catalog.create(tmp_path_factory.mktemp("filters") / "c.db", "Some") as catalog:
+        catalog.add_items(items)
+        yield catalog
+
+
+def allows(item_filter, item):
+    if item_filter.category and item_filter.category not in item.categories:
+        return False
+    low, high = item_filter.min_price, item_filter.max_price
+    if low is None and high is None:
+        return True
+    return item.price is not None and (low or 0) <= item.price <= (1e12 if high is None else high)
+
+
+@pytest.mark.parametrize("category", ["", *CATEGORIES, "Nowhere"])
+@pytest.mark.parametrize(
+    "prices", [(None, None), (0.0, None), (None, 3.0), (0.5, 3.0), (3.0, 3.0), (4.0, 5.0)]
+)
+def test_a_filter_allows_what_it_says(catalog, items, category, prices):
+    item_filter = ItemFilter(category=category, min_price=prices[0], max_price=prices[1])
+    if not item_filter:
+        with pytest.raises(ValueError, match="leaves nothing out"):
+            catalog.filters.matching(item_filter)
+        return
+    numbers, item_ids = catalog.filters.item_numbers()
+    found = catalog.filters.matching(item_filter)
+    assert (np.diff(found) > 0).all()
+    by_number = dict(zip(numbers.tolist(), item_ids, strict=True))
+    expected = {item.item_id for item in items if allows(item_filter, item)}
+    assert {by_number[number] for number in found.tolist()} == expected
+    if "Nowhere" not in category and prices != (4.0, 5.0):
+        assert expected
+
+
+def test_categories_and_prices_that_exist(catalog, tmp_path):
+    assert all(map(catalog.filters.has_category, CATEGORIES))
+    assert not any(map(catalog.filters.has_category, ("", "fantasy", "Fan%", "x" * 5000)))
+    assert catalog.filters.price_range() == (0.0, 1e12)
+    with Catalog.create(tmp_path / "c.db") as other:
+        other.add_items([CatalogItem(item_id="a", categories=("Gone",))])
+        assert other.filters.price_range() is None
+        other.add_items([CatalogItem(item_id="a")])
+        assert not other.filters.has_category("Gone")
+
+
+def test_prices_are_found_through_their_index(catalog):
+    """Without it every filter would read the whole table, with its descriptions."""
+    for query in (
+        "SELECT id FROM items WHERE price IS NOT NULL AND price >= 1 AND price <= 2",
+        "SELECT max(price) FROM items WHERE price IS NOT NULL",
+    ):
+        plan = sqlite3.connect(catalog.path).execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
+        assert "USING COVERING INDEX items_by_price" in plan[0][3]
+
+
+def test_the_version_changes_with_every_field(tmp_path):
+    item = {"item_id": "a", "title": "T"}
+    with Catalog.create(tmp_path / "c.db") as catalog:
+        versions = [catalog.filters.version()]
+        for change in ({}, {"price": 1.0}, {"price": 2.0}, {"categories": ("New",)}):
+            catalog.add_items([CatalogItem(**item, **change)])
+            versions.append(catalog.filters.version())
+        assert len(set(versions)) == 5
+        catalog.add_items([CatalogItem(**item, categories=("New",))])
+        catalog.record_event(session="s", kind="shown")
+        assert catalog.filters.version() == versions[-1]
