@@ -93,6 +93,7 @@ def _hllm_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> Colu
             folder,
             settings.embeddings,
             fields=catalog.iter_texts(),
+            texts_version=catalog.data_version,
             precision=settings.precision or "auto",
             cache=writable_dir(settings.data_dir),
         )
@@ -115,7 +116,12 @@ def _baseline_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> 
             )
         from hllm.baselines import load_text_baseline  # noqa: PLC0415  imports torch
 
-        recommender = load_text_baseline(path, fields=catalog.iter_texts())
+        recommender = load_text_baseline(
+            path,
+            fields=catalog.iter_texts(),
+            texts_version=catalog.data_version,
+            cache=writable_dir(settings.data_dir),
+        )
         rows.prepare(recommender)
         return recommender
 

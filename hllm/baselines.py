@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from scipy import sparse
 from torch import Tensor
 
+from hllm.checked import check_once
 from hllm.data import Interactions, popularity, training_parts
 from hllm.errors import StaleEmbeddingsError
 from hllm.pretrained import MINILM
@@ -198,7 +199,11 @@ class TextBaseline:
 
 
 def load_text_baseline(
-    path: str | Path, *, fields: Iterable[tuple[str, Mapping[str, Any]]] | None = None
+    path: str | Path,
+    *,
+    fields: Iterable[tuple[str, Mapping[str, Any]]] | None = None,
+    texts_version: str = "",
+    cache: Path | None = None,
 ) -> TextBaseline:
     """Load the baseline from its embeddings file.
 
@@ -206,6 +211,8 @@ def load_text_baseline(
         path: as hllm.sentence.embed_sentences writes it.
         fields: (item_id, text fields) of the catalogue as it is now, to make sure that the
             embeddings are not older than it; None trusts them.
+        texts_version: names what `fields` gives; see hllm.checked.
+        cache: folder of hllm.checked's notes.
 
     Raises:
         StaleEmbeddingsError: missing, damaged, of another model or too old.
@@ -221,7 +228,12 @@ def load_text_baseline(
         (item_id, text_hash(sentence_text(values, keys.split(","))))
         for item_id, values in fields or ()
     )
-    embeddings.check(
-        embeddings.fingerprint, hashes, path=str(path), remedy="python -m hllm.sentence"
+    check_once(
+        lambda: embeddings.check(
+            embeddings.fingerprint, hashes, path=str(path), remedy="python -m hllm.sentence"
+        ),
+        files=[Path(path)],
+        texts_version=texts_version,
+        notes=cache,
     )
     return TextBaseline(embeddings, Path(path))

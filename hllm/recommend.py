@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hllm.checked import check_once
 from hllm.checkpoint import model_fingerprint
 from hllm.config import HLLMConfig
 from hllm.embed import EMBEDDINGS
 from hllm.errors import StaleEmbeddingsError
 from hllm.index import Index, ItemIndex
 from hllm.precision import UserModel, load_user_model
+from hllm.shards import weight_files
 from hllm.store import ItemEmbeddings
 from hllm.text import item_text, text_hash
 from hllm.user_state import CACHE_BYTES, HistoryEncoder
@@ -249,6 +251,7 @@ def load_hllm(
     embeddings_path: str | Path | None = None,
     *,
     fields: Iterable[tuple[str, dict[str, str]]] | None = None,
+    texts_version: str = "",
     precision: str = "auto",
     cache: Path | None = None,
 ) -> HLLMRecommender:
@@ -259,8 +262,9 @@ def load_hllm(
         embeddings_path: default: embeddings.safetensors in the model folder.
         fields: (item_id, text fields) of the catalogue as it is now, to make sure that the
             embeddings are not older than it; None trusts them.
+        texts_version: names what `fields` gives; see hllm.checked.
         precision: see hllm.precision.
-        cache: see hllm.precision.load_user_model.
+        cache: see hllm.precision.load_user_model; also keeps hllm.checked's notes.
 
     Raises:
         CheckpointError: the model is missing or damaged.
@@ -273,7 +277,12 @@ def load_hllm(
         (item_id, text_hash(item_text(values, config.text_keys, config.item_prompt)))
         for item_id, values in (fields or ())
     )
-    embeddings.check(model_fingerprint(model_folder), hashes, path=str(path))
+    check_once(
+        lambda: embeddings.check(model_fingerprint(model_folder), hashes, path=str(path)),
+        files=[*weight_files(model_folder), Path(model_folder) / "config.json", path],
+        texts_version=texts_version,
+        notes=cache,
+    )
     if embeddings.vectors.shape[1] != config.embedding_size:
         raise StaleEmbeddingsError(
             f"{path} has vectors of another width: delete it and embed again."

@@ -277,6 +277,27 @@ def test_built_in_catalogue_is_kept_with_its_events(tmp_path):
     assert len(events_of(open_service(Settings(data_dir=tmp_path)))) == num_events
 
 
+def test_second_start_does_not_compare_all_texts_again(tmp_path, monkeypatch):
+    read = []
+    real = Catalog.iter_texts
+
+    def counting(catalog):
+        for pair in real(catalog):
+            read.append(pair)
+            yield pair
+
+    monkeypatch.setattr(Catalog, "iter_texts", counting)
+    counts = []
+    for _ in range(2):
+        read.clear()
+        service = open_service(Settings(data_dir=tmp_path))
+        for column in service.columns:
+            column.load_or_raise()
+        counts.append(len(read) / service.num_items)
+    # One reading tells whether the built-in books are still those of the program.
+    assert counts == [2, 1]
+
+
 def test_damaged_built_in_catalogue_is_made_anew(tmp_path):
     (tmp_path / "books.db").write_bytes(b"no database")
     assert open_service(Settings(data_dir=tmp_path)).num_items > 1000
