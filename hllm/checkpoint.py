@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,16 +90,20 @@ def _is_base_weight(name: str) -> bool:
     return name.startswith("item_llm.") and "lora_" not in name
 
 
-def trained_state(model: HLLM) -> dict[str, Tensor]:
+def trained_state(model: HLLM, weights: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
     """The tensors that a checkpoint must hold, on the CPU.
 
     Base weights of a packaged Item LLM are left out while they are frozen.
+
+    Args:
+        model: whose parameters say what is frozen.
+        weights: its state, where model.state_dict() holds only parts (hllm.sharding).
     """
     frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
     from_package = model.config.item_base is not None
     return {
         name: value.detach().cpu().contiguous()
-        for name, value in model.state_dict().items()
+        for name, value in (model.state_dict() if weights is None else weights).items()
         if not (from_package and _is_base_weight(name) and _frozen(name, frozen))
     }
 
@@ -109,13 +113,23 @@ def _frozen(name: str, frozen: set[str]) -> bool:
 
 
 def save_model(
-    model: HLLM, folder: str | Path, tokenizer: PreTrainedTokenizerBase | None = None
+    model: HLLM,
+    folder: str | Path,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write config.json, model.safetensors and, unless it comes from a package, the tokenizer."""
+    """Write config.json, model.safetensors and, unless it comes from a package, the tokenizer.
+
+    Args:
+        model: to save.
+        folder: made if missing.
+        tokenizer: the Item LLM's.
+        weights: see trained_state.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(trained_state(model), temporary, metadata={"format": "pt"})
+        save_file(trained_state(model, weights), temporary, metadata={"format": "pt"})
     with atomic_path(folder / "config.json") as temporary:
         temporary.write_text(model.config.to_json_string(), encoding="utf-8")
     if tokenizer is not None and not model.config.item_base:

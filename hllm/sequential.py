@@ -10,6 +10,7 @@ Hyper-parameters are the reference's (see hllm.sequential_presets).
 import json
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -277,16 +278,23 @@ def make_sequential(config: SequentialConfig) -> SequentialModel:
     return _CLASSES[config.kind](config)
 
 
-def save_sequential(model: SequentialModel, folder: str | Path, item_ids: list[str]) -> None:
+def save_sequential(
+    model: SequentialModel,
+    folder: str | Path,
+    item_ids: list[str],
+    weights: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write config.json, item_ids.json and model.safetensors.
 
     Args:
         model: to save.
         folder: made if missing.
         item_ids: N ids by item index: an ID model means nothing without its numbering.
+        weights: its state, where model.state_dict() holds only parts (hllm.sharding).
     """
     folder = Path(folder)
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    weights = model.state_dict() if weights is None else weights
+    state = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     with atomic_path(folder / "model.safetensors") as temporary:
         save_file(state, temporary, metadata={"format": "pt"})
     values = {"model_type": MODEL_TYPE, **asdict(model.config)}

@@ -224,6 +224,11 @@ class TrainOptions:
     eval_every: int = _option(0, "validate every so many steps; 0 = after every epoch")
     precision: str = _option("fp32", "fp32 or bf16 (mixed precision; validation stays in fp32)")
     gradient_checkpointing: bool = _option(False, "recompute activations: slower, less memory")
+    shard: bool = _option(
+        False,
+        "under torchrun: every process holds its part of weights, gradients and optimiser state "
+        "instead of all of them (FSDP2; not qlora); resumes in as many processes only",
+    )
     seed: int = _option(2020, "of weights, batches, negatives and dropout")
     tensorboard: bool = _option(False, "write TensorBoard events into the output folder")
     reference_compatible: bool = _option(

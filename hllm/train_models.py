@@ -44,8 +44,13 @@ class Trainee(ABC):
         """The model as it is now, for validation."""
 
     @abstractmethod
-    def save(self, folder: Path) -> None:
-        """Write the model as it is now."""
+    def save(self, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
+        """Write the model as it is now.
+
+        Args:
+            folder: made if missing.
+            weights: of a sharded model, see hllm.sharding.whole_state; None: its own state.
+        """
 
     def finish(self, folder: Path) -> None:  # noqa: B027  most models need nothing more
         """Add to the folder of the best model what is made once, after the training."""
@@ -187,9 +192,9 @@ class HLLMTrainee(Trainee):
             embeddings = encode_catalog(self.model, self._tokenizer, self._texts, progress=False)
         return make_scorer(self.model, embeddings)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
         """See Trainee.save."""
-        save_model(self.model, folder, self._tokenizer)
+        save_model(self.model, folder, self._tokenizer, weights)
 
     def finish(self, folder: Path) -> None:
         """Embed all items, those that nobody has touched too."""
@@ -257,9 +262,9 @@ class SequentialTrainee(Trainee):
         self.step.eval()
         return SequentialScorer(self.model, name=self.model.config.kind)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
         """See Trainee.save."""
-        save_sequential(self.model, folder, self._item_ids)
+        save_sequential(self.model, folder, self._item_ids, weights)
 
 
 def _require_cuda() -> None:

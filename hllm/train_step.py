@@ -1,8 +1,8 @@
 """One training step: unique items are encoded once, then histories, then the loss."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -14,8 +14,11 @@ from hllm.loss import clamp_logit_scale, contrastive_logits, contrastive_stats, 
 from hllm.model import HLLM
 from hllm.sampling import TrainBatch
 from hllm.sequential import SequentialModel
+from hllm.sharding import most_calls
 from hllm.text import token_batches
 from hllm.top_layers import TopLayers
+
+Result = TypeVar("Result")
 
 
 class _Embedded(NamedTuple):
@@ -55,6 +58,10 @@ class GenerativeStep(nn.Module, ABC):
         self.model = model
         self.dropout = nn.Dropout(dropout)
         self._reference_compatible = reference_compatible
+
+    def call(self, work: Callable[[], Result]) -> Result:
+        """Do work as a forward pass of this module, see hllm.sharding.call_gathered."""
+        return work()
 
     @abstractmethod
     def item_embeddings(self, items: Tensor) -> Tensor:
@@ -159,8 +166,10 @@ class TrainStep(GenerativeStep):
         numbers = items.tolist()
         # Of similar length: little padding.
         batches = list(token_batches([self._token_ids[item] for item in numbers]))
-        parts = [self._encode([numbers[row] for row in rows]) for rows in batches]
         order = torch.tensor([row for rows in batches for row in rows], device=items.device)
+        # One item again and again where another process has more batches; nobody reads it.
+        batches += [batches[0][:1]] * (most_calls(self, len(batches)) - len(batches))
+        parts = [self._encode([numbers[row] for row in rows]) for rows in batches]
         return torch.cat(parts)[order.argsort()]
 
     def _encode(self, items: list[int]) -> Tensor:

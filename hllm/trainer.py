@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import broadcast_object_list, set_seed
+from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
@@ -23,6 +24,14 @@ from hllm.optim import lr_multiplier, make_optimizer
 from hllm.ranking import rank_cases
 from hllm.run_log import RunLog
 from hllm.sampling import TrainBatch, batch_rows, make_batch, make_reference_batch
+from hllm.sharding import (
+    call_gathered,
+    check_shardable,
+    load_shard,
+    save_shard,
+    shard,
+    whole_state,
+)
 from hllm.train_config import ModelOptions, TrainOptions, save_options
 from hllm.train_models import make_trainee
 
@@ -82,6 +91,7 @@ class Trainer:
             # Unless told so, accelerate takes processes without a GPU for as many single ones.
             cpu=not torch.accelerator.is_available(),
         )
+        check_shardable(model_options, options, self.accelerator.num_processes)
         set_seed(options.seed)
         self.interactions = read_interactions(
             options.interactions, reference_compatible=options.reference_compatible
@@ -91,8 +101,20 @@ class Trainer:
         self.trainee = make_trainee(model_options, options, self.interactions, device)
         self.steps_per_epoch = -(-len(self.chunks) // self._global_batch)
         self.total_steps = options.max_steps or options.epochs * self.steps_per_epoch
+        self.step_module, self.optimizer, self.schedule = self._prepare()
+        self.progress = Progress()
+        self.accelerator.register_for_checkpointing(self.schedule, self.progress)
+        self._is_main = self.accelerator.is_main_process
+        self.log = RunLog(options.output, tensorboard=options.tensorboard and self._is_main)
+        self._speed = _Speed()
+
+    def _prepare(self) -> tuple[Any, Any, LambdaLR]:
+        """The step as this process trains it, its optimiser and schedule."""
+        options, step = self.options, self.trainee.step
+        if options.shard:  # accelerate's own FSDP is for accelerators only
+            shard(step, self.accelerator.device, bf16=options.precision == "bf16")
         optimizer = make_optimizer(
-            self.trainee.step.named_parameters(),
+            step.named_parameters(),
             learning_rate=options.learning_rate,
             item_learning_rate=options.item_learning_rate,
             weight_decay=options.weight_decay,
@@ -101,14 +123,10 @@ class Trainer:
             optimizer,
             lambda n: lr_multiplier(n, self.total_steps, options.warmup, options.lr_schedule),
         )
+        if options.shard:
+            return step, optimizer, schedule
         # The schedule is stepped by hand: accelerate's wrapper would step it once per process.
-        self.step_module, self.optimizer = self.accelerator.prepare(self.trainee.step, optimizer)
-        self.schedule = schedule
-        self.progress = Progress()
-        self.accelerator.register_for_checkpointing(self.schedule, self.progress)
-        self._is_main = self.accelerator.is_main_process
-        self.log = RunLog(options.output, tensorboard=options.tensorboard and self._is_main)
-        self._speed = _Speed()
+        return *self.accelerator.prepare(step, optimizer), schedule
 
     @property
     def _global_batch(self) -> int:
@@ -228,20 +246,23 @@ class Trainer:
         if len(cases) > self.options.eval_users:
             chosen = np.random.default_rng(self.options.seed).permutation(len(cases))
             cases = [cases[i] for i in chosen[: self.options.eval_users]]
-        ranks = rank_cases(
-            self.trainee.scorer(),
-            cases,
-            reference_compatible=self.options.reference_compatible,
-            progress=False,
+        ranks = call_gathered(
+            self.trainee.step,
+            lambda: rank_cases(
+                self.trainee.scorer(),
+                cases,
+                reference_compatible=self.options.reference_compatible,
+                progress=False,
+            ),
         )
-        metrics = summarise(ranks)
+        # The first process's: all must agree on what is the best model and when to stop.
+        metrics = broadcast_object_list([summarise(ranks)])[0]
         state = self.progress
         better = metrics["ndcg@10"] > state.best
         state.worse = 0 if better else state.worse + 1
         if better:
             state.best, state.best_step = metrics["ndcg@10"], state.step
-            if self._is_main:
-                self.trainee.save(self.options.output)
+            self._save_model()
         self._write("valid", metrics | {"seconds": state.seconds})
         if self._is_main:
             tqdm.write(
@@ -251,10 +272,17 @@ class Trainer:
                 file=sys.stderr,
             )
 
+    def _save_model(self) -> None:
+        weights = whole_state(self.trainee.step.model) if self.options.shard else None
+        if self._is_main:
+            self.trainee.save(self.options.output, weights)
+
     def _save_state(self) -> None:
         """Write under another name, then swap: a kill leaves the old state or the new one."""
         folder, fresh = self.options.output / STATE, self.options.output / f"{STATE}.new"
         self.accelerator.save_state(str(fresh), safe_serialization=True)
+        if self.options.shard:
+            save_shard(fresh, self.step_module, self.optimizer)
         self.accelerator.wait_for_everyone()  # every process writes its random state
         if self.accelerator.is_main_process:
             shutil.rmtree(folder, ignore_errors=True)
@@ -269,7 +297,9 @@ class Trainer:
         if folder.is_dir():
             try:
                 self.accelerator.load_state(str(folder))
-            except (RuntimeError, ValueError, OSError, KeyError) as error:
+                if self.options.shard:
+                    load_shard(folder, self.step_module, self.optimizer)
+            except (RuntimeError, ValueError, OSError, KeyError, SafetensorError) as error:
                 raise CheckpointError(
                     f"{folder} does not fit these options ({error}): give the options that the run "
                     "was started with, or another --output."

@@ -213,6 +213,7 @@ def test_presets_of_the_reference_are_options(name):
         ({"objective": "late_fusion", "negatives_per_position": True}, "share negatives"),
         ({"click_candidates": 0}, "--click_candidates 0: at least 1"),
         ({"num_negatives": 0}, "at least 1 is needed"),
+        ({"shard": True}, "--shard needs several processes: start them with  torchrun"),
         ({"item_training": "qlora"}, "needs a CUDA device, and there is none: use lora"),
     ],
 )

@@ -63,8 +63,10 @@ def losses(output):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", ["generative", "early_fusion"])
-def test_two_processes_train_as_one(tmp_path, argv, objective):
+@pytest.mark.parametrize(
+    ("objective", "shard"), [("generative", "no"), ("generative", "yes"), ("early_fusion", "no")]
+)
+def test_two_processes_train_as_one(tmp_path, argv, objective, shard):
     argv = [*argv, f"--objective={objective}"]
     pair, one = tmp_path / "pair", tmp_path / "one"
     with socket.socket() as free:
@@ -73,7 +75,7 @@ def test_two_processes_train_as_one(tmp_path, argv, objective):
     subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2",
          f"--master_port={port}", "-m", "hllm.train", *argv, "--batch_size=8",
-         f"--output={pair}"],
+         f"--output={pair}", f"--shard={shard}"],
         cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, timeout=300,
     )  # fmt: skip
     if objective == "generative":  # of the click loss, every rank takes other negatives
