@@ -26,7 +26,7 @@ from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError, HLLMError
 from hllm.model import HLLM
 from hllm.pretrained import pretrained_folder
-from hllm.shards import WEIGHTS, iter_tensors, read_shapes
+from hllm.shards import WEIGHTS, iter_stored, iter_tensors, read_shapes
 from hllm.store import atomic_path
 
 logger = logging.getLogger(__name__)
@@ -140,6 +140,8 @@ def load_config(folder: str | Path) -> HLLMConfig:
             raise ValueError("it holds no JSON object")
         if values.get("model_type") != HLLMConfig.model_type:
             raise ValueError(f"model_type is {values.get('model_type')!r}, not 'hllm'")
+        # How matrices are stored shows in the files; once they are read the note would be wrong.
+        values.pop("quantization_config", None)
         return HLLMConfig.from_dict(values)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
@@ -218,8 +220,9 @@ def _load_weights(model: nn.Module, folder: str | Path, prefix: str = "") -> Non
 def model_fingerprint(folder: str | Path) -> str:
     """16 hex digits that name the model which makes item embeddings.
 
-    Hashes every tensor of the checkpoint but those that read item embeddings, and every setting
-    that shapes an item's text or state. The dtype of the weights counts, too.
+    Hashes every stored tensor of the checkpoint but those that read item embeddings, and every
+    setting that shapes an item's text or state. The dtype of the weights counts, too; a matrix in
+    NF4 counts as it is stored, which is the same on every machine.
 
     Raises:
         CheckpointError: as load_model.
@@ -227,7 +230,7 @@ def model_fingerprint(folder: str | Path) -> str:
     config = load_config(folder).to_dict()
     settings = json.dumps({key: config.get(key) for key in _FINGERPRINTED}, sort_keys=True)
     digest = hashlib.sha256(settings.encode())
-    for name, tensor in iter_tensors(folder):
+    for name, tensor in iter_stored(folder):
         if name.startswith(("user_llm.", "click_head.")) or name == "logit_scale":
             continue
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())

@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from hllm.config import GENERATIVE, HLLMConfig
 from hllm.discriminative import ClickHead
 from hllm.errors import CheckpointError
+from hllm.packing import check_four_bit
 
 _HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 INITIAL_TEMPERATURE = 0.07  # CLIP's, as the reference; logit_scale starts at ln(1 / 0.07)
@@ -116,7 +117,9 @@ class HLLM(PreTrainedModel):
         """Load a full model folder or a model of the hub, as any transformers model.
 
         Raises:
-            CheckpointError: the folder holds only what training changed of a packaged Item LLM.
+            CheckpointError: the folder holds only what training changed of a packaged Item LLM; or
+                it should hold 4-bit matrices (python -m hllm.checkpoint convert --dtype nf4) and
+                does not.
         """
         name, config = pretrained_model_name_or_path, options.get("config")
         if name is not None and not isinstance(config, HLLMConfig):
@@ -127,7 +130,20 @@ class HLLM(PreTrainedModel):
                 f"{name} holds changes to an Item LLM, not a whole model: load it with "
                 "hllm.checkpoint.load_model."
             )
-        return super().from_pretrained(name, *model_args, **options)
+        loaded = super().from_pretrained(name, *model_args, **options)
+        model: Any = loaded[0] if isinstance(loaded, tuple) else loaded
+        if getattr(getattr(model, "hf_quantizer", None), "pre_quantized", False):
+            check_four_bit(model.matrices(), name)  # transformers does not count
+        return loaded
+
+    def matrices(self) -> dict[str, nn.Linear]:
+        """The linear layers of both language models, by the names of their weights."""
+        return {
+            f"{tower}.{name}.weight": layer
+            for tower in ("item_llm", "user_llm")
+            for name, layer in self.get_submodule(tower).named_modules()
+            if isinstance(layer, nn.Linear)
+        }
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
