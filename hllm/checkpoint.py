@@ -46,6 +46,7 @@ _FINGERPRINTED = (
 def build_model(
     config: HLLMConfig,
     *,
+    item_llm: PreTrainedModel | None = None,
     item_weights: str | Path | None = None,
     user_weights: str | Path | None = None,
 ) -> HLLM:
@@ -54,13 +55,14 @@ def build_model(
     Args:
         config: with item_lora, the Item LLM is frozen and gets LoRA matrices that start as the
             identity.
+        item_llm: an Item LLM that exists already, instead of a new one.
         item_weights: folder of a transformers model that the Item LLM starts from; None: random.
         user_weights: the same for the User LLM.
 
     Raises:
         CheckpointError: weights are missing, damaged or of another shape.
     """
-    model = HLLM(config)
+    model = HLLM(config, item_llm)
     if item_weights:
         _start_from(model.item_llm, item_weights)
     if user_weights:

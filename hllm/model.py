@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from hllm.config import GENERATIVE, HLLMConfig
 from hllm.discriminative import ClickHead
@@ -58,6 +58,12 @@ class ItemAdapter(nn.Module):
         return self.shortcut(states) + self.down(nn.functional.gelu(self.up(states)))
 
 
+def item_llm_options(config: PretrainedConfig) -> dict[str, bool]:
+    """What an Item LLM of this configuration is made with, beside the configuration."""
+    # A pooler would be dead weight: the item embedding is a token's state.
+    return {"add_pooling_layer": False} if config.model_type == "bert" else {}
+
+
 def _adapter(config: HLLMConfig) -> nn.Module:
     item_size, embedding_size = config.item_size, config.embedding_size
     if config.item_adapter == "mlp":
@@ -74,6 +80,11 @@ def _adapter(config: HLLMConfig) -> nn.Module:
 
 class HLLM(PreTrainedModel):
     """The two language models, the [ITEM] token and the logit scale.
+
+    Args:
+        config: what it is made of.
+        item_llm: an Item LLM of this configuration that exists already (hllm.qlora); None: a new,
+            random one.
 
     Attributes:
         item_llm: transformers model that reads item texts (Paper: 2409.12740 section 3.1).
@@ -92,11 +103,12 @@ class HLLM(PreTrainedModel):
     _supports_flash_attn = True
     _no_split_modules = ["LlamaDecoderLayer", "BertLayer"]  # noqa: RUF012  as transformers declares it
 
-    def __init__(self, config: HLLMConfig) -> None:
+    def __init__(self, config: HLLMConfig, item_llm: PreTrainedModel | None = None) -> None:
         super().__init__(config)
-        # A pooler would be dead weight: the item embedding is a token's state.
-        extra = {"add_pooling_layer": False} if config.item_config.model_type == "bert" else {}
-        self.item_llm = AutoModel.from_config(config.item_config, **extra)
+        if item_llm is None:
+            options = item_llm_options(config.item_config)
+            item_llm = AutoModel.from_config(config.item_config, **options)
+        self.item_llm = item_llm
         self.user_llm = AutoModel.from_config(config.user_config)
         # The User LLM is fed embeddings, never token ids: its vocabulary is dropped.
         self.user_llm.set_input_embeddings(None)
