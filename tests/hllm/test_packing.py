@@ -10,7 +10,7 @@ from bitsandbytes.functional import QuantState, dequantize_4bit, quantize_4bit
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
-from hllm import shards
+from hllm import nf4, shards
 from hllm.checkpoint import (
     load_config,
     load_model,
@@ -220,6 +220,20 @@ def test_items_are_embedded_on_a_cpu_from_the_values(folder, tmp_path):
     expected = encode_catalog(model, tokenizer, [text for _, text in texts], progress=False)
     assert made.vectors.equal(expected)
     assert made.fingerprint == model_fingerprint(folder)
+
+
+def test_for_a_gpu_the_item_llm_is_loaded_in_four_bits(folder, monkeypatch):
+    """The choice alone: what is chosen computes on the CPU here."""
+    monkeypatch.setattr(nf4, "load_nf4_items", lambda path, device: load_nf4_items(path, CPU))
+    packed, tokenizer = load_encoder(folder, torch.device("cuda"))
+    assert len([m for m in packed.modules() if isinstance(m, bnb.nn.Linear4bit)]) == 14
+    exact, _ = load_encoder(folder, CPU)
+    texts = ["title: Dune", "title: Emma"]
+    made, expected = (
+        encode_catalog(model, tokenizer, texts, progress=False) for model in (packed, exact)
+    )
+    assert made.dtype == torch.float32
+    assert torch.cosine_similarity(made, expected).min() > 0.999
 
 
 @pytest.mark.gpu
