@@ -20,9 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hllm.checkpoint import load_model
 from hllm.data import eval_cases
-from hllm.embed import stored_or_encoded
+from hllm.embed import load_encoder, stored_or_encoded
 from hllm.evaluate import DataSet, sample_cases
 from hllm.precision import UserModel, load_user_model
 from hllm.text import item_text
@@ -43,7 +42,8 @@ def states_of(user: UserModel, items: Tensor, windows: list[np.ndarray]) -> Tens
 def quality(options: argparse.Namespace) -> None:
     """Print the table of qualities."""
     data = DataSet.read(options.interactions, options.items)
-    model, tokenizer = load_model(options.model)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model, tokenizer = load_encoder(options.model, device)
     config = model.config
     texts = [item_text(fields, config.text_keys, config.item_prompt) for fields in data.fields]
     pairs = list(zip(data.interactions.item_ids, texts, strict=True))

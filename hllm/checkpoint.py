@@ -26,7 +26,7 @@ from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError, HLLMError
 from hllm.model import HLLM
 from hllm.pretrained import pretrained_folder
-from hllm.shards import WEIGHTS, iter_tensors, read_shapes
+from hllm.shards import WEIGHTS, iter_stored, iter_tensors, read_shapes
 from hllm.store import atomic_path
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ _FINGERPRINTED = (
 def build_model(
     config: HLLMConfig,
     *,
+    item_llm: PreTrainedModel | None = None,
     item_weights: str | Path | None = None,
     user_weights: str | Path | None = None,
 ) -> HLLM:
@@ -54,13 +55,14 @@ def build_model(
     Args:
         config: with item_lora, the Item LLM is frozen and gets LoRA matrices that start as the
             identity.
+        item_llm: an Item LLM that exists already, instead of a new one.
         item_weights: folder of a transformers model that the Item LLM starts from; None: random.
         user_weights: the same for the User LLM.
 
     Raises:
         CheckpointError: weights are missing, damaged or of another shape.
     """
-    model = HLLM(config)
+    model = HLLM(config, item_llm)
     if item_weights:
         _start_from(model.item_llm, item_weights)
     if user_weights:
@@ -154,6 +156,8 @@ def load_config(folder: str | Path) -> HLLMConfig:
             raise ValueError("it holds no JSON object")
         if values.get("model_type") != HLLMConfig.model_type:
             raise ValueError(f"model_type is {values.get('model_type')!r}, not 'hllm'")
+        # How matrices are stored shows in the files; once they are read the note would be wrong.
+        values.pop("quantization_config", None)
         return HLLMConfig.from_dict(values)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
@@ -232,8 +236,9 @@ def _load_weights(model: nn.Module, folder: str | Path, prefix: str = "") -> Non
 def model_fingerprint(folder: str | Path) -> str:
     """16 hex digits that name the model which makes item embeddings.
 
-    Hashes every tensor of the checkpoint but those that read item embeddings, and every setting
-    that shapes an item's text or state. The dtype of the weights counts, too.
+    Hashes every stored tensor of the checkpoint but those that read item embeddings, and every
+    setting that shapes an item's text or state. The dtype of the weights counts, too; a matrix in
+    NF4 counts as it is stored, which is the same on every machine.
 
     Raises:
         CheckpointError: as load_model.
@@ -241,7 +246,7 @@ def model_fingerprint(folder: str | Path) -> str:
     config = load_config(folder).to_dict()
     settings = json.dumps({key: config.get(key) for key in _FINGERPRINTED}, sort_keys=True)
     digest = hashlib.sha256(settings.encode())
-    for name, tensor in iter_tensors(folder):
+    for name, tensor in iter_stored(folder):
         if name.startswith(("user_llm.", "click_head.")) or name == "logit_scale":
             continue
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())

@@ -20,13 +20,21 @@ from hllm.config import POOLINGS, HLLMConfig
 from hllm.errors import CheckpointError
 from hllm.model import HLLM
 from hllm.model_card import Origin, model_card
+from hllm.packing import QUANTIZATION_CONFIG, Nf4Spec, TensorSpec
 from hllm.reference import language_model_config, translate
-from hllm.shards import SHARD_BYTES, TensorSpec, write_shards
+from hllm.shards import SHARD_BYTES, Spec, write_shards
 from hllm.text import DEFAULT_PROMPT
 from hllm.tokenizer import portable_tokenizer
 
 logger = logging.getLogger(__name__)
-DTYPES = {"keep": None, "bfloat16": torch.bfloat16, "float32": torch.float32}
+NF4 = "nf4"
+DTYPES = {
+    "keep": None,
+    "bfloat16": torch.bfloat16,
+    "float32": torch.float32,
+    NF4: torch.bfloat16,  # all but the matrices
+}
+_MAPPED_BYTES = 500_000_000
 _PIXEL = ("title", "tag", "description")
 _BOOKS = ("title", "description")
 
@@ -78,6 +86,7 @@ def convert(
     item_base: str | Path,
     user_base: str | Path | None = None,
     dtype: torch.dtype | None = None,
+    nf4: bool = False,
     shard_bytes: int = SHARD_BYTES,
 ) -> None:
     """Convert a checkpoint; the output appears when it is complete.
@@ -89,6 +98,8 @@ def convert(
         item_base: folder with config.json and tokenizer of the Item LLM's base model.
         user_base: folder with config.json of the User LLM's; default: the same model.
         dtype: of the weights written; None keeps each tensor's.
+        nf4: round the matrices of both language models to 4 bits (hllm.packing); dtype is then
+            that of the others.
         shard_bytes: most bytes of a weight file.
 
     Raises:
@@ -97,20 +108,18 @@ def convert(
     output = Path(output)
     if output.exists():
         raise CheckpointError(f"{output} exists: name a folder that does not.")
-    config = _make_config(settings, Path(item_base), Path(user_base or item_base))
+    config = _make_config(settings, Path(item_base), Path(user_base or item_base), nf4=nf4)
     tokenizer = _tokenizer(item_base, config.item_config.vocab_size)
     source = _Source(Path(weights), config)
-    specs = source.specs(dtype)
-    config.dtype = dtype or _usual_dtype(specs)
+    specs = source.specs(dtype, nf4=nf4)
+    config.dtype = dtype or source.usual_dtype
     partial = output.with_name(f"{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # a killed run's
     try:
         partial.mkdir(parents=True)
         files = write_shards(partial, specs, source.read, shard_bytes)
         tokenizer.save_pretrained(partial)
-        card = model_card(config, settings.origin, Path(weights).name)
-        (partial / "README.md").write_text(card, encoding="utf-8")
-        (partial / "config.json").write_text(config.to_json_string(), encoding="utf-8")
+        _describe(partial, config, settings, Path(weights).name)
         partial.rename(output)
     except OSError as error:
         raise CheckpointError(f"{output} cannot be written: {error}") from error
@@ -118,6 +127,12 @@ def convert(
         shutil.rmtree(partial, ignore_errors=True)
     size = sum(spec.num_bytes for spec in specs.values())
     logger.info("%s: %d tensors, %.2f GB, %d file(s)", output, len(specs), size / 1e9, len(files))
+
+
+def _describe(folder: Path, config: HLLMConfig, settings: Settings, file_name: str) -> None:
+    card = model_card(config, settings.origin, file_name)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    (folder / "config.json").write_text(config.to_json_string(), encoding="utf-8")
 
 
 def _tokenizer(item_base: str | Path, vocabulary_size: int) -> PreTrainedTokenizerBase:
@@ -130,7 +145,7 @@ def _tokenizer(item_base: str | Path, vocabulary_size: int) -> PreTrainedTokeniz
     return tokenizer
 
 
-def _make_config(settings: Settings, item_base: Path, user_base: Path) -> HLLMConfig:
+def _make_config(settings: Settings, item_base: Path, user_base: Path, *, nf4: bool) -> HLLMConfig:
     try:
         config = HLLMConfig(
             _plain(language_model_config(item_base)),
@@ -145,6 +160,8 @@ def _make_config(settings: Settings, item_base: Path, user_base: Path) -> HLLMCo
     except (ValueError, KeyError) as error:
         raise CheckpointError(f"The base models' config.json cannot be used: {error}") from error
     config.architectures = [HLLM.__name__]
+    if nf4:
+        config.quantization_config = QUANTIZATION_CONFIG
     return config
 
 
@@ -156,22 +173,17 @@ def _plain(config: PretrainedConfig) -> PretrainedConfig:
     return config
 
 
-def _usual_dtype(specs: dict[str, TensorSpec]) -> torch.dtype:
-    return max(specs.values(), key=lambda spec: spec.num_bytes).dtype
-
-
-def parameter_shapes(config: HLLMConfig) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of an HLLM's parameters, without making it.
+def empty_model(config: HLLMConfig) -> HLLM:
+    """An HLLM without numbers: names and shapes of its parameters.
 
     Raises:
         CheckpointError: the two language models do not fit together.
     """
     try:
         with torch.device("meta"):
-            model = HLLM(config)
+            return HLLM(config)
     except ValueError as error:
         raise CheckpointError(f"The two language models do not fit together: {error}") from error
-    return {name: tuple(value.shape) for name, value in model.named_parameters()}
 
 
 class _Source:
@@ -186,7 +198,9 @@ class _Source:
             for name, part in translate(key, tensor):
                 self._key_of[name] = key
                 self._found[name] = TensorSpec(tuple(part.shape), part.dtype)
-        self._expected = parameter_shapes(config)
+        model = empty_model(config)
+        self._matrices = set(model.matrices())
+        self._expected = {n: tuple(value.shape) for n, value in model.named_parameters()}
         if config.item_pooling == "mean" and "item_emb_tokens" not in self._found:
             shape = self._expected["item_emb_tokens"]
             self._found["item_emb_tokens"] = TensorSpec(shape, torch.float32)
@@ -209,16 +223,27 @@ class _Source:
                     "from."
                 )
 
-    def specs(self, dtype: torch.dtype | None) -> dict[str, TensorSpec]:
+    @property
+    def usual_dtype(self) -> torch.dtype:
+        """That of the largest tensor."""
+        return max(self._found.values(), key=lambda spec: spec.num_bytes).dtype
+
+    def specs(self, dtype: torch.dtype | None, *, nf4: bool) -> dict[str, Spec]:
         """What to write, in the order of the file."""
         return {
-            name: TensorSpec(spec.shape, dtype or spec.dtype) for name, spec in self._found.items()
+            name: Nf4Spec(spec.shape)
+            if nf4 and name in self._matrices
+            else TensorSpec(spec.shape, dtype or spec.dtype)
+            for name, spec in self._found.items()
         }
 
     def read(self, names: Sequence[str]) -> Iterator[Tensor]:
-        """Tensors of one shard. The file is mapped anew for each, which lets go of pages read."""
-        state = _load(self.path)
+        """Tensors of one shard. The file is mapped anew at times, which lets go of pages read."""
+        state, num_bytes = _load(self.path), 0
         for name in names:
+            if num_bytes > _MAPPED_BYTES:
+                state, num_bytes = _load(self.path), 0
+            num_bytes += self._found[name].num_bytes
             if name in self._key_of:
                 key = self._key_of[name]
                 yield dict(translate(key, state[key]))[name]
@@ -264,7 +289,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--user-base", type=Path, help="the same for the User LLM (default: as the Item LLM)"
     )
-    parser.add_argument("--dtype", choices=DTYPES, default="keep", help="of the weights written")
+    parser.add_argument(
+        "--dtype", choices=DTYPES, default="keep",
+        help="of the weights written; nf4: matrices of both language models in 4 bits, the others "
+        "in bfloat16",
+    )  # fmt: skip
     parser.add_argument("--shard-gb", type=float, default=SHARD_BYTES / 1e9)
     own = parser.add_argument_group("a model of your own (or changes to a preset)")
     own.add_argument("--text-keys", nargs="+", metavar="KEY", help="text_keys it was trained with")
@@ -297,5 +326,6 @@ def run(options: argparse.Namespace) -> None:
         item_base=options.item_base,
         user_base=options.user_base,
         dtype=DTYPES[options.dtype],
+        nf4=options.dtype == NF4,
         shard_bytes=int(options.shard_gb * 1e9),
     )

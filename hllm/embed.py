@@ -10,9 +10,10 @@ import argparse
 import logging
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,10 +21,11 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from hllm.checkpoint import load_config, load_model, model_fingerprint
+from hllm.checkpoint import load_config, load_model, load_tokenizer, model_fingerprint
 from hllm.data import read_items
 from hllm.errors import HLLMError, StaleEmbeddingsError
 from hllm.model import HLLM
+from hllm.shards import holds_nf4
 from hllm.store import ItemEmbeddings, reusable
 from hllm.text import TOKENS_PER_BATCH, item_text, text_hash, token_batches, tokenize
 
@@ -31,6 +33,26 @@ logger = logging.getLogger(__name__)
 EMBEDDINGS = "embeddings.safetensors"  # default file name inside a model folder
 ITEMS_PER_PART = 2048
 TEXTS_AT_ONCE = 512  # that are tokenised while those before them are encoded
+CPU = torch.device("cpu")
+
+
+def load_encoder(folder: str | Path, device: torch.device) -> tuple[HLLM, PreTrainedTokenizerBase]:
+    """Load a model folder only to encode items.
+
+    Args:
+        folder: a trained or converted HLLM.
+        device: where it will compute. On a CUDA device, matrices stored in NF4 stay in 4 bits and
+            all is computed in bfloat16; else everything is float32.
+
+    Raises:
+        CheckpointError: as hllm.checkpoint.load_model.
+    """
+    if device.type == "cuda" and holds_nf4(folder):
+        from hllm.nf4 import load_nf4_items  # noqa: PLC0415  bitsandbytes, only if it is used
+
+        return load_nf4_items(folder, device), load_tokenizer(load_config(folder), folder)
+    model, tokenizer = load_model(folder)
+    return model.to(device), tokenizer  # type: ignore[arg-type]
 
 
 @torch.inference_mode()
@@ -136,6 +158,7 @@ def embed_items(
     texts: Sequence[tuple[str, str]],
     output: str | Path,
     *,
+    device: torch.device = CPU,
     half: bool = True,
     progress: bool = True,
 ) -> ItemEmbeddings:
@@ -145,6 +168,7 @@ def embed_items(
         model_folder: a trained HLLM.
         texts: (item_id, item text) of every item.
         output: the embeddings file; vectors in it that still fit are kept.
+        device: see load_encoder.
         half: store float16.
         progress: whether to show a progress bar.
 
@@ -165,7 +189,9 @@ def embed_items(
     todo = [row for row in range(len(texts)) if find(row) is None]
     logger.info("%d of %d items have to be encoded", len(todo), len(texts))
     if todo:
-        _encode_parts(model_folder, texts, hashes, todo, parts, dtype=dtype, progress=progress)
+        model, tokenizer = load_encoder(model_folder, device)
+        encode = partial(encode_catalog, model, tokenizer)
+        _encode_parts(encode, texts, hashes, todo, parts, dtype=dtype, progress=progress)
         known.append(reusable(parts.merged(), fingerprint))
     found = [vector.to(dtype) for row in range(len(texts)) if (vector := find(row)) is not None]
     vectors = torch.stack(found) if found else torch.empty(0, 1, dtype=dtype)
@@ -176,7 +202,7 @@ def embed_items(
 
 
 def _encode_parts(
-    model_folder: str | Path,
+    encode: Callable[..., Tensor],
     texts: Sequence[tuple[str, str]],
     hashes: Sequence[str],
     todo: list[int],
@@ -186,13 +212,12 @@ def _encode_parts(
     progress: bool,
 ) -> None:
     """Encode the rows of texts in `todo`, shortest first, and keep each finished part."""
-    model, tokenizer = load_model(model_folder)
     todo = sorted(todo, key=lambda row: len(texts[row][1]))
     with _bar(len(todo), progress) as bar:
         for start in range(0, len(todo), ITEMS_PER_PART):
             rows = todo[start : start + ITEMS_PER_PART]
             done = bar.n + len(rows)
-            vectors = encode_catalog(model, tokenizer, [texts[r][1] for r in rows], bar=bar)
+            vectors = encode([texts[r][1] for r in rows], bar=bar)
             bar.update(done - bar.n)  # equal texts were encoded once
             item_ids = [texts[r][0] for r in rows]
             parts.add(item_ids, [hashes[r] for r in rows], vectors.to(dtype))
@@ -261,7 +286,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             for item_id, fields in read_items(options.items).items()
         ]
         output = options.output or options.model / EMBEDDINGS
-        result = embed_items(options.model, texts, output, half=not options.fp32)
+        device = torch.device("cuda") if torch.cuda.is_available() else CPU
+        result = embed_items(options.model, texts, output, device=device, half=not options.fp32)
     except HLLMError as error:
         logger.error("%s", error)
         return 2

@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from hllm.config import GENERATIVE, HLLMConfig
 from hllm.discriminative import ClickHead
 from hllm.errors import CheckpointError
+from hllm.packing import check_four_bit
 
 _HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 INITIAL_TEMPERATURE = 0.07  # CLIP's, as the reference; logit_scale starts at ln(1 / 0.07)
@@ -57,6 +58,12 @@ class ItemAdapter(nn.Module):
         return self.shortcut(states) + self.down(nn.functional.gelu(self.up(states)))
 
 
+def item_llm_options(config: PretrainedConfig) -> dict[str, bool]:
+    """What an Item LLM of this configuration is made with, beside the configuration."""
+    # A pooler would be dead weight: the item embedding is a token's state.
+    return {"add_pooling_layer": False} if config.model_type == "bert" else {}
+
+
 def _adapter(config: HLLMConfig) -> nn.Module:
     item_size, embedding_size = config.item_size, config.embedding_size
     if config.item_adapter == "mlp":
@@ -73,6 +80,11 @@ def _adapter(config: HLLMConfig) -> nn.Module:
 
 class HLLM(PreTrainedModel):
     """The two language models, the [ITEM] token and the logit scale.
+
+    Args:
+        config: what it is made of.
+        item_llm: an Item LLM of this configuration that exists already (hllm.qlora); None: a new,
+            random one.
 
     Attributes:
         item_llm: transformers model that reads item texts (Paper: 2409.12740 section 3.1).
@@ -91,11 +103,12 @@ class HLLM(PreTrainedModel):
     _supports_flash_attn = True
     _no_split_modules = ["LlamaDecoderLayer", "BertLayer"]  # noqa: RUF012  as transformers declares it
 
-    def __init__(self, config: HLLMConfig) -> None:
+    def __init__(self, config: HLLMConfig, item_llm: PreTrainedModel | None = None) -> None:
         super().__init__(config)
-        # A pooler would be dead weight: the item embedding is a token's state.
-        extra = {"add_pooling_layer": False} if config.item_config.model_type == "bert" else {}
-        self.item_llm = AutoModel.from_config(config.item_config, **extra)
+        if item_llm is None:
+            options = item_llm_options(config.item_config)
+            item_llm = AutoModel.from_config(config.item_config, **options)
+        self.item_llm = item_llm
         self.user_llm = AutoModel.from_config(config.user_config)
         # The User LLM is fed embeddings, never token ids: its vocabulary is dropped.
         self.user_llm.set_input_embeddings(None)
@@ -116,7 +129,9 @@ class HLLM(PreTrainedModel):
         """Load a full model folder or a model of the hub, as any transformers model.
 
         Raises:
-            CheckpointError: the folder holds only what training changed of a packaged Item LLM.
+            CheckpointError: the folder holds only what training changed of a packaged Item LLM; or
+                it should hold 4-bit matrices (python -m hllm.checkpoint convert --dtype nf4) and
+                does not.
         """
         name, config = pretrained_model_name_or_path, options.get("config")
         if name is not None and not isinstance(config, HLLMConfig):
@@ -127,7 +142,20 @@ class HLLM(PreTrainedModel):
                 f"{name} holds changes to an Item LLM, not a whole model: load it with "
                 "hllm.checkpoint.load_model."
             )
-        return super().from_pretrained(name, *model_args, **options)
+        loaded = super().from_pretrained(name, *model_args, **options)
+        model: Any = loaded[0] if isinstance(loaded, tuple) else loaded
+        if getattr(getattr(model, "hf_quantizer", None), "pre_quantized", False):
+            check_four_bit(model.matrices(), name)  # transformers does not count
+        return loaded
+
+    def matrices(self) -> dict[str, nn.Linear]:
+        """The linear layers of both language models, by the names of their weights."""
+        return {
+            f"{tower}.{name}.weight": layer
+            for tower in ("item_llm", "user_llm")
+            for name, layer in self.get_submodule(tower).named_modules()
+            if isinstance(layer, nn.Linear)
+        }
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

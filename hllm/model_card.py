@@ -47,7 +47,7 @@ def model_card(config: HLLMConfig, origin: Origin, file_name: str) -> str:
         "Trained on": origin.data or "not recorded",
         "Item LLM": f"{item.model_type}, {item.num_hidden_layers} layers x {item.hidden_size}",
         "User LLM": f"{user.model_type}, {user.num_hidden_layers} layers x {user.hidden_size}",
-        "Weights": str(config.dtype).removeprefix("torch."),
+        "Weights": _weights(config),
         "Text keys": ", ".join(config.text_keys),
         "Prompt": f"`{config.item_prompt}`" if config.item_prompt.strip() else "none",
         "Text tokens": f"at most {config.max_text_tokens}, then the [ITEM] token",
@@ -66,7 +66,7 @@ tags: [recommendation, hllm]
 Converted from a checkpoint of [the reference implementation]({REFERENCE}) of *HLLM: Enhancing
 Sequential Recommendations via Hierarchical Large Language Models for Item and User Modeling*
 (arXiv 2409.12740). Language-model heads, the User LLM's word embeddings and poolers take no part
-in HLLM and were left out; all other weights are the checkpoint's.
+in HLLM and were left out; all other weights are the checkpoint's, in the precision named below.
 
 | | |
 |---|---|
@@ -77,3 +77,10 @@ in HLLM and were left out; all other weights are the checkpoint's.
 The reference implementation is Apache-2.0. The weights started from a base model, whose licence
 applies to them as well: {licence}.
 """
+
+
+def _weights(config: HLLMConfig) -> str:
+    name = str(config.dtype).removeprefix("torch.")
+    if not hasattr(config, "quantization_config"):
+        return name
+    return f"matrices of both language models in NF4 with double quantization, the others {name}"

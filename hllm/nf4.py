@@ -1,7 +1,7 @@
-"""The User LLM in NF4 with double quantization, computed in bfloat16 (arXiv 2305.14314).
+"""Language models with their matrices in NF4, computed in bfloat16 (Paper: 2305.14314).
 
-Weights are rounded one by one on their way from the file to the device: neither a float32 copy nor
-the whole model in 16 bits is ever held.
+Matrices come to the device one by one, rounded on the way unless the file holds them in NF4:
+neither a float32 copy nor the whole model in 16 bits is ever held.
 """
 
 from pathlib import Path
@@ -9,12 +9,17 @@ from typing import Any
 
 import bitsandbytes as bnb
 import torch
+from bitsandbytes.nn import Params4bit
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
 
 from hllm.checkpoint import load_config
+from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
-from hllm.shards import iter_tensors, read_shapes
+from hllm.model import HLLM
+from hllm.packing import BLOCK, PackedMatrix
+from hllm.shards import iter_packed, read_shapes
 
 PREFIX = "user_llm."
 
@@ -42,28 +47,78 @@ def load_nf4(folder: str | Path, device: torch.device) -> PreTrainedModel:
         raise CheckpointError(
             f"{folder}: weights do not fit config.json: restore both from one training."
         )
-    for name, tensor in iter_tensors(folder, PREFIX):
-        _place(user_llm, name.removeprefix(PREFIX), tensor, device)
+    for name, value in iter_packed(folder, PREFIX):
+        _place(user_llm, name.removeprefix(PREFIX), value, device)
     # Computed from the configuration, not stored; it stays in float32.
     user_llm.rotary_emb = type(user_llm.rotary_emb)(config).to(device)
     return user_llm.eval()
 
 
-def _place(model: nn.Module, name: str, tensor: Tensor, device: torch.device) -> None:
+def load_nf4_items(folder: str | Path, device: torch.device) -> HLLM:
+    """Load what encodes items from a folder whose matrices are stored in NF4.
+
+    Args:
+        folder: made by ``python -m hllm.checkpoint convert --dtype nf4``.
+        device: where it will compute.
+
+    Returns:
+        The model in evaluation mode, bfloat16. Its User LLM has no layers: those stay in the file.
+
+    Raises:
+        CheckpointError: weights are missing, damaged or do not fit config.json.
+    """
+    read_shapes(folder)  # says what is wrong better than transformers
+    try:
+        config = HLLMConfig.from_pretrained(folder)  # with the note that load_config leaves out
+        config.user_config.num_hidden_layers = 0
+        return HLLM.from_pretrained(
+            folder, config=config, device_map={"": device}, local_files_only=True
+        ).eval()
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise CheckpointError(
+            f"{folder} cannot be loaded in 4 bits ({reason}): restore it or convert it again."
+        ) from error
+
+
+def _place(model: nn.Module, name: str, value: Tensor | PackedMatrix, device: torch.device) -> None:
     """Put one stored tensor where it belongs; the matrix of a linear layer becomes 4 bits."""
     path, _, kind = name.rpartition(".")
     module = model.get_submodule(path)
-    value = tensor.to(torch.bfloat16)
-    if not isinstance(module, nn.Linear) or kind != "weight":
-        setattr(module, kind, nn.Parameter(value.to(device), requires_grad=False))
+    if isinstance(module, nn.Linear) and kind == "weight":
+        if not isinstance(module, bnb.nn.Linear4bit):
+            module = _four_bit_layer(module)
+            model.set_submodule(path, module)
+        set_four_bit(module, value, device, torch.bfloat16)
         return
-    if not isinstance(module, bnb.nn.Linear4bit):
-        module = _four_bit_layer(module)
-        model.set_submodule(path, module)
-    weight: Any = bnb.nn.Params4bit(
-        value, requires_grad=False, quant_type="nf4", compress_statistics=True, module=module
+    plain = value.dequantize() if isinstance(value, PackedMatrix) else value
+    parameter = nn.Parameter(plain.to(torch.bfloat16).to(device), requires_grad=False)
+    setattr(module, kind, parameter)
+
+
+def set_four_bit(
+    layer: bnb.nn.Linear4bit,
+    value: Tensor | PackedMatrix,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> None:
+    """Give a layer its weight; what is in NF4 already is not rounded a second time.
+
+    Args:
+        layer: will hold it.
+        value: (out, in).
+        device: where to.
+        dtype: what numbers that are not in NF4 are converted to before they are rounded.
+    """
+    if isinstance(value, PackedMatrix):
+        layer.weight = Params4bit.from_prequantized(
+            value.codes, dict(value.statistics), device=device, module=layer
+        )
+        return
+    weight: Any = Params4bit(
+        value.to(dtype), requires_grad=False, blocksize=BLOCK, quant_type="nf4", module=layer
     )
-    module.weight = weight.to(device)  # rounded on its way
+    layer.weight = weight.to(device)  # rounded on its way
 
 
 def _four_bit_layer(linear: nn.Linear) -> bnb.nn.Linear4bit:

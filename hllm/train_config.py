@@ -85,6 +85,10 @@ class ModelOptions:
         _check_choice("objective", self.objective, OBJECTIVES)
         if self.objective != GENERATIVE and self.model_kind != HLLM_KIND:
             raise DataError(f"--objective {self.objective} needs --model_kind {HLLM_KIND}")
+        if self.is_qlora and not self.item_pretrained:
+            raise DataError(
+                "--item_training qlora rounds pretrained weights: use --item_pretrained"
+            )
 
     @property
     def item_folder(self) -> Path:

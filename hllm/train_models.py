@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from hllm.checkpoint import build_model, load_model, load_tokenizer, model_fingerprint, save_model
+from hllm.config import HLLMConfig
 from hllm.data import Interactions, item_fields, read_items
 from hllm.embed import EMBEDDINGS, embed_items, encode_catalog
 from hllm.errors import CheckpointError, DataError
@@ -103,33 +104,47 @@ class HLLMTrainee(Trainee):
         return self._model_options.item_training == "top"
 
     def _make(self) -> tuple[PreTrainedTokenizerBase, HLLM]:
-        model_options = self._model_options
-        if model_options.is_qlora:
-            _require_cuda()
-        config = model_options.to_config()
-        model = build_model(
-            config,
-            item_weights=model_options.item_folder if model_options.item_pretrained else None,
-            user_weights=model_options.user_llm if model_options.user_pretrained else None,
-        )
-        tokenizer = load_tokenizer(config, model_options.item_folder)
-        if self._options.start_from:
-            weights = load_model(self._options.start_from)[0].state_dict()
-            fitting = {k: v for k, v in weights.items() if k in model.state_dict()}
-            model.load_state_dict(fitting, strict=False)
+        config = self._model_options.to_config()
+        tokenizer = load_tokenizer(config, self._model_options.item_folder)
+        model = self._make_qlora(config) if self._model_options.is_qlora else self._build(config)
         if self._is_frozen:
             model.item_llm.requires_grad_(False)
         if self._is_frozen or config.item_pooling == "mean":  # which has no use for the token
             model.item_emb_tokens.requires_grad_(False)
-        if model_options.is_qlora:
-            from hllm.qlora import quantize_base  # noqa: PLC0415  bitsandbytes, only if it is used
-
-            is_bf16 = self._options.precision == "bf16"
-            dtype = torch.bfloat16 if is_bf16 else torch.float32
-            quantize_base(model.item_llm, self._device, dtype)
         if self._options.gradient_checkpointing:
             _checkpoint_gradients(model)
         return tokenizer, model
+
+    def _build(self, config: HLLMConfig) -> HLLM:
+        options = self._model_options
+        model = build_model(
+            config,
+            item_weights=options.item_folder if options.item_pretrained else None,
+            user_weights=self._user_weights,
+        )
+        if self._options.start_from:
+            weights = load_model(self._options.start_from)[0].state_dict()
+            fitting = {k: v for k, v in weights.items() if k in model.state_dict()}
+            model.load_state_dict(fitting, strict=False)
+        return model
+
+    def _make_qlora(self, config: HLLMConfig) -> HLLM:
+        """The same with the Item LLM's base in 4 bits, which never exists in more."""
+        _require_cuda()
+        from hllm import qlora  # noqa: PLC0415  bitsandbytes, only if it is used
+
+        dtype = torch.bfloat16 if self._options.precision == "bf16" else torch.float32
+        folder = self._model_options.item_folder
+        item_llm = qlora.load_base(folder, config.item_config, self._device, dtype)
+        model = build_model(config, item_llm=item_llm, user_weights=self._user_weights)
+        if self._options.start_from:
+            qlora.start_from(model, self._options.start_from)
+        return model
+
+    @property
+    def _user_weights(self) -> str | None:
+        options = self._model_options
+        return options.user_llm if options.user_pretrained else None
 
     def _make_step(self) -> TrainStep:
         options = self._options

@@ -23,6 +23,11 @@ TINYLLAMA = LLAMA | {
     "num_attention_heads": 32, "num_key_value_heads": 4, "max_position_embeddings": 2048,
 }  # fmt: skip
 
+BAICHUAN2_7B = BAICHUAN | {
+    "vocab_size": 125696, "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+}  # fmt: skip
+
 
 def decoder_shapes(config):
     """The state dict of a published Llama or Baichuan model."""
