@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from hllm.checkpoint import build_model, load_model, load_tokenizer, model_fingerprint, save_model
 from hllm.config import HLLMConfig
+from hllm.convert import some
 from hllm.data import Interactions, item_fields, read_items
 from hllm.embed import EMBEDDINGS, embed_items, encode_catalog
 from hllm.errors import CheckpointError, DataError
@@ -123,9 +124,7 @@ class HLLMTrainee(Trainee):
             user_weights=self._user_weights,
         )
         if self._options.start_from:
-            weights = load_model(self._options.start_from)[0].state_dict()
-            fitting = {k: v for k, v in weights.items() if k in model.state_dict()}
-            model.load_state_dict(fitting, strict=False)
+            _take_over(model, self._options.start_from)
         return model
 
     def _make_qlora(self, config: HLLMConfig) -> HLLM:
@@ -280,6 +279,33 @@ class SequentialTrainee(Trainee):
     def save(self, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
         """See Trainee.save."""
         save_sequential(self.model, folder, self._item_ids, weights)
+
+
+def _take_over(model: HLLM, folder: str) -> None:
+    """Copy the weights of a trained HLLM; new LoRA matrices and a new click head stay as they are.
+
+    Raises:
+        CheckpointError: the models do not fit together.
+    """
+    source, _ = load_model(folder)
+    if source.config.item_lora and not model.config.item_lora:
+        for layer in source.item_llm.modules():
+            if hasattr(layer, "base_layer"):
+                layer.merge()  # what its LoRA matrices have learnt becomes part of the base
+    # A layer under LoRA matrices has its weights one name deeper.
+    weights = {k.replace(".base_layer.", "."): v for k, v in source.state_dict().items()}
+    wanted = {name: name.replace(".base_layer.", ".") for name in model.state_dict()}
+    missing = [name for name, key in wanted.items() if key not in weights]
+    if strange := [n for n in missing if "lora_" not in n and not n.startswith("click_head.")]:
+        raise CheckpointError(f"--start_from {folder} lacks {some(strange)}: it is another model.")
+    known = {name: weights[key] for name, key in wanted.items() if key in weights}
+    try:
+        model.load_state_dict(known, strict=False)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(
+            f"--start_from {folder} does not fit these options ({reason})."
+        ) from error
 
 
 def _require_cuda() -> None:

@@ -186,6 +186,30 @@ def test_stops_early_and_keeps_the_best_model(data, tmp_path):
     assert max(values) == result["step"] + 4
 
 
+@pytest.mark.parametrize("first", ["lora", "full"])
+@pytest.mark.parametrize("second", ["frozen", "top", "lora", "full"])
+def test_any_way_of_training_starts_from_any_other(data, tmp_path, first, second):
+    # Large steps, so that the Item LLM is far from its pretrained weights.
+    common = {"item_adapter": "linear", "max_steps": 2, "item_learning_rate": 0.05}
+    train(options(data, tmp_path / "first", item_training=first, **common))
+    start = tmp_path / "first"
+    argv = options(data, tmp_path / "second", item_training=second, start_from=start, **common)
+    run = Trainer(*parse_options(argv))
+    old, tokenizer = load_model(start)
+    texts = ["title: Dune", "title: Emma", ""]
+    new = run.trainee.model.cpu().eval()
+    expected = encode_catalog(old, tokenizer, texts, progress=False)
+    torch.testing.assert_close(
+        encode_catalog(new, tokenizer, texts, progress=False), expected, atol=1e-4, rtol=1e-4
+    )
+
+
+def test_starting_from_another_kind_of_model_is_one_clear_error(data, tmp_path):
+    train(options(data, tmp_path / "first", user_size=16, max_steps=1))
+    with pytest.raises(CheckpointError, match=r"--start_from .*first does not fit|lacks"):
+        train(options(data, tmp_path / "second", user_size=8, start_from=tmp_path / "first"))
+
+
 def test_starting_from_a_model_keeps_what_it_knows(data, tmp_path):
     _, first = train(options(data, tmp_path / "first", **LEARNS))
     _, second = train(
