@@ -179,6 +179,7 @@ def load_model(folder: str | Path) -> tuple[HLLM, PreTrainedTokenizerBase]:
     else:  # every weight comes from the files
         model = _uninitialised(lambda: build_model(config), folder)
     _load_weights(model, folder)
+    model.config.dtype = torch.float32  # it may be saved again
     return model.eval(), load_tokenizer(config, folder)
 
 

@@ -18,6 +18,7 @@ from hllm.checkpoint import (
 )
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
+from hllm.model import HLLM
 from hllm.pretrained import MINILM, pretrained_folder
 
 
@@ -167,3 +168,13 @@ def test_a_model_folder_cannot_name_a_package_of_its_own(tiny_model, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(values | {"item_base": "os"}))
     with pytest.raises(CheckpointError, match="No packaged pretrained model is called 'os'"):
         load_model(tmp_path)
+
+
+def test_a_bfloat16_model_saved_again_says_that_it_is_float32(tiny_model, tokenizer, tmp_path):
+    tiny_model.config.dtype = torch.bfloat16
+    save_model(tiny_model.bfloat16(), tmp_path / "half", tokenizer)
+    model, _ = load_model(tmp_path / "half")
+    with torch.no_grad():
+        model.logit_scale.add_(1e-4)  # too little for bfloat16
+    save_model(model, tmp_path / "again", tokenizer)
+    assert torch.equal(HLLM.from_pretrained(tmp_path / "again").logit_scale, model.logit_scale)
