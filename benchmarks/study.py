@@ -102,6 +102,13 @@ RUNS = (
     *_seeds("item-size", "6", FROZEN),
     *_seeds("pretrained", "item MiniLM", FROZEN),
     *_seeds("pretrained", "item random", f"{FROZEN} --item_pretrained no"),
+    Run("pretrained-games", "item MiniLM", "games", f"{GAMES} --user_layers 2"),
+    Run(
+        "pretrained-games",
+        "item random",
+        "games",
+        f"{GAMES} --user_layers 2 --item_pretrained no",
+    ),
     *_seeds("transfer", "user random", TRANSFER),
     *_seeds("transfer", "user from Games", f"{TRANSFER} --user_llm {{user_llm}}"),
     *_seeds("transfer", "user and adapter from Games", f"{TRANSFER} --start_from {{games_model}}"),

@@ -88,13 +88,11 @@ class OnnxSteps:
     def _side_by_side(self, pasts: Sequence[Tensor | None], longest: int) -> np.ndarray:
         """Keys and values (2 layers, B, heads, P of the longest, width); one copy, no more."""
         shape = (len(self._cache), self._heads, self._width)
-        layers = np.zeros((shape[0], len(pasts), shape[1], longest, shape[2]), dtype=np.float32)
+        layers = torch.zeros(shape[0], len(pasts), shape[1], longest, shape[2])
         for row, past in enumerate(pasts):
-            if past is not None:
-                layers[:, row, :, : len(past)] = (
-                    past.unflatten(1, shape).permute(1, 2, 0, 3).numpy()
-                )
-        return layers
+            if past is not None:  # torch copies with all threads, numpy with one
+                layers[:, row, :, : len(past)] = past.unflatten(1, shape).permute(1, 2, 0, 3)
+        return layers.numpy()
 
 
 def prepare_onnx(model_folder: str | Path, cache: Path, *, bits: int) -> Path:
