@@ -92,8 +92,11 @@ def _seeds(question: str, label: str, options: str, item_layers: int = 0) -> tup
 
 RUNS = (
     *(Run("scale-data", f"{share:.0%}", "games", GAMES, users=share) for share in (0.1, 0.25, 0.5)),
+    Run("scale-data", "100%", "games", f"{GAMES} --user_layers 2"),
     *(Run("scale-depth", str(n), "games", f"{GAMES} --user_layers {n}") for n in (1, 2, 4, 8)),
-    *(Run("scale-width", str(n), "games", f"{GAMES} --user_size {n}") for n in (64, 128, 512)),
+    *(Run("scale-width", str(n), "games", f"{GAMES} --user_size {n}") for n in (64, 128)),
+    Run("scale-width", "256", "games", f"{GAMES} --user_layers 2"),
+    Run("scale-width", "512", "games", f"{GAMES} --user_size 512"),
     *(
         run
         for n in (1, 2, 3)
