@@ -291,7 +291,8 @@ def _take_over(model: HLLM, folder: str) -> None:
     if source.config.item_lora and not model.config.item_lora:
         for layer in source.item_llm.modules():
             if hasattr(layer, "base_layer"):
-                layer.merge()  # what its LoRA matrices have learnt becomes part of the base
+                # What its LoRA matrices have learnt becomes part of the base.
+                layer.merge()  # type: ignore[operator]
     # A layer under LoRA matrices has its weights one name deeper.
     weights = {k.replace(".base_layer.", "."): v for k, v in source.state_dict().items()}
     wanted = {name: name.replace(".base_layer.", ".") for name in model.state_dict()}
