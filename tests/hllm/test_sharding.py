@@ -33,7 +33,7 @@ KINDS = {
     "id-llama": {"model_kind": "id-llama"},
 }
 # Validates before the first step.
-START = {"item_training": "full", "start_from": "full-yes", "max_steps": 2, "eval_every": 2}
+START = KINDS["full"] | {"start_from": "full-yes", "max_steps": 2, "eval_every": 2}
 LONG = {"item_training": "full", "dropout": 0.2, "max_steps": 9, "eval_every": 3}
 
 
