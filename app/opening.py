@@ -114,7 +114,7 @@ def _baseline_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> 
                 "There are no baseline embeddings for this catalogue yet: make them with "
                 "python -m hllm.sentence and start the app with --baseline FILE."
             )
-        from hllm.baselines import load_text_baseline  # noqa: PLC0415  imports torch
+        from hllm.baselines.text_recommender import load_text_baseline  # noqa: PLC0415  imports torch
 
         recommender = load_text_baseline(
             path,

@@ -12,7 +12,7 @@ from app.errors import CatalogError
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_PORT = 65535
-# hllm.precision says what they mean; importing it here would import torch before the page opens.
+# See hllm.serving.precision; importing it here would import torch before the page opens.
 PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4", "nf4")
 _DESCRIPTION = "Open HLLM Live: click items and watch a language-model recommender answer."
 _EPILOG = """examples:

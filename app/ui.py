@@ -28,12 +28,13 @@ from app.session import (
     clean_top_k,
 )
 from app.settings import ROOT, Settings
-from hllm.batching import MAX_BATCH
 from hllm.errors import HLLMError
+from hllm.serving.request_batching import MAX_BATCH
 
 ASSETS = ROOT / "assets"
 SCRIPTS = ("history.js", "strip.js", "filter.js", "page.js")
-# One batch of visitors in the User LLM's forward pass, another that gathers (hllm.batching).
+# One batch of visitors in the User LLM's forward pass, another that gathers
+# (hllm.serving.request_batching).
 MODEL_CALLS = {"concurrency_id": "model", "concurrency_limit": 2 * MAX_BATCH}
 MAX_WAITING = 64
 MAX_SESSIONS = 200

@@ -26,8 +26,8 @@ from torch import Tensor
 from transformers import AutoModel, LlamaConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
-from hllm.steps import TransformersSteps
-from hllm.user_state import CACHE_BYTES, HistoryEncoder
+from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder
+from hllm.serving.incremental import TransformersSteps
 
 MAX_HISTORY = 50
 LENGTHS = (1, 2, 5, 10, 20, 30, 40, 50)

@@ -27,9 +27,9 @@ from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from benchmarks.bench_precision import HISTORY, WIDTH, make_folder, median_ms
 from hllm.checkpoint import load_user_llm
-from hllm.precision import load_user_model
-from hllm.quantize import BLOCK
-from hllm.steps import TransformersSteps
+from hllm.serving.incremental import TransformersSteps
+from hllm.serving.precision import load_user_model
+from hllm.serving.quantize import BLOCK
 
 NAMES = ("ONNX Runtime", "OpenVINO")
 

@@ -5,9 +5,10 @@
 Visitors are threads that click again as soon as they are answered: the worst case, as nobody reads.
 Each has a history of its own; a click appends an item, and at the end of a history a visitor starts
 another. "alone" is the same encoder with one history a forward pass, which is what a lock around
-the model does. Random weights; the books' shape in fp32, TinyLlama's in int4 (hllm.precision), as
-the app would choose. Every answer of a sample is compared with that history read by itself (for
-int4 by cosine: activations are rounded). The last line is the process's memory over 10,000 clicks.
+the model does. Random weights; the books' shape in fp32, TinyLlama's in int4, as the app would
+choose (hllm.serving.precision). Every answer of a sample is compared with that history read by
+itself (for int4 by cosine: activations are rounded). The last line is the process's memory over
+10,000 clicks.
 """
 
 import argparse
@@ -30,10 +31,10 @@ from torch import Tensor
 
 from benchmarks.bench_click import SHAPES, new_user_llm
 from benchmarks.bench_precision import make_folder
-from hllm.batching import MAX_BATCH
-from hllm.precision import load_user_model
-from hllm.steps import StepModel, TransformersSteps
-from hllm.user_state import HistoryEncoder
+from hllm.serving.history_encoder import HistoryEncoder
+from hllm.serving.incremental import StepModel, TransformersSteps
+from hllm.serving.precision import load_user_model
+from hllm.serving.request_batching import MAX_BATCH
 
 VISITORS = (1, 2, 5, 10, 20, 50)
 MAX_HISTORY = 50

@@ -22,8 +22,7 @@ from app.catalog import Catalog
 from benchmarks.bench_catalog import build
 from benchmarks.bench_precision import WIDTH, make_folder
 from hllm.checkpoint import load_config, model_fingerprint
-from hllm.embed import EMBEDDINGS
-from hllm.store import ItemEmbeddings
+from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import item_text, text_hash
 
 BATCH = 10_000

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer
 
 from hllm.checkpoint import load_user_llm
-from hllm.pretrained import MINILM, pretrained_folder
+from hllm.weights.packaged import MINILM, pretrained_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 2020

@@ -21,13 +21,12 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.initialization import no_init_weights
 
-from hllm import convert
 from hllm.config import HLLMConfig
-from hllm.errors import CheckpointError, HLLMError
+from hllm.errors import CheckpointError, HLLMError, shortened
 from hllm.model import HLLM
-from hllm.pretrained import pretrained_folder
-from hllm.shards import WEIGHTS, iter_stored, iter_tensors, read_shapes
 from hllm.store import atomic_path
+from hllm.weights.files import WEIGHTS, iter_stored, iter_tensors, read_shapes
+from hllm.weights.packaged import pretrained_folder
 
 logger = logging.getLogger(__name__)
 _FINGERPRINTED = (
@@ -99,7 +98,7 @@ def trained_state(model: HLLM, weights: Mapping[str, Tensor] | None = None) -> d
 
     Args:
         model: whose parameters say what is frozen.
-        weights: its state, where model.state_dict() holds only parts (hllm.sharding).
+        weights: its state, where model.state_dict() holds only parts (hllm.training.fsdp).
     """
     frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
     from_package = model.config.item_base is not None
@@ -226,8 +225,8 @@ def _load_weights(model: nn.Module, folder: str | Path, prefix: str = "") -> Non
     other = [name for name in stored if name in own and stored[name] != tuple(own[name].shape)]
     if missing or unknown or other:
         raise CheckpointError(
-            f"{folder}: weights do not fit config.json (missing {convert.some(missing)}; unknown "
-            f"{convert.some(unknown)}; of another shape {convert.some(other)}): restore both from "
+            f"{folder}: weights do not fit config.json (missing {shortened(missing)}; unknown "
+            f"{shortened(unknown)}; of another shape {shortened(other)}): restore both from "
             "one training."
         )
     for name, tensor in iter_tensors(folder, prefix):
@@ -257,6 +256,8 @@ def model_fingerprint(folder: str | Path) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: see --help."""
+    from hllm.published import convert  # noqa: PLC0415  serving reads checkpoints, too, without it
+
     parser = argparse.ArgumentParser(prog="python -m hllm.checkpoint")
     commands = parser.add_subparsers(dest="command", required=True)
     about = "Turn a checkpoint of the reference implementation into a model folder, streaming."

@@ -25,12 +25,11 @@ from hllm.checkpoint import load_config, load_model, load_tokenizer, model_finge
 from hllm.data import read_items
 from hllm.errors import HLLMError, StaleEmbeddingsError
 from hllm.model import HLLM
-from hllm.shards import holds_nf4
-from hllm.store import ItemEmbeddings, reusable
+from hllm.store import EMBEDDINGS, ItemEmbeddings, reusable
 from hllm.text import TOKENS_PER_BATCH, item_text, text_hash, token_batches, tokenize
+from hllm.weights.files import holds_nf4
 
 logger = logging.getLogger(__name__)
-EMBEDDINGS = "embeddings.safetensors"  # default file name inside a model folder
 ITEMS_PER_PART = 2048
 TEXTS_AT_ONCE = 512  # that are tokenised while those before them are encoded
 CPU = torch.device("cpu")
@@ -48,7 +47,7 @@ def load_encoder(folder: str | Path, device: torch.device) -> tuple[HLLM, PreTra
         CheckpointError: as hllm.checkpoint.load_model.
     """
     if device.type == "cuda" and holds_nf4(folder):
-        from hllm.nf4 import load_nf4_items  # noqa: PLC0415  bitsandbytes, only if it is used
+        from hllm.serving.nf4_model import load_nf4_items  # noqa: PLC0415  bitsandbytes, only if it is used
 
         return load_nf4_items(folder, device), load_tokenizer(load_config(folder), folder)
     model, tokenizer = load_model(folder)

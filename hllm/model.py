@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
+from hllm.click_head import ClickHead
 from hllm.config import GENERATIVE, HLLMConfig
-from hllm.discriminative import ClickHead
 from hllm.errors import CheckpointError
-from hllm.packing import check_four_bit
+from hllm.weights.nf4_format import check_four_bit
 
 _HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 INITIAL_TEMPERATURE = 0.07  # CLIP's, as the reference; logit_scale starts at ln(1 / 0.07)
@@ -83,8 +83,8 @@ class HLLM(PreTrainedModel):
 
     Args:
         config: what it is made of.
-        item_llm: an Item LLM of this configuration that exists already (hllm.qlora); None: a new,
-            random one.
+        item_llm: an Item LLM of this configuration that exists already (hllm.training.qlora);
+            None: a new, random one.
 
     Attributes:
         item_llm: transformers model that reads item texts (Paper: 2409.12740 section 3.1).
@@ -261,3 +261,13 @@ class HLLM(PreTrainedModel):
 
 AutoConfig.register("hllm", HLLMConfig)
 AutoModel.register(HLLMConfig, HLLM)
+
+
+def to_bfloat16(model: nn.Module) -> None:
+    """Round the parameters to bfloat16 in place, as DeepSpeed's bf16 evaluation does.
+
+    Buffers stay as they are: rounding RoPE's inverse frequencies would change every position, and
+    the reference's rotary tables are computed in float32.
+    """
+    for parameter in model.parameters():
+        parameter.data = parameter.data.bfloat16()

@@ -10,17 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hllm.checked import check_once
 from hllm.checkpoint import model_fingerprint
 from hllm.config import HLLMConfig
-from hllm.embed import EMBEDDINGS
 from hllm.errors import StaleEmbeddingsError
-from hllm.index import Index, ItemIndex
-from hllm.precision import UserModel, load_user_model
-from hllm.shards import weight_files
-from hllm.store import ItemEmbeddings
+from hllm.serving.fit_check import check_once
+from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder
+from hllm.serving.index import Index, ItemIndex
+from hllm.serving.precision import UserModel, load_user_model
+from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import item_text, text_hash
-from hllm.user_state import CACHE_BYTES, HistoryEncoder
+from hllm.weights.files import weight_files
 
 # Encoding the next window ahead pays where encoding it anew takes long: 1.6 s for 50 items at 1.1
 # billion parameters, but 6 ms at 1.3 million, where the thread costs more than it saves.
@@ -165,10 +164,10 @@ class HLLMRecommender:
         user: the User LLM.
         config: of the model that made the embeddings.
         embeddings: of the catalogue.
-        cache_bytes: most memory for what is known of histories, see hllm.user_state.
+        cache_bytes: most memory for what is known of histories, see hllm.serving.history_encoder.
         window_stride: how many items the window moves at once when a history outgrows max_history.
             1 reads what training and evaluation read, the most recent max_history items; for others
-            see hllm.user_state.history_window.
+            see hllm.serving.history_encoder.history_window.
         index_beside: the embeddings file, beside which the index of a large catalogue is kept.
     """
 
@@ -226,11 +225,11 @@ def make_index(embeddings: ItemEmbeddings, beside: Path | None = None) -> Index:
 
     Args:
         embeddings: of the catalogue.
-        beside: their file; see hllm.approximate.
+        beside: their file; see hllm.serving.approximate_index.
     """
     if embeddings.vectors.numel() < APPROXIMATE_FROM:
         return ItemIndex(embeddings.item_ids, embeddings.vectors)
-    from hllm.approximate import ApproximateIndex  # noqa: PLC0415  faiss, for large catalogues
+    from hllm.serving.approximate_index import ApproximateIndex  # noqa: PLC0415  faiss, for large catalogues
 
     return ApproximateIndex(embeddings.item_ids, embeddings.vectors, beside)
 
@@ -262,9 +261,10 @@ def load_hllm(
         embeddings_path: default: embeddings.safetensors in the model folder.
         fields: (item_id, text fields) of the catalogue as it is now, to make sure that the
             embeddings are not older than it; None trusts them.
-        texts_version: names what `fields` gives; see hllm.checked.
-        precision: see hllm.precision.
-        cache: see hllm.precision.load_user_model; also keeps hllm.checked's notes.
+        texts_version: names what `fields` gives; see hllm.serving.fit_check.
+        precision: see hllm.serving.precision.
+        cache: see hllm.serving.precision.load_user_model; also keeps the notes of
+            hllm.serving.fit_check.
 
     Raises:
         CheckpointError: the model is missing or damaged.

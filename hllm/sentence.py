@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from hllm.baselines import sentence_fingerprint
+from hllm.baselines.text_recommender import sentence_fingerprint
 from hllm.data import read_items
 from hllm.errors import HLLMError, StaleEmbeddingsError
-from hllm.pretrained import MINILM, pretrained_folder
 from hllm.store import ItemEmbeddings, reusable
 from hllm.text import sentence_text, text_hash
+from hllm.weights.packaged import MINILM, pretrained_folder
 
 logger = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from hllm.errors import StaleEmbeddingsError
 
+EMBEDDINGS = "embeddings.safetensors"  # default file name inside a model folder
 FORMAT = "hllm-item-embeddings/1"
 REMEDY = "python -m hllm.embed"
 

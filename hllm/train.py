@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 from transformers import HfArgumentParser
 
+from hllm.baselines.id_presets import PRESETS
 from hllm.errors import HLLMError
-from hllm.sequential_presets import PRESETS
-from hllm.train_config import ModelOptions, TrainOptions, config_defaults
-from hllm.trainer import Trainer
+from hllm.training.options import ModelOptions, TrainOptions, config_defaults
+from hllm.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 

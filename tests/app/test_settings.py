@@ -7,7 +7,7 @@ import pytest
 from app import settings as settings_module
 from app.errors import CatalogError
 from app.settings import Settings, parse_settings, writable_dir
-from hllm.precision import PRECISIONS as hllm_precisions
+from hllm.serving.precision import PRECISIONS as hllm_precisions
 
 
 def test_nothing_said_means_the_built_in_choices():

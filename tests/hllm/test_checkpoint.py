@@ -19,7 +19,7 @@ from hllm.checkpoint import (
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
 from hllm.model import HLLM
-from hllm.pretrained import MINILM, pretrained_folder
+from hllm.weights.packaged import MINILM, pretrained_folder
 
 
 @pytest.fixture(scope="module")

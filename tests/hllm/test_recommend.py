@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 
 from hllm.checkpoint import save_model
-from hllm.embed import EMBEDDINGS, embed_items
+from hllm.embed import embed_items
 from hllm.errors import StaleEmbeddingsError, UnknownItemError
-from hllm.precision import load_user_model
 from hllm.recommend import HLLMRecommender, load_hllm
-from hllm.store import ItemEmbeddings
+from hllm.serving.precision import load_user_model
+from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import item_text
 
 FIELDS = [(f"i{n}", {"title": f"book number {n * 37 % 101}"}) for n in range(30)]
@@ -50,7 +50,7 @@ def test_ranks_and_scores_are_the_models(served, tiny_model, history):
 def test_allowed_rows_are_ranked_as_among_all(served, tiny_model, monkeypatch, approximate):
     if approximate:
         monkeypatch.setattr("hllm.recommend.APPROXIMATE_FROM", 0)
-        monkeypatch.setattr("hllm.approximate.EXACT_ROWS", 0)
+        monkeypatch.setattr("hllm.serving.approximate_index.EXACT_ROWS", 0)
     folder, vectors = served
     recommender = load_hllm(folder, fields=FIELDS)
     allowed = np.array([2, 3, 5, 8, 13, 21], dtype=np.int32)
