@@ -99,7 +99,9 @@ def test_saved_model_scores_alike_and_its_item_embeddings_stay(
     embeddings = torch.randn(7, 32)
     for made in (loaded, type(model).from_pretrained(tmp_path / "a").eval()):
         scores = make_scorer(made, embeddings).score(HISTORIES)
-        assert torch.equal(scores, make_scorer(model, embeddings).score(HISTORIES))
+        # Not to the last bit: some CPUs add up in another order where memory is aligned otherwise.
+        expected = make_scorer(model, embeddings).score(HISTORIES)
+        torch.testing.assert_close(scores, expected, rtol=1e-6, atol=1e-6)
     changed = copy.deepcopy(model)
     torch.nn.init.ones_(changed.click_head.mlp[0].weight)
     save_model(changed, tmp_path / "b", tokenizer)

@@ -1,5 +1,6 @@
 """The base in 4 bits under LoRA matrices: read and rounded tensor by tensor."""
 
+import copy
 import subprocess
 import sys
 import textwrap
@@ -28,7 +29,8 @@ NAME = "layers.1.mlp.up_proj"
 @pytest.fixture
 def folder(tiny_model, tmp_path):
     """A pretrained Item LLM, stored in bfloat16."""
-    tiny_model.item_llm.to(torch.bfloat16).save_pretrained(tmp_path / "item")
+    # A copy: .to() would round the positions (inv_freq) of the model that tests compare with.
+    copy.deepcopy(tiny_model.item_llm).to(torch.bfloat16).save_pretrained(tmp_path / "item")
     return tmp_path / "item"
 
 
