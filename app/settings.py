@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import CatalogError
+from hllm.serving.precision import PRECISIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_PORT = 65535
-# See hllm.serving.precision; importing it here would import torch before the page opens.
-PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4", "nf4")
 _DESCRIPTION = "Open HLLM Live: click items and watch a language-model recommender answer."
 _EPILOG = """examples:
   python app.py

@@ -27,9 +27,9 @@ from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from benchmarks.bench_precision import HISTORY, WIDTH, make_folder, median_ms
 from hllm.checkpoint import load_user_llm
-from hllm.serving.incremental import TransformersSteps
-from hllm.serving.precision import load_user_model
-from hllm.serving.quantize import BLOCK
+from hllm.serving.incremental import TransformersIncremental
+from hllm.serving.quantize import ONNX_BLOCK
+from hllm.serving.user_model import load_user_model
 
 NAMES = ("ONNX Runtime", "OpenVINO")
 
@@ -89,7 +89,7 @@ def compile_openvino(llama: PreTrainedModel, folder: Path) -> Any:
     small = nncf.compress_weights(
         model,
         mode=nncf.CompressWeightsMode.INT4_SYM,
-        group_size=BLOCK,
+        group_size=ONNX_BLOCK,
         ratio=1.0,
         all_layers=True,
         ignored_scope=nncf.IgnoredScope(types=["Gather"]),  # the tables of cosines and sines
@@ -107,7 +107,7 @@ def compare(repeats: int, rounds: int) -> None:
         make_folder(folder / "model")
         llama, config = load_user_llm(folder / "model")
         llama.eval()
-        memory, expected = TransformersSteps(llama, config.max_history).extend(None, items)
+        memory, expected = TransformersIncremental(llama, config.max_history).extend(None, items)
         layers = (2 * llama.config.num_hidden_layers, llama.config.num_key_value_heads, -1)
         past = memory[:-1].unflatten(1, (*layers[:2], llama.config.head_dim))
         past = past.permute(1, 2, 0, 3).contiguous()

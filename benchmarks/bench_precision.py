@@ -31,7 +31,7 @@ from transformers import LlamaConfig
 from hllm.checkpoint import save_model
 from hllm.config import HLLMConfig
 from hllm.model import HLLM
-from hllm.serving.precision import UserModel, load_user_model
+from hllm.serving.user_model import UserModel, load_user_model
 
 HISTORY = 50
 LENGTHS = (1, 5, 10, 20, 50, 100, 200)  # of the plot

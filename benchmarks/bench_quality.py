@@ -23,7 +23,7 @@ from torch import Tensor
 from hllm.data import eval_cases
 from hllm.embed import load_encoder, stored_or_encoded
 from hllm.evaluate import DataSet, sample_cases
-from hllm.serving.precision import UserModel, load_user_model
+from hllm.serving.user_model import UserModel, load_user_model
 from hllm.text import item_text
 
 

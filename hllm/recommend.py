@@ -16,7 +16,7 @@ from hllm.errors import StaleEmbeddingsError
 from hllm.serving.fit_check import check_once
 from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder
 from hllm.serving.index import Index, ItemIndex
-from hllm.serving.precision import UserModel, load_user_model
+from hllm.serving.user_model import UserModel, load_user_model
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import item_text, text_hash
 from hllm.weights.files import weight_files
@@ -263,7 +263,7 @@ def load_hllm(
             embeddings are not older than it; None trusts them.
         texts_version: names what `fields` gives; see hllm.serving.fit_check.
         precision: see hllm.serving.precision.
-        cache: see hllm.serving.precision.load_user_model; also keeps the notes of
+        cache: see hllm.serving.user_model.load_user_model; also keeps the notes of
             hllm.serving.fit_check.
 
     Raises:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from transformers import HfArgumentParser
 
-from hllm.baselines.id_presets import PRESETS
+from hllm.baselines.id_presets import ID_PRESETS
 from hllm.errors import HLLMError
 from hllm.training.options import ModelOptions, TrainOptions, config_defaults
 from hllm.training.trainer import Trainer
@@ -36,7 +36,7 @@ def parse_options(argv: Sequence[str] | None = None) -> tuple[ModelOptions, Trai
     parser.add_argument(
         "--config",
         help="defaults for all other options: a JSON file, or the reference's settings of an ID "
-        f"model: {', '.join(PRESETS)}",
+        f"model: {', '.join(ID_PRESETS)}",
     )
     if known.config:
         defaults = config_defaults(known.config, parser)

@@ -5,11 +5,9 @@ neither a float32 copy nor the whole model in 16 bits is ever held.
 """
 
 from pathlib import Path
-from typing import Any
 
 import bitsandbytes as bnb
 import torch
-from bitsandbytes.nn import Params4bit
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
@@ -19,7 +17,8 @@ from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
 from hllm.model import HLLM
 from hllm.weights.files import iter_packed, read_shapes
-from hllm.weights.nf4_format import BLOCK, PackedMatrix
+from hllm.weights.nf4_format import PackedMatrix
+from hllm.weights.nf4_layers import four_bit_layer, set_four_bit
 
 PREFIX = "user_llm."
 
@@ -87,50 +86,10 @@ def _place(model: nn.Module, name: str, value: Tensor | PackedMatrix, device: to
     module = model.get_submodule(path)
     if isinstance(module, nn.Linear) and kind == "weight":
         if not isinstance(module, bnb.nn.Linear4bit):
-            module = _four_bit_layer(module)
+            module = four_bit_layer(module)
             model.set_submodule(path, module)
         set_four_bit(module, value, device, torch.bfloat16)
         return
     plain = value.dequantize() if isinstance(value, PackedMatrix) else value
     parameter = nn.Parameter(plain.to(torch.bfloat16).to(device), requires_grad=False)
     setattr(module, kind, parameter)
-
-
-def set_four_bit(
-    layer: bnb.nn.Linear4bit,
-    value: Tensor | PackedMatrix,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> None:
-    """Give a layer its weight; what is in NF4 already is not rounded a second time.
-
-    Args:
-        layer: will hold it.
-        value: (out, in).
-        device: where to.
-        dtype: what numbers that are not in NF4 are converted to before they are rounded.
-    """
-    if isinstance(value, PackedMatrix):
-        layer.weight = Params4bit.from_prequantized(
-            value.codes, dict(value.statistics), device=device, module=layer
-        )
-        return
-    weight: Any = Params4bit(
-        value.to(dtype), requires_grad=False, blocksize=BLOCK, quant_type="nf4", module=layer
-    )
-    layer.weight = weight.to(device)  # rounded on its way
-
-
-def _four_bit_layer(linear: nn.Linear) -> bnb.nn.Linear4bit:
-    layer = bnb.nn.Linear4bit(
-        linear.in_features,
-        linear.out_features,
-        bias=linear.bias is not None,
-        compute_dtype=torch.bfloat16,
-        compress_statistics=True,
-        quant_type="nf4",
-        device="meta",
-    )
-    if linear.bias is not None and not linear.bias.is_meta:  # it came first
-        layer.bias = linear.bias
-    return layer

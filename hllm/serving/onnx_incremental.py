@@ -32,8 +32,8 @@ _VERSION = 3  # of the graph: a change makes kept files useless
 logger = logging.getLogger(__name__)
 
 
-class OnnxSteps:
-    """A graph of hllm.serving.onnx_graph as StepModel.
+class OnnxIncremental:
+    """A graph of hllm.serving.onnx_graph as IncrementalModel.
 
     Args:
         path: the graph.
@@ -56,12 +56,12 @@ class OnnxSteps:
         _, self._heads, _, self._width = self._cache[0].shape
 
     def extend(self, past: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
-        """See hllm.serving.incremental.StepModel."""
+        """See hllm.serving.incremental.IncrementalModel."""
         memory, states = self._run([past], items.unsqueeze(0))
         return memory[0], states[0]
 
     def append(self, pasts: Sequence[Tensor], items: Tensor) -> tuple[Tensor, Tensor]:
-        """See hllm.serving.incremental.StepModel."""
+        """See hllm.serving.incremental.IncrementalModel."""
         memory, states = self._run(pasts, items.unsqueeze(1))
         return memory[:, 0], states[:, 0]
 

@@ -10,7 +10,7 @@ from typing import Any
 from transformers import AutoConfig, PretrainedConfig
 
 from hllm.baselines.id_models import KINDS, SequentialConfig
-from hllm.baselines.id_presets import PRESETS
+from hllm.baselines.id_presets import ID_PRESETS
 from hllm.config import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS, HLLMConfig
 from hllm.errors import DataError
 from hllm.text import DEFAULT_PROMPT
@@ -270,7 +270,7 @@ def config_defaults(source: str, parser: argparse.ArgumentParser) -> dict[str, A
     Raises:
         DataError: the file cannot be read, or names an unknown option.
     """
-    values = PRESETS[source].options() if source in PRESETS else _read_options(Path(source))
+    values = ID_PRESETS[source].options() if source in ID_PRESETS else _read_options(Path(source))
     actions = {action.dest: action for action in parser._actions}
     unknown = sorted(set(values) - set(actions))
     if unknown:
@@ -291,6 +291,6 @@ def _read_options(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path}: cannot be read as JSON ({error}); give a file of options, or one of "
-            f"{', '.join(PRESETS)}."
+            f"{', '.join(ID_PRESETS)}."
         ) from error
     return values

@@ -12,9 +12,9 @@ from transformers import AutoModel, BitsAndBytesConfig, PretrainedConfig, PreTra
 
 from hllm.errors import CheckpointError
 from hllm.model import HLLM, item_llm_options
-from hllm.serving.nf4_model import set_four_bit
 from hllm.weights.files import iter_packed
 from hllm.weights.nf4_format import PackedMatrix
+from hllm.weights.nf4_layers import set_four_bit
 
 
 class Base4bit(bnb.nn.Linear4bit):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hllm.errors import CheckpointError
 from hllm.weights.nf4_format import (
-    STATE,
+    QUANT_STATE,
     Nf4Spec,
     PackedMatrix,
     TensorSpec,
@@ -96,7 +96,7 @@ def read_shapes(folder: str | Path, prefix: str = "") -> dict[str, tuple[int, ..
         for name, statistics in _entries(holders).items():
             shapes[name] = tuple(holders[name].get_slice(name).get_shape())
             if statistics:
-                key = statistics[STATE]
+                key = statistics[QUANT_STATE]
                 with _damage_of(folder, name):
                     shapes[name] = packed_shape(holders[key].get_tensor(key))
         return shapes

@@ -7,7 +7,6 @@ import pytest
 from app import settings as settings_module
 from app.errors import CatalogError
 from app.settings import Settings, parse_settings, writable_dir
-from hllm.serving.precision import PRECISIONS as hllm_precisions
 
 
 def test_nothing_said_means_the_built_in_choices():
@@ -20,10 +19,6 @@ def test_command_line_wins_over_environment():
     assert settings.catalog == Path("flag.db")
     assert settings.port == 8001
     assert settings.data_dir == Path("/env")
-
-
-def test_precisions_are_those_of_the_recommender():
-    assert settings_module.PRECISIONS == hllm_precisions
 
 
 def test_empty_variable_counts_as_absent():

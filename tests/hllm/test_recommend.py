@@ -9,7 +9,7 @@ from hllm.checkpoint import save_model
 from hllm.embed import embed_items
 from hllm.errors import StaleEmbeddingsError, UnknownItemError
 from hllm.recommend import HLLMRecommender, load_hllm
-from hllm.serving.precision import load_user_model
+from hllm.serving.user_model import load_user_model
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import item_text
 

@@ -19,7 +19,7 @@ from hllm.checkpoint import (
 )
 from hllm.errors import CheckpointError
 from hllm.model import HLLM
-from hllm.published.convert import PRESETS, Settings, convert
+from hllm.published.convert import PUBLISHED, SourceSettings, convert
 from hllm.weights import files
 from hllm.weights.packaged import MINILM
 from tests.hllm.published.reference_states import BAICHUAN, BERT, LLAMA, make_state
@@ -39,7 +39,7 @@ def make(tmp_path, tokenizer):
         return {
             "weights": tmp_path / "pytorch_model.bin",
             "output": tmp_path / "model",
-            "settings": Settings(text_keys=("title",), max_text_tokens=64, max_history=4),
+            "settings": SourceSettings(text_keys=("title",), max_text_tokens=64, max_history=4),
             "item_base": tmp_path / "item",
             "user_base": tmp_path / "user",
         }
@@ -144,7 +144,7 @@ def test_mean_pooling_needs_no_item_token(make, token_ids):
     options = make(item_emb_tokens=None)
     with pytest.raises(CheckpointError, match="missing item_emb_tokens"):
         convert(**options)
-    settings = Settings(text_keys=("title",), max_text_tokens=64, item_pooling="mean")
+    settings = SourceSettings(text_keys=("title",), max_text_tokens=64, item_pooling="mean")
     convert(**options | {"settings": settings})
     model, _ = load_model(options["output"])
     assert torch.isfinite(outputs(model, token_ids)[0]).all()
@@ -297,11 +297,11 @@ def test_command_line(make, caplog):
 
 
 def test_presets_are_the_published_models():
-    assert [(p.text_keys, p.max_history, p.max_text_tokens) for p in PRESETS.values()] == [
+    assert [(p.text_keys, p.max_history, p.max_text_tokens) for p in PUBLISHED.values()] == [
         (("title", "tag", "description"), 10, 256),
         *[(("title", "description"), 50, 256)] * 3,
     ]
-    assert PRESETS["HLLM-7B-Books"].origin.base == "Baichuan2"
+    assert PUBLISHED["HLLM-7B-Books"].origin.base == "Baichuan2"
 
 
 def test_weights_without_a_shard_are_read_as_before(make):

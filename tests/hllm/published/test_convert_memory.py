@@ -59,12 +59,12 @@ def convert(folder, options, shard_mb, limit_mb):
         import time
         from pathlib import Path
         import bitsandbytes
-        from hllm.published.convert import PRESETS, convert
+        from hllm.published.convert import PUBLISHED, convert
         def peak():
             lines = Path("/proc/self/status").read_text().splitlines()
             return int(next(line for line in lines if "VmHWM" in line).split()[1])
         before, start = peak(), time.perf_counter()
-        convert({str(weights)!r}, {str(model)!r}, PRESETS["HLLM-1B-Books"],
+        convert({str(weights)!r}, {str(model)!r}, PUBLISHED["HLLM-1B-Books"],
                 item_base={str(folder / "base")!r}, shard_bytes={shard_mb} * 10**6, {options})
         print((peak() - before) // 1000, round(time.perf_counter() - start, 1))
     """

@@ -22,12 +22,12 @@ from hllm.config import HLLMConfig
 from hllm.embed import CPU, embed_items, encode_catalog, load_encoder
 from hllm.errors import CheckpointError
 from hllm.model import HLLM
-from hllm.published.convert import Settings, convert, empty_model
+from hllm.published.convert import SourceSettings, convert, empty_model
 from hllm.published.reference_layout import language_model_config
 from hllm.serving import nf4_model
 from hllm.serving.nf4_model import load_nf4, load_nf4_items
-from hllm.serving.precision import load_user_model
 from hllm.serving.quantize import quantize_blocks
+from hllm.serving.user_model import load_user_model
 from hllm.weights import files
 from hllm.weights.files import holds_nf4, iter_packed, iter_stored, iter_tensors, read_shapes
 from hllm.weights.nf4_format import QUANTIZATION_CONFIG, Nf4Spec, PackedMatrix, TensorSpec
@@ -52,7 +52,7 @@ def checkpoints(tmp_path_factory, tokenizer):
         torch.save(make_state(item, LLAMAS), folder / "pytorch_model.bin")
         return {
             "weights": folder / "pytorch_model.bin",
-            "settings": Settings(text_keys=("title",), max_text_tokens=64, max_history=4),
+            "settings": SourceSettings(text_keys=("title",), max_text_tokens=64, max_history=4),
             "item_base": folder / "item",
             "user_base": folder / "user",
         }
@@ -273,12 +273,12 @@ def test_saved_again_it_is_an_ordinary_folder(folder, tmp_path, token_ids):
         assert loaded.encode_items(token_ids).equal(model.encode_items(token_ids))
 
 
-STATE = f"{MATRIX}.quant_state.bitsandbytes__nf4"
+QUANT_STATE = f"{MATRIX}.quant_state.bitsandbytes__nf4"
 
 
 def state_with(**changes):
     def make(stored):
-        values = json.loads(bytes(stored[STATE].numpy())) | changes
+        values = json.loads(bytes(stored[QUANT_STATE].numpy())) | changes
         return torch.frombuffer(bytearray(json.dumps(values).encode()), dtype=torch.uint8)
 
     return make
@@ -292,12 +292,12 @@ def state_with(**changes):
         (f"{MATRIX}.absmax", lambda stored: stored[f"{MATRIX}.absmax"][:-1], "127 numbers, not 12"),
         (f"{MATRIX}.quant_map", lambda stored: torch.ones(3), "quant_map holds 3 numbers, not 16"),
         (MATRIX, lambda stored: stored[MATRIX][:-1].clone(), "holds 4095 bytes, not 4096"),
-        (STATE, lambda stored: torch.full((9,), 255, dtype=torch.uint8), "cannot be read"),
-        (STATE, lambda stored: torch.tensor([91, 93], dtype=torch.uint8), "cannot be read"),
-        (STATE, state_with(blocksize=0), "a size is no positive number"),
-        (STATE, state_with(shape=[64, "128"]), "a size is no positive number"),
-        (STATE, state_with(quant_type="fp4"), "no matrix in NF4 with double quantization"),
-        (STATE, state_with(dtype="load"), "dtype load"),
+        (QUANT_STATE, lambda stored: torch.full((9,), 255, dtype=torch.uint8), "cannot be read"),
+        (QUANT_STATE, lambda stored: torch.tensor([91, 93], dtype=torch.uint8), "cannot be read"),
+        (QUANT_STATE, state_with(blocksize=0), "a size is no positive number"),
+        (QUANT_STATE, state_with(shape=[64, "128"]), "a size is no positive number"),
+        (QUANT_STATE, state_with(quant_type="fp4"), "no matrix in NF4 with double quantization"),
+        (QUANT_STATE, state_with(dtype="load"), "dtype load"),
     ],
 )  # fmt: skip
 def test_damaged_matrices_are_one_clear_error(copy, part, make, message):
@@ -311,11 +311,11 @@ def test_damaged_matrices_are_one_clear_error(copy, part, make, message):
 
 def test_a_matrix_of_another_shape_or_without_codes_is_refused(copy):
     stored = load_file(copy / "model.safetensors")
-    change(copy, {STATE: state_with(shape=[128, 64])(stored)})
+    change(copy, {QUANT_STATE: state_with(shape=[128, 64])(stored)})
     for load in (load_model, lambda path: load_nf4(path, CPU)):
         with pytest.raises(CheckpointError, match=r"do not fit config\.json"):
             load(copy)
-    change(copy, {STATE: stored[STATE], MATRIX: None})
+    change(copy, {QUANT_STATE: stored[QUANT_STATE], MATRIX: None})
     with pytest.raises(CheckpointError, match=rf"missing {MATRIX}"):
         load_model(copy)
 
@@ -346,7 +346,7 @@ def test_items_in_four_bits_from_a_damaged_folder(copy):
     with pytest.raises(CheckpointError, match="cannot be loaded in 4 bits") as error:
         load_nf4_items(copy, CPU)
     assert "\n" not in str(error.value)
-    change(copy, {STATE: torch.tensor([91, 93], dtype=torch.uint8)})
+    change(copy, {QUANT_STATE: torch.tensor([91, 93], dtype=torch.uint8)})
     with pytest.raises(CheckpointError, match="in NF4 is damaged"):
         load_nf4_items(copy, CPU)
 
