@@ -19,3 +19,7 @@ class UnknownItemError(HLLMError):
 
 class DataError(HLLMError):
     """A data file is missing or malformed; the message names file, line and remedy."""
+
+
+class StorageError(HLLMError, OSError):
+    """The disk is full. An OSError, too, for who can do without the file that was being written."""

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import transformers
 
+from hllm.atomic import atomic_path
 from hllm.baselines import POOLINGS, ItemKNN, Popularity, TextScorer
 from hllm.checkpoint import load_model
 from hllm.data import (
@@ -41,7 +42,6 @@ from hllm.sentence import sentence_embeddings, sentence_text
 from hllm.sequential import MODEL_TYPE as ID_MODEL_TYPE
 from hllm.sequential import load_sequential
 from hllm.slices import slice_masks
-from hllm.store import atomic_path
 from hllm.text import item_text
 
 __all__ = ["DataSet", "Scorer", "evaluate_models", "load_scorer", "main", "rank_cases"]

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from hllm.atomic import atomic_text, storage_errors
+
 LOG = "log.jsonl"
 
 
@@ -27,7 +29,8 @@ class RunLog:
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
         """Add one line: kind "train" or "valid", the step, the values."""
         record = {"kind": kind, "step": step} | {k: round(v, 6) for k, v in values.items()}
-        with self._path.open("a", encoding="utf-8") as stream:
+        remedy = "then give the same command again; it continues from the last saved state"
+        with storage_errors(self._path, remedy), self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(record) + "\n")
         if self._writer:
             for name, value in values.items():
@@ -36,9 +39,14 @@ class RunLog:
             self._writer.flush()
 
     def keep_until(self, step: int) -> None:
-        """Drop lines after a step: a resumed run writes them again."""
+        """Drop lines after a step, and half a line at the end: a resumed run writes them again.
+
+        Args:
+            step: of the state that the run continues from, -1 if there is none.
+        """
         if not self._path.exists():
             return
         lines = self._path.read_text(encoding="utf-8").splitlines()
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-        self._path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        with atomic_text(self._path) as file:
+            file.writelines(f"{line}\n" for line in kept)
