@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from hllm.atomic import atomic_text, storage_errors
+from hllm.atomic import atomic_text
 
 LOG = "log.jsonl"
 
@@ -29,8 +29,7 @@ class RunLog:
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
         """Add one line: kind "train" or "valid", the step, the values."""
         record = {"kind": kind, "step": step} | {k: round(v, 6) for k, v in values.items()}
-        remedy = "then give the same command again; it continues from the last saved state"
-        with storage_errors(self._path, remedy), self._path.open("a", encoding="utf-8") as stream:
+        with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(record) + "\n")
         if self._writer:
             for name, value in values.items():

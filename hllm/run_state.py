@@ -17,6 +17,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,12 @@ from hllm.errors import CheckpointError
 logger = logging.getLogger(__name__)
 STATE = "state"  # sub-folder of a run's output
 MARK = "complete.json"
+# What to do about a full disk.
+CONTINUES = "then give the same command again; it continues from the last state that was saved"
 _BEST = "best_model.safetensors"
 _NAME = re.compile(r"step-\d{8,}")
-_CUSTOM = "custom_checkpoint_{}.pkl"  # accelerate's name: versions before this had it write them
+_OBJECTS = "object_{}.pkl"
+_OLD_OBJECTS = "custom_checkpoint_{}.pkl"  # accelerate's: versions before this had it write them
 
 
 def save_state(
@@ -52,9 +56,8 @@ def save_state(
     """
     folder = output / STATE / f"step-{step:08d}"
     partial = folder.with_name(folder.name + SUFFIX)
-    remedy = "then give the same command again; it continues from the last state that was saved"
     try:
-        with storage_errors(folder, remedy):
+        with storage_errors(folder, CONTINUES):
             if accelerator.is_main_process:
                 shutil.rmtree(partial, ignore_errors=True)  # a killed run's
                 partial.mkdir(parents=True)
@@ -78,14 +81,18 @@ def find_state(accelerator: Accelerator, output: Path) -> Path | None:
     Raises:
         CheckpointError: states were complete, but none is any more.
     """
-    found = _newest(output / STATE) if accelerator.is_main_process else None
+    found = None
+    if accelerator.is_main_process:
+        found = _newest(output / STATE)
+        if found and (found / MARK).is_file():
+            _remove_others(found)  # a kill may have been in the midst of it
     return broadcast_object_list([found])[0]
 
 
 def save_objects(folder: Path, *objects: Any) -> None:
     """Write the state_dict of objects; the main process only."""
     for number, thing in enumerate(objects):
-        torch.save(thing.state_dict(), folder / _CUSTOM.format(number))
+        torch.save(thing.state_dict(), folder / _OBJECTS.format(number))
 
 
 def load_objects(folder: Path, *objects: Any) -> None:
@@ -96,7 +103,7 @@ def load_objects(folder: Path, *objects: Any) -> None:
     """
     for number, thing in enumerate(objects):
         # accelerate's own load_state would unpickle these without weights_only.
-        thing.load_state_dict(load(folder / _CUSTOM.format(number), map_location="cpu"))
+        thing.load_state_dict(load(folder / _OBJECTS.format(number), map_location="cpu"))
 
 
 def keep_best(folder: Path, weights: Path) -> None:
@@ -169,6 +176,7 @@ def _newest(root: Path) -> Path | None:
         logger.warning("%s is damaged (its files are not those of its %s)", folder, MARK)
     # A version before this swapped whole folders: the old one may be gone, the new one not named.
     for folder in (root, _old_swap(root)):
+        _rename_objects(folder)
         if _is_whole(folder):
             return folder
     if marked:
@@ -197,10 +205,17 @@ def _old_swap(root: Path) -> Path:
     return root.with_name(f"{root.name}.new")
 
 
+def _rename_objects(folder: Path) -> None:
+    """Take away their old names, which accelerate would load by itself."""
+    for number in range(2):
+        with suppress(FileNotFoundError):
+            os.replace(folder / _OLD_OBJECTS.format(number), folder / _OBJECTS.format(number))
+
+
 def _is_whole(folder: Path) -> bool:
     """Whether a state without a mark, of an earlier version, holds all that belongs to it."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    wanted = {"random_states_0.pkl", *(_CUSTOM.format(number) for number in range(2))}
+    wanted = {"random_states_0.pkl", *(_OBJECTS.format(number) for number in range(2))}
     if shards := [name for name in names if name.startswith("shard_")]:
         count = int(shards[0].removesuffix(".safetensors").rsplit("_", 1)[1])
         wanted |= {f"shard_{rank}_of_{count}.safetensors" for rank in range(count)}
