@@ -15,19 +15,22 @@ from hllm.errors import StorageError
 DIED = 77
 
 
+def dying(real, points, number):
+    def call(*args, **options):
+        if next(points) == number:
+            os._exit(DIED)
+        return real(*args, **options)
+
+    return call
+
+
 def dies_at(number, work):
     """Do work in a process that dies before its number-th fsync, replace or unlink."""
     child = os.fork()
     if child == 0:
         points = count()
         for name in ("fsync", "replace", "unlink"):
-
-            def call(*args, real=getattr(os, name), **options):
-                if next(points) == number:
-                    os._exit(DIED)
-                return real(*args, **options)
-
-            setattr(os, name, call)
+            setattr(os, name, dying(getattr(os, name), points, number))
         work()
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == DIED
