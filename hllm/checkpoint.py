@@ -21,14 +21,15 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.initialization import no_init_weights
 
+from hllm.atomic import atomic_files
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError, HLLMError, shortened
 from hllm.model import HLLM
-from hllm.store import atomic_path
 from hllm.weights.files import WEIGHTS, iter_stored, iter_tensors, read_shapes
 from hllm.weights.packaged import pretrained_folder
 
 logger = logging.getLogger(__name__)
+CONFIG = "config.json"
 _FINGERPRINTED = (
     "item_config",
     "text_keys",
@@ -126,15 +127,15 @@ def save_model(
         folder: made if missing.
         tokenizer: the Item LLM's.
         weights: see trained_state.
+
+    Raises:
+        StorageError: the disk is full; the old model stands.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(trained_state(model, weights), temporary, metadata={"format": "pt"})
-    with atomic_path(folder / "config.json") as temporary:
-        temporary.write_text(model.config.to_json_string(), encoding="utf-8")
-    if tokenizer is not None and not model.config.item_base:
-        tokenizer.save_pretrained(folder)
+    with atomic_files(folder, opened_by=CONFIG) as temporary:
+        save_file(trained_state(model, weights), temporary / WEIGHTS, metadata={"format": "pt"})
+        (temporary / CONFIG).write_text(model.config.to_json_string(), encoding="utf-8")
+        if tokenizer is not None and not model.config.item_base:
+            tokenizer.save_pretrained(temporary)
 
 
 def load_config(folder: str | Path) -> HLLMConfig:
@@ -143,7 +144,7 @@ def load_config(folder: str | Path) -> HLLMConfig:
     Raises:
         CheckpointError: no such folder, no config.json, or not an HLLM's.
     """
-    path = Path(folder) / "config.json"
+    path = Path(folder) / CONFIG
     if not path.is_file():
         raise CheckpointError(
             f"No HLLM model at {folder}: give a folder that holds config.json and {WEIGHTS} "

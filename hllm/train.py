@@ -14,9 +14,11 @@ from collections.abc import Sequence
 
 from transformers import HfArgumentParser
 
+from hllm.atomic import storage_errors
 from hllm.baselines.id_presets import ID_PRESETS
 from hllm.errors import HLLMError
 from hllm.training.options import ModelOptions, TrainOptions, config_defaults
+from hllm.training.run_state import CONTINUES
 from hllm.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -51,8 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # it reports every file it saves
     try:
         model, train = parse_options(argv)
-        train.output.mkdir(parents=True, exist_ok=True)
-        Trainer(model, train).run()
+        with storage_errors(train.output, CONTINUES):
+            train.output.mkdir(parents=True, exist_ok=True)
+            Trainer(model, train).run()
     except HLLMError as error:
         logger.error("%s", error)
         return 2

@@ -21,9 +21,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel
 
+from hllm.atomic import atomic_files
 from hllm.errors import CheckpointError
 from hllm.model import INITIAL_TEMPERATURE
-from hllm.store import atomic_path
 
 KINDS = ("sasrec", "hstu", "id-llama")
 FIXED_TEMPERATURE = 0.05  # of the reference's fix_temp
@@ -292,15 +292,13 @@ def save_sequential(
         item_ids: N ids by item index: an ID model means nothing without its numbering.
         weights: its state, where model.state_dict() holds only parts (hllm.training.fsdp).
     """
-    folder = Path(folder)
     weights = model.state_dict() if weights is None else weights
     state = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    with atomic_path(folder / "model.safetensors") as temporary:
-        save_file(state, temporary, metadata={"format": "pt"})
     values = {"model_type": MODEL_TYPE, **asdict(model.config)}
-    for name, content in (("config.json", values), ("item_ids.json", item_ids)):
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    with atomic_files(folder, opened_by="config.json") as temporary:
+        save_file(state, temporary / "model.safetensors", metadata={"format": "pt"})
+        for name, content in (("config.json", values), ("item_ids.json", item_ids)):
+            (temporary / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def load_sequential(folder: str | Path) -> tuple[SequentialModel, list[str]]:

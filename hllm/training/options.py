@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
 
+from hllm.atomic import atomic_text
 from hllm.baselines.id_models import KINDS, SequentialConfig
 from hllm.baselines.id_presets import ID_PRESETS
 from hllm.config import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS, HLLMConfig
@@ -257,7 +258,8 @@ def save_options(folder: Path, model: ModelOptions, train: TrainOptions) -> None
     """Write both groups of options to train.json, so that the run can be repeated from it."""
     values = dataclasses.asdict(model) | dataclasses.asdict(train)
     text = json.dumps(values, indent=2, default=str, ensure_ascii=False)
-    (folder / "train.json").write_text(text + "\n", encoding="utf-8")
+    with atomic_text(folder / "train.json") as file:
+        file.write(text + "\n")
 
 
 def config_defaults(source: str, parser: argparse.ArgumentParser) -> dict[str, Any]:
