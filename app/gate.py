@@ -32,7 +32,7 @@ _ID = r"[0-9A-Za-z_-]{1,64}"
 _READ = re.compile(
     r"/|/config/?|/theme\.css|/favicon\.ico|/manifest\.json|/robots\.txt|/covers"
     r"|/(?:static|assets)(?:/[\w@-][\w@.-]*)+"
-    r"|/gradio_api/(?:info/?|startup-events|theme\.css|queue/data"
+    r"|/gradio_api/(?:info/?|app_id|startup-events|theme\.css|queue/data"
     rf"|heartbeat/{_ID}|call/{_ID}/{_ID})"
 )
 _DEV_RELOAD = "/gradio_api/dev/reload"

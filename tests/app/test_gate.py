@@ -277,6 +277,7 @@ def test_names_from_the_settings_are_answered(service, monkeypatch):
     settings = Settings(host="127.0.0.1", allowed_hosts=("mine.example",))
     options = launch_options(demo, service, settings)
     _, url, _ = demo.launch(quiet=True, prevent_thread_lock=True, **options)
+    url = url.rstrip("/")
 
     def status(host, origin):
         connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
