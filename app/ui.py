@@ -6,15 +6,22 @@ that a visitor who clicks faster than the models answer gets the newest answer a
 """
 
 import hashlib
+import inspect
 import logging
+import os
 from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
+from app.bodies import Endpoint, Surface
 from app.cards import Card
 from app.columns import ColumnAnswer
 from app.errors import CatalogError
+from app.gate import Gate
+from app.hosts import hosts_of
+from app.pictures import picture_route
 from app.render import plural, render_cards, render_no_cards, render_shell
 from app.render_recommendations import render_column, render_popular, summary
 from app.service import TOP_K, Answer, Service
@@ -120,8 +127,30 @@ def add_api(service: Service) -> None:
     gr.api(search, api_name="search", queue=False)
 
 
-def launch_options(settings: Settings) -> dict[str, Any]:
-    """Arguments of demo.launch: local, quiet, and nothing from elsewhere."""
+def surface_of(demo: gr.Blocks) -> Surface:
+    """What of the blocks the page and programs call."""
+    endpoints, events = {}, {}
+    for number, event in demo.fns.items():
+        assert event.fn is not None and event.api_name
+        values = list(inspect.signature(event.fn).parameters.values())[: len(event.inputs)]
+        defaults = tuple(v.default for v in values if v.default is not v.empty)
+        events[number] = Endpoint(tuple(v.name for v in values), defaults)
+        if event.api_visibility == "public":
+            endpoints[event.api_name] = events[number]
+    functions = {
+        name for block in demo.blocks.values() for name in block.get_config().get("server_fns", ())
+    }
+    return Surface(endpoints, events, frozenset(demo.blocks), frozenset(functions))
+
+
+def launch_options(demo: gr.Blocks, service: Service, settings: Settings) -> dict[str, Any]:
+    """Arguments of demo.launch: local, quiet, nothing from elsewhere, the gate in front."""
+    gate = Middleware(
+        Gate,
+        hosts=hosts_of(settings, os.environ),
+        surface=surface_of(demo),
+        reloading="GRADIO_WATCH_DIRS" in os.environ,
+    )
     return {
         "server_name": settings.host,
         "server_port": settings.port,
@@ -131,11 +160,13 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "ssr_mode": False,
         "share": False,
         "state_session_capacity": MAX_SESSIONS,
-        "allowed_paths": [str(settings.covers.resolve())] if settings.covers else [],
+        "app_kwargs": {"middleware": [gate], "routes": [picture_route(service)]},
+        "num_workers": 0,  # Gradio's own file servers would be beside the gate
+        "mcp_server": False,
     }
 
 
-def launch(demo: gr.Blocks, settings: Settings) -> None:
+def launch(demo: gr.Blocks, service: Service, settings: Settings) -> None:
     """Serve the page until the app is stopped.
 
     Raises:
@@ -144,7 +175,7 @@ def launch(demo: gr.Blocks, settings: Settings) -> None:
     # Gradio's own start-up requests would fill the log with lines that say nothing.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        demo.launch(**launch_options(settings))
+        demo.launch(**launch_options(demo, service, settings))
     except OSError as error:
         where = f"port {settings.port}" if settings.port else "a port from 7860 on"
         raise HLLMError(
@@ -251,19 +282,26 @@ def recommend_payload(
 ) -> dict[str, Any]:
     """The answer of the recommend endpoint."""
     has_category = service.catalog.filters.has_category
+    if not isinstance(history, list):
+        raise refusal(f"history must be a list of item ids, not {type(history).__name__}.")
     try:
         top_k = clean_top_k(top_k, MAX_TOP_K)
         item_filter = check_filter(category, min_price, max_price, has_category)
         answer = service.answer(history, "api", top_k, item_filter)
     except (ValueError, CatalogError) as error:
-        raise gr.Error(str(error)) from error
+        raise refusal(str(error)) from error
     if not answer.history:
-        raise gr.Error("The history has no item of this catalogue: give at least one item_id.")
+        raise refusal("The history has no item of this catalogue: give at least one item_id.")
     return {
         "history": [card.item_id for card in answer.history],
         "notices": list(answer.notices),
         "models": [column_payload(column, answer, top_k) for column in answer.columns],
     }
+
+
+def refusal(sentence: str) -> gr.Error:
+    """What a program is told that made a mistake; no fault of the app, so no traceback."""
+    return gr.Error(sentence, print_exception=False)
 
 
 def column_payload(column: ColumnAnswer, answer: Answer, top_k: int) -> dict[str, Any]:
@@ -297,13 +335,16 @@ def search_payload(
     service: Service, text: str, category: str, sort: str, cursor: str
 ) -> dict[str, Any]:
     """The answer of the search endpoint."""
-    if sort not in SORTS:
-        raise gr.Error(f"sort must be one of {', '.join(SORTS)}, not {sort!r}.")
     raw = {"text": text, "category": category, "sort": sort, "cursor": cursor}
+    for name, value in raw.items():
+        if not isinstance(value, str):
+            raise refusal(f"{name} must be a text, not {type(value).__name__}.")
+    if sort not in SORTS:
+        raise refusal(f"sort must be one of {', '.join(SORTS)}, not {sort!r}.")
     try:
         found = service.browse(clean_browse(raw))
     except CatalogError as error:
-        raise gr.Error(str(error)) from error
+        raise refusal(str(error)) from error
     return {
         "items": [
             {"item_id": c.item_id, "title": c.title, "creator": c.creator, "year": c.year}

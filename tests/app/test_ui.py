@@ -217,12 +217,13 @@ def test_models_share_one_queue_and_browsing_is_off_it(service):
     assert demo.max_size == 64 if hasattr(demo, "max_size") else demo._queue.max_size == 64
 
 
-def test_launch_is_local_and_keeps_no_run_history(tmp_path):
-    options = launch_options(Settings(covers=tmp_path))
+def test_launch_is_local_and_keeps_no_run_history(service):
+    options = launch_options(build_demo(service), service, Settings())
     assert options["server_name"] is None
     assert options["share"] is False and options["run_history"] is False
     assert options["ssr_mode"] is False
-    assert options["allowed_paths"] == [str(tmp_path.resolve())]
+    assert options["num_workers"] == 0 and options["mcp_server"] is False
+    assert "allowed_paths" not in options
 
 
 def test_port_in_use_is_said_with_a_way_on(service):
@@ -231,4 +232,4 @@ def test_port_in_use_is_said_with_a_way_on(service):
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(HLLMError, match=f"port {port}: it is in use .* --port"):
-            launch(build_demo(service), Settings(port=port, host="127.0.0.1"))
+            launch(build_demo(service), service, Settings(port=port, host="127.0.0.1"))
