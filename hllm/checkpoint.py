@@ -18,13 +18,17 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.initialization import no_init_weights
 
 from hllm import convert
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError, HLLMError
-from hllm.model import HLLM
+from hllm.folder_rules import one_line, read_object
+from hllm.folder_schema import CONFIG_BYTES, check_hllm
+from hllm.folder_shapes import base_shapes, build, check_fit, load_language_model, shapes_of
+from hllm.folder_tokenizer import read_tokenizer
+from hllm.model import HLLM, make_user_llm
 from hllm.pretrained import pretrained_folder
 from hllm.shards import WEIGHTS, iter_stored, iter_tensors, read_shapes
 from hllm.store import atomic_path
@@ -75,17 +79,10 @@ def build_model(
     return model
 
 
-def _start_from(language_model: nn.Module, folder: str | Path) -> None:
+def _start_from(language_model: PreTrainedModel, folder: str | Path) -> None:
     """Copy a pretrained language model's weights; heads and poolers that are not used stay out."""
-    try:
-        weights = AutoModel.from_pretrained(folder, local_files_only=True).state_dict()
-        own = language_model.state_dict()
-        language_model.load_state_dict({key: weights[key] for key in own})
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{folder} does not hold the weights of this language model ({error}): give a folder "
-            "that transformers can load."
-        ) from error
+    weights = load_language_model(folder, language_model.config).state_dict()
+    language_model.load_state_dict({key: weights[key] for key in language_model.state_dict()})
 
 
 def _is_base_weight(name: str) -> bool:
@@ -151,17 +148,19 @@ def load_config(folder: str | Path) -> HLLMConfig:
             "(made by  python -m hllm.train)."
         )
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise ValueError("it holds no JSON object")
+        values = read_object(path, CONFIG_BYTES)
         if values.get("model_type") != HLLMConfig.model_type:
             raise ValueError(f"model_type is {values.get('model_type')!r}, not 'hllm'")
+        check_hllm(values, str(path))
         # How matrices are stored shows in the files; once they are read the note would be wrong.
         values.pop("quantization_config", None)
         return HLLMConfig.from_dict(values)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except CheckpointError:
+        raise
+    except Exception as error:  # transformers' checks of a configuration raise plain Exception
         raise CheckpointError(
-            f"{path} is not the configuration of an HLLM ({error}): restore it or train again."
+            f"{path} is not the configuration of an HLLM ({one_line(error)}): restore it or train "
+            "again."
         ) from error
 
 
@@ -172,6 +171,7 @@ def load_model(folder: str | Path) -> tuple[HLLM, PreTrainedTokenizerBase]:
         CheckpointError: something is missing, damaged or does not fit together.
     """
     config = load_config(folder)
+    _check_shapes(config, folder)
     if config.item_base:
         model = build_model(config, item_weights=pretrained_folder(config.item_base))
     elif config.item_lora:
@@ -183,23 +183,33 @@ def load_model(folder: str | Path) -> tuple[HLLM, PreTrainedTokenizerBase]:
     return model.eval(), load_tokenizer(config, folder)
 
 
+def _check_shapes(config: HLLMConfig, folder: str | Path) -> None:
+    """Compare config.json with the weight files' headers, before memory is taken for a model.
+
+    Raises:
+        CheckpointError: they do not fit together.
+    """
+    own = shapes_of(lambda: build_model(config), folder)
+    stored = dict(read_shapes(folder))
+    if config.item_base:
+        base = base_shapes(pretrained_folder(config.item_base), "")
+        for name in own:
+            if _is_base_weight(name) and name not in stored:
+                key = name.removeprefix("item_llm.").replace(".base_layer.", ".")
+                if key in base:
+                    stored[name] = base[key]
+    check_fit(own, stored, folder)
+
+
 def _uninitialised(make: Callable[[], Any], folder: str | Path) -> Any:
-    try:
-        with no_init_weights():
-            return make().float()
-    except ValueError as error:
-        raise CheckpointError(f"{folder}: config.json describes no HLLM: {error}") from error
+    with no_init_weights():
+        return build(make, folder).float()
 
 
 def load_tokenizer(config: HLLMConfig, folder: str | Path) -> PreTrainedTokenizerBase:
     """The Item LLM's tokenizer, from the package or from the model folder."""
     source = pretrained_folder(config.item_base) if config.item_base else Path(folder)
-    try:
-        return AutoTokenizer.from_pretrained(source, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{source} holds no tokenizer ({error}): copy the Item LLM's tokenizer files there."
-        ) from error
+    return read_tokenizer(source, config.item_config.vocab_size)
 
 
 def load_user_llm(folder: str | Path) -> tuple[PreTrainedModel, HLLMConfig]:
@@ -209,27 +219,19 @@ def load_user_llm(folder: str | Path) -> tuple[PreTrainedModel, HLLMConfig]:
         CheckpointError: as load_model.
     """
     config = load_config(folder)
-    user_llm = _uninitialised(lambda: AutoModel.from_config(config.user_config), folder)
-    user_llm.set_input_embeddings(None)
-    _load_weights(user_llm, folder, "user_llm.")
+    own = shapes_of(lambda: make_user_llm(config.user_config), folder)
+    prefix = "user_llm."
+    stored = {k.removeprefix(prefix): v for k, v in read_shapes(folder, prefix).items()}
+    check_fit(own, stored, folder)
+    user_llm = _uninitialised(lambda: make_user_llm(config.user_config), folder)
+    _load_weights(user_llm, folder, prefix)
     return user_llm.eval(), config
 
 
 @torch.no_grad()
 def _load_weights(model: nn.Module, folder: str | Path, prefix: str = "") -> None:
-    """Copy the stored tensors into a model, one at a time; names and shapes are checked first."""
+    """Copy the stored tensors into a model, one at a time; names and shapes have been checked."""
     own = model.state_dict()
-    stored = {k.removeprefix(prefix): v for k, v in read_shapes(folder, prefix).items()}
-    from_package = getattr(model.config, "item_base", None) is not None
-    missing = [n for n in own if n not in stored and not (from_package and _is_base_weight(n))]
-    unknown = [name for name in stored if name not in own]
-    other = [name for name in stored if name in own and stored[name] != tuple(own[name].shape)]
-    if missing or unknown or other:
-        raise CheckpointError(
-            f"{folder}: weights do not fit config.json (missing {convert.some(missing)}; unknown "
-            f"{convert.some(unknown)}; of another shape {convert.some(other)}): restore both from "
-            "one training."
-        )
     for name, tensor in iter_tensors(folder, prefix):
         own[name.removeprefix(prefix)].copy_(tensor)
 

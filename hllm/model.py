@@ -8,6 +8,7 @@ sequences instead of one packed sequence that only flash-attention keeps apart, 
 on the right instead of the left (RoPE is relative, so the outputs agree).
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -64,6 +65,19 @@ def item_llm_options(config: PretrainedConfig) -> dict[str, bool]:
     return {"add_pooling_layer": False} if config.model_type == "bert" else {}
 
 
+def make_user_llm(config: PretrainedConfig) -> PreTrainedModel:
+    """A new User LLM without word embeddings: it is fed embeddings, never token ids.
+
+    Its vocabulary never exists, so a configuration cannot take memory that no weight accounts for.
+    """
+    small = copy.deepcopy(config)
+    small.vocab_size, small.pad_token_id = 1, None
+    user_llm = AutoModel.from_config(small, trust_remote_code=False)
+    user_llm.set_input_embeddings(None)
+    user_llm.config.vocab_size, user_llm.config.pad_token_id = config.vocab_size, config.pad_token_id
+    return user_llm
+
+
 def _adapter(config: HLLMConfig) -> nn.Module:
     item_size, embedding_size = config.item_size, config.embedding_size
     if config.item_adapter == "mlp":
@@ -107,11 +121,11 @@ class HLLM(PreTrainedModel):
         super().__init__(config)
         if item_llm is None:
             options = item_llm_options(config.item_config)
-            item_llm = AutoModel.from_config(config.item_config, **options)
+            item_llm = AutoModel.from_config(
+                config.item_config, trust_remote_code=False, **options
+            )
         self.item_llm = item_llm
-        self.user_llm = AutoModel.from_config(config.user_config)
-        # The User LLM is fed embeddings, never token ids: its vocabulary is dropped.
-        self.user_llm.set_input_embeddings(None)
+        self.user_llm = make_user_llm(config.user_config)
         self.item_emb_tokens = nn.Parameter(torch.zeros(1, 1, config.item_size))
         self.item_adapter = _adapter(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / INITIAL_TEMPERATURE)))
@@ -136,12 +150,13 @@ class HLLM(PreTrainedModel):
         name, config = pretrained_model_name_or_path, options.get("config")
         if name is not None and not isinstance(config, HLLMConfig):
             hub = {key: options[key] for key in _HUB_OPTIONS if key in options}
-            config = HLLMConfig.from_pretrained(config or name, **hub)
+            config = HLLMConfig.from_pretrained(config or name, trust_remote_code=False, **hub)
         if config is not None and (config.item_base or config.item_lora):
             raise CheckpointError(
                 f"{name} holds changes to an Item LLM, not a whole model: load it with "
                 "hllm.checkpoint.load_model."
             )
+        options |= {"trust_remote_code": False, "use_safetensors": True}  # no code, no pickle
         loaded = super().from_pretrained(name, *model_args, **options)
         model: Any = loaded[0] if isinstance(loaded, tuple) else loaded
         if getattr(getattr(model, "hf_quantizer", None), "pre_quantized", False):

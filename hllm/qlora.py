@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import AutoModel, BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
 
 from hllm.errors import CheckpointError
+from hllm.folder_shapes import check_language_model_folder
 from hllm.model import HLLM, item_llm_options
 from hllm.nf4 import set_four_bit
 from hllm.packing import PackedMatrix
@@ -92,6 +93,7 @@ def load_base(
         bnb_4bit_compute_dtype=compute_dtype,
         llm_int8_skip_modules=[],  # the default would skip the last module
     )
+    check_language_model_folder(folder, config)
     try:
         item_llm = AutoModel.from_pretrained(
             folder,
@@ -100,6 +102,8 @@ def load_base(
             device_map={"": device},
             dtype=torch.float32,
             local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
             **item_llm_options(config),
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
