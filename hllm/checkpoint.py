@@ -7,6 +7,7 @@ made is saved: LoRA matrices, [ITEM] token, adapter, User LLM. Such a model has 
 """
 
 import argparse
+import copy
 import hashlib
 import json
 import logging
@@ -26,14 +27,22 @@ from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError, HLLMError
 from hllm.folder_rules import one_line, read_object
 from hllm.folder_schema import CONFIG_BYTES, check_hllm
-from hllm.folder_shapes import base_shapes, build, check_fit, load_language_model, shapes_of
+from hllm.folder_shapes import (
+    base_name,
+    base_shapes,
+    build,
+    check_fit,
+    check_language_model,
+    shapes_of,
+)
 from hllm.folder_tokenizer import read_tokenizer
-from hllm.model import HLLM, make_user_llm
+from hllm.model import HLLM, make_user_llm, without_vocabulary
 from hllm.pretrained import pretrained_folder
 from hllm.shards import WEIGHTS, iter_stored, iter_tensors, read_shapes
 from hllm.store import atomic_path
 
 logger = logging.getLogger(__name__)
+_OPTIONS = "the configuration of the two language models"
 _FINGERPRINTED = (
     "item_config",
     "text_keys",
@@ -53,6 +62,7 @@ def build_model(
     item_llm: PreTrainedModel | None = None,
     item_weights: str | Path | None = None,
     user_weights: str | Path | None = None,
+    lean: bool = False,
 ) -> HLLM:
     """Make an HLLM to train or to load a checkpoint into.
 
@@ -62,11 +72,19 @@ def build_model(
         item_llm: an Item LLM that exists already, instead of a new one.
         item_weights: folder of a transformers model that the Item LLM starts from; None: random.
         user_weights: the same for the User LLM.
+        lean: the User LLM's weights will be replaced: take no memory for its vocabulary.
 
     Raises:
-        CheckpointError: weights are missing, damaged or of another shape.
+        CheckpointError: weights are missing, damaged or of another shape, or the configuration
+            describes no model.
     """
-    model = HLLM(config, item_llm)
+    starts = {"item_llm.": item_weights, "user_llm.": user_weights}
+    for prefix, folder in starts.items():
+        if folder:  # looked at before memory is taken for the model
+            own = shapes_of(lambda: HLLM(config), _OPTIONS)
+            part = {n.removeprefix(prefix): s for n, s in own.items() if n.startswith(prefix)}
+            check_language_model(part, folder)
+    model = build(lambda: _make(config, item_llm, lean=lean or bool(user_weights)), _OPTIONS)
     if item_weights:
         _start_from(model.item_llm, item_weights)
     if user_weights:
@@ -79,10 +97,24 @@ def build_model(
     return model
 
 
-def _start_from(language_model: PreTrainedModel, folder: str | Path) -> None:
+def _make(config: HLLMConfig, item_llm: PreTrainedModel | None, *, lean: bool) -> HLLM:
+    """A new HLLM; lean: without room for the User LLM's words, which are dropped anyway."""
+    if not lean:
+        return HLLM(config, item_llm)
+    small = copy.deepcopy(config)
+    small.user_config = without_vocabulary(config.user_config)
+    model = HLLM(small, item_llm)
+    model.config.user_config = config.user_config
+    return model
+
+
+@torch.no_grad()
+def _start_from(language_model: nn.Module, folder: str | Path) -> None:
     """Copy a pretrained language model's weights; heads and poolers that are not used stay out."""
-    weights = load_language_model(folder, language_model.config).state_dict()
-    language_model.load_state_dict({key: weights[key] for key in language_model.state_dict()})
+    own = language_model.state_dict()
+    for stored, tensor in iter_tensors(folder):
+        if (name := base_name(stored)) in own:
+            own[name].copy_(tensor)
 
 
 def _is_base_weight(name: str) -> bool:
@@ -173,11 +205,11 @@ def load_model(folder: str | Path) -> tuple[HLLM, PreTrainedTokenizerBase]:
     config = load_config(folder)
     _check_shapes(config, folder)
     if config.item_base:
-        model = build_model(config, item_weights=pretrained_folder(config.item_base))
+        model = build_model(config, item_weights=pretrained_folder(config.item_base), lean=True)
     elif config.item_lora:
-        model = build_model(config)
+        model = build_model(config, lean=True)
     else:  # every weight comes from the files
-        model = _uninitialised(lambda: build_model(config), folder)
+        model = _uninitialised(lambda: build_model(config, lean=True), folder)
     _load_weights(model, folder)
     model.config.dtype = torch.float32  # it may be saved again
     return model.eval(), load_tokenizer(config, folder)
@@ -192,7 +224,7 @@ def _check_shapes(config: HLLMConfig, folder: str | Path) -> None:
     own = shapes_of(lambda: build_model(config), folder)
     stored = dict(read_shapes(folder))
     if config.item_base:
-        base = base_shapes(pretrained_folder(config.item_base), "")
+        base = base_shapes(pretrained_folder(config.item_base))
         for name in own:
             if _is_base_weight(name) and name not in stored:
                 key = name.removeprefix("item_llm.").replace(".base_layer.", ".")
@@ -219,11 +251,12 @@ def load_user_llm(folder: str | Path) -> tuple[PreTrainedModel, HLLMConfig]:
         CheckpointError: as load_model.
     """
     config = load_config(folder)
-    own = shapes_of(lambda: make_user_llm(config.user_config), folder)
+    small = without_vocabulary(config.user_config)
+    own = shapes_of(lambda: make_user_llm(small), folder)
     prefix = "user_llm."
     stored = {k.removeprefix(prefix): v for k, v in read_shapes(folder, prefix).items()}
     check_fit(own, stored, folder)
-    user_llm = _uninitialised(lambda: make_user_llm(config.user_config), folder)
+    user_llm = _uninitialised(lambda: make_user_llm(small), folder)
     _load_weights(user_llm, folder, prefix)
     return user_llm.eval(), config
 

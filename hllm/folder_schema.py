@@ -31,6 +31,8 @@ CONFIG_BYTES = 2_000_000
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "bert")
 _REMEDY = "restore the file, or get the model from where it was made"
 
+_MOST_WORDS = 4_000_000_000  # numbers in a table of words; 2.1e9 in Llama 3.1 405B
+
 _SIZE = integer(1, 65_536)
 _COUNT = integer(0, 10_000_000)
 _SHARE = number(0, 1, below=True)
@@ -46,7 +48,10 @@ _ACTIVATION = choice(
     "gelu", "gelu_new", "gelu_fast", "gelu_python", "gelu_pytorch_tanh", "quick_gelu", "relu",
     "silu", "swish", "tanh",
 )  # fmt: skip
-_LABELS = table(text(200), either(text(200), integer(0, 100_000)), 10_000)
+# A configuration in memory has numbers as keys, its JSON has texts.
+_LABELS = table(
+    either(text(200), integer(0, 100_000)), either(text(200), integer(0, 100_000)), 10_000
+)
 _NAMES = items(text(200), 0, 100)
 
 # What every configuration of transformers may hold.
@@ -336,6 +341,8 @@ def _check_together(values: Mapping[str, Any], place: str) -> None:
     pad, words = values.get("pad_token_id"), values["vocab_size"]
     width_a_head = values.get("head_dim") or width // heads
     troubles = {
+        f"vocab_size {words} times hidden_size {width} is more than any model has": words * width
+        > _MOST_WORDS,
         f"hidden_size {width} is not divisible by num_attention_heads {heads}": width % heads
         and not (values.get("head_dim") and values["model_type"].startswith(("gemma", "qwen3"))),
         f"num_attention_heads {heads} is not divisible by num_key_value_heads {groups}": heads

@@ -66,16 +66,21 @@ def item_llm_options(config: PretrainedConfig) -> dict[str, bool]:
 
 
 def make_user_llm(config: PretrainedConfig) -> PreTrainedModel:
-    """A new User LLM without word embeddings: it is fed embeddings, never token ids.
+    """A new User LLM. It is fed embeddings, never token ids: its vocabulary is dropped."""
+    user_llm = AutoModel.from_config(config, trust_remote_code=False)
+    user_llm.set_input_embeddings(None)
+    return user_llm
 
-    Its vocabulary never exists, so a configuration cannot take memory that no weight accounts for.
+
+def without_vocabulary(config: PretrainedConfig) -> PretrainedConfig:
+    """The same User LLM with one word, for where its random weights do not matter.
+
+    The words that are dropped never exist, so no configuration can take memory that no stored
+    weight accounts for.
     """
     small = copy.deepcopy(config)
     small.vocab_size, small.pad_token_id = 1, None
-    user_llm = AutoModel.from_config(small, trust_remote_code=False)
-    user_llm.set_input_embeddings(None)
-    user_llm.config.vocab_size, user_llm.config.pad_token_id = config.vocab_size, config.pad_token_id
-    return user_llm
+    return small
 
 
 def _adapter(config: HLLMConfig) -> nn.Module:
@@ -121,9 +126,7 @@ class HLLM(PreTrainedModel):
         super().__init__(config)
         if item_llm is None:
             options = item_llm_options(config.item_config)
-            item_llm = AutoModel.from_config(
-                config.item_config, trust_remote_code=False, **options
-            )
+            item_llm = AutoModel.from_config(config.item_config, trust_remote_code=False, **options)
         self.item_llm = item_llm
         self.user_llm = make_user_llm(config.user_config)
         self.item_emb_tokens = nn.Parameter(torch.zeros(1, 1, config.item_size))

@@ -69,7 +69,9 @@ def load_nf4_items(folder: str | Path, device: torch.device) -> HLLM:
     """
     read_shapes(folder)  # says what is wrong better than transformers
     try:
-        config = HLLMConfig.from_pretrained(folder, trust_remote_code=False)  # with the note that load_config leaves out
+        config = HLLMConfig.from_pretrained(
+            folder, trust_remote_code=False
+        )  # with the note that load_config leaves out
         config.user_config.num_hidden_layers = 0
         return HLLM.from_pretrained(
             folder,

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import AutoModel, BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
 
 from hllm.errors import CheckpointError
-from hllm.folder_shapes import check_language_model_folder
+from hllm.folder_shapes import check_language_model, shapes_of
 from hllm.model import HLLM, item_llm_options
 from hllm.nf4 import set_four_bit
 from hllm.packing import PackedMatrix
@@ -93,7 +93,11 @@ def load_base(
         bnb_4bit_compute_dtype=compute_dtype,
         llm_int8_skip_modules=[],  # the default would skip the last module
     )
-    check_language_model_folder(folder, config)
+    options = item_llm_options(config)
+    own = shapes_of(
+        lambda: AutoModel.from_config(config, trust_remote_code=False, **options), folder
+    )
+    check_language_model(own, folder)
     try:
         item_llm = AutoModel.from_pretrained(
             folder,
@@ -104,7 +108,7 @@ def load_base(
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
-            **item_llm_options(config),
+            **options,
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(

@@ -326,13 +326,13 @@ def load_sequential(folder: str | Path) -> tuple[SequentialModel, list[str]]:
         ) from error
     if not isinstance(item_ids, list) or not all(isinstance(item, str) for item in item_ids):
         raise CheckpointError(f"{folder}: item_ids.json is no list of texts: train again.")
+    # Sizes are compared before memory is taken for them.
+    check_fit(shapes_of(lambda: make_sequential(config), folder), read_shapes(folder), folder)
     if len(item_ids) != config.num_items:
         raise CheckpointError(
             f"{folder}: item_ids.json names {len(item_ids)} items, the model has "
             f"{config.num_items}: restore both from one training."
         )
-    # Sizes are compared before memory is taken for them.
-    check_fit(shapes_of(lambda: make_sequential(config), folder), read_shapes(folder), folder)
     model = build(lambda: make_sequential(config), folder)
     model.load_state_dict(dict(iter_tensors(folder)))
     return model.eval(), item_ids
