@@ -49,9 +49,8 @@ _ACTIVATION = choice(
     "silu", "swish", "tanh",
 )  # fmt: skip
 # A configuration in memory has numbers as keys, its JSON has texts.
-_LABELS = table(
-    either(text(200), integer(0, 100_000)), either(text(200), integer(0, 100_000)), 10_000
-)
+_LABEL = either(text(200), integer(0, 100_000))
+_LABELS = table(_LABEL, _LABEL, 10_000)
 _NAMES = items(text(200), 0, 100)
 
 # What every configuration of transformers may hold.

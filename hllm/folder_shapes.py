@@ -38,8 +38,8 @@ def build(make: Callable[[], Any], source: str | Path) -> Any:
         raise
     except Exception as error:  # transformers' checks of a configuration raise plain Exception
         raise CheckpointError(
-            f"{source} describes no model that can be built ({one_line(error)}): change the sizes or "
-            "restore the files."
+            f"{source} describes no model that can be built ({one_line(error)}): change the sizes "
+            "or restore the files."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Loading the tokenizer of a folder that may come from anybody: no code, no pickle, bounded files."""
+"""Loading the tokenizer of a folder that may come from anybody: no code, files within bounds."""
 
 from pathlib import Path
 from typing import Any

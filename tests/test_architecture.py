@@ -58,6 +58,26 @@ def test_imports_are_at_the_top_or_say_why_not(path):
     assert unexplained == [], "write  # noqa: PLC0415  and the reason, or import at the top"
 
 
+LOADERS = {"from_pretrained", "SentenceTransformer"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_loader_runs_code_of_a_folder(path):
+    """Every call says so itself: the default of some asks whoever sits at the keyboard."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        where = f"line {node.lineno}: {called}"
+        if called == "super().from_pretrained":  # HLLM's own: hands on options that it has set
+            assert "'trust_remote_code': False" in ast.unparse(ast.parse(path.read_text("utf-8")))
+        elif called.rpartition(".")[2] in LOADERS or called == "AutoModel.from_config":
+            assert options.get("trust_remote_code") == "False", where
+        elif called == "torch.load":
+            assert options.get("weights_only") == "True", where
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_functions_stay_short(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

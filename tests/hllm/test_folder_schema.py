@@ -1,8 +1,7 @@
-"""Model folders of strangers: whatever config.json and the tokenizer say, one sentence or a model."""
+"""Model folders of strangers: whatever their files say, there is one sentence or a model."""
 
 import io
 import json
-import shutil
 
 import pytest
 import torch
@@ -91,25 +90,16 @@ ODD = [
 ]
 
 
-@pytest.fixture(scope="module")
-def valid(tmp_path_factory, tokenizer):
-    from conftest import make_tiny
-
-    folder = tmp_path_factory.mktemp("valid")
-    save_model(make_tiny(), folder, tokenizer)
-    return folder
-
-
 @pytest.fixture
-def folder(valid, tmp_path, monkeypatch):
-    """A copy to spoil. Somebody says yes to every question; code in it would leave a mark."""
-    copy = tmp_path / "model"
-    shutil.copytree(valid, copy)
+def folder(tiny_model, tokenizer, tmp_path, monkeypatch):
+    """A valid one to spoil. Somebody says yes to every question; code in it would leave a mark."""
+    made = tmp_path / "model"
+    save_model(tiny_model, made, tokenizer)
     code = f"open({str(tmp_path / 'mark')!r}, 'w').close()\n"
     for name in ("evil", "tokenization_evil"):
-        (copy / f"{name}.py").write_text(f"{code}class Model: pass\nConfig = Evil = Model\n")
+        (made / f"{name}.py").write_text(f"{code}class Model: pass\nConfig = Evil = Model\n")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n" * 100))
-    yield copy
+    yield made
     assert not (tmp_path / "mark").exists()
 
 
