@@ -65,6 +65,11 @@ def item_llm_options(config: PretrainedConfig) -> dict[str, bool]:
     return {"add_pooling_layer": False} if config.model_type == "bert" else {}
 
 
+def make_item_llm(config: PretrainedConfig) -> PreTrainedModel:
+    """A new, random Item LLM."""
+    return AutoModel.from_config(config, trust_remote_code=False, **item_llm_options(config))
+
+
 def make_user_llm(config: PretrainedConfig) -> PreTrainedModel:
     """A new User LLM. It is fed embeddings, never token ids: its vocabulary is dropped."""
     user_llm = AutoModel.from_config(config, trust_remote_code=False)

@@ -12,7 +12,7 @@ from transformers import AutoModel, BitsAndBytesConfig, PretrainedConfig, PreTra
 
 from hllm.errors import CheckpointError
 from hllm.folder_shapes import check_language_model, shapes_of
-from hllm.model import HLLM, item_llm_options
+from hllm.model import HLLM, item_llm_options, make_item_llm
 from hllm.nf4 import set_four_bit
 from hllm.packing import PackedMatrix
 from hllm.shards import iter_packed
@@ -94,9 +94,7 @@ def load_base(
         llm_int8_skip_modules=[],  # the default would skip the last module
     )
     options = item_llm_options(config)
-    own = shapes_of(
-        lambda: AutoModel.from_config(config, trust_remote_code=False, **options), folder
-    )
+    own = shapes_of(lambda: make_item_llm(config), folder)
     check_language_model(own, folder)
     try:
         item_llm = AutoModel.from_pretrained(

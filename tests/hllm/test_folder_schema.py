@@ -144,7 +144,7 @@ def test_a_huge_vocabulary_takes_no_memory(folder, size):
         assert "vocab_size is 1000000000" in refused(load_user_llm, folder)
     else:
         user_llm, config = load_user_llm(folder)
-        assert user_llm.get_input_embeddings() is None
+        assert not any("embed_tokens" in name for name, _ in user_llm.named_parameters())
         assert config.user_config.vocab_size == size
         assert load_model(folder)[0].config.user_config.vocab_size == size
 
