@@ -130,8 +130,7 @@ class HLLM(PreTrainedModel):
     def __init__(self, config: HLLMConfig, item_llm: PreTrainedModel | None = None) -> None:
         super().__init__(config)
         if item_llm is None:
-            options = item_llm_options(config.item_config)
-            item_llm = AutoModel.from_config(config.item_config, trust_remote_code=False, **options)
+            item_llm = make_item_llm(config.item_config)
         self.item_llm = item_llm
         self.user_llm = make_user_llm(config.user_config)
         self.item_emb_tokens = nn.Parameter(torch.zeros(1, 1, config.item_size))

@@ -93,9 +93,7 @@ def load_base(
         bnb_4bit_compute_dtype=compute_dtype,
         llm_int8_skip_modules=[],  # the default would skip the last module
     )
-    options = item_llm_options(config)
-    own = shapes_of(lambda: make_item_llm(config), folder)
-    check_language_model(own, folder)
+    check_language_model(shapes_of(lambda: make_item_llm(config), folder), folder)
     try:
         item_llm = AutoModel.from_pretrained(
             folder,
@@ -106,7 +104,7 @@ def load_base(
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
-            **options,
+            **item_llm_options(config),
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(
