@@ -7,6 +7,7 @@ made is saved: LoRA matrices, [ITEM] token, adapter, User LLM. Such a model has 
 """
 
 import argparse
+import copy
 import hashlib
 import json
 import logging
@@ -18,18 +19,30 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.initialization import no_init_weights
 
 from hllm.atomic import atomic_files
 from hllm.config import HLLMConfig
-from hllm.errors import CheckpointError, HLLMError, shortened
-from hllm.model import HLLM
+from hllm.errors import CheckpointError, HLLMError
+from hllm.model import HLLM, make_user_llm, without_vocabulary
+from hllm.schema.configs import CONFIG_BYTES, check_hllm
+from hllm.schema.rules import one_line, read_object
+from hllm.schema.tokenizers import read_tokenizer
 from hllm.weights.files import WEIGHTS, iter_stored, iter_tensors, read_shapes
 from hllm.weights.packaged import pretrained_folder
+from hllm.weights.shapes import (
+    base_name,
+    base_shapes,
+    build,
+    check_fit,
+    check_language_model,
+    shapes_of,
+)
 
 logger = logging.getLogger(__name__)
 CONFIG = "config.json"
+_OPTIONS = "the configuration of the two language models"
 _FINGERPRINTED = (
     "item_config",
     "text_keys",
@@ -49,6 +62,7 @@ def build_model(
     item_llm: PreTrainedModel | None = None,
     item_weights: str | Path | None = None,
     user_weights: str | Path | None = None,
+    lean: bool = False,
 ) -> HLLM:
     """Make an HLLM to train or to load a checkpoint into.
 
@@ -58,11 +72,19 @@ def build_model(
         item_llm: an Item LLM that exists already, instead of a new one.
         item_weights: folder of a transformers model that the Item LLM starts from; None: random.
         user_weights: the same for the User LLM.
+        lean: the User LLM's weights will be replaced: take no memory for its vocabulary.
 
     Raises:
-        CheckpointError: weights are missing, damaged or of another shape.
+        CheckpointError: weights are missing, damaged or of another shape, or the configuration
+            describes no model.
     """
-    model = HLLM(config, item_llm)
+    starts = {"item_llm.": item_weights, "user_llm.": user_weights}
+    for prefix, folder in starts.items():
+        if folder:  # looked at before memory is taken for the model
+            own = shapes_of(lambda: HLLM(config), _OPTIONS)
+            part = {n.removeprefix(prefix): s for n, s in own.items() if n.startswith(prefix)}
+            check_language_model(part, folder)
+    model = build(lambda: _make(config, item_llm, lean=lean or bool(user_weights)), _OPTIONS)
     if item_weights:
         _start_from(model.item_llm, item_weights)
     if user_weights:
@@ -75,17 +97,24 @@ def build_model(
     return model
 
 
+def _make(config: HLLMConfig, item_llm: PreTrainedModel | None, *, lean: bool) -> HLLM:
+    """A new HLLM; lean: without room for the User LLM's words, which are dropped anyway."""
+    if not lean:
+        return HLLM(config, item_llm)
+    small = copy.deepcopy(config)
+    small.user_config = without_vocabulary(config.user_config)
+    model = HLLM(small, item_llm)
+    model.config.user_config = config.user_config
+    return model
+
+
+@torch.no_grad()
 def _start_from(language_model: nn.Module, folder: str | Path) -> None:
     """Copy a pretrained language model's weights; heads and poolers that are not used stay out."""
-    try:
-        weights = AutoModel.from_pretrained(folder, local_files_only=True).state_dict()
-        own = language_model.state_dict()
-        language_model.load_state_dict({key: weights[key] for key in own})
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{folder} does not hold the weights of this language model ({error}): give a folder "
-            "that transformers can load."
-        ) from error
+    own = language_model.state_dict()
+    for stored, tensor in iter_tensors(folder):
+        if (name := base_name(stored)) in own:
+            own[name].copy_(tensor)
 
 
 def _is_base_weight(name: str) -> bool:
@@ -151,17 +180,19 @@ def load_config(folder: str | Path) -> HLLMConfig:
             "(made by  python -m hllm.train)."
         )
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise ValueError("it holds no JSON object")
+        values = read_object(path, CONFIG_BYTES)
         if values.get("model_type") != HLLMConfig.model_type:
             raise ValueError(f"model_type is {values.get('model_type')!r}, not 'hllm'")
+        check_hllm(values, str(path))
         # How matrices are stored shows in the files; once they are read the note would be wrong.
         values.pop("quantization_config", None)
         return HLLMConfig.from_dict(values)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except CheckpointError:
+        raise
+    except Exception as error:  # transformers' checks of a configuration raise plain Exception
         raise CheckpointError(
-            f"{path} is not the configuration of an HLLM ({error}): restore it or train again."
+            f"{path} is not the configuration of an HLLM ({one_line(error)}): restore it or train "
+            "again."
         ) from error
 
 
@@ -172,34 +203,45 @@ def load_model(folder: str | Path) -> tuple[HLLM, PreTrainedTokenizerBase]:
         CheckpointError: something is missing, damaged or does not fit together.
     """
     config = load_config(folder)
+    _check_shapes(config, folder)
     if config.item_base:
-        model = build_model(config, item_weights=pretrained_folder(config.item_base))
+        model = build_model(config, item_weights=pretrained_folder(config.item_base), lean=True)
     elif config.item_lora:
-        model = build_model(config)
+        model = build_model(config, lean=True)
     else:  # every weight comes from the files
-        model = _uninitialised(lambda: build_model(config), folder)
+        model = _uninitialised(lambda: build_model(config, lean=True), folder)
     _load_weights(model, folder)
     model.config.dtype = torch.float32  # it may be saved again
     return model.eval(), load_tokenizer(config, folder)
 
 
+def _check_shapes(config: HLLMConfig, folder: str | Path) -> None:
+    """Compare config.json with the weight files' headers, before memory is taken for a model.
+
+    Raises:
+        CheckpointError: they do not fit together.
+    """
+    own = shapes_of(lambda: build_model(config), folder)
+    stored = dict(read_shapes(folder))
+    if config.item_base:
+        base = base_shapes(pretrained_folder(config.item_base))
+        for name in own:
+            if _is_base_weight(name) and name not in stored:
+                key = name.removeprefix("item_llm.").replace(".base_layer.", ".")
+                if key in base:
+                    stored[name] = base[key]
+    check_fit(own, stored, folder)
+
+
 def _uninitialised(make: Callable[[], Any], folder: str | Path) -> Any:
-    try:
-        with no_init_weights():
-            return make().float()
-    except ValueError as error:
-        raise CheckpointError(f"{folder}: config.json describes no HLLM: {error}") from error
+    with no_init_weights():
+        return build(make, folder).float()
 
 
 def load_tokenizer(config: HLLMConfig, folder: str | Path) -> PreTrainedTokenizerBase:
     """The Item LLM's tokenizer, from the package or from the model folder."""
     source = pretrained_folder(config.item_base) if config.item_base else Path(folder)
-    try:
-        return AutoTokenizer.from_pretrained(source, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{source} holds no tokenizer ({error}): copy the Item LLM's tokenizer files there."
-        ) from error
+    return read_tokenizer(source, config.item_config.vocab_size)
 
 
 def load_user_llm(folder: str | Path) -> tuple[PreTrainedModel, HLLMConfig]:
@@ -209,27 +251,20 @@ def load_user_llm(folder: str | Path) -> tuple[PreTrainedModel, HLLMConfig]:
         CheckpointError: as load_model.
     """
     config = load_config(folder)
-    user_llm = _uninitialised(lambda: AutoModel.from_config(config.user_config), folder)
-    user_llm.set_input_embeddings(None)
-    _load_weights(user_llm, folder, "user_llm.")
+    small = without_vocabulary(config.user_config)
+    own = shapes_of(lambda: make_user_llm(small), folder)
+    prefix = "user_llm."
+    stored = {k.removeprefix(prefix): v for k, v in read_shapes(folder, prefix).items()}
+    check_fit(own, stored, folder)
+    user_llm = _uninitialised(lambda: make_user_llm(small), folder)
+    _load_weights(user_llm, folder, prefix)
     return user_llm.eval(), config
 
 
 @torch.no_grad()
 def _load_weights(model: nn.Module, folder: str | Path, prefix: str = "") -> None:
-    """Copy the stored tensors into a model, one at a time; names and shapes are checked first."""
+    """Copy the stored tensors into a model, one at a time; names and shapes have been checked."""
     own = model.state_dict()
-    stored = {k.removeprefix(prefix): v for k, v in read_shapes(folder, prefix).items()}
-    from_package = getattr(model.config, "item_base", None) is not None
-    missing = [n for n in own if n not in stored and not (from_package and _is_base_weight(n))]
-    unknown = [name for name in stored if name not in own]
-    other = [name for name in stored if name in own and stored[name] != tuple(own[name].shape)]
-    if missing or unknown or other:
-        raise CheckpointError(
-            f"{folder}: weights do not fit config.json (missing {shortened(missing)}; unknown "
-            f"{shortened(unknown)}; of another shape {shortened(other)}): restore both from "
-            "one training."
-        )
     for name, tensor in iter_tensors(folder, prefix):
         own[name.removeprefix(prefix)].copy_(tensor)
 

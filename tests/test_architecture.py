@@ -30,20 +30,22 @@ EVERYBODY_MAY_IMPORT = {
     "store",
 }
 ARROWS = {
-    "weights": set(),
-    "checkpoint": {"weights", "published"},
-    "published": {"weights"},
+    "schema": set(),
+    "weights": {"schema"},
+    "checkpoint": {"schema", "weights", "published"},
+    "published": {"schema", "weights"},
     "serving": {"checkpoint", "weights"},
     "recommend": {"checkpoint", "serving", "weights"},
     "embed": {"checkpoint", "serving", "weights"},
-    "baselines": {"recommend", "serving", "weights"},
+    "baselines": {"recommend", "schema", "serving", "weights"},
     "sentence": {"baselines", "weights"},
     "exchange": set(),
     "evaluation": {"baselines"},
     "evaluate": {"baselines", "checkpoint", "embed", "evaluation", "sentence"},
-    "training": {"baselines", "checkpoint", "embed", "evaluation", "weights"},
+    "training": {"baselines", "checkpoint", "embed", "evaluation", "schema", "weights"},
     "train": {"baselines", "training"},
     # The few that everybody imports stand on these alone.
+    "config": {"schema"},
     "model": {"weights"},
 }
 # What answering a click needs: not the workshop.
@@ -128,7 +130,11 @@ def test_recommending_does_not_import_the_workshop():
     )
     modules = set(done.stdout.split())
     assert [m for m in SERVING_NEVER_IMPORTS if m in modules] == []
-    own = [m for m in modules if m == "hllm" or m.startswith("hllm.")]
+    own = [
+        module
+        for module in modules
+        if module.startswith("hllm.") and (ROOT / f"{module.replace('.', '/')}.py").is_file()
+    ]
     assert len(own) <= MOST_MODULES_OF_SERVING, sorted(own)
 
 
@@ -146,6 +152,26 @@ def test_imports_are_at_the_top_or_say_why_not(path):
         line for line in sorted(lines) if not LAZY_IMPORT_REASON.search(text.splitlines()[line - 1])
     ]
     assert unexplained == [], "write  # noqa: PLC0415  and the reason, or import at the top"
+
+
+LOADERS = {"from_pretrained", "SentenceTransformer"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_loader_runs_code_of_a_folder(path):
+    """Every call says so itself: the default of some asks whoever sits at the keyboard."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        where = f"line {node.lineno}: {called}"
+        if called == "super().from_pretrained":  # HLLM's own: hands on options that it has set
+            assert "'trust_remote_code': False" in ast.unparse(ast.parse(path.read_text("utf-8")))
+        elif called.rpartition(".")[2] in LOADERS or called == "AutoModel.from_config":
+            assert options.get("trust_remote_code") == "False", where
+        elif called == "torch.load":
+            assert options.get("weights_only") == "True", where
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)

@@ -10,15 +10,16 @@ import bitsandbytes as bnb
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedModel
+from transformers import PreTrainedModel
 
 from hllm.checkpoint import load_config
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
-from hllm.model import HLLM
+from hllm.model import HLLM, make_user_llm
 from hllm.weights.files import iter_packed, read_shapes
 from hllm.weights.nf4_format import PackedMatrix
 from hllm.weights.nf4_layers import four_bit_layer, set_four_bit
+from hllm.weights.shapes import build
 
 PREFIX = "user_llm."
 
@@ -38,8 +39,7 @@ def load_nf4(folder: str | Path, device: torch.device) -> PreTrainedModel:
     """
     config = load_config(folder).user_config
     with torch.device("meta"):
-        user_llm = AutoModel.from_config(config)
-    user_llm.set_input_embeddings(None)
+        user_llm = build(lambda: make_user_llm(config), folder)
     own = {name: tuple(value.shape) for name, value in user_llm.state_dict().items()}
     stored = {k.removeprefix(PREFIX): v for k, v in read_shapes(folder, PREFIX).items()}
     if own != stored:
@@ -68,10 +68,16 @@ def load_nf4_items(folder: str | Path, device: torch.device) -> HLLM:
     """
     read_shapes(folder)  # says what is wrong better than transformers
     try:
-        config = HLLMConfig.from_pretrained(folder)  # with the note that load_config leaves out
+        config = HLLMConfig.from_pretrained(
+            folder, trust_remote_code=False
+        )  # with the note that load_config leaves out
         config.user_config.num_hidden_layers = 0
         return HLLM.from_pretrained(
-            folder, config=config, device_map={"": device}, local_files_only=True
+            folder,
+            config=config,
+            device_map={"": device},
+            local_files_only=True,
+            trust_remote_code=False,
         ).eval()
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).split("\n", 1)[0]

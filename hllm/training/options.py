@@ -13,7 +13,9 @@ from hllm.atomic import atomic_text
 from hllm.baselines.id_models import KINDS, SequentialConfig
 from hllm.baselines.id_presets import ID_PRESETS
 from hllm.config import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS, HLLMConfig
-from hllm.errors import DataError
+from hllm.errors import CheckpointError, DataError
+from hllm.schema.configs import read_language_model
+from hllm.schema.rules import one_line
 from hllm.text import DEFAULT_PROMPT
 from hllm.weights.packaged import MINILM, pretrained_folder
 
@@ -100,7 +102,7 @@ class ModelOptions:
         """The model's configuration.
 
         Raises:
-            DataError: a folder holds no transformers model.
+            CheckpointError: a folder holds no transformers model, or none that is supported.
         """
         lora = {
             "r": self.lora_rank,
@@ -182,11 +184,12 @@ def _without_dropout(config: PretrainedConfig) -> PretrainedConfig:
 
 
 def _language_model_config(folder: Path) -> PretrainedConfig:
+    values = read_language_model(folder)
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{folder} holds no language model that transformers knows ({error}); give "
+        return AutoConfig.for_model(**values)
+    except Exception as error:  # transformers' checks of a configuration raise plain Exception
+        raise CheckpointError(
+            f"{folder} holds no language model that transformers knows ({one_line(error)}); give "
             f"{MINILM!r} or a folder with config.json, tokenizer and weights."
         ) from error
 

@@ -133,7 +133,13 @@ def test_missing_folder_says_what_is_needed(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", "{}", '{"model_type": "llama"}', '{"model_type": "hllm", "item_pooling": 3}'],
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"model_type": "llama"}',
+        '{"model_type": "hllm", "text_keys": ' + "[" * 9999,
+    ],
 )
 def test_foreign_or_broken_config_is_one_clear_error(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
