@@ -17,7 +17,7 @@ from hllm.baselines.id_models import (
 from hllm.checkpoint import build_model, load_model, load_tokenizer, load_user_llm, save_model
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
-from hllm.published.convert import PRESETS, convert
+from hllm.published.convert import PUBLISHED, convert
 from hllm.published.reference_layout import language_model_config
 from hllm.schema.configs import MODEL_TYPES, check_language_model, read_language_model
 from hllm.training.options import ModelOptions
@@ -260,7 +260,7 @@ def test_the_packaged_model_is_accepted():
 def test_conversion_follows_the_same_schema(language_model, tmp_path):
     change(language_model / "config.json", vocab_size=10**9)
     refused(language_model_config, language_model)
-    settings = PRESETS["HLLM-1B-Books"]
+    settings = PUBLISHED["HLLM-1B-Books"]
     refused(lambda: convert("x.bin", tmp_path / "out", settings, item_base=language_model))
 
 
