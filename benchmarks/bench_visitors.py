@@ -107,7 +107,7 @@ def load_steps(shape: str, folder: Path) -> IncrementalModel:
     if shape == "books":
         return TransformersIncremental(new_user_llm(SHAPES[shape]), MAX_HISTORY)
     make_folder(folder / "model")
-    return load_user_model(folder / "model", cache=folder)[0].steps
+    return load_user_model(folder / "model", cache=folder).steps
 
 
 def table(steps: IncrementalModel, items: Tensor, seconds: float) -> list[dict[str, float]]:

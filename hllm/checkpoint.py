@@ -8,8 +8,6 @@ made is saved: LoRA matrices, [ITEM] token, adapter, User LLM. Such a model has 
 
 import argparse
 import copy
-import hashlib
-import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -24,12 +22,10 @@ from transformers.initialization import no_init_weights
 
 from hllm.atomic import atomic_files
 from hllm.config import HLLMConfig
-from hllm.errors import CheckpointError, HLLMError
+from hllm.errors import HLLMError
 from hllm.model import HLLM, make_user_llm, without_vocabulary
-from hllm.schema.configs import CONFIG_BYTES, check_hllm
-from hllm.schema.rules import one_line, read_object
-from hllm.schema.tokenizers import read_tokenizer
-from hllm.weights.files import WEIGHTS, iter_stored, iter_tensors, read_shapes
+from hllm.model_folder import CONFIG, USER_LLM, ModelFolder
+from hllm.weights.files import WEIGHTS, iter_tensors
 from hllm.weights.packaged import pretrained_folder
 from hllm.weights.shapes import (
     base_name,
@@ -41,19 +37,7 @@ from hllm.weights.shapes import (
 )
 
 logger = logging.getLogger(__name__)
-CONFIG = "config.json"
 _OPTIONS = "the configuration of the two language models"
-_FINGERPRINTED = (
-    "item_config",
-    "text_keys",
-    "item_prompt",
-    "max_text_tokens",
-    "item_pooling",
-    "right_align_positions",
-    "item_adapter",
-    "item_base",
-    "item_lora",
-)
 
 
 def build_model(
@@ -167,43 +151,15 @@ def save_model(
             tokenizer.save_pretrained(temporary)
 
 
-def load_config(folder: str | Path) -> HLLMConfig:
-    """Read config.json of a model folder.
-
-    Raises:
-        CheckpointError: no such folder, no config.json, or not an HLLM's.
-    """
-    path = Path(folder) / CONFIG
-    if not path.is_file():
-        raise CheckpointError(
-            f"No HLLM model at {folder}: give a folder that holds config.json and {WEIGHTS} "
-            "(made by  python -m hllm.train)."
-        )
-    try:
-        values = read_object(path, CONFIG_BYTES)
-        if values.get("model_type") != HLLMConfig.model_type:
-            raise ValueError(f"model_type is {values.get('model_type')!r}, not 'hllm'")
-        check_hllm(values, str(path))
-        # How matrices are stored shows in the files; once they are read the note would be wrong.
-        values.pop("quantization_config", None)
-        return HLLMConfig.from_dict(values)
-    except CheckpointError:
-        raise
-    except Exception as error:  # transformers' checks of a configuration raise plain Exception
-        raise CheckpointError(
-            f"{path} is not the configuration of an HLLM ({one_line(error)}): restore it or train "
-            "again."
-        ) from error
-
-
-def load_model(folder: str | Path) -> tuple[HLLM, PreTrainedTokenizerBase]:
+def load_model(source: ModelFolder | str | Path) -> tuple[HLLM, PreTrainedTokenizerBase]:
     """Load a model folder for evaluation, embedding or further training (on the CPU, fp32).
 
     Raises:
         CheckpointError: something is missing, damaged or does not fit together.
     """
-    config = load_config(folder)
-    _check_shapes(config, folder)
+    folder = ModelFolder.of(source)
+    config = folder.config
+    _check_shapes(folder)
     if config.item_base:
         model = build_model(config, item_weights=pretrained_folder(config.item_base), lean=True)
     elif config.item_lora:
@@ -212,17 +168,17 @@ def load_model(folder: str | Path) -> tuple[HLLM, PreTrainedTokenizerBase]:
         model = _uninitialised(lambda: build_model(config, lean=True), folder)
     _load_weights(model, folder)
     model.config.dtype = torch.float32  # it may be saved again
-    return model.eval(), load_tokenizer(config, folder)
+    return model.eval(), folder.tokenizer()
 
 
-def _check_shapes(config: HLLMConfig, folder: str | Path) -> None:
+def _check_shapes(folder: ModelFolder) -> None:
     """Compare config.json with the weight files' headers, before memory is taken for a model.
 
     Raises:
         CheckpointError: they do not fit together.
     """
-    own = shapes_of(lambda: build_model(config), folder)
-    stored = dict(read_shapes(folder))
+    config, stored = folder.config, dict(folder.shapes)
+    own = shapes_of(lambda: build_model(config), folder.path)
     if config.item_base:
         base = base_shapes(pretrained_folder(config.item_base))
         for name in own:
@@ -230,64 +186,35 @@ def _check_shapes(config: HLLMConfig, folder: str | Path) -> None:
                 key = name.removeprefix("item_llm.").replace(".base_layer.", ".")
                 if key in base:
                     stored[name] = base[key]
-    check_fit(own, stored, folder)
+    check_fit(own, stored, folder.path)
 
 
-def _uninitialised(make: Callable[[], Any], folder: str | Path) -> Any:
+def _uninitialised(make: Callable[[], Any], folder: ModelFolder) -> Any:
     with no_init_weights():
-        return build(make, folder).float()
+        return build(make, folder.path).float()
 
 
-def load_tokenizer(config: HLLMConfig, folder: str | Path) -> PreTrainedTokenizerBase:
-    """The Item LLM's tokenizer, from the package or from the model folder."""
-    source = pretrained_folder(config.item_base) if config.item_base else Path(folder)
-    return read_tokenizer(source, config.item_config.vocab_size)
-
-
-def load_user_llm(folder: str | Path) -> tuple[PreTrainedModel, HLLMConfig]:
+def load_user_llm(source: ModelFolder | str | Path) -> PreTrainedModel:
     """Load only the User LLM: all that serving needs once item embeddings exist.
 
     Raises:
         CheckpointError: as load_model.
     """
-    config = load_config(folder)
-    small = without_vocabulary(config.user_config)
-    own = shapes_of(lambda: make_user_llm(small), folder)
-    prefix = "user_llm."
-    stored = {k.removeprefix(prefix): v for k, v in read_shapes(folder, prefix).items()}
-    check_fit(own, stored, folder)
+    folder = ModelFolder.of(source)
+    small = without_vocabulary(folder.config.user_config)
+    own = shapes_of(lambda: make_user_llm(small), folder.path)
+    check_fit(own, folder.user_shapes, folder.path)
     user_llm = _uninitialised(lambda: make_user_llm(small), folder)
-    _load_weights(user_llm, folder, prefix)
-    return user_llm.eval(), config
+    _load_weights(user_llm, folder, USER_LLM)
+    return user_llm.eval()
 
 
 @torch.no_grad()
-def _load_weights(model: nn.Module, folder: str | Path, prefix: str = "") -> None:
+def _load_weights(model: nn.Module, folder: ModelFolder, prefix: str = "") -> None:
     """Copy the stored tensors into a model, one at a time; names and shapes have been checked."""
     own = model.state_dict()
-    for name, tensor in iter_tensors(folder, prefix):
+    for name, tensor in folder.tensors(prefix):
         own[name.removeprefix(prefix)].copy_(tensor)
-
-
-def model_fingerprint(folder: str | Path) -> str:
-    """16 hex digits that name the model which makes item embeddings.
-
-    Hashes every stored tensor of the checkpoint but those that read item embeddings, and every
-    setting that shapes an item's text or state. The dtype of the weights counts, too; a matrix in
-    NF4 counts as it is stored, which is the same on every machine.
-
-    Raises:
-        CheckpointError: as load_model.
-    """
-    config = load_config(folder).to_dict()
-    settings = json.dumps({key: config.get(key) for key in _FINGERPRINTED}, sort_keys=True)
-    digest = hashlib.sha256(settings.encode())
-    for name, tensor in iter_stored(folder):
-        if name.startswith(("user_llm.", "click_head.")) or name == "logit_scale":
-            continue
-        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:16]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

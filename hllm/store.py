@@ -31,7 +31,7 @@ class ItemEmbeddings:
         item_ids: N external ids, in the order of the rows.
         text_hashes: N hashes (hllm.text.text_hash) of the texts that were embedded.
         vectors: (N, D) float16 or float32, not normalised; memory-mapped when loaded.
-        fingerprint: of the model that made them (hllm.checkpoint.model_fingerprint).
+        fingerprint: of the model that made them (hllm.model_folder.ModelFolder).
     """
 
     item_ids: list[str]

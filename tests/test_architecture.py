@@ -19,30 +19,32 @@ SQLITE_MODULES = re.compile(r"app/catalog/\w+\.py")
 LAZY_IMPORT_REASON = re.compile(r"# noqa: PLC0415\s+\S+")
 # Which room of hllm may import which, imports inside functions included. The modules at the root
 # are rooms of one; what stands in no list here is imported by all who like.
-EVERYBODY_MAY_IMPORT = {
-    "atomic",
-    "errors",
-    "text",
-    "data",
-    "config",
-    "click_head",
-    "model",
-    "store",
-}
+EVERYBODY_MAY_IMPORT = set(
+    "atomic errors text data config click_head model model_folder store".split()
+)
 ARROWS = {
     "schema": set(),
     "weights": {"schema"},
-    "checkpoint": {"schema", "weights", "published"},
+    "model_folder": {"schema", "weights"},
+    "checkpoint": {"weights", "published"},
     "published": {"schema", "weights"},
     "serving": {"checkpoint", "weights"},
-    "recommend": {"checkpoint", "serving", "weights"},
-    "embed": {"checkpoint", "serving", "weights"},
+    "recommend": {"serving"},
+    "embed": {"checkpoint", "serving"},
     "baselines": {"recommend", "schema", "serving", "weights"},
     "sentence": {"baselines", "weights"},
     "exchange": set(),
     "evaluation": {"baselines"},
     "evaluate": {"baselines", "checkpoint", "embed", "evaluation", "sentence"},
-    "training": {"baselines", "checkpoint", "embed", "evaluation", "schema", "weights"},
+    "training": {
+        "model_folder",
+        "baselines",
+        "checkpoint",
+        "embed",
+        "evaluation",
+        "schema",
+        "weights",
+    },
     "train": {"baselines", "training"},
     # The few that everybody imports stand on these alone.
     "config": {"schema"},

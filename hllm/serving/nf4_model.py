@@ -4,27 +4,22 @@ Matrices come to the device one by one, rounded on the way unless the file holds
 neither a float32 copy nor the whole model in 16 bits is ever held.
 """
 
-from pathlib import Path
-
 import bitsandbytes as bnb
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from hllm.checkpoint import load_config
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
 from hllm.model import HLLM, make_user_llm
-from hllm.weights.files import iter_packed, read_shapes
+from hllm.model_folder import USER_LLM, ModelFolder
 from hllm.weights.nf4_format import PackedMatrix
 from hllm.weights.nf4_layers import four_bit_layer, set_four_bit
 from hllm.weights.shapes import build
 
-PREFIX = "user_llm."
 
-
-def load_nf4(folder: str | Path, device: torch.device) -> PreTrainedModel:
+def load_nf4(folder: ModelFolder, device: torch.device) -> PreTrainedModel:
     """Load a User LLM with all its matrices in 4 bits.
 
     Args:
@@ -37,23 +32,22 @@ def load_nf4(folder: str | Path, device: torch.device) -> PreTrainedModel:
     Raises:
         CheckpointError: weights are missing, damaged or do not fit config.json.
     """
-    config = load_config(folder).user_config
+    config = folder.config.user_config
     with torch.device("meta"):
-        user_llm = build(lambda: make_user_llm(config), folder)
+        user_llm = build(lambda: make_user_llm(config), folder.path)
     own = {name: tuple(value.shape) for name, value in user_llm.state_dict().items()}
-    stored = {k.removeprefix(PREFIX): v for k, v in read_shapes(folder, PREFIX).items()}
-    if own != stored:
+    if own != folder.user_shapes:
         raise CheckpointError(
             f"{folder}: weights do not fit config.json: restore both from one training."
         )
-    for name, value in iter_packed(folder, PREFIX):
-        _place(user_llm, name.removeprefix(PREFIX), value, device)
+    for name, value in folder.packed_tensors(USER_LLM):
+        _place(user_llm, name.removeprefix(USER_LLM), value, device)
     # Computed from the configuration, not stored; it stays in float32.
     user_llm.rotary_emb = type(user_llm.rotary_emb)(config).to(device)
     return user_llm.eval()
 
 
-def load_nf4_items(folder: str | Path, device: torch.device) -> HLLM:
+def load_nf4_items(folder: ModelFolder, device: torch.device) -> HLLM:
     """Load what encodes items from a folder whose matrices are stored in NF4.
 
     Args:
@@ -66,14 +60,13 @@ def load_nf4_items(folder: str | Path, device: torch.device) -> HLLM:
     Raises:
         CheckpointError: weights are missing, damaged or do not fit config.json.
     """
-    read_shapes(folder)  # says what is wrong better than transformers
+    _ = folder.shapes  # says what is wrong better than transformers
     try:
-        config = HLLMConfig.from_pretrained(
-            folder, trust_remote_code=False
-        )  # with the note that load_config leaves out
+        # Once more, as transformers reads it: with the note on NF4 that a ModelFolder leaves out.
+        config = HLLMConfig.from_pretrained(folder.path, trust_remote_code=False)
         config.user_config.num_hidden_layers = 0
         return HLLM.from_pretrained(
-            folder,
+            folder.path,
             config=config,
             device_map={"": device},
             local_files_only=True,

@@ -37,7 +37,7 @@ def test_full_size_tinyllama(tmp_path, tokenizer):
     rounded = dict(iter_packed(model, last))[last].dequantize()
     model = convert(tmp_path, "", shard_mb=2000, limit_mb=1000)
     start = time.perf_counter()
-    user_llm, _ = load_user_llm(model)
+    user_llm = load_user_llm(model)
     print(f"User LLM loaded in {time.perf_counter() - start:.1f} s, "
           f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")  # fmt: skip
     state = torch.load(tmp_path / "pytorch_model.bin", weights_only=True, mmap=True)

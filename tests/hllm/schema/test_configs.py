@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, LlamaConfig
+from transformers import AutoConfig
 
 from hllm.baselines.id_models import (
     SequentialConfig,
@@ -14,12 +14,13 @@ from hllm.baselines.id_models import (
     make_sequential,
     save_sequential,
 )
-from hllm.checkpoint import build_model, load_model, load_tokenizer, load_user_llm, save_model
-from hllm.config import HLLMConfig
+from hllm.checkpoint import build_model, load_model, load_user_llm, save_model
 from hllm.errors import CheckpointError
+from hllm.model_folder import ModelFolder
 from hllm.published.convert import PUBLISHED, convert
 from hllm.published.reference_layout import language_model_config
 from hllm.schema.configs import MODEL_TYPES, check_language_model, read_language_model
+from hllm.schema.tokenizers import read_tokenizer
 from hllm.training.options import ModelOptions
 from hllm.weights.packaged import MINILM, pretrained_folder
 
@@ -148,9 +149,9 @@ def test_a_huge_vocabulary_takes_no_memory(folder, size):
     if size == 10**9:
         assert "vocab_size is 1000000000" in refused(load_user_llm, folder)
     else:
-        user_llm, config = load_user_llm(folder)
+        user_llm = load_user_llm(folder)
         assert not any("embed_tokens" in name for name, _ in user_llm.named_parameters())
-        assert config.user_config.vocab_size == size
+        assert ModelFolder(folder).config.user_config.vocab_size == size
         assert load_model(folder)[0].config.user_config.vocab_size == size
 
 
@@ -181,9 +182,8 @@ def test_a_damaged_file_is_one_sentence(folder, name, content):
     refused(load_model, folder)
 
 
-def test_a_tokenizer_of_another_model_is_refused(folder, tmp_path):
-    config = HLLMConfig(LlamaConfig(vocab_size=100), LlamaConfig(vocab_size=1))
-    assert "ids up to 258" in refused(load_tokenizer, config, folder)
+def test_a_tokenizer_of_another_model_is_refused(folder):
+    assert "ids up to 258" in refused(read_tokenizer, folder, 100)
 
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF])

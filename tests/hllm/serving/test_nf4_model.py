@@ -3,17 +3,18 @@ from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Linear4bit
 
 from hllm.checkpoint import load_user_llm
+from hllm.model_folder import ModelFolder
 from hllm.serving.nf4_model import load_nf4
 from tests.hllm.serving.conftest import SIZES
 
 
 def test_nf4_computes_with_the_rounded_weights(folder):
-    user_llm = load_nf4(folder, torch.device("cpu"))
+    user_llm = load_nf4(ModelFolder(folder), torch.device("cpu"))
     layers = [module for module in user_llm.modules() if isinstance(module, Linear4bit)]
     assert len(layers) == 7 * SIZES["num_hidden_layers"]
     assert {layer.weight.quant_state.quant_type for layer in layers} == {"nf4"}
     assert all(layer.weight.quant_state.nested for layer in layers)  # double quantization
-    oracle, _ = load_user_llm(folder)
+    oracle = load_user_llm(folder)
     modules = dict(user_llm.named_modules())
     for name, module in oracle.named_modules():
         if isinstance(module, torch.nn.Linear):

@@ -19,7 +19,7 @@ def rounded_states(folder, items, bits):
 
     What a product reads is rounded to 8 bits, too, block by block, as the kernels do it.
     """
-    user_llm, _ = load_user_llm(folder)
+    user_llm = load_user_llm(folder)
 
     def rounded_input(_, inputs):
         width = inputs[0].shape[-1]
@@ -42,7 +42,7 @@ def rounded_states(folder, items, bits):
 @pytest.mark.parametrize("bits", [4, 8])
 def test_onnx_computes_what_the_rounded_weights_say(folder, tmp_path, bits):
     items = torch.randn(6, 64, generator=torch.Generator().manual_seed(2))
-    steps = load_user_model(folder, f"int{bits}", cache=tmp_path)[0].steps
+    steps = load_user_model(folder, f"int{bits}", cache=tmp_path).steps
     _, states = steps.extend(None, items)
     expected = rounded_states(folder, items, bits)
     torch.testing.assert_close(states, expected, atol=1e-4, rtol=1e-4)
@@ -50,7 +50,7 @@ def test_onnx_computes_what_the_rounded_weights_say(folder, tmp_path, bits):
 
 def test_appends_of_several_histories_at_once(folder, tmp_path):
     items = torch.randn(6, 64, generator=torch.Generator().manual_seed(3))
-    steps = load_user_model(folder, "int4", cache=tmp_path)[0].steps
+    steps = load_user_model(folder, "int4", cache=tmp_path).steps
     pasts = [steps.extend(None, items[:length])[0] for length in (5, 1, 3)]
     memory, states = steps.append(pasts, items[[5, 1, 3]])
     for row, length in enumerate((5, 1, 3)):
@@ -76,13 +76,13 @@ def test_two_processes_may_make_the_same_graph(folder, tmp_path, monkeypatch):
         rename(source, target)
 
     monkeypatch.setattr(os, "rename", rename_after_another)
-    assert load_user_model(folder, "int4", cache=tmp_path / "graphs")[0].precision == "int4"
+    assert load_user_model(folder, "int4", cache=tmp_path / "graphs").precision == "int4"
     assert len(list((tmp_path / "graphs").iterdir())) == 1
 
 
 def test_a_remembered_prefix_changes_nothing(folder, tmp_path):
     items = torch.randn(6, 64, generator=torch.Generator().manual_seed(3))
-    steps = load_user_model(folder, "int4", cache=tmp_path)[0].steps
+    steps = load_user_model(folder, "int4", cache=tmp_path).steps
     memory, states = steps.extend(None, items)
     first, _ = steps.extend(None, items[:2])
     second, _ = steps.extend(first, items[2:5])

@@ -2,13 +2,13 @@
 
 from transformers import MistralConfig
 
-from hllm.checkpoint import load_config
+from hllm.model_folder import ModelFolder
 from hllm.serving.precision import choose_precision
 from tests.hllm.serving.conftest import SIZES
 
 
 def test_the_choice_for_a_machine(folder):
-    config = load_config(folder)
+    config = ModelFolder(folder).config
     assert choose_precision(config, 1_000_000, has_cuda=True) == "fp32"
     assert choose_precision(config, 1_000_000_000, has_cuda=True) == "nf4"
     assert choose_precision(config, 1_000_000_000, has_cuda=False) == "int4"
