@@ -1,27 +1,36 @@
 // The history strip: numbered covers that can be removed, dragged, and moved by button or key.
-// Text from the data is only ever set as textContent or as an attribute, never as markup.
 
-function node(tag, attributes, children = []) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
+import { node } from "./dom.js";
 
 function toolButton(action, label, sign) {
-  return node("button", { type: "button", class: "tool", "data-tool": action, "aria-label": label, title: label }, [sign]);
+  return node(
+    "button",
+    { type: "button", class: "tool", "data-tool": action, "aria-label": label, title: label },
+    [sign],
+  );
 }
 
 function stripItem(item, index, count) {
-  const face = node("button", {
-    type: "button",
-    class: "history-face",
-    title: item.title,
-    "aria-label": `${item.title}, number ${index + 1} of ${count}. Arrow keys move it, Delete removes it.`,
-  }, [
-    node("img", { src: item.cover, alt: "", width: 200, height: 300, draggable: "false", class: "cover" }),
-    node("span", { class: "history-number" }, [String(index + 1)]),
-  ]);
+  const face = node(
+    "button",
+    {
+      type: "button",
+      class: "history-face",
+      title: item.title,
+      "aria-label": `${item.title}, number ${index + 1} of ${count}. Arrow keys move it, Delete removes it.`,
+    },
+    [
+      node("img", {
+        src: item.cover,
+        alt: "",
+        width: 200,
+        height: 300,
+        draggable: "false",
+        class: "cover",
+      }),
+      node("span", { class: "history-number" }, [String(index + 1)]),
+    ],
+  );
   const tools = node("span", { class: "tools" }, [
     toolButton("earlier", `Move ${item.title} earlier`, "\u2039"),
     toolButton("remove", `Remove ${item.title}`, "\u00d7"),
@@ -30,15 +39,38 @@ function stripItem(item, index, count) {
   return node("li", { "data-id": item.id, draggable: "true" }, [face, tools]);
 }
 
-// act(verb, id, position) changes the history; verbs: "remove", "move".
-function makeStrip(list, act) {
+/**
+ * @param {Element} section
+ * @param {{remove: function(string), move: function(string, number)}} acts change the history: they
+ *   are given an item id, and where it goes
+ */
+export function makeStrip(section, acts) {
+  const list = section.querySelector(".history");
+  const count = section.querySelector(".strip-count");
+  const empty = section.querySelector(".strip-empty");
   let items = [];
   let selected = null;
   let dragged = null;
 
-  function draw(newItems) {
+  /** @param {import("./history.js").History} history */
+  function draw(history) {
+    drawItems(history.items);
+    count.textContent = items.length ? String(items.length) : "";
+    empty.hidden = items.length > 0;
+    setEnabled("undo", history.past.length > 0);
+    setEnabled("redo", history.future.length > 0);
+    setEnabled("clear", items.length > 0);
+  }
+
+  function setEnabled(action, enabled) {
+    section.querySelector(`[data-action="${action}"]`).disabled = !enabled;
+  }
+
+  function drawItems(newItems) {
     const grew = newItems.length > items.length;
-    const focused = list.contains(document.activeElement) ? document.activeElement.closest("li") : null;
+    const focused = list.contains(document.activeElement)
+      ? document.activeElement.closest("li")
+      : null;
     const focusedAt = focused ? [...list.children].indexOf(focused) : -1;
     items = newItems;
     list.replaceChildren(...items.map((item, index) => stripItem(item, index, items.length)));
@@ -69,18 +101,18 @@ function makeStrip(list, act) {
     if (!entry) return;
     const id = entry.dataset.id;
     const tool = event.target.closest(".tool");
-    if (!tool) return select(selected === id ? null : id);
-    if (tool.dataset.tool === "remove") act("remove", id);
-    else act("move", id, position(id) + (tool.dataset.tool === "later" ? 1 : -1));
+    if (!tool) select(selected === id ? null : id);
+    else if (tool.dataset.tool === "remove") acts.remove(id);
+    else acts.move(id, position(id) + (tool.dataset.tool === "later" ? 1 : -1));
   });
 
   list.addEventListener("keydown", (event) => {
     const entry = event.target.closest("li");
     if (!entry || !event.target.closest(".history-face")) return;
     const id = entry.dataset.id;
-    if (event.key === "ArrowLeft") act("move", id, position(id) - 1);
-    else if (event.key === "ArrowRight") act("move", id, position(id) + 1);
-    else if (event.key === "Delete" || event.key === "Backspace") act("remove", id);
+    if (event.key === "ArrowLeft") acts.move(id, position(id) - 1);
+    else if (event.key === "ArrowRight") acts.move(id, position(id) + 1);
+    else if (event.key === "Delete" || event.key === "Backspace") acts.remove(id);
     else return;
     event.preventDefault();
   });
@@ -103,7 +135,7 @@ function makeStrip(list, act) {
     const over = event.target.closest("li");
     if (dragged === null) return;
     event.preventDefault();
-    act("move", dragged, over ? position(over.dataset.id) : items.length - 1);
+    acts.move(dragged, over ? position(over.dataset.id) : items.length - 1);
   });
   list.addEventListener("dragend", () => {
     dragged = null;
