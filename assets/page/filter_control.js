@@ -19,10 +19,10 @@ export function makeFilterControl(group, act) {
     filter = newFilter;
     category.querySelector("[data-unlisted]")?.remove();
     const listed = [...category.options].some((option) => option.value === filter.category);
-    if (!listed)
-      category.append(
-        node("option", { value: filter.category, "data-unlisted": "" }, [filter.category]),
-      );
+    if (!listed) {
+      const attributes = { value: filter.category, "data-unlisted": "" };
+      category.append(node("option", attributes, [filter.category]));
+    }
     category.value = filter.category;
     category.classList.toggle("on", filter.category !== "");
     for (const [key, input] of Object.entries(prices)) {

@@ -1,6 +1,7 @@
 // The history strip: numbered covers that can be removed, dragged, and moved by button or key.
 
 import { node } from "./dom.js";
+import { makeDraggable } from "./drag.js";
 
 function toolButton(action, label, sign) {
   return node(
@@ -50,7 +51,6 @@ export function makeStrip(section, acts) {
   const empty = section.querySelector(".strip-empty");
   let items = [];
   let selected = null;
-  let dragged = null;
 
   /** @param {import("./history.js").History} history */
   function draw(history) {
@@ -117,30 +117,9 @@ export function makeStrip(section, acts) {
     event.preventDefault();
   });
 
-  list.addEventListener("dragstart", (event) => {
-    const entry = event.target.closest("li");
-    if (!entry) return;
-    dragged = entry.dataset.id;
-    event.dataTransfer.effectAllowed = "move";
-    event.dataTransfer.setData("text/plain", "");
-    entry.classList.add("dragged");
-  });
-  list.addEventListener("dragover", (event) => {
-    if (dragged === null) return;
-    event.preventDefault();
-    const over = event.target.closest("li");
-    for (const child of list.children) child.classList.toggle("drop-here", child === over);
-  });
-  list.addEventListener("drop", (event) => {
-    const over = event.target.closest("li");
-    if (dragged === null) return;
-    event.preventDefault();
-    acts.move(dragged, over ? position(over.dataset.id) : items.length - 1);
-  });
-  list.addEventListener("dragend", () => {
-    dragged = null;
-    for (const child of list.children) child.classList.remove("dragged", "drop-here");
-  });
+  makeDraggable(list, (id, over) =>
+    acts.move(id, over === null ? items.length - 1 : position(over)),
+  );
 
   function flash(id) {
     const entry = find(id);
