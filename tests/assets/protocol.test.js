@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { webcrypto } from "node:crypto";
 import { afterEach, beforeEach, test } from "node:test";
 
 import { EVERYTHING } from "../../assets/page/filter.js";
 import { makeProtocol, randomId } from "../../assets/page/protocol.js";
+
+globalThis.crypto ??= webcrypto; // node 18 has it under this name only
 
 const real = { setTimeout, clearTimeout };
 let timers;
