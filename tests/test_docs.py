@@ -102,7 +102,7 @@ def room_of(module):
 
 
 def hllm_imports(path):
-    """Dotted names of hllm that a file imports, anywhere in it; `from hllm.a import b` is hllm.a."""
+    """Modules of hllm that a file imports, anywhere in it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith("hllm."))

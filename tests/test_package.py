@@ -23,18 +23,14 @@ def python(code, **options):
     )
 
 
-def test_import_is_instant_and_a_name_brings_what_it_needs():
+def test_import_brings_nothing_and_says_what_there_is():
     done = python(
         "import sys, hllm\n"
-        "heavy = {'torch', 'transformers', 'numpy', 'pandas'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-        "assert {*hllm.__all__} <= {*dir(hllm)}\n"
-        "assert 'torch' not in sys.modules\n"
-        "from hllm import HLLM\n"
-        "assert 'torch' in sys.modules and hllm.HLLM is HLLM\n",
+        "print({'torch', 'transformers', 'numpy', 'pandas'} & {*sys.modules})\n"
+        "print({*hllm.__all__} <= {*dir(hllm)}, 'torch' in sys.modules)\n",
         cwd=ROOT,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["set()", "True False"], done.stderr
 
 
 def test_public_names_are_those_of_their_modules():
