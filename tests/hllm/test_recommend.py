@@ -46,6 +46,20 @@ def test_ranks_and_scores_are_the_models(served, tiny_model, history):
     assert result.num_candidates == 30
 
 
+def test_a_folder_opens_with_its_own_embeddings_or_others(served, tmp_path):
+    folder, vectors = served
+    ids = [item_id for item_id, _ in FIELDS]
+    own = ItemEmbeddings.load(folder / EMBEDDINGS)
+    few = ItemEmbeddings(ids[:7], own.text_hashes[:7], vectors[:7], own.fingerprint)
+    few.save(tmp_path / "few.safetensors")
+    found = Recommender.from_pretrained(folder).recommend(["i3"], top_k=100).items
+    assert sorted(item.item_id for item in found) == sorted({*ids} - {"i3"})
+    recommender = Recommender.from_pretrained(str(folder), tmp_path / "few.safetensors", "bf16")
+    assert recommender.precision == "bf16"
+    found = recommender.recommend(["i3"], top_k=100).items
+    assert sorted(item.item_id for item in found) == sorted({*ids[:7]} - {"i3"})
+
+
 @pytest.mark.parametrize("approximate", [False, True])
 def test_allowed_rows_are_ranked_as_among_all(served, tiny_model, monkeypatch, approximate):
     if approximate:
