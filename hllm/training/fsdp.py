@@ -110,11 +110,9 @@ def call_gathered(step: Any, work: Callable[[], Result]) -> Result:
 
 
 def most_calls(module: nn.Module, calls: int) -> int:
-    """The largest number of calls that any process plans if the module is sharded, else calls.
-
-    A sharded layer is gathered by all processes at once: each must run it equally often.
-    """
-    if not isinstance(module, FSDPModule):
+    """The largest number of calls that any process plans if the module is sharded, else calls."""
+    # A sharded layer is gathered by all processes at once: each must run it equally often.
+    if not any(isinstance(part, FSDPModule) for part in module.modules()):
         return calls
     device = next(module.parameters()).device
     most = torch.tensor(calls, device=device)

@@ -16,6 +16,7 @@ from hllm.embed import encode_catalog
 from hllm.errors import CheckpointError, DataError
 from hllm.recommend import load_hllm
 from hllm.store import EMBEDDINGS, ItemEmbeddings
+from hllm.text import tokenize
 from hllm.train import Trainer, main, parse_options
 
 ROOT = Path(__file__).parents[2]
@@ -119,9 +120,11 @@ def test_frozen_cache_trains_as_running_the_item_llm_would(data, tmp_path):
     trainer, _ = train(options(data, tmp_path / "run", epochs=1))
     step = trainer.trainee.step.eval()
     items = torch.tensor([1, 5, 24, 5])
+    texts = trainer.trainee.texts
+    token_ids = tokenize(texts.tokenizer, texts.texts, step.model.config.max_text_tokens)
     with torch.inference_mode():
         cached = step.item_embeddings(items)
-        run = step.model.encode_items([step._token_ids[i] for i in items.tolist()])
+        run = step.model.encode_items([token_ids[i] for i in items.tolist()])
     assert torch.allclose(cached, run, atol=1e-4)
 
 

@@ -17,11 +17,11 @@ from hllm.checkpoint import load_model
 from hllm.embed import encode_catalog
 from hllm.errors import CheckpointError, DataError
 from hllm.train import Trainer, parse_options
-from hllm.training import trainee
+from hllm.training import initial_model
 from hllm.training.batches import make_batch, make_reference_batch, reference_sample
 from hllm.training.loss import contrastive_logits
 from hllm.training.qlora import Base4bit
-from hllm.training.step import SequentialStep
+from hllm.training.step import IDModelStep
 
 NUM_ITEMS = 12
 
@@ -147,7 +147,7 @@ def test_per_position_negatives_equal_a_loop():
     chunks = [np.array([1, 2, 3, 4]), np.array([7, 8])]
     batch = make_batch(chunks, 30, 40, seed=(1,), per_position=True)
     assert batch.negatives.shape == (4, 40)
-    loss, stats = SequentialStep(model)(batch, with_stats=True)
+    loss, stats = IDModelStep(model)(batch, with_stats=True)
     states = model.encode_users(model.item_embeddings(batch.items[:, :-1]), torch.tensor([3, 1]))
     expected = []
     for n, (row, column) in enumerate(batch.mask.nonzero().tolist()):
@@ -258,7 +258,7 @@ def test_user_llm_of_a_folder_with_its_weights_or_random_ones(data, tmp_path, pr
 
 def test_qlora_trains_resumes_and_saves_what_it_trained(data, tmp_path, monkeypatch):
     """On the CPU, where bitsandbytes is slow but computes the same."""
-    monkeypatch.setattr(trainee, "_require_cuda", lambda: None)
+    monkeypatch.setattr(initial_model, "_require_cuda", lambda: None)
     options = {"item_training": "qlora", "learning_rate": 0.01, "item_learning_rate": 0.01}
     run = trainer(data, tmp_path / "run", **options)
     step = run.trainee.step
@@ -267,7 +267,7 @@ def test_qlora_trains_resumes_and_saves_what_it_trained(data, tmp_path, monkeypa
     before = [module.rounded().clone() for module in quantised]
     run.run()
     assert all(m.rounded().equal(b) for m, b in zip(quantised, before, strict=True))
-    trained = encode_catalog(step.model.eval(), run.trainee._tokenizer, ["abc", "d"])
+    trained = encode_catalog(step.model.eval(), run.trainee.texts.tokenizer, ["abc", "d"])
     again = trainer(data, tmp_path / "run", **options)
     again._resume()
     state = again.trainee.step.state_dict()
