@@ -53,8 +53,8 @@ class TrainedItemEncoder(ABC):
     def __init__(self, model: HLLM) -> None:
         self.model = model
         if model.config.item_pooling == "mean":
-            # A mean has no use for the [ITEM] token. Without a gradient it would hold up
-            # data-parallel training, which waits for one from every trained parameter.
+            # A mean has no use for the [ITEM] token, and data-parallel training fails over a
+            # trained parameter that gets no gradient.
             model.item_emb_tokens.requires_grad_(False)
 
     @abstractmethod
@@ -86,7 +86,7 @@ class FrozenItems(TrainedItemEncoder):
 
     def embed(self, items: Tensor) -> Tensor:
         """See TrainedItemEncoder.embed."""
-        # The states of a large catalogue do not fit a GPU: only what a step needs goes there.
+        # The states of a large catalogue may not fit a GPU: only what a step needs goes there.
         states = self._states[items.cpu()].to(self.model.item_emb_tokens.device)
         return self.model.item_adapter(states)
 

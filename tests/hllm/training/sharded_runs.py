@@ -1,4 +1,4 @@
-"""Run by test_sharding under torchrun: training runs one after the other in the same processes.
+"""Run by test_fsdp under torchrun: training runs one after the other in the same processes.
 
 Argument: a JSON file with a list of runs {"name", "argv", ...}. Every process writes what it saw of
 a run beside it, to NAME.RANK.json.

@@ -1,4 +1,4 @@
-"""Run by test_train: the loss and gradient of one global batch, by one process and by two (gloo).
+"""Run by test_step: the loss and gradient of one global batch, by one process and by two (gloo).
 
 Prints a JSON list of two lists: [loss, gradient norms ...] of one process, then of two.
 """
