@@ -41,7 +41,13 @@ def sentence_embeddings(
         CheckpointError: the packaged weights are missing or not the official ones.
     """
     folder = pretrained_folder(MINILM)
-    encoder = SentenceTransformer(str(folder), device=device, local_files_only=True)
+    encoder = SentenceTransformer(
+        str(folder),
+        device=device,
+        local_files_only=True,
+        trust_remote_code=False,
+        model_kwargs={"use_safetensors": True},
+    )
     unique = list(dict.fromkeys(texts))
     encoded = encoder.encode(
         unique, batch_size=64, show_progress_bar=progress, normalize_embeddings=True

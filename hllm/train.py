@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 from transformers import HfArgumentParser
 
-from hllm.baselines.id_presets import PRESETS
+from hllm.atomic import storage_errors
+from hllm.baselines.id_presets import ID_PRESETS
 from hllm.errors import HLLMError
 from hllm.training.options import (
     GROUPS,
@@ -24,6 +25,7 @@ from hllm.training.options import (
     config_defaults,
     options_of,
 )
+from hllm.training.run_state import CONTINUES
 from hllm.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config",
         help="defaults for all other options: a JSON file, or the reference's settings of an ID "
-        f"model: {', '.join(PRESETS)}",
+        f"model: {', '.join(ID_PRESETS)}",
     )
     for action in parser._actions:
         if action.dest in OPPOSITES and action.nargs == 0:  # the flag --no_...
@@ -74,8 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # it reports every file it saves
     try:
         model, train = parse_options(argv)
-        train.output.mkdir(parents=True, exist_ok=True)
-        Trainer(model, train).run()
+        with storage_errors(train.output, CONTINUES):
+            train.output.mkdir(parents=True, exist_ok=True)
+            Trainer(model, train).run()
     except HLLMError as error:
         logger.error("%s", error)
         return 2

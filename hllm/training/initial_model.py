@@ -13,20 +13,20 @@ from hllm.training.options import ModelOptions, TrainOptions
 
 
 def make_initial_model(
-    model_options: ModelOptions, options: TrainOptions, device: torch.device
+    config: HLLMConfig, model_options: ModelOptions, options: TrainOptions, device: torch.device
 ) -> HLLM:
     """Make the HLLM that the options ask for.
 
     Args:
-        model_options: its shape, and where its language models come from.
+        config: its shape.
+        model_options: where its language models come from.
         options: start_from, precision, gradient_checkpointing.
         device: where it will compute.
 
     Raises:
-        DataError: it needs a device that is not there, or a folder holds no language model.
+        DataError: it needs a device that is not there.
         CheckpointError: weights to start from are missing or do not fit.
     """
-    config = model_options.to_config()
     user_weights = model_options.user_llm if model_options.user_pretrained else None
     if model_options.is_qlora:
         model = _make_qlora(model_options, options, config, user_weights, device)

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from hllm.checkpoint import load_model, model_fingerprint
+from hllm.checkpoint import load_model
 from hllm.embed import encode_catalog
 from hllm.model import HLLM, ItemAdapter
+from hllm.model_folder import ModelFolder
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import text_hash, token_batches, tokenize
 from hllm.training.fsdp import most_calls
@@ -97,7 +98,9 @@ class FrozenItems(TrainedItemEncoder):
         best, _ = load_model(folder)
         vectors = best.item_adapter(self._states)[1:].half()
         hashes = [text_hash(text) for text in texts.texts[1:]]
-        stored = ItemEmbeddings(texts.item_ids[1:], hashes, vectors, model_fingerprint(folder))
+        stored = ItemEmbeddings(
+            texts.item_ids[1:], hashes, vectors, ModelFolder(folder).fingerprint
+        )
         stored.save(folder / EMBEDDINGS)
 
 

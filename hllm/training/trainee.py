@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from hllm.baselines.id_models import IDLlama, load_sequential, make_sequential, save_sequential
-from hllm.checkpoint import load_tokenizer, save_model
+from hllm.checkpoint import save_model
 from hllm.config import GENERATIVE
 from hllm.data import Interactions, item_fields, read_items
 from hllm.embed import embed_items
 from hllm.errors import CheckpointError, DataError
 from hllm.evaluation.ranking import Scorer
 from hllm.evaluation.scorers import SequentialScorer, make_scorer
+from hllm.schema.tokenizers import read_tokenizer
 from hllm.store import EMBEDDINGS
 from hllm.text import item_text
 from hllm.training.initial_model import checkpoint_gradients, make_initial_model
@@ -85,12 +86,11 @@ class HLLMTrainee(Trainee):
     ) -> None:
         objective = _objective(model_options, options)
         self._items = read_items(options.items, reference_compatible=options.reference_compatible)
-        self.model = make_initial_model(model_options, options, device)
-        self.texts = ItemTexts(
-            interactions.item_ids,
-            self._item_texts(interactions),
-            load_tokenizer(self.model.config, model_options.item_folder),
-        )
+        config = model_options.to_config()
+        # Before the weights, which can take minutes: a folder without a tokenizer is said at once.
+        tokenizer = read_tokenizer(model_options.item_folder, config.item_config.vocab_size)
+        self.model = make_initial_model(config, model_options, options, device)
+        self.texts = ItemTexts(interactions.item_ids, self._item_texts(interactions), tokenizer)
         self._encoder = make_item_encoder(
             self.model,
             self.texts,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hllm.baselines.id_models import SequentialConfig
-from hllm.baselines.id_presets import PRESETS
+from hllm.baselines.id_presets import ID_PRESETS
 from hllm.errors import DataError
 from hllm.train import parse_options
 from hllm.training.options import GROUPS, ModelOptions, TrainOptions, save_options
@@ -22,11 +22,11 @@ def test_unknown_precision_is_one_clear_error(small, tmp_path):
         small_trainer(small, tmp_path / "run", precision="fp8")
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ID_PRESETS)
 def test_presets_of_the_reference_are_options(name):
     argv = ["--config", name, "--interactions", "i", "--items", "x", "--output", "o"]
     model, run = parse_options(argv)
-    preset = PRESETS[name]
+    preset = ID_PRESETS[name]
     assert model.to_sequential(9, run.dropout) == SequentialConfig(num_items=9, **preset.model)
     assert run.negatives_per_position == preset.negatives_per_position
     assert (run.learning_rate, run.num_negatives) == (preset.learning_rate, preset.num_negatives)
