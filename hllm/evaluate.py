@@ -25,7 +25,7 @@ import transformers
 from hllm.atomic import atomic_path
 from hllm.baselines.counts import ItemKNN, Popularity
 from hllm.baselines.id_models import MODEL_TYPE as ID_MODEL_TYPE
-from hllm.baselines.id_models import load_sequential
+from hllm.baselines.id_models import load_id_model
 from hllm.baselines.text_scorer import HISTORY_POOLINGS, TextScorer
 from hllm.checkpoint import load_model
 from hllm.data import (
@@ -41,7 +41,7 @@ from hllm.embed import encode_catalog, stored_or_encoded
 from hllm.errors import CheckpointError, DataError, HLLMError
 from hllm.evaluation.ranking import Scorer, rank_cases, sampled_auc
 from hllm.evaluation.report import comparison_report, format_report, json_ready, model_report
-from hllm.evaluation.scorers import SequentialScorer, make_scorer
+from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.evaluation.slices import slice_masks
 from hllm.model import to_bfloat16
 from hllm.sentence import sentence_embeddings, sentence_text
@@ -85,7 +85,7 @@ def load_scorer(
     """Load a trained model of any kind for evaluation.
 
     Args:
-        folder: an HLLM (hllm.train), or an ID model (hllm.baselines.id_models.save_sequential).
+        folder: an HLLM (hllm.train), or an ID model (hllm.baselines.id_models.save_id_model).
         data: what it will be evaluated on; an HLLM embeds those of its items first whose embedding
             is not in the folder.
         device: of torch.
@@ -97,13 +97,13 @@ def load_scorer(
     folder = Path(folder)
     name = folder.resolve().name
     if _model_type(folder) == ID_MODEL_TYPE:
-        sequential, item_ids = load_sequential(folder)
+        sequential, item_ids = load_id_model(folder)
         if item_ids != data.interactions.item_ids:
             raise CheckpointError(
                 f"{folder} was trained on another data set (its items differ): an ID model can "
                 "only be evaluated on the interactions that it was trained on."
             )
-        return SequentialScorer(sequential.to(device), name=name)
+        return IDModelScorer(sequential.to(device), name=name)
     model, tokenizer = load_model(folder)
     model.to(torch.device(device))  # type: ignore[arg-type]
     if bf16:

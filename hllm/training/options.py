@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from transformers import AutoConfig, PretrainedConfig
 
 from hllm.atomic import atomic_text
-from hllm.baselines.id_models import KINDS, SequentialConfig
+from hllm.baselines.id_models import KINDS, IDModelConfig
 from hllm.baselines.id_presets import ID_PRESETS
 from hllm.config import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS, HLLMConfig
 from hllm.errors import CheckpointError, DataError
@@ -155,7 +155,7 @@ class ModelOptions(HLLMOptions, IDModelOptions):
         """Whether the Item LLM's base is held in 4 bits."""
         return self.item_training == "qlora"
 
-    def to_sequential(self, num_items: int, dropout: float) -> SequentialConfig:
+    def to_id_model(self, num_items: int, dropout: float) -> IDModelConfig:
         """The configuration of an ID model.
 
         Args:
@@ -166,7 +166,7 @@ class ModelOptions(HLLMOptions, IDModelOptions):
             DataError: sizes that do not go together.
         """
         try:
-            return SequentialConfig(
+            return IDModelConfig(
                 kind=self.model_kind,
                 num_items=num_items,
                 hidden_size=self.user_size,

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from hllm import evaluate
-from hllm.baselines.id_models import SequentialConfig, make_sequential, save_sequential
+from hllm.baselines.id_models import IDModelConfig, make_id_model, save_id_model
 from hllm.checkpoint import save_model
 from hllm.data import EvalCase, Interactions, eval_cases
 from hllm.errors import CheckpointError, DataError
@@ -15,7 +15,7 @@ from hllm.evaluate import DataSet, evaluate_models, load_scorer, main
 from hllm.evaluation.metrics import recall_at
 from hllm.evaluation.ranking import mask_seen, rank_cases, tie_permutation
 from hllm.evaluation.report import comparison_report, format_report, json_ready, markdown_table
-from hllm.evaluation.scorers import HLLMScorer, SequentialScorer, pad_histories
+from hllm.evaluation.scorers import HLLMScorer, IDModelScorer, pad_histories
 from hllm.evaluation.slices import (
     bootstrap_means,
     compare,
@@ -132,9 +132,9 @@ def test_bfloat16_is_near_and_coarse(tiny_model):
 
 def test_id_models_are_scored_alike():
     torch.manual_seed(0)
-    model = make_sequential(SequentialConfig(kind="hstu", num_items=9, hidden_size=8, num_heads=2))
+    model = make_id_model(IDModelConfig(kind="hstu", num_items=9, hidden_size=8, num_heads=2))
     histories = [np.array([1, 2, 3]), np.array([4])]
-    scores = SequentialScorer(model.eval(), name="HSTU").score(histories)
+    scores = IDModelScorer(model.eval(), name="HSTU").score(histories)
     with torch.no_grad():
         states = model.encode_users(model.item_embeddings(torch.tensor([[1, 2, 3]])))
         expected = F.cosine_similarity(states[0, -1:], model.item_embeddings())
@@ -266,8 +266,8 @@ def test_command_line_with_every_kind_of_model(
 ):
     save_model(tiny_model, tmp_path / "tiny", tokenizer)
     data = DataSet.read(*files)
-    config = SequentialConfig(kind="sasrec", num_items=13, hidden_size=8, num_heads=2)
-    save_sequential(make_sequential(config), tmp_path / "ids", data.interactions.item_ids)
+    config = IDModelConfig(kind="sasrec", num_items=13, hidden_size=8, num_heads=2)
+    save_id_model(make_id_model(config), tmp_path / "ids", data.interactions.item_ids)
     monkeypatch.setattr(
         evaluate, "sentence_embeddings", lambda texts, device: np.eye(len(texts), dtype=np.float32)
     )
@@ -304,8 +304,8 @@ def test_the_catalogue_is_embedded_as_the_model_reads_it(files, tmp_path, tiny_m
 
 
 def test_id_model_of_another_data_set(files, tmp_path):
-    config = SequentialConfig(kind="sasrec", num_items=3, hidden_size=8, num_heads=2)
-    save_sequential(make_sequential(config), tmp_path, ["[PAD]", "x", "y"])
+    config = IDModelConfig(kind="sasrec", num_items=3, hidden_size=8, num_heads=2)
+    save_id_model(make_id_model(config), tmp_path, ["[PAD]", "x", "y"])
     with pytest.raises(CheckpointError, match="trained on another data set"):
         load_scorer(tmp_path, DataSet.read(*files))
 
