@@ -40,12 +40,12 @@ from hllm.embed import encode_catalog, stored_or_encoded
 from hllm.errors import CheckpointError, DataError, HLLMError
 from hllm.evaluation.ranking import Scorer, rank_cases, sampled_auc
 from hllm.evaluation.report import comparison_report, format_report, json_ready, model_report
+from hllm.evaluation.sample import sample_cases
 from hllm.evaluation.scorers import SequentialScorer, make_scorer
 from hllm.evaluation.slices import slice_masks
 from hllm.model import to_bfloat16
 from hllm.sentence import sentence_embeddings, sentence_text
 from hllm.store import atomic_path
-from hllm.text import item_text
 
 __all__ = ["DataSet", "Scorer", "evaluate_models", "load_scorer", "main", "rank_cases"]
 
@@ -108,8 +108,7 @@ def load_scorer(
     model.to(torch.device(device))  # type: ignore[arg-type]
     if bf16:
         to_bfloat16(model)
-    config = model.config
-    texts = [item_text(fields, config.text_keys, config.item_prompt) for fields in data.fields]
+    texts = [model.config.item_text(fields) for fields in data.fields]
     if bf16:  # stored embeddings were made in another precision
         embeddings = encode_catalog(model, tokenizer, texts)
     else:
@@ -150,14 +149,6 @@ def baseline_scorers(
                 texts = [sentence_text(fields, text_keys) for fields in data.fields]
                 sentences = torch.from_numpy(sentence_embeddings(texts, device=device))
             yield TextScorer(sentences, name.removeprefix("minilm-"))
-
-
-def sample_cases(cases: list[EvalCase], max_users: int | None, seed: int) -> list[EvalCase]:
-    """At most max_users cases, a random sample without replacement in the original order."""
-    if max_users is None or len(cases) <= max_users:
-        return cases
-    rows = np.random.default_rng(seed).choice(len(cases), max_users, replace=False)
-    return [cases[row] for row in sorted(rows)]
 
 
 def evaluate_models(

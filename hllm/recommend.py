@@ -18,7 +18,7 @@ from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder
 from hllm.serving.index import Index, ItemIndex
 from hllm.serving.precision import UserModel, load_user_model
 from hllm.store import EMBEDDINGS, ItemEmbeddings
-from hllm.text import item_text, text_hash
+from hllm.text import text_hash
 from hllm.weights.files import weight_files
 
 # Encoding the next window ahead pays where encoding it anew takes long: 1.6 s for 50 items at 1.1
@@ -273,10 +273,7 @@ def load_hllm(
     path = Path(embeddings_path or Path(model_folder) / EMBEDDINGS)
     user, config = load_user_model(model_folder, precision, cache=cache)
     embeddings = ItemEmbeddings.load(path)
-    hashes = (
-        (item_id, text_hash(item_text(values, config.text_keys, config.item_prompt)))
-        for item_id, values in (fields or ())
-    )
+    hashes = ((item_id, text_hash(config.item_text(values))) for item_id, values in (fields or ()))
     check_once(
         lambda: embeddings.check(model_fingerprint(model_folder), hashes, path=str(path)),
         files=[*weight_files(model_folder), Path(model_folder) / "config.json", path],

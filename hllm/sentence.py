@@ -6,22 +6,25 @@ python -m hllm.sentence --items items.csv --output baseline.safetensors
 import argparse
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
+from torch import Tensor
 
 from hllm.baselines.text_recommender import sentence_fingerprint
 from hllm.data import read_items
-from hllm.errors import HLLMError, StaleEmbeddingsError
-from hllm.store import ItemEmbeddings, reusable
-from hllm.text import sentence_text, text_hash
+from hllm.embedder import Encoder, embed_to_file, encode_all
+from hllm.errors import HLLMError
+from hllm.store import ItemEmbeddings
+from hllm.text import sentence_text
 from hllm.weights.packaged import MINILM, pretrained_folder
 
 logger = logging.getLogger(__name__)
+TEXTS_PER_BATCH = 64
 
 
 def sentence_embeddings(
@@ -40,14 +43,31 @@ def sentence_embeddings(
     Raises:
         CheckpointError: the packaged weights are missing or not the official ones.
     """
+    return encode_all(open_encoder(device), texts, progress=progress).numpy()
+
+
+def open_encoder(device: str = "cpu") -> Encoder:
+    """Load all-MiniLM-L6-v2 as a hllm.embedder.Encoder: vectors (B, 384) float32, L2-normalised.
+
+    Raises:
+        CheckpointError: the packaged weights are missing or not the official ones.
+    """
     folder = pretrained_folder(MINILM)
-    encoder = SentenceTransformer(str(folder), device=device, local_files_only=True)
-    unique = list(dict.fromkeys(texts))
-    encoded = encoder.encode(
-        unique, batch_size=64, show_progress_bar=progress, normalize_embeddings=True
-    )
-    row_of = {text: row for row, text in enumerate(unique)}
-    return np.asarray(encoded, dtype=np.float32)[[row_of[text] for text in texts]]
+    model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+
+    def encode(texts: Sequence[str]) -> Iterator[tuple[list[int], Tensor]]:
+        for start in range(0, len(texts), TEXTS_PER_BATCH):
+            batch = list(texts[start : start + TEXTS_PER_BATCH])
+            vectors = model.encode(
+                batch,
+                batch_size=TEXTS_PER_BATCH,
+                show_progress_bar=False,
+                normalize_embeddings=True,
+            )
+            places = list(range(start, start + len(batch)))
+            yield places, torch.from_numpy(np.asarray(vectors, dtype=np.float32))
+
+    return encode
 
 
 def embed_sentences(
@@ -68,28 +88,10 @@ def embed_sentences(
     Returns:
         The embeddings (float16), also written to `output`.
     """
-    try:
-        known = ItemEmbeddings.load(output) if Path(output).exists() else None
-    except StaleEmbeddingsError as error:  # it is a cache: make it again
-        logger.warning("%s", error)
-        known = None
-    fingerprint = sentence_fingerprint(text_keys)
     texts = [(item_id, sentence_text(fields, text_keys)) for item_id, fields in items]
-    find = reusable(known, fingerprint)
-    hashes = [text_hash(text) for _, text in texts]
-    vectors = [find(item_id, value) for (item_id, _), value in zip(texts, hashes, strict=True)]
-    missing = [row for row, vector in enumerate(vectors) if vector is None]
-    logger.info("%d of %d items have to be encoded", len(missing), len(texts))
-    if missing:
-        encoded = sentence_embeddings([texts[row][1] for row in missing], progress=progress)
-        for row, vector in zip(missing, torch.from_numpy(encoded).half(), strict=True):
-            vectors[row] = vector
-    found = [vector for vector in vectors if vector is not None]
-    stacked = torch.stack(found) if found else torch.empty(0, 1, dtype=torch.float16)
-    item_ids = [item_id for item_id, _ in texts]
-    result = ItemEmbeddings(item_ids, hashes, stacked, fingerprint)
-    result.save(output)
-    return result
+    return embed_to_file(
+        texts, output, sentence_fingerprint(text_keys), open_encoder, progress=progress
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ uint8, a JSON list in UTF-8. Metadata: format, fingerprint of the model. A vecto
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,19 +139,3 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-
-
-def reusable(known: ItemEmbeddings | None, fingerprint: str) -> Callable[[str, str], Tensor | None]:
-    """Look-up (item_id, text hash) -> (D,) vector among embeddings of the same model, else None."""
-    if known is None or known.fingerprint != fingerprint:
-        return lambda item_id, value: None
-    rows = {
-        pair: row for row, pair in enumerate(zip(known.item_ids, known.text_hashes, strict=True))
-    }
-    vectors = known.vectors
-
-    def look_up(item_id: str, value: str) -> Tensor | None:
-        row = rows.get((item_id, value))
-        return None if row is None else vectors[row]
-
-    return look_up

@@ -21,6 +21,7 @@ from hllm.data import train_chunks as chunks_of
 from hllm.errors import CheckpointError, DataError
 from hllm.evaluation.metrics import summarise
 from hllm.evaluation.ranking import rank_cases
+from hllm.evaluation.sample import sample_cases
 from hllm.training.batches import TrainBatch, batch_rows, make_batch, make_reference_batch
 from hllm.training.fsdp import (
     call_gathered,
@@ -242,10 +243,10 @@ class Trainer:
             self.log.write(kind, self.progress.step, values)
 
     def _validate(self) -> None:
-        cases = eval_cases(self.interactions, "valid")
-        if len(cases) > self.options.eval_users:
-            chosen = np.random.default_rng(self.options.seed).permutation(len(cases))
-            cases = [cases[i] for i in chosen[: self.options.eval_users]]
+        options = self.options
+        cases = sample_cases(
+            eval_cases(self.interactions, "valid"), options.eval_users, options.seed
+        )
         ranks = call_gathered(
             self.trainee.step,
             lambda: rank_cases(

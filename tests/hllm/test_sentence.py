@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from hllm import sentence
 from hllm.baselines.text_recommender import load_text_baseline
@@ -16,18 +17,18 @@ def test_sentence_text_is_the_contents_only():
 def test_only_changed_sentences_are_encoded(tmp_path, monkeypatch):
     encoded = []
 
-    def encode(texts, *, progress):
+    def encode(texts):
         encoded.extend(texts)
-        return np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
+        yield list(range(len(texts))), torch.tensor([[len(text), 1.0] for text in texts])
 
-    monkeypatch.setattr(sentence, "sentence_embeddings", encode)
+    monkeypatch.setattr(sentence, "open_encoder", lambda: encode)
     path = tmp_path / "baseline.safetensors"
     first = [("a", {"title": "x"}), ("b", {"title": "yy", "year": "1815"})]
     embed_sentences(first, ["title"], path)
     titles = [("b", "yy"), ("a", "changed"), ("c", "yy")]
     fields = [(item_id, {"title": title}) for item_id, title in titles]
     result = embed_sentences(fields, ["title"], path)
-    assert encoded == ["x", "yy", "changed", "yy"]
+    assert encoded == ["x", "yy", "yy", "changed"]
     assert result.vectors[:, 0].tolist() == [2, 7, 2]
     assert load_text_baseline(path, fields=fields).num_items == 3
     with pytest.raises(StaleEmbeddingsError, match=r"2 items .* run  python -m hllm\.sentence"):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hllm.errors import StaleEmbeddingsError
-from hllm.store import ItemEmbeddings, atomic_path, reusable
+from hllm.store import ItemEmbeddings, atomic_path
 from hllm.text import text_hash
 
 
@@ -65,18 +65,6 @@ def test_check_accepts_what_fits_and_items_that_left_the_catalogue():
 def test_check_names_what_is_stale(fingerprint, pairs, message):
     with pytest.raises(StaleEmbeddingsError, match=message):
         embeddings().check(fingerprint, pairs, path="p")
-
-
-def test_equal_texts_are_two_rows():
-    stored = embeddings(texts=("same", "same"))
-    find = reusable(stored, stored.fingerprint)
-    assert torch.equal(find("b", text_hash("same")), stored.vectors[1])
-    assert find("c", text_hash("same")) is None
-    assert find("a", text_hash("other")) is None
-
-
-def test_another_models_vectors_are_not_reused():
-    assert reusable(embeddings(), "other")("a", text_hash("x")) is None
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
