@@ -25,6 +25,7 @@ from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError, HLLMError, shortened
 from hllm.model import HLLM
 from hllm.store import atomic_path
+from hllm.weights.checksums import checksum_metadata
 from hllm.weights.files import WEIGHTS, iter_stored, iter_tensors, read_shapes
 from hllm.weights.packaged import pretrained_folder
 
@@ -130,7 +131,8 @@ def save_model(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(trained_state(model, weights), temporary, metadata={"format": "pt"})
+        state = trained_state(model, weights)
+        save_file(state, temporary, metadata={"format": "pt"} | checksum_metadata(state))
     with atomic_path(folder / "config.json") as temporary:
         temporary.write_text(model.config.to_json_string(), encoding="utf-8")
     if tokenizer is not None and not model.config.item_base:

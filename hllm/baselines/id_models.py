@@ -16,14 +16,15 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel
 
 from hllm.errors import CheckpointError
 from hllm.model import INITIAL_TEMPERATURE
 from hllm.store import atomic_path
+from hllm.weights.checksums import checksum_metadata
+from hllm.weights.files import iter_stored
 
 KINDS = ("sasrec", "hstu", "id-llama")
 FIXED_TEMPERATURE = 0.05  # of the reference's fix_temp
@@ -296,7 +297,7 @@ def save_sequential(
     weights = model.state_dict() if weights is None else weights
     state = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     with atomic_path(folder / "model.safetensors") as temporary:
-        save_file(state, temporary, metadata={"format": "pt"})
+        save_file(state, temporary, metadata={"format": "pt"} | checksum_metadata(state))
     values = {"model_type": MODEL_TYPE, **asdict(model.config)}
     for name, content in (("config.json", values), ("item_ids.json", item_ids)):
         with atomic_path(folder / name) as temporary:
@@ -315,9 +316,9 @@ def load_sequential(folder: str | Path) -> tuple[SequentialModel, list[str]]:
         if values.pop("model_type", None) != MODEL_TYPE:
             raise ValueError(f"model_type is not {MODEL_TYPE!r}")
         model = make_sequential(SequentialConfig(**values))
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        model.load_state_dict(dict(iter_stored(folder)))
         item_ids = json.loads((folder / "item_ids.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise CheckpointError(
             f"{folder} holds no usable ID model ({error}): restore the folder or train again."
         ) from error

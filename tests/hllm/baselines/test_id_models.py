@@ -198,5 +198,5 @@ def test_load_says_what_is_wrong(tmp_path):
     with pytest.raises(CheckpointError, match="names 1 items, the model has 20"):
         load_sequential(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"broken")
-    with pytest.raises(CheckpointError, match="restore the folder or train again"):
+    with pytest.raises(CheckpointError, match="restore the file or train again"):
         load_sequential(tmp_path)
