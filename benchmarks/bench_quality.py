@@ -23,6 +23,7 @@ from torch import Tensor
 from hllm.data import eval_cases
 from hllm.embed import load_encoder, stored_or_encoded
 from hllm.evaluate import DataSet
+from hllm.evaluation.sample import sample_cases
 from hllm.serving.precision import UserModel, load_user_model
 
 

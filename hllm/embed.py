@@ -3,7 +3,7 @@
     python -m hllm.embed --model runs/games --items data/games/items.csv
 
 Items are encoded in order of their length, so that a batch holds almost no padding. What is done is
-kept in part files beside the output (hllm.embedder); a killed run continues behind the last of them.
+kept in part files beside the output (hllm.embedder), from where a killed run continues.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from hllm.embedder import embed_incrementally, embed_to_file, encode_all, load_o
 from hllm.errors import HLLMError
 from hllm.model import HLLM
 from hllm.store import EMBEDDINGS, ItemEmbeddings
-from hllm.text import TOKENS_PER_BATCH, token_batches, tokenize
+from hllm.text import TOKENS_PER_BATCH, check_text_keys, token_batches, tokenize
 from hllm.weights.files import holds_nf4
 
 logger = logging.getLogger(__name__)
@@ -192,17 +192,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--fp32", action="store_true", help="store float32 instead of float16")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    output = options.output or options.model / EMBEDDINGS
     try:
         config = load_config(options.model)
-        texts = [
-            (item_id, config.item_text(fields))
-            for item_id, fields in read_items(options.items).items()
-        ]
-        output = options.output or options.model / EMBEDDINGS
+        items = read_items(options.items)
+        check_text_keys(items.values(), config.text_keys, source=options.items, every=False)
+        texts = [(item_id, config.item_text(fields)) for item_id, fields in items.items()]
         device = torch.device("cuda") if torch.cuda.is_available() else CPU
         result = embed_items(options.model, texts, output, device=device, half=not options.fp32)
     except HLLMError as error:
         logger.error("%s", error)
+        return 2
+    except OSError as error:
+        logger.error("%s cannot be written (%s)", output, error.strerror)
         return 2
     size = output.stat().st_size / 1e6
     logger.info(

@@ -15,12 +15,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from hllm.errors import StaleEmbeddingsError
-from hllm.store import ItemEmbeddings
+from hllm.errors import CheckpointError, DataError, StaleEmbeddingsError
+from hllm.store import ItemEmbeddings, are_sentences, first_not_finite, is_embeddings_file
 from hllm.text import text_hash
 
 logger = logging.getLogger(__name__)
 SECONDS_PER_PART = 30.0  # what a killed run loses at most, whatever the speed of the machine
+_NOT_FINITE = (
+    "got an embedding with NaN or infinity in it: the weights of the model are damaged or its "
+    "training diverged; restore it or train again."
+)
 
 # Encodes distinct texts, shortest first: gives batch after batch as places in the texts and their
 # vectors (B, D). A generator, so that the caller can keep what is done at any moment.
@@ -42,9 +46,15 @@ def encode_all(encode: Encoder, texts: Sequence[str], *, progress: bool = True) 
 
     Returns:
         (N, D) in the encoder's dtype; (0, 1) of no texts, as no encoder has told its width.
+
+    Raises:
+        CheckpointError: the encoder gives NaN or infinity.
     """
     vectors = torch.empty(0, 1)
     for rows, found in _encoded_rows(encode, texts, range(len(texts)), progress):
+        row = first_not_finite(found)
+        if row is not None:
+            raise CheckpointError(f"The text {texts[rows[row]][:80]!r} {_NOT_FINITE}")
         if not len(vectors):
             vectors = torch.empty(len(texts), found.shape[1], dtype=found.dtype)
         vectors[rows] = found
@@ -75,14 +85,17 @@ def embed_incrementally(
 
     Returns:
         The embeddings; nothing but parts is written.
+
+    Raises:
+        CheckpointError: the encoder gives NaN or infinity.
     """
     texts = [text for _, text in items]
     result = _Assembly([item_id for item_id, _ in items], texts, fingerprint, dtype)
     for source in known:
         result.take_known(source)
     missing = result.missing
-    logger.info("%s of %s items have to be encoded", f"{len(missing):,}", f"{len(items):,}")
     if missing:
+        logger.info("%s of %s items have to be encoded", f"{len(missing):,}", f"{len(items):,}")
         fresh: list[int] = []
         started = time.monotonic()
         for rows, vectors in _encoded_rows(open_encoder(), texts, missing, progress):
@@ -115,17 +128,67 @@ def embed_to_file(
 
     Returns:
         The embeddings, also written to `output`.
+
+    Raises:
+        DataError: `output` is a file of another kind, which is not replaced.
+        CheckpointError: the encoder gives NaN or infinity.
     """
     output = Path(output)
-    stored = load_or_none(output)
+    stored = load_replaceable(output, fingerprint)
     parts = PartFolder(output)
-    known = [*([stored] if stored else []), *parts.load()]
+    # A vector that was rounded to float16 is not what a run with float32 promises.
+    known = [
+        source
+        for source in ([stored] if stored else []) + parts.load()
+        if source.vectors.dtype.itemsize >= dtype.itemsize
+    ]
     result = embed_incrementally(
         items, known, fingerprint, open_encoder, dtype=dtype, parts=parts, progress=progress
     )
-    result.save(output)
+    if stored is not None and _are_equal(stored, result):
+        logger.info("%s is up to date: nothing to do", output)
+    else:
+        result.save(output)
     parts.remove()
     return result
+
+
+def _are_equal(one: ItemEmbeddings, other: ItemEmbeddings) -> bool:
+    return (
+        (one.fingerprint, one.item_ids, one.text_hashes)
+        == (other.fingerprint, other.item_ids, other.text_hashes)
+        and one.vectors.dtype == other.vectors.dtype
+        and torch.equal(one.vectors, other.vectors)
+    )
+
+
+def load_replaceable(path: Path, fingerprint: str) -> ItemEmbeddings | None:
+    """Read the embeddings file that is about to be replaced; None where there is none.
+
+    Embeddings are a cache, so that older or damaged ones may go; whatever else somebody has at the
+    path by mistake - weights, a csv, the other column's embeddings - may not.
+
+    Args:
+        path: the file that will be written.
+        fingerprint: of what will be written.
+
+    Raises:
+        DataError: it is not an embeddings file, or the baseline's where an HLLM's will be written,
+            or the reverse.
+    """
+    if path.exists() and not is_embeddings_file(path):
+        raise DataError(
+            f"{path} is there and holds no item embeddings: give another output, or remove it."
+        )
+    stored = load_or_none(path)
+    if stored is None:
+        return None
+    if are_sentences(stored.fingerprint) != are_sentences(fingerprint):
+        kind = "the text baseline's" if are_sentences(stored.fingerprint) else "an HLLM's"
+        raise DataError(f"{path} holds {kind} item embeddings: give another output, or remove it.")
+    if stored.fingerprint != fingerprint:
+        logger.warning("%s was made by another model or from other text keys: it is replaced", path)
+    return stored
 
 
 def load_or_none(path: Path) -> ItemEmbeddings | None:
@@ -173,7 +236,15 @@ class _Assembly:
         if not len(self._vectors):  # the first that is known tells the width
             shape = len(self._item_ids), vectors.shape[1]
             self._vectors = torch.empty(shape, dtype=self._vectors.dtype)
-        self._vectors[rows] = vectors.to(self._vectors.dtype)
+        stored = vectors.to(self._vectors.dtype)
+        row = first_not_finite(stored)
+        if row is not None:
+            overflow = bool(torch.isfinite(vectors[row]).all())
+            reason = "does not fit into float16: store float32 (--fp32)."
+            raise CheckpointError(
+                f"Item {self._item_ids[rows[row]]!r} {reason if overflow else _NOT_FINITE}"
+            )
+        self._vectors[rows] = stored
 
     def take_known(self, source: ItemEmbeddings) -> None:
         """Copy the vectors that are still missing and that another file of this model has."""

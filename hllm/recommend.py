@@ -13,7 +13,7 @@ from torch import Tensor
 from hllm.checkpoint import model_fingerprint
 from hllm.config import HLLMConfig
 from hllm.errors import StaleEmbeddingsError
-from hllm.serving.fit_check import check_once
+from hllm.serving.fit_check import check_once, open_embeddings
 from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder
 from hllm.serving.index import Index, ItemIndex
 from hllm.serving.precision import UserModel, load_user_model
@@ -228,20 +228,20 @@ def make_index(embeddings: ItemEmbeddings, beside: Path | None = None) -> Index:
         beside: their file; see hllm.serving.approximate_index.
     """
     if embeddings.vectors.numel() < APPROXIMATE_FROM:
-        return ItemIndex(embeddings.item_ids, embeddings.vectors)
+        return ItemIndex(embeddings.item_ids, embeddings.vectors, beside)
     from hllm.serving.approximate_index import ApproximateIndex  # noqa: PLC0415  faiss, for large catalogues
 
     return ApproximateIndex(embeddings.item_ids, embeddings.vectors, beside)
 
 
 def describe(config: HLLMConfig) -> str:
-    """What the two language models are, for a person: "all-MiniLM-L6-v2 -> Llama 4 x 256"."""
+    """The two language models for a person: "all-MiniLM-L6-v2 -> Llama 4 x 256, reads title"."""
     item = config.item_base or f"{config.item_config.model_type} {config.item_size}"
     lora = " + LoRA" if config.item_lora else ""
     user = config.user_config
     return (
         f"{item}{lora} \u2192 {user.model_type.capitalize()} "
-        f"{user.num_hidden_layers}\u00d7{user.hidden_size}"
+        f"{user.num_hidden_layers}\u00d7{user.hidden_size}, reads {', '.join(config.text_keys)}"
     )
 
 
@@ -272,7 +272,7 @@ def load_hllm(
     """
     path = Path(embeddings_path or Path(model_folder) / EMBEDDINGS)
     user, config = load_user_model(model_folder, precision, cache=cache)
-    embeddings = ItemEmbeddings.load(path)
+    embeddings = open_embeddings(path, notes=cache)
     hashes = ((item_id, text_hash(config.item_text(values))) for item_id, values in (fields or ()))
     check_once(
         lambda: embeddings.check(model_fingerprint(model_folder), hashes, path=str(path)),

@@ -1,6 +1,8 @@
 """Sentence embeddings of items: the text baseline's part that needs sentence-transformers.
 
-python -m hllm.sentence --items items.csv --output baseline.safetensors
+    python -m hllm.sentence --model runs/games --items data/games/items.csv
+
+The baseline is compared with an HLLM, so that it reads the same fields of an item.
 """
 
 import argparse
@@ -12,19 +14,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
-from hllm.baselines.text_recommender import sentence_fingerprint
+from hllm.checkpoint import load_config
 from hllm.data import read_items
 from hllm.embedder import Encoder, embed_to_file, encode_all
 from hllm.errors import HLLMError
-from hllm.store import ItemEmbeddings
-from hllm.text import sentence_text
+from hllm.store import BASELINE, ItemEmbeddings, sentence_fingerprint
+from hllm.text import check_text_keys, sentence_text, token_batches, tokenize
 from hllm.weights.packaged import MINILM, pretrained_folder
 
 logger = logging.getLogger(__name__)
-TEXTS_PER_BATCH = 64
+DEFAULT_KEYS = ("title", "tag", "tags", "description")
+TEXTS_AT_ONCE = 512
 
 
 def sentence_embeddings(
@@ -52,20 +54,27 @@ def open_encoder(device: str = "cpu") -> Encoder:
     Raises:
         CheckpointError: the packaged weights are missing or not the official ones.
     """
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415  takes seconds, often not needed
+
     folder = pretrained_folder(MINILM)
     model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+    max_tokens: int = model.max_seq_length or model.tokenizer.model_max_length
 
     def encode(texts: Sequence[str]) -> Iterator[tuple[list[int], Tensor]]:
-        for start in range(0, len(texts), TEXTS_PER_BATCH):
-            batch = list(texts[start : start + TEXTS_PER_BATCH])
-            vectors = model.encode(
-                batch,
-                batch_size=TEXTS_PER_BATCH,
-                show_progress_bar=False,
-                normalize_embeddings=True,
-            )
-            places = list(range(start, start + len(batch)))
-            yield places, torch.from_numpy(np.asarray(vectors, dtype=np.float32))
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            block = list(texts[start : start + TEXTS_AT_ONCE])
+            token_ids = tokenize(model.tokenizer, block, max_tokens)
+            # Batches by length in tokens: 64 long descriptions at once are mostly padding, and
+            # their attention does not fit into a processor's cache.
+            for rows in token_batches(token_ids):
+                vectors = model.encode(
+                    [block[row] for row in rows],
+                    batch_size=len(rows),
+                    show_progress_bar=False,
+                    normalize_embeddings=True,
+                )
+                found = torch.from_numpy(np.asarray(vectors, dtype=np.float32))
+                yield [start + row for row in rows], found
 
     return encode
 
@@ -94,28 +103,82 @@ def embed_sentences(
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line: see --help."""
+def baseline_keys(
+    records: Sequence[Mapping[str, Any] | None],
+    chosen: str | None,
+    model_folder: Path | None,
+    *,
+    source: str | Path,
+) -> list[str]:
+    """The fields that the baseline reads.
+
+    Args:
+        records: fields of every item; None for an item without a record.
+        chosen: comma-separated names that somebody has typed; None: those of the model.
+        model_folder: the HLLM that the baseline stands beside; None: those of DEFAULT_KEYS that
+            the items have.
+        source: the file of the items, for messages.
+
+    Raises:
+        DataError: a chosen field that no item has, or none of the others.
+        CheckpointError: the model has no readable configuration.
+    """
+    if chosen is not None:
+        keys = [key.strip() for key in chosen.split(",") if key.strip()]
+        check_text_keys(records, keys, source=source)
+        return keys
+    if model_folder is not None:
+        keys = load_config(model_folder).text_keys
+        check_text_keys(records, keys, source=source, every=False)
+        return keys
+    check_text_keys(records, DEFAULT_KEYS, source=source, every=False)
+    return [key for key in DEFAULT_KEYS if any(fields and fields.get(key) for fields in records)]
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hllm.sentence",
         description=f"Embed every item of a catalogue with {MINILM} for the app's baseline column. "
-        "Run it again after the catalogue has changed: only new and changed texts are encoded.",
+        "Run it again after the catalogue has changed: only new and changed texts are encoded. A "
+        "killed run continues where it stopped.",
     )
     parser.add_argument("--items", required=True, type=Path, help="items.csv or items.csv.gz")
     parser.add_argument(
-        "--text-keys", default="title,tag,tags,description", help="columns, in order"
+        "--model", type=Path, help="the HLLM's folder: the baseline reads the same columns as it"
     )
-    parser.add_argument("--output", required=True, type=Path, help="a .safetensors file")
+    parser.add_argument(
+        "--text-keys",
+        metavar="LIST",
+        help="other columns, comma-separated, in order; default: the model's, or without a model "
+        f"those there are of {','.join(DEFAULT_KEYS)}",
+    )
+    parser.add_argument(
+        "--output", type=Path, help=f"a .safetensors file; default: {BASELINE} in the model folder"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line: see --help."""
+    parser = _parser()
     options = parser.parse_args(argv)
+    if options.output is None and options.model is None:
+        parser.error("give --model FOLDER, or --output FILE")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    keys = options.text_keys.split(",")
+    output = options.output or options.model / BASELINE
     try:
         items = read_items(options.items)
-        result = embed_sentences(list(items.items()), keys, options.output)
+        keys = baseline_keys(
+            list(items.values()), options.text_keys, options.model, source=options.items
+        )
+        result = embed_sentences(list(items.items()), keys, output)
     except HLLMError as error:
         logger.error("%s", error)
         return 2
-    logger.info("%s: %d items", options.output, len(result.item_ids))
+    except OSError as error:
+        logger.error("%s cannot be written (%s)", output, error.strerror)
+        return 2
+    logger.info("%s: %d items, reads %s", output, len(result.item_ids), ", ".join(keys))
     return 0
 
 

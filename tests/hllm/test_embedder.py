@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import hllm.embedder
 from hllm.embedder import embed_incrementally, embed_to_file, encode_all
-from hllm.store import ItemEmbeddings
+from hllm.errors import CheckpointError, DataError
+from hllm.store import ItemEmbeddings, sentence_fingerprint
 from hllm.text import text_hash
 
 MODEL = "f" * 16
@@ -99,3 +101,105 @@ def test_parts_of_another_model_are_not_used(tmp_path, monkeypatch):
     encoder = Lengths()
     embed_to_file(pairs, output, MODEL, encoder.open, progress=False)
     assert encoder.texts == ["a", "bb", "ccc"]
+
+
+def file_of(tmp_path, pairs, fingerprint=MODEL, **options):
+    output = tmp_path / "e.safetensors"
+    embed_to_file(pairs, output, fingerprint, Lengths().open, progress=False, **options)
+    return output
+
+
+def test_repeating_a_finished_run_says_so_without_the_encoder(tmp_path, caplog):
+    caplog.set_level("INFO")
+    pairs = items("one", "three")
+    output = file_of(tmp_path, pairs)
+    before = output.stat().st_mtime_ns
+    encoder = Lengths()
+    embed_to_file(pairs, output, MODEL, encoder.open, progress=False)
+    assert encoder.opened == 0
+    assert output.stat().st_mtime_ns == before
+    assert "is up to date: nothing to do" in caplog.text
+
+
+def test_another_model_replaces_what_is_there_and_says_so(tmp_path, caplog):
+    pairs = items("one", "three")
+    output = file_of(tmp_path, pairs, "old model")
+    encoder = Lengths()
+    embed_to_file(pairs, output, MODEL, encoder.open, progress=False)
+    assert encoder.texts == ["one", "three"]
+    assert ItemEmbeddings.load(output).fingerprint == MODEL
+    assert "made by another model" in caplog.text
+
+
+def test_other_items_and_another_order_are_written(tmp_path):
+    output = file_of(tmp_path, items("one", "three"))
+    encoder = Lengths()
+    embed_to_file([("i1", "three")], output, MODEL, encoder.open, progress=False)
+    assert ItemEmbeddings.load(output).item_ids == ["i1"]
+    assert encoder.opened == 0
+
+
+def test_rounded_vectors_do_not_answer_for_a_run_with_float32(tmp_path):
+    pairs = items("one", "three")
+    output = file_of(tmp_path, pairs)
+    encoder = Lengths()
+    found = embed_to_file(pairs, output, MODEL, encoder.open, dtype=torch.float32, progress=False)
+    assert encoder.texts == ["one", "three"]
+    assert found.vectors.dtype == torch.float32
+    again = Lengths()
+    embed_to_file(pairs, output, MODEL, again.open, progress=False)  # float16 of float32 is exact
+    assert again.opened == 0
+    assert ItemEmbeddings.load(output).vectors.dtype == torch.float16
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "items.csv", "folder"])
+def test_a_file_of_another_kind_is_not_replaced(tmp_path, name):
+    output = tmp_path / name
+    if name == "folder":
+        output.mkdir()
+    elif name == "items.csv":
+        output.write_text("item_id,title\n")
+    else:
+        save_file({"w": torch.zeros(2)}, output)
+    encoder = Lengths()
+    with pytest.raises(DataError, match="holds no item embeddings: give another output"):
+        embed_to_file(items("one"), output, MODEL, encoder.open, progress=False)
+    assert encoder.opened == 0
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_baseline_and_an_hllm_do_not_replace_each_other(tmp_path):
+    for first, second, kind in (
+        (MODEL, sentence_fingerprint(["title"]), "an HLLM's"),
+        (sentence_fingerprint(["title"]), MODEL, "the text baseline's"),
+    ):
+        folder = tmp_path / first[:4]
+        folder.mkdir()
+        output = file_of(folder, items("one"), first)
+        with pytest.raises(DataError, match=f"holds {kind} item embeddings"):
+            embed_to_file(items("one"), output, second, Lengths().open, progress=False)
+        assert ItemEmbeddings.load(output).fingerprint == first
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (float("nan"), "Item 'i1' got an embedding with NaN or infinity"),
+        (float("inf"), "Item 'i1' got an embedding with NaN or infinity"),
+        (1e6, "Item 'i1' does not fit into float16: .*--fp32"),
+    ],
+)
+def test_an_embedding_that_is_not_finite_stops_the_run_and_names_the_item(tmp_path, value, message):
+    def encode(texts):
+        yield (
+            list(range(len(texts))),
+            torch.tensor([[value if text == "bad" else 1.0] for text in texts]),
+        )
+
+    output = tmp_path / "e.safetensors"
+    with pytest.raises(CheckpointError, match=message):
+        embed_to_file(items("good", "bad"), output, MODEL, lambda: encode, progress=False)
+    assert not output.exists()
+    if value != 1e6:
+        with pytest.raises(CheckpointError, match="The text 'bad' got an embedding with NaN"):
+            encode_all(encode, ["good", "bad"], progress=False)
