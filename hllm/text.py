@@ -10,11 +10,12 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from hllm.errors import DataError
+
+if TYPE_CHECKING:  # importing it takes seconds, also for commands that read no tokens
+    from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def text_hash(text: str) -> str:
 
 
 def tokenize(
-    tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], max_text_tokens: int
+    tokenizer: "PreTrainedTokenizerBase", texts: Iterable[str], max_text_tokens: int
 ) -> list[list[int]]:
     """Turn item texts into token ids.
 

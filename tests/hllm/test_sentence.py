@@ -1,6 +1,9 @@
 """The text baseline's embeddings: what is read, and by whom."""
 
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,8 @@ from hllm.checkpoint import save_model
 from hllm.errors import StaleEmbeddingsError
 from hllm.sentence import embed_sentences, main, sentence_text
 from hllm.weights.packaged import MINILM, pretrained_folder
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_sentence_text_is_the_contents_only():
@@ -115,3 +120,20 @@ def test_without_a_place_to_write_to_nothing_starts(items, capsys):
         main(["--items", items])
     assert stop.value.code == 2
     assert "give --model FOLDER, or --output FILE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("config", [None, "{", '{"model_type": "bert"}', '{"model_type": "hllm"'])
+def test_a_folder_that_is_no_hllm_is_one_clear_error(tmp_path, items, encoded, caplog, config):
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    assert main(["--model", str(tmp_path), "--items", items]) == 2
+    assert "No HLLM model at" in caplog.text or "is not the configuration of an HLLM" in caplog.text
+    assert encoded == []
+
+
+def test_a_finished_run_is_repeated_without_importing_a_model(tmp_path):
+    code = (
+        "import sys; import hllm.sentence; "
+        "sys.exit(bool({'transformers', 'sentence_transformers'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
