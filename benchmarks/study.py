@@ -172,7 +172,7 @@ def _first_layers(count: int, output: Path) -> Path:
 
 def _user_llm(model: Path, output: Path) -> Path:
     """A folder with the User LLM of a trained model, as transformers loads it."""
-    load_user_llm(model)[0].save_pretrained(output)
+    load_user_llm(model).save_pretrained(output)
     return output
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from transformers import AutoConfig, PretrainedConfig
 
 from hllm.click_head import EARLY_FUSION, LATE_FUSION
+from hllm.schema.configs import check_hllm
 from hllm.text import DEFAULT_PROMPT, item_text
 
 POOLINGS = ("item_token", "mean")
@@ -88,6 +89,16 @@ class HLLMConfig(PretrainedConfig):
         self.item_lora = item_lora
         self.objective = objective
         super().__init__(**kwargs)
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> "HLLMConfig":
+        """Make one from parsed JSON, after a check: every loader comes this way.
+
+        Raises:
+            CheckpointError: the closed schema of model folders (hllm.schema.configs) refuses it.
+        """
+        check_hllm(config_dict, str(kwargs.get("name_or_path") or "config.json"))
+        return super().from_dict(config_dict, **kwargs)
 
     @property
     def item_size(self) -> int:

@@ -18,35 +18,38 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from hllm.checkpoint import load_config, load_model, load_tokenizer, model_fingerprint
+from hllm.checkpoint import load_model
 from hllm.data import read_items
 from hllm.embedder import embed_incrementally, embed_to_file, encode_all, load_or_none
 from hllm.errors import HLLMError
 from hllm.model import HLLM
+from hllm.model_folder import ModelFolder
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import TOKENS_PER_BATCH, check_text_keys, token_batches, tokenize
-from hllm.weights.files import holds_nf4
 
 logger = logging.getLogger(__name__)
 TEXTS_AT_ONCE = 512  # that are tokenised while those before them are encoded
 CPU = torch.device("cpu")
 
 
-def load_encoder(folder: str | Path, device: torch.device) -> tuple[HLLM, PreTrainedTokenizerBase]:
+def load_encoder(
+    source: ModelFolder | str | Path, device: torch.device
+) -> tuple[HLLM, PreTrainedTokenizerBase]:
     """Load a model folder only to encode items.
 
     Args:
-        folder: a trained or converted HLLM.
+        source: a trained or converted HLLM.
         device: where it will compute. On a CUDA device, matrices stored in NF4 stay in 4 bits and
             all is computed in bfloat16; else everything is float32.
 
     Raises:
         CheckpointError: as hllm.checkpoint.load_model.
     """
-    if device.type == "cuda" and holds_nf4(folder):
+    folder = ModelFolder.of(source)
+    if device.type == "cuda" and folder.holds_nf4:
         from hllm.serving.nf4_model import load_nf4_items  # noqa: PLC0415  bitsandbytes, only if it is used
 
-        return load_nf4_items(folder, device), load_tokenizer(load_config(folder), folder)
+        return load_nf4_items(folder, device), folder.tokenizer()
     model, tokenizer = load_model(folder)
     return model.to(device), tokenizer  # type: ignore[arg-type]
 
@@ -138,14 +141,14 @@ def stored_or_encoded(
     return embed_incrementally(
         texts,
         [stored] if stored else [],
-        model_fingerprint(folder),
+        ModelFolder(folder).fingerprint,
         lambda: partial(item_batches, model, tokenizer),
         dtype=torch.float32,
     ).vectors
 
 
 def embed_items(
-    model_folder: str | Path,
+    model_folder: ModelFolder | str | Path,
     texts: Sequence[tuple[str, str]],
     output: str | Path,
     *,
@@ -166,11 +169,12 @@ def embed_items(
     Returns:
         The embeddings, also written to `output`.
     """
+    folder = ModelFolder.of(model_folder)
     return embed_to_file(
         texts,
         output,
-        model_fingerprint(model_folder),
-        lambda: partial(item_batches, *load_encoder(model_folder, device)),
+        folder.fingerprint,
+        lambda: partial(item_batches, *load_encoder(folder, device)),
         dtype=torch.float16 if half else torch.float32,
         progress=progress,
     )
@@ -194,12 +198,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     output = options.output or options.model / EMBEDDINGS
     try:
-        config = load_config(options.model)
+        folder = ModelFolder(options.model)
+        config = folder.config
         items = read_items(options.items)
         check_text_keys(items.values(), config.text_keys, source=options.items, every=False)
         texts = [(item_id, config.item_text(fields)) for item_id, fields in items.items()]
         device = torch.device("cuda") if torch.cuda.is_available() else CPU
-        result = embed_items(options.model, texts, output, device=device, half=not options.fp32)
+        result = embed_items(folder, texts, output, device=device, half=not options.fp32)
     except HLLMError as error:
         logger.error("%s", error)
         return 2

@@ -23,6 +23,10 @@ class DataError(HLLMError):
     """A data file is missing or malformed; the message names file, line and remedy."""
 
 
+class StorageError(HLLMError, OSError):
+    """The disk is full. An OSError, too, for who can do without the file that was being written."""
+
+
 def shortened(names: Iterable[str]) -> str:
     """The first three names and how many more there are, for a message."""
     names = list(names)

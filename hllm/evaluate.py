@@ -22,6 +22,7 @@ import numpy as np
 import torch
 import transformers
 
+from hllm.atomic import atomic_path
 from hllm.baselines.counts import ItemKNN, Popularity
 from hllm.baselines.id_models import MODEL_TYPE as ID_MODEL_TYPE
 from hllm.baselines.id_models import load_sequential
@@ -45,7 +46,6 @@ from hllm.evaluation.scorers import SequentialScorer, make_scorer
 from hllm.evaluation.slices import slice_masks
 from hllm.model import to_bfloat16
 from hllm.sentence import DEFAULT_KEYS, baseline_keys, sentence_embeddings, sentence_text
-from hllm.store import atomic_path
 from hllm.text import check_text_keys
 
 __all__ = ["DataSet", "Scorer", "evaluate_models", "load_scorer", "main", "rank_cases"]

@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from hllm.atomic import atomic_path
 from hllm.embedder import load_replaceable
 from hllm.errors import DataError, HLLMError
-from hllm.store import FORMAT, ItemEmbeddings, atomic_path, first_not_finite
+from hllm.store import FORMAT, ItemEmbeddings, first_not_finite
 
 logger = logging.getLogger(__name__)
 _COLUMNS = ("item_id", "text_hash", "embedding")

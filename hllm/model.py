@@ -8,6 +8,7 @@ sequences instead of one packed sequence that only flash-attention keeps apart, 
 on the right instead of the left (RoPE is relative, so the outputs agree).
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -64,6 +65,29 @@ def item_llm_options(config: PretrainedConfig) -> dict[str, bool]:
     return {"add_pooling_layer": False} if config.model_type == "bert" else {}
 
 
+def make_item_llm(config: PretrainedConfig) -> PreTrainedModel:
+    """A new, random Item LLM."""
+    return AutoModel.from_config(config, trust_remote_code=False, **item_llm_options(config))
+
+
+def make_user_llm(config: PretrainedConfig) -> PreTrainedModel:
+    """A new User LLM. It is fed embeddings, never token ids: its vocabulary is dropped."""
+    user_llm = AutoModel.from_config(config, trust_remote_code=False)
+    user_llm.set_input_embeddings(None)
+    return user_llm
+
+
+def without_vocabulary(config: PretrainedConfig) -> PretrainedConfig:
+    """The same User LLM with one word, for where its random weights do not matter.
+
+    The words that are dropped never exist, so no configuration can take memory that no stored
+    weight accounts for.
+    """
+    small = copy.deepcopy(config)
+    small.vocab_size, small.pad_token_id = 1, None
+    return small
+
+
 def _adapter(config: HLLMConfig) -> nn.Module:
     item_size, embedding_size = config.item_size, config.embedding_size
     if config.item_adapter == "mlp":
@@ -106,12 +130,9 @@ class HLLM(PreTrainedModel):
     def __init__(self, config: HLLMConfig, item_llm: PreTrainedModel | None = None) -> None:
         super().__init__(config)
         if item_llm is None:
-            options = item_llm_options(config.item_config)
-            item_llm = AutoModel.from_config(config.item_config, **options)
+            item_llm = make_item_llm(config.item_config)
         self.item_llm = item_llm
-        self.user_llm = AutoModel.from_config(config.user_config)
-        # The User LLM is fed embeddings, never token ids: its vocabulary is dropped.
-        self.user_llm.set_input_embeddings(None)
+        self.user_llm = make_user_llm(config.user_config)
         self.item_emb_tokens = nn.Parameter(torch.zeros(1, 1, config.item_size))
         self.item_adapter = _adapter(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / INITIAL_TEMPERATURE)))
@@ -136,12 +157,13 @@ class HLLM(PreTrainedModel):
         name, config = pretrained_model_name_or_path, options.get("config")
         if name is not None and not isinstance(config, HLLMConfig):
             hub = {key: options[key] for key in _HUB_OPTIONS if key in options}
-            config = HLLMConfig.from_pretrained(config or name, **hub)
+            config = HLLMConfig.from_pretrained(config or name, trust_remote_code=False, **hub)
         if config is not None and (config.item_base or config.item_lora):
             raise CheckpointError(
                 f"{name} holds changes to an Item LLM, not a whole model: load it with "
                 "hllm.checkpoint.load_model."
             )
+        options |= {"trust_remote_code": False, "use_safetensors": True}  # no code, no pickle
         loaded = super().from_pretrained(name, *model_args, **options)
         model: Any = loaded[0] if isinstance(loaded, tuple) else loaded
         if getattr(getattr(model, "hf_quantizer", None), "pre_quantized", False):

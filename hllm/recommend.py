@@ -10,16 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hllm.checkpoint import model_fingerprint
 from hllm.config import HLLMConfig
 from hllm.errors import StaleEmbeddingsError
+from hllm.model_folder import ModelFolder
 from hllm.serving.fit_check import check_once, open_embeddings
 from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder
 from hllm.serving.index import Index, ItemIndex
-from hllm.serving.precision import UserModel, load_user_model
+from hllm.serving.user_model import UserModel, load_user_model
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import text_hash
-from hllm.weights.files import weight_files
 
 # Encoding the next window ahead pays where encoding it anew takes long: 1.6 s for 50 items at 1.1
 # billion parameters, but 6 ms at 1.3 million, where the thread costs more than it saves.
@@ -246,7 +245,7 @@ def describe(config: HLLMConfig) -> str:
 
 
 def load_hllm(
-    model_folder: str | Path,
+    model_folder: ModelFolder | str | Path,
     embeddings_path: str | Path | None = None,
     *,
     fields: Iterable[tuple[str, dict[str, str]]] | None = None,
@@ -263,20 +262,22 @@ def load_hllm(
             embeddings are not older than it; None trusts them.
         texts_version: names what `fields` gives; see hllm.serving.fit_check.
         precision: see hllm.serving.precision.
-        cache: see hllm.serving.precision.load_user_model; also keeps the notes of
+        cache: see hllm.serving.user_model.load_user_model; also keeps the notes of
             hllm.serving.fit_check.
 
     Raises:
         CheckpointError: the model is missing or damaged.
         StaleEmbeddingsError: the embeddings are missing, damaged, another model's or too old.
     """
-    path = Path(embeddings_path or Path(model_folder) / EMBEDDINGS)
-    user, config = load_user_model(model_folder, precision, cache=cache)
+    folder = ModelFolder.of(model_folder)
+    path = Path(embeddings_path or folder.path / EMBEDDINGS)
+    config = folder.config
+    user = load_user_model(folder, precision, cache=cache)
     embeddings = open_embeddings(path, notes=cache)
     hashes = ((item_id, text_hash(config.item_text(values))) for item_id, values in (fields or ()))
     check_once(
-        lambda: embeddings.check(model_fingerprint(model_folder), hashes, path=str(path)),
-        files=[*weight_files(model_folder), Path(model_folder) / "config.json", path],
+        lambda: embeddings.check(folder.fingerprint, hashes, path=str(path)),
+        files=[*folder.files, path],
         texts_version=texts_version,
         notes=cache,
     )

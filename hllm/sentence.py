@@ -57,7 +57,13 @@ def open_encoder(device: str = "cpu") -> Encoder:
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415  takes seconds, often not needed
 
     folder = pretrained_folder(MINILM)
-    model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+    model = SentenceTransformer(
+        str(folder),
+        device=device,
+        local_files_only=True,
+        trust_remote_code=False,
+        model_kwargs={"use_safetensors": True},
+    )
     max_tokens: int = model.max_seq_length or model.tokenizer.model_max_length
 
     def encode(texts: Sequence[str]) -> Iterator[tuple[list[int], Tensor]]:
@@ -144,9 +150,9 @@ def _keys_of(model_folder: Path) -> list[str]:
             return list(keys)
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    from hllm.checkpoint import load_config  # noqa: PLC0415  it says what is wrong
+    from hllm.model_folder import ModelFolder  # noqa: PLC0415  it says what is wrong
 
-    return load_config(model_folder).text_keys
+    return ModelFolder(model_folder).config.text_keys
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,10 +7,7 @@ hash); two items with the same text are two rows. No number of it is NaN or infi
 """
 
 import json
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from hllm.atomic import atomic_path
 from hllm.errors import StaleEmbeddingsError
 from hllm.weights.checksums import ChecksumError, check_digest, checksum_metadata, stored_digests
 from hllm.weights.packaged import MINILM
@@ -53,7 +51,7 @@ class ItemEmbeddings:
         item_ids: N external ids, in the order of the rows.
         text_hashes: N hashes (hllm.text.text_hash) of the texts that were embedded.
         vectors: (N, D) float16 or float32, not normalised; memory-mapped when loaded.
-        fingerprint: of the model that made them (hllm.checkpoint.model_fingerprint).
+        fingerprint: of the model that made them (hllm.model_folder.ModelFolder).
     """
 
     item_ids: list[str]
@@ -209,19 +207,3 @@ def check_finite(
             f"{where}: the embedding of item {item_ids[row]!r} has NaN or infinity in it: delete "
             f"the file and make the item embeddings again with  {remedy}"
         )
-
-
-@contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path in the same folder that becomes `path` when the block succeeds."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        yield Path(name)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

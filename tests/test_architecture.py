@@ -1,7 +1,10 @@
 """The structure that docs/architecture.md promises: who may import what, and how long files get."""
 
 import ast
+import graphlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,36 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 MAX_BYTES = 10_000_000
 SQLITE_MODULES = re.compile(r"app/catalog/\w+\.py")
 LAZY_IMPORT_REASON = re.compile(r"# noqa: PLC0415\s+\S+")
+# Which room of hllm may import which, imports inside functions included. The modules at the root
+# are rooms of one; what stands in no list here is imported by all who like.
+EVERYBODY_MAY_IMPORT = set(
+    "atomic errors text data config click_head model model_folder store".split()
+)
+ARROWS = {
+    "schema": set(),
+    "weights": {"schema"},
+    "model_folder": {"schema", "weights"},
+    "checkpoint": {"weights", "published"},
+    "published": {"schema", "weights"},
+    "serving": {"checkpoint", "weights"},
+    "recommend": {"serving"},
+    "embedder": set(),
+    "embed": {"checkpoint", "embedder", "serving"},
+    "baselines": {"recommend", "schema", "serving", "weights"},
+    "sentence": {"embedder", "weights"},
+    "exchange": {"embedder"},
+    "evaluation": {"baselines"},
+    "evaluate": {"baselines", "checkpoint", "embed", "evaluation", "sentence"},
+    "training": {"baselines", "checkpoint", "embed", "evaluation", "schema", "weights"},
+    "train": {"baselines", "training"},
+    # The few that everybody imports stand on these alone.
+    "config": {"schema"},
+    "model": {"weights"},
+    "store": {"weights"},
+}
+# What answering a click needs: not the workshop.
+SERVING_NEVER_IMPORTS = ("pandas", "peft", "hllm.training", "hllm.published", "hllm.baselines")
+MOST_MODULES_OF_SERVING = 26
 
 
 def name(path):
@@ -42,6 +75,65 @@ def test_imports_flow_from_the_app_to_the_recommender(path):
         assert not modules & {"sqlite_utils", "sqlite3"}
 
 
+def room_of(module):
+    """ "hllm.serving.index" -> "serving", "hllm.embed" -> "embed"."""
+    return [*module.split("."), ""][1]
+
+
+def imported_rooms(path):
+    """Rooms of hllm that a file imports from, without its own."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "hllm":
+            modules |= {f"hllm.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules.add(node.module)
+    rooms = {room_of(module) for module in modules if module.startswith("hllm.")}
+    return rooms - {room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))}
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.is_relative_to(ROOT / "hllm")], ids=name)
+def test_rooms_import_along_the_arrows(path):
+    room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    if room == "__init__":
+        return
+    extra = imported_rooms(path) - EVERYBODY_MAY_IMPORT
+    assert extra <= ARROWS.get(room, set()), f"{room} may import {ARROWS.get(room, set())}"
+
+
+def test_no_arrow_runs_back_up():
+    graphlib.TopologicalSorter(ARROWS).prepare()  # raises CycleError
+
+
+def test_every_arrow_is_used():
+    """A table that allows more than there is would hide the next stray import."""
+    used = {}
+    for path in SOURCES:
+        if path.is_relative_to(ROOT / "hllm"):
+            room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+            used.setdefault(room, set()).update(imported_rooms(path) - EVERYBODY_MAY_IMPORT)
+    assert {room: rooms for room, rooms in used.items() if rooms} == {
+        room: rooms for room, rooms in ARROWS.items() if rooms
+    }
+
+
+def test_recommending_does_not_import_the_workshop():
+    code = "import sys, hllm.recommend; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    modules = set(done.stdout.split())
+    assert [m for m in SERVING_NEVER_IMPORTS if m in modules] == []
+    own = [
+        module
+        for module in modules
+        if module.startswith("hllm.") and (ROOT / f"{module.replace('.', '/')}.py").is_file()
+    ]
+    assert len(own) <= MOST_MODULES_OF_SERVING, sorted(own)
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_imports_are_at_the_top_or_say_why_not(path):
     text = path.read_text(encoding="utf-8")
@@ -56,6 +148,26 @@ def test_imports_are_at_the_top_or_say_why_not(path):
         line for line in sorted(lines) if not LAZY_IMPORT_REASON.search(text.splitlines()[line - 1])
     ]
     assert unexplained == [], "write  # noqa: PLC0415  and the reason, or import at the top"
+
+
+LOADERS = {"from_pretrained", "SentenceTransformer"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_loader_runs_code_of_a_folder(path):
+    """Every call says so itself: the default of some asks whoever sits at the keyboard."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        where = f"line {node.lineno}: {called}"
+        if called == "super().from_pretrained":  # HLLM's own: hands on options that it has set
+            assert "'trust_remote_code': False" in ast.unparse(ast.parse(path.read_text("utf-8")))
+        elif called.rpartition(".")[2] in LOADERS or called == "AutoModel.from_config":
+            assert options.get("trust_remote_code") == "False", where
+        elif called == "torch.load":
+            assert options.get("weights_only") == "True", where
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)

@@ -20,11 +20,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel
 
+from hllm.atomic import atomic_files
 from hllm.errors import CheckpointError
 from hllm.model import INITIAL_TEMPERATURE
-from hllm.store import atomic_path
+from hllm.schema.configs import CONFIG_BYTES, check_id_model
+from hllm.schema.rules import read_object
 from hllm.weights.checksums import checksum_metadata
-from hllm.weights.files import iter_stored
+from hllm.weights.files import iter_tensors, read_shapes
+from hllm.weights.shapes import build, check_fit, shapes_of
 
 KINDS = ("sasrec", "hstu", "id-llama")
 FIXED_TEMPERATURE = 0.05  # of the reference's fix_temp
@@ -293,15 +296,14 @@ def save_sequential(
         item_ids: N ids by item index: an ID model means nothing without its numbering.
         weights: its state, where model.state_dict() holds only parts (hllm.training.fsdp).
     """
-    folder = Path(folder)
     weights = model.state_dict() if weights is None else weights
     state = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    with atomic_path(folder / "model.safetensors") as temporary:
-        save_file(state, temporary, metadata={"format": "pt"} | checksum_metadata(state))
     values = {"model_type": MODEL_TYPE, **asdict(model.config)}
-    for name, content in (("config.json", values), ("item_ids.json", item_ids)):
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    with atomic_files(folder, opened_by="config.json") as temporary:
+        metadata = {"format": "pt"} | checksum_metadata(state)
+        save_file(state, temporary / "model.safetensors", metadata=metadata)
+        for name, content in (("config.json", values), ("item_ids.json", item_ids)):
+            (temporary / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def load_sequential(folder: str | Path) -> tuple[SequentialModel, list[str]]:
@@ -312,19 +314,25 @@ def load_sequential(folder: str | Path) -> tuple[SequentialModel, list[str]]:
     """
     folder = Path(folder)
     try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if values.pop("model_type", None) != MODEL_TYPE:
+        values = read_object(folder / "config.json", CONFIG_BYTES)
+        if values.get("model_type") != MODEL_TYPE:
             raise ValueError(f"model_type is not {MODEL_TYPE!r}")
-        model = make_sequential(SequentialConfig(**values))
-        model.load_state_dict(dict(iter_stored(folder)))
+        check_id_model(values, str(folder / "config.json"))
+        config = SequentialConfig(**{k: v for k, v in values.items() if k != "model_type"})
         item_ids = json.loads((folder / "item_ids.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"{folder} holds no usable ID model ({error}): restore the folder or train again."
         ) from error
-    if len(item_ids) != model.config.num_items:
+    if not isinstance(item_ids, list) or not all(isinstance(item, str) for item in item_ids):
+        raise CheckpointError(f"{folder}: item_ids.json is no list of texts: train again.")
+    # Sizes are compared before memory is taken for them.
+    check_fit(shapes_of(lambda: make_sequential(config), folder), read_shapes(folder), folder)
+    if len(item_ids) != config.num_items:
         raise CheckpointError(
             f"{folder}: item_ids.json names {len(item_ids)} items, the model has "
-            f"{model.config.num_items}: restore both from one training."
+            f"{config.num_items}: restore both from one training."
         )
+    model = build(lambda: make_sequential(config), folder)
+    model.load_state_dict(dict(iter_tensors(folder)))
     return model.eval(), item_ids

@@ -84,7 +84,7 @@ def _books(kind: str, layers: int, heads: int, **more: int | bool) -> dict[str, 
     )
 
 
-PRESETS: dict[str, Preset] = {
+ID_PRESETS: dict[str, Preset] = {
     "sasrec-pixel8m": _pixel("sasrec"),
     "hstu-pixel8m": _pixel("hstu"),
     "sasrec-books-neg512": Preset(model=_books("sasrec", 4, 4)),

@@ -40,7 +40,7 @@ _BOOKS = ("title", "description")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class SourceSettings:
     """What a checkpoint file does not say about its model.
 
     Attributes:
@@ -60,19 +60,19 @@ class Settings:
     origin: Origin = field(default_factory=Origin)
 
 
-PRESETS = {
-    "HLLM-1B-Pixel8M": Settings(
+PUBLISHED = {
+    "HLLM-1B-Pixel8M": SourceSettings(
         text_keys=_PIXEL,
         max_history=10,
         origin=Origin.published("1B_Pixel8M", "PixelRec 8M", "TinyLlama"),
     ),
-    "HLLM-1B-Books-neg512": Settings(
+    "HLLM-1B-Books-neg512": SourceSettings(
         text_keys=_BOOKS, origin=Origin.published("1B_books_neg512", "Amazon Books", "TinyLlama")
     ),
-    "HLLM-1B-Books": Settings(
+    "HLLM-1B-Books": SourceSettings(
         text_keys=_BOOKS, origin=Origin.published("1B_books", "Amazon Books", "TinyLlama")
     ),
-    "HLLM-7B-Books": Settings(
+    "HLLM-7B-Books": SourceSettings(
         text_keys=_BOOKS, origin=Origin.published("7B_books", "Amazon Books", "Baichuan2")
     ),
 }
@@ -81,7 +81,7 @@ PRESETS = {
 def convert(
     weights: str | Path,
     output: str | Path,
-    settings: Settings,
+    settings: SourceSettings,
     *,
     item_base: str | Path,
     user_base: str | Path | None = None,
@@ -94,7 +94,7 @@ def convert(
     Args:
         weights: pytorch_model.bin of the reference.
         output: folder to make: config.json, safetensors, tokenizer, README.md.
-        settings: what the file does not say; see PRESETS.
+        settings: what the file does not say; see PUBLISHED.
         item_base: folder with config.json and tokenizer of the Item LLM's base model.
         user_base: folder with config.json of the User LLM's; default: the same model.
         dtype: of the weights written; None keeps each tensor's.
@@ -129,7 +129,7 @@ def convert(
     logger.info("%s: %d tensors, %.2f GB, %d file(s)", output, len(specs), size / 1e9, len(files))
 
 
-def _describe(folder: Path, config: HLLMConfig, settings: Settings, file_name: str) -> None:
+def _describe(folder: Path, config: HLLMConfig, settings: SourceSettings, file_name: str) -> None:
     card = model_card(config, settings.origin, file_name)
     (folder / "README.md").write_text(card, encoding="utf-8")
     (folder / "config.json").write_text(config.to_json_string(), encoding="utf-8")
@@ -145,7 +145,9 @@ def _tokenizer(item_base: str | Path, vocabulary_size: int) -> PreTrainedTokeniz
     return tokenizer
 
 
-def _make_config(settings: Settings, item_base: Path, user_base: Path, *, nf4: bool) -> HLLMConfig:
+def _make_config(
+    settings: SourceSettings, item_base: Path, user_base: Path, *, nf4: bool
+) -> HLLMConfig:
     try:
         config = HLLMConfig(
             _plain(language_model_config(item_base)),
@@ -273,7 +275,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path, help="pytorch_model.bin of the reference")
     parser.add_argument("output", type=Path, help="model folder to make")
     parser.add_argument(
-        "--preset", choices=PRESETS, help="a published model: text keys, prompt, lengths, source"
+        "--preset", choices=PUBLISHED, help="a published model: text keys, prompt, lengths, source"
     )
     parser.add_argument(
         "--item-base", required=True, type=Path,
@@ -307,9 +309,9 @@ def run(options: argparse.Namespace) -> None:
     if "text_keys" in given:
         given["text_keys"] = tuple(given["text_keys"])
     if options.preset:
-        settings = replace(PRESETS[options.preset], **given)
+        settings = replace(PUBLISHED[options.preset], **given)
     elif "text_keys" in given:
-        settings = Settings(**given)
+        settings = SourceSettings(**given)
     else:
         raise CheckpointError("Say what the model reads: --preset NAME or --text-keys KEY ...")
     convert(

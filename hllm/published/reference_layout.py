@@ -5,16 +5,16 @@ user_llm.*. Language-model heads, the User LLM's word embeddings and BERT's pool
 in HLLM and are dropped. Baichuan2 is Llama with its three attention inputs fused into W_pack.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import AutoConfig, PretrainedConfig
 
 from hllm.errors import CheckpointError
+from hllm.schema.configs import CONFIG_BYTES, check_language_model
+from hllm.schema.rules import one_line, read_object
 
 _DROPPED = ("lm_head.", "pooler.", "rotary_emb.inv_freq", "embeddings.position_ids")
 _LLAMA_KEYS = (
@@ -38,11 +38,11 @@ def language_model_config(folder: str | Path) -> PretrainedConfig:
     same: RoPE with base 10000, as many key-value heads as heads.
 
     Raises:
-        CheckpointError: no config.json, or it is not JSON.
+        CheckpointError: no config.json, it is not JSON, or hllm.schema.configs refuses it.
     """
     path = Path(folder) / "config.json"
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values = read_object(path, CONFIG_BYTES)
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{path}: cannot be read ({error}); give the folder that holds the language model's "
@@ -50,14 +50,21 @@ def language_model_config(folder: str | Path) -> PretrainedConfig:
         ) from error
     if values.get("model_type") == "baichuan":
         length = values.get("max_position_embeddings") or values.get("model_max_length") or 4096
-        return AutoConfig.for_model(
-            "llama",
+        values = {
+            "model_type": "llama",
             **{key: values[key] for key in _LLAMA_KEYS if key in values},
-            num_key_value_heads=values["num_attention_heads"],
-            max_position_embeddings=length,
-            rope_theta=10000.0,
-        )
-    return AutoConfig.for_model(values.pop("model_type"), **values)
+            "num_key_value_heads": values.get("num_attention_heads"),
+            "max_position_embeddings": length,
+            "rope_theta": 10000.0,
+        }
+    values.pop("auto_map", None)  # its code is never run, and not needed
+    check_language_model(values, str(path))
+    try:
+        return AutoConfig.for_model(**values)
+    except Exception as error:  # transformers' checks of a configuration raise plain Exception
+        raise CheckpointError(
+            f"{path} describes no language model ({one_line(error)}): copy the original file there."
+        ) from error
 
 
 def translate(key: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:

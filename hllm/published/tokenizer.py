@@ -33,7 +33,9 @@ def portable_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     try:
         if (folder / "tokenizer.json").is_file():
             # The general class: the model's own would rebuild parts of what the file says.
-            return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+            return PreTrainedTokenizerFast.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
         if (folder / "tokenizer.model").is_file():
             return _from_sentencepiece(folder)
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

@@ -22,8 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from hllm.atomic import atomic_path
 from hllm.serving.index import RowLookup, best_rows, remaining, unit_query
-from hllm.store import atomic_path, check_finite
+from hllm.store import check_finite
 
 EXACT_ROWS = 2_000  # so few allowed items are faster ranked than searched
 _VERSION = 1  # of the settings below: another one makes kept files useless

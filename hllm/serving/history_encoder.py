@@ -31,7 +31,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hllm.serving.incremental import StepModel
+from hllm.serving.incremental import IncrementalModel
 from hllm.serving.prefix_tree import CACHE_BYTES, PrefixTree
 from hllm.serving.request_batching import MAX_BATCH, Batcher
 
@@ -98,7 +98,7 @@ class HistoryEncoder:
 
     def __init__(
         self,
-        steps: StepModel,
+        steps: IncrementalModel,
         items: Tensor,
         *,
         max_history: int,

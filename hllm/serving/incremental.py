@@ -15,7 +15,7 @@ from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
 
-class StepModel(Protocol):
+class IncrementalModel(Protocol):
     """A User LLM that reads on where a prefix ended.
 
     Attributes:
@@ -51,8 +51,8 @@ class StepModel(Protocol):
         ...
 
 
-class TransformersSteps:
-    """A decoder of transformers as StepModel.
+class TransformersIncremental:
+    """A decoder of transformers as IncrementalModel.
 
     Args:
         user_llm: reads embeddings, in evaluation mode.
@@ -68,7 +68,7 @@ class TransformersSteps:
 
     @torch.inference_mode()
     def extend(self, past: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
-        """See StepModel."""
+        """See IncrementalModel."""
         inputs = items.to(self._user_llm.device, self._user_llm.dtype).unsqueeze(0)
         if not self.can_resume:
             states = self._user_llm(inputs_embeds=inputs, use_cache=False).last_hidden_state[0]
@@ -81,7 +81,7 @@ class TransformersSteps:
 
     @torch.inference_mode()
     def append(self, pasts: Sequence[Tensor], items: Tensor) -> tuple[Tensor, Tensor]:
-        """See StepModel."""
+        """See IncrementalModel."""
         model = self._user_llm
         lengths = torch.tensor([len(past) for past in pasts], device=model.device)
         # Prefixes end at the same place: what is added to the cache then stands behind all of them.

@@ -4,27 +4,22 @@ Matrices come to the device one by one, rounded on the way unless the file holds
 neither a float32 copy nor the whole model in 16 bits is ever held.
 """
 
-from pathlib import Path
-from typing import Any
-
 import bitsandbytes as bnb
 import torch
-from bitsandbytes.nn import Params4bit
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedModel
+from transformers import PreTrainedModel
 
-from hllm.checkpoint import load_config
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
-from hllm.model import HLLM
-from hllm.weights.files import iter_packed, read_shapes
-from hllm.weights.nf4_format import BLOCK, PackedMatrix
+from hllm.model import HLLM, make_user_llm
+from hllm.model_folder import USER_LLM, ModelFolder
+from hllm.weights.nf4_format import PackedMatrix
+from hllm.weights.nf4_layers import four_bit_layer, set_four_bit
+from hllm.weights.shapes import build
 
-PREFIX = "user_llm."
 
-
-def load_nf4(folder: str | Path, device: torch.device) -> PreTrainedModel:
+def load_nf4(folder: ModelFolder, device: torch.device) -> PreTrainedModel:
     """Load a User LLM with all its matrices in 4 bits.
 
     Args:
@@ -37,24 +32,22 @@ def load_nf4(folder: str | Path, device: torch.device) -> PreTrainedModel:
     Raises:
         CheckpointError: weights are missing, damaged or do not fit config.json.
     """
-    config = load_config(folder).user_config
+    config = folder.config.user_config
     with torch.device("meta"):
-        user_llm = AutoModel.from_config(config)
-    user_llm.set_input_embeddings(None)
+        user_llm = build(lambda: make_user_llm(config), folder.path)
     own = {name: tuple(value.shape) for name, value in user_llm.state_dict().items()}
-    stored = {k.removeprefix(PREFIX): v for k, v in read_shapes(folder, PREFIX).items()}
-    if own != stored:
+    if own != folder.user_shapes:
         raise CheckpointError(
             f"{folder}: weights do not fit config.json: restore both from one training."
         )
-    for name, value in iter_packed(folder, PREFIX):
-        _place(user_llm, name.removeprefix(PREFIX), value, device)
+    for name, value in folder.packed_tensors(USER_LLM):
+        _place(user_llm, name.removeprefix(USER_LLM), value, device)
     # Computed from the configuration, not stored; it stays in float32.
     user_llm.rotary_emb = type(user_llm.rotary_emb)(config).to(device)
     return user_llm.eval()
 
 
-def load_nf4_items(folder: str | Path, device: torch.device) -> HLLM:
+def load_nf4_items(folder: ModelFolder, device: torch.device) -> HLLM:
     """Load what encodes items from a folder whose matrices are stored in NF4.
 
     Args:
@@ -67,12 +60,17 @@ def load_nf4_items(folder: str | Path, device: torch.device) -> HLLM:
     Raises:
         CheckpointError: weights are missing, damaged or do not fit config.json.
     """
-    read_shapes(folder)  # says what is wrong better than transformers
+    _ = folder.shapes  # says what is wrong better than transformers
     try:
-        config = HLLMConfig.from_pretrained(folder)  # with the note that load_config leaves out
+        # Once more, as transformers reads it: with the note on NF4 that a ModelFolder leaves out.
+        config = HLLMConfig.from_pretrained(folder.path, trust_remote_code=False)
         config.user_config.num_hidden_layers = 0
         return HLLM.from_pretrained(
-            folder, config=config, device_map={"": device}, local_files_only=True
+            folder.path,
+            config=config,
+            device_map={"": device},
+            local_files_only=True,
+            trust_remote_code=False,
         ).eval()
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).split("\n", 1)[0]
@@ -87,50 +85,10 @@ def _place(model: nn.Module, name: str, value: Tensor | PackedMatrix, device: to
     module = model.get_submodule(path)
     if isinstance(module, nn.Linear) and kind == "weight":
         if not isinstance(module, bnb.nn.Linear4bit):
-            module = _four_bit_layer(module)
+            module = four_bit_layer(module)
             model.set_submodule(path, module)
         set_four_bit(module, value, device, torch.bfloat16)
         return
     plain = value.dequantize() if isinstance(value, PackedMatrix) else value
     parameter = nn.Parameter(plain.to(torch.bfloat16).to(device), requires_grad=False)
     setattr(module, kind, parameter)
-
-
-def set_four_bit(
-    layer: bnb.nn.Linear4bit,
-    value: Tensor | PackedMatrix,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> None:
-    """Give a layer its weight; what is in NF4 already is not rounded a second time.
-
-    Args:
-        layer: will hold it.
-        value: (out, in).
-        device: where to.
-        dtype: what numbers that are not in NF4 are converted to before they are rounded.
-    """
-    if isinstance(value, PackedMatrix):
-        layer.weight = Params4bit.from_prequantized(
-            value.codes, dict(value.statistics), device=device, module=layer
-        )
-        return
-    weight: Any = Params4bit(
-        value.to(dtype), requires_grad=False, blocksize=BLOCK, quant_type="nf4", module=layer
-    )
-    layer.weight = weight.to(device)  # rounded on its way
-
-
-def _four_bit_layer(linear: nn.Linear) -> bnb.nn.Linear4bit:
-    layer = bnb.nn.Linear4bit(
-        linear.in_features,
-        linear.out_features,
-        bias=linear.bias is not None,
-        compute_dtype=torch.bfloat16,
-        compress_statistics=True,
-        quant_type="nf4",
-        device="meta",
-    )
-    if linear.bias is not None and not linear.bias.is_meta:  # it came first
-        layer.bias = linear.bias
-    return layer

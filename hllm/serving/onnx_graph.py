@@ -22,7 +22,7 @@ from transformers import LlamaConfig, PretrainedConfig
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from hllm.errors import CheckpointError
-from hllm.serving.quantize import BLOCK, quantize_blocks
+from hllm.serving.quantize import ONNX_BLOCK, quantize_blocks
 
 FAST = "com.microsoft"
 WEIGHTS_FILE = "weights.bin"
@@ -214,7 +214,7 @@ def _matmul(
         K=size_in,
         N=size_out,
         bits=bits,
-        block_size=BLOCK,
+        block_size=ONNX_BLOCK,
         accuracy_level=_INT8_ACTIVATIONS,
     )
 

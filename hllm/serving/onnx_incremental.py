@@ -21,19 +21,17 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from hllm.checkpoint import load_config
 from hllm.errors import CheckpointError
+from hllm.model_folder import USER_LLM, ModelFolder
 from hllm.serving.onnx_graph import export_llama
-from hllm.weights.files import iter_tensors, weight_files
 
-PREFIX = "user_llm."
 _VERSION = 3  # of the graph: a change makes kept files useless
 
 logger = logging.getLogger(__name__)
 
 
-class OnnxSteps:
-    """A graph of hllm.serving.onnx_graph as StepModel.
+class OnnxIncremental:
+    """A graph of hllm.serving.onnx_graph as IncrementalModel.
 
     Args:
         path: the graph.
@@ -56,12 +54,12 @@ class OnnxSteps:
         _, self._heads, _, self._width = self._cache[0].shape
 
     def extend(self, past: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
-        """See hllm.serving.incremental.StepModel."""
+        """See hllm.serving.incremental.IncrementalModel."""
         memory, states = self._run([past], items.unsqueeze(0))
         return memory[0], states[0]
 
     def append(self, pasts: Sequence[Tensor], items: Tensor) -> tuple[Tensor, Tensor]:
-        """See hllm.serving.incremental.StepModel."""
+        """See hllm.serving.incremental.IncrementalModel."""
         memory, states = self._run(pasts, items.unsqueeze(1))
         return memory[:, 0], states[:, 0]
 
@@ -95,11 +93,11 @@ class OnnxSteps:
         return layers.numpy()
 
 
-def prepare_onnx(model_folder: str | Path, cache: Path, *, bits: int) -> Path:
+def prepare_onnx(model: ModelFolder, cache: Path, *, bits: int) -> Path:
     """Make the graph of a model folder's User LLM, unless it was made before.
 
     Args:
-        model_folder: a trained or converted HLLM that hllm.serving.precision.fits_few_bits.
+        model: a trained or converted HLLM that hllm.serving.precision.fits_few_bits.
         cache: folder for graphs.
         bits: of the weights.
 
@@ -109,16 +107,15 @@ def prepare_onnx(model_folder: str | Path, cache: Path, *, bits: int) -> Path:
     Raises:
         CheckpointError: its weights are missing or damaged.
     """
-    config = load_config(model_folder)
-    folder = cache / f"user-llm-{_key(Path(model_folder), bits)}"
+    config = model.config
+    folder = cache / f"user-llm-{_key(model, bits)}"
     if not folder.is_dir():
         logger.info("making %s: the User LLM in %d bits, once", folder, bits)
         cache.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=cache, prefix=".user-llm-"))
         try:
             tensors = (
-                (name.removeprefix(PREFIX), tensor)
-                for name, tensor in iter_tensors(model_folder, PREFIX)
+                (name.removeprefix(USER_LLM), tensor) for name, tensor in model.tensors(USER_LLM)
             )
             export_llama(
                 tensors, config.user_config, fresh, bits=bits, max_history=config.max_history
@@ -137,12 +134,11 @@ def _move(fresh: Path, folder: Path) -> None:
             raise
 
 
-def _key(folder: Path, bits: int) -> str:
+def _key(model: ModelFolder, bits: int) -> str:
     """Names the weights by size and time: reading gigabytes to hash them would slow every start."""
-    files = [*weight_files(folder), folder / "config.json"]
     try:
-        stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in model.files]
     except OSError as error:
-        raise CheckpointError(f"{folder} is not a complete model folder ({error}).") from error
-    text = json.dumps([_VERSION, bits, str(folder.resolve()), stats])
+        raise CheckpointError(f"{model} is not a complete model folder ({error}).") from error
+    text = json.dumps([_VERSION, bits, str(model.path.resolve()), stats])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,6 +1,6 @@
 """Weights in few bits: symmetric, block by block, as ONNX Runtime's MatMulNBits reads them.
 
-A block of BLOCK numbers of one row shares a scale: the number of largest magnitude becomes the
+A block of ONNX_BLOCK numbers of one row shares a scale: the number of largest magnitude becomes the
 most negative code, the others are rounded to it (round to nearest; no data is looked at).
 """
 
@@ -11,7 +11,7 @@ from torch import Tensor
 BITS = (4, 8)
 # Of 32 numbers, a click at 1.1 billion parameters takes 27 ms instead of 20: the kernel reads two
 # floats per block beside the codes. The ten best items hardly differ (docs/results.md).
-BLOCK = 128
+ONNX_BLOCK = 128
 
 
 def quantize_blocks(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
@@ -22,16 +22,16 @@ def quantize_blocks(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
         bits: 4 or 8.
 
     Returns:
-        codes (N, ceil(K / BLOCK), BLOCK * bits / 8) uint8, two 4-bit codes a byte, the first in the
-        low half; scales (N, ceil(K / BLOCK)) float32.
+        codes (N, ceil(K / ONNX_BLOCK), ONNX_BLOCK * bits / 8) uint8, two 4-bit codes per byte, the
+        first in the low half; scales (N, ceil(K / ONNX_BLOCK)) float32.
 
     Raises:
         ValueError: another number of bits.
     """
     if bits not in BITS:
         raise ValueError(f"cannot round to {bits} bits: choose one of {BITS}")
-    whole = F.pad(weight.float(), (0, -weight.shape[1] % BLOCK))
-    blocks = whole.reshape(len(weight), -1, BLOCK)
+    whole = F.pad(weight.float(), (0, -weight.shape[1] % ONNX_BLOCK))
+    blocks = whole.reshape(len(weight), -1, ONNX_BLOCK)
     middle = 1 << (bits - 1)
     largest = blocks.gather(2, blocks.abs().argmax(2, keepdim=True))  # with its sign
     scales = largest / -middle

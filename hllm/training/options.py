@@ -9,10 +9,13 @@ from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
 
+from hllm.atomic import atomic_text
 from hllm.baselines.id_models import KINDS, SequentialConfig
-from hllm.baselines.id_presets import PRESETS
+from hllm.baselines.id_presets import ID_PRESETS
 from hllm.config import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS, HLLMConfig
-from hllm.errors import DataError
+from hllm.errors import CheckpointError, DataError
+from hllm.schema.configs import read_language_model
+from hllm.schema.rules import one_line
 from hllm.text import DEFAULT_PROMPT
 from hllm.weights.packaged import MINILM, pretrained_folder
 
@@ -99,7 +102,7 @@ class ModelOptions:
         """The model's configuration.
 
         Raises:
-            DataError: a folder holds no transformers model.
+            CheckpointError: a folder holds no transformers model, or none that is supported.
         """
         lora = {
             "r": self.lora_rank,
@@ -181,11 +184,12 @@ def _without_dropout(config: PretrainedConfig) -> PretrainedConfig:
 
 
 def _language_model_config(folder: Path) -> PretrainedConfig:
+    values = read_language_model(folder)
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{folder} holds no language model that transformers knows ({error}); give "
+        return AutoConfig.for_model(**values)
+    except Exception as error:  # transformers' checks of a configuration raise plain Exception
+        raise CheckpointError(
+            f"{folder} holds no language model that transformers knows ({one_line(error)}); give "
             f"{MINILM!r} or a folder with config.json, tokenizer and weights."
         ) from error
 
@@ -257,7 +261,8 @@ def save_options(folder: Path, model: ModelOptions, train: TrainOptions) -> None
     """Write both groups of options to train.json, so that the run can be repeated from it."""
     values = dataclasses.asdict(model) | dataclasses.asdict(train)
     text = json.dumps(values, indent=2, default=str, ensure_ascii=False)
-    (folder / "train.json").write_text(text + "\n", encoding="utf-8")
+    with atomic_text(folder / "train.json") as file:
+        file.write(text + "\n")
 
 
 def config_defaults(source: str, parser: argparse.ArgumentParser) -> dict[str, Any]:
@@ -270,7 +275,7 @@ def config_defaults(source: str, parser: argparse.ArgumentParser) -> dict[str, A
     Raises:
         DataError: the file cannot be read, or names an unknown option.
     """
-    values = PRESETS[source].options() if source in PRESETS else _read_options(Path(source))
+    values = ID_PRESETS[source].options() if source in ID_PRESETS else _read_options(Path(source))
     actions = {action.dest: action for action in parser._actions}
     unknown = sorted(set(values) - set(actions))
     if unknown:
@@ -291,6 +296,6 @@ def _read_options(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path}: cannot be read as JSON ({error}); give a file of options, or one of "
-            f"{', '.join(PRESETS)}."
+            f"{', '.join(ID_PRESETS)}."
         ) from error
     return values

@@ -11,10 +11,11 @@ from torch import Tensor
 from transformers import AutoModel, BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
 
 from hllm.errors import CheckpointError
-from hllm.model import HLLM, item_llm_options
-from hllm.serving.nf4_model import set_four_bit
+from hllm.model import HLLM, item_llm_options, make_item_llm
 from hllm.weights.files import iter_packed
 from hllm.weights.nf4_format import PackedMatrix
+from hllm.weights.nf4_layers import set_four_bit
+from hllm.weights.shapes import check_language_model, shapes_of
 
 
 class Base4bit(bnb.nn.Linear4bit):
@@ -92,6 +93,7 @@ def load_base(
         bnb_4bit_compute_dtype=compute_dtype,
         llm_int8_skip_modules=[],  # the default would skip the last module
     )
+    check_language_model(shapes_of(lambda: make_item_llm(config), folder), folder)
     try:
         item_llm = AutoModel.from_pretrained(
             folder,
@@ -100,6 +102,8 @@ def load_base(
             device_map={"": device},
             dtype=torch.float32,
             local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
             **item_llm_options(config),
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:

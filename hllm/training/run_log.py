@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from hllm.atomic import atomic_text
+
 LOG = "log.jsonl"
 
 
@@ -36,9 +38,14 @@ class RunLog:
             self._writer.flush()
 
     def keep_until(self, step: int) -> None:
-        """Drop lines after a step: a resumed run writes them again."""
+        """Drop lines after a step, and half a line at the end: a resumed run writes them again.
+
+        Args:
+            step: of the state that the run continues from, -1 if there is none.
+        """
         if not self._path.exists():
             return
         lines = self._path.read_text(encoding="utf-8").splitlines()
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-        self._path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        with atomic_text(self._path) as file:
+            file.writelines(f"{line}\n" for line in kept)

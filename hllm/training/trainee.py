@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from hllm.baselines.id_models import IDLlama, load_sequential, make_sequential, save_sequential
-from hllm.checkpoint import build_model, load_model, load_tokenizer, model_fingerprint, save_model
+from hllm.checkpoint import build_model, load_model, save_model
 from hllm.config import HLLMConfig
 from hllm.data import Interactions, item_fields, read_items
 from hllm.embed import embed_items, encode_catalog
@@ -22,6 +22,8 @@ from hllm.errors import CheckpointError, DataError, shortened
 from hllm.evaluation.ranking import Scorer
 from hllm.evaluation.scorers import SequentialScorer, make_scorer
 from hllm.model import HLLM, ItemAdapter
+from hllm.model_folder import ModelFolder
+from hllm.schema.tokenizers import read_tokenizer
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import item_text, text_hash, tokenize
 from hllm.training.options import HLLM_KIND, ModelOptions, TrainOptions
@@ -105,7 +107,7 @@ class HLLMTrainee(Trainee):
 
     def _make(self) -> tuple[PreTrainedTokenizerBase, HLLM]:
         config = self._model_options.to_config()
-        tokenizer = load_tokenizer(config, self._model_options.item_folder)
+        tokenizer = read_tokenizer(self._model_options.item_folder, config.item_config.vocab_size)
         model = self._make_qlora(config) if self._model_options.is_qlora else self._build(config)
         if self._is_frozen:
             model.item_llm.requires_grad_(False)
@@ -227,7 +229,7 @@ class HLLMTrainee(Trainee):
         vectors = best.item_adapter(states)[1:].half()
         hashes = [text_hash(text) for text in self._texts[1:]]
         item_ids = self._interactions.item_ids[1:]
-        stored = ItemEmbeddings(item_ids, hashes, vectors, model_fingerprint(folder))
+        stored = ItemEmbeddings(item_ids, hashes, vectors, ModelFolder(folder).fingerprint)
         stored.save(folder / EMBEDDINGS)
 
 

@@ -1,11 +1,12 @@
 """The training loop: batches, steps, validation, early stopping, a state to resume from."""
 
 import logging
-import shutil
+import pickle
 import sys
 import time
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,28 @@ from hllm.training.fsdp import (
 from hllm.training.optimizer import lr_multiplier, make_optimizer
 from hllm.training.options import ModelOptions, TrainOptions, save_options
 from hllm.training.run_log import RunLog
+from hllm.training.run_state import (
+    find_state,
+    keep_best,
+    load_objects,
+    restore_best,
+    save_objects,
+    save_state,
+)
 from hllm.training.trainee import make_trainee
+from hllm.weights.files import WEIGHTS
 
 logger = logging.getLogger(__name__)
-STATE = "state"  # sub-folder with what a resumed run needs
 STATS_EVERY = 20  # steps between two looks at accuracy and negatives, which cost time
+
+_UNFIT = (  # what loading a state of other options raises
+    RuntimeError,
+    ValueError,
+    OSError,
+    KeyError,
+    SafetensorError,
+    pickle.UnpicklingError,
+)
 
 
 @dataclass
@@ -60,11 +78,11 @@ class Progress:
     seconds: float = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """For accelerate's save_state."""
+        """For hllm.training.run_state.save_objects."""
         return dict(vars(self))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """For accelerate's load_state."""
+        """For hllm.training.run_state.load_objects."""
         vars(self).update(state)
 
 
@@ -104,7 +122,6 @@ class Trainer:
         self.total_steps = options.max_steps or options.epochs * self.steps_per_epoch
         self.step_module, self.optimizer, self.schedule = self._prepare()
         self.progress = Progress()
-        self.accelerator.register_for_checkpointing(self.schedule, self.progress)
         self._is_main = self.accelerator.is_main_process
         self.log = RunLog(options.output, tensorboard=options.tensorboard and self._is_main)
         self._speed = _Speed()
@@ -279,35 +296,34 @@ class Trainer:
             self.trainee.save(self.options.output, weights)
 
     def _save_state(self) -> None:
-        """Write under another name, then swap: a kill leaves the old state or the new one."""
-        folder, fresh = self.options.output / STATE, self.options.output / f"{STATE}.new"
-        self.accelerator.save_state(str(fresh), safe_serialization=True)
+        save_state(self.accelerator, self.options.output, self.progress.step, self._write_state)
+
+    def _write_state(self, folder: Path) -> None:
+        self.accelerator.save_state(str(folder), safe_serialization=True)
         if self.options.shard:
-            save_shard(fresh, self.step_module, self.optimizer)
-        self.accelerator.wait_for_everyone()  # every process writes its random state
-        if self.accelerator.is_main_process:
-            shutil.rmtree(folder, ignore_errors=True)
-            fresh.rename(folder)
-        self.accelerator.wait_for_everyone()
+            save_shard(folder, self.step_module, self.optimizer)
+        if self._is_main:
+            save_objects(folder, self.schedule, self.progress)
+            keep_best(folder, self.options.output / WEIGHTS)
 
     def _resume(self) -> None:
-        folder, fresh = self.options.output / STATE, self.options.output / f"{STATE}.new"
-        if self._is_main and not folder.is_dir() and fresh.is_dir():
-            fresh.rename(folder)  # killed between the two steps of the swap
-        self.accelerator.wait_for_everyone()
-        if folder.is_dir():
+        folder = find_state(self.accelerator, self.options.output)
+        if folder:
             try:
                 self.accelerator.load_state(str(folder))
+                load_objects(folder, self.schedule, self.progress)
                 if self.options.shard:
                     load_shard(folder, self.step_module, self.optimizer)
-            except (RuntimeError, ValueError, OSError, KeyError, SafetensorError) as error:
+            except _UNFIT as error:
                 raise CheckpointError(
                     f"{folder} does not fit these options ({error}): give the options that the run "
                     "was started with, or another --output."
                 ) from error
             logger.info("continuing at step %d", self.progress.step)
         if self._is_main:
-            self.log.keep_until(self.progress.step)
+            if folder:
+                restore_best(folder, self.options.output / WEIGHTS)
+            self.log.keep_until(self.progress.step if folder else -1)
 
     def _finish(self) -> dict[str, float]:
         output, state = self.options.output, self.progress

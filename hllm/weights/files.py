@@ -23,7 +23,7 @@ from hllm.weights.checksums import (
     digests_to_metadata,
 )
 from hllm.weights.nf4_format import (
-    STATE,
+    QUANT_STATE,
     Nf4Spec,
     PackedMatrix,
     TensorSpec,
@@ -104,7 +104,7 @@ def read_shapes(folder: str | Path, prefix: str = "") -> dict[str, tuple[int, ..
         for name, statistics in _entries(holders).items():
             shapes[name] = tuple(holders[name].get_slice(name).get_shape())
             if statistics:
-                key = statistics[STATE]
+                key = statistics[QUANT_STATE]
                 with _damage_of(folder, name):
                     shapes[name] = packed_shape(holders[key].get_tensor(key))
         return shapes
@@ -124,10 +124,12 @@ def iter_packed(
     with open_weights(folder, prefix) as holders:
         for name, statistics in _entries(holders).items():
             tensor = holders[name].get_tensor(name)
+            parts = {part: holders[key].get_tensor(key) for part, key in statistics.items()}
+            for value in (tensor, *parts.values()):
+                _check_finite(folder, name, value)
             if not statistics:
                 yield name, tensor
                 continue
-            parts = {part: holders[key].get_tensor(key) for part, key in statistics.items()}
             with _damage_of(folder, name):
                 packed = PackedMatrix(tensor, parts)
             yield name, packed
@@ -137,6 +139,17 @@ def iter_tensors(folder: str | Path, prefix: str = "") -> Iterator[tuple[str, Te
     """Every tensor in order of names, one at a time; of a matrix in NF4 its values."""
     for name, value in iter_packed(folder, prefix):
         yield name, value.dequantize() if isinstance(value, PackedMatrix) else value
+
+
+def _check_finite(folder: str | Path, name: str, tensor: Tensor) -> None:
+    """Refuse NaN and infinity: every answer would be NaN, or quietly wrong."""
+    if not tensor.is_floating_point() or tensor.sum(dtype=torch.float32).isfinite():
+        return  # a sum takes no memory, and nearly always says enough
+    if not tensor.isfinite().all():
+        raise CheckpointError(
+            f"{folder}: {name} holds numbers that are not finite: restore the weights or train "
+            "again."
+        )
 
 
 @contextmanager

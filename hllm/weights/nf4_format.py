@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from hllm.errors import CheckpointError
 
-BLOCK = 64
+NF4_BLOCK = 64
 _NESTED_BLOCK = 256
-STATE = "quant_state.bitsandbytes__nf4"
+QUANT_STATE = "quant_state.bitsandbytes__nf4"
 _STATE_BYTES = 256  # JSON, filled up with blanks: its size must be known before the numbers are
 _TABLES = {"quant_map": 16, "nested_quant_map": 256}
 _FLOATS = (torch.float32, torch.bfloat16, torch.float16)
@@ -70,7 +70,7 @@ class Nf4Spec:
         """The stored tensors, by their names."""
         sizes = {part: TensorSpec((n,), dtype) for part, (n, dtype) in _sizes(self.shape).items()}
         codes = TensorSpec((-(-torch.Size(self.shape).numel() // 2), 1), torch.uint8)
-        sizes[STATE] = TensorSpec((_STATE_BYTES,), torch.uint8)
+        sizes[QUANT_STATE] = TensorSpec((_STATE_BYTES,), torch.uint8)
         return {name: codes} | {f"{name}.{part}": spec for part, spec in sizes.items()}
 
     def encode(self, name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
@@ -78,18 +78,21 @@ class Nf4Spec:
         from bitsandbytes.functional import quantize_4bit  # noqa: PLC0415  takes seconds
 
         codes, state = quantize_4bit(
-            tensor.to(torch.bfloat16), blocksize=BLOCK, compress_statistics=True, quant_type="nf4"
+            tensor.to(torch.bfloat16),
+            blocksize=NF4_BLOCK,
+            compress_statistics=True,
+            quant_type="nf4",
         )
         yield name, codes
         for part, value in state.as_dict(packed=True).items():
-            if part == STATE:
+            if part == QUANT_STATE:
                 blanks = torch.full((_STATE_BYTES - len(value),), ord(" "), dtype=torch.uint8)
                 value = torch.cat([value, blanks])
             yield f"{name}.{part}", value
 
 
 def _sizes(
-    shape: Iterable[int], block: int = BLOCK, nested_block: int = _NESTED_BLOCK
+    shape: Iterable[int], block: int = NF4_BLOCK, nested_block: int = _NESTED_BLOCK
 ) -> dict[str, tuple[int, torch.dtype]]:
     """Length and dtype of what stands beside a matrix's codes, but the JSON."""
     blocks = -(-torch.Size(shape).numel() // block)
@@ -115,10 +118,10 @@ class PackedMatrix:
 
     def __post_init__(self) -> None:
         """Check everything that bitsandbytes trusts."""
-        missing = {STATE, *_sizes(())} - set(self.statistics)
+        missing = {QUANT_STATE, *_sizes(())} - set(self.statistics)
         if missing:
             raise ValueError(f"it lacks {min(missing)}")
-        state = _parse(self.statistics[STATE])
+        state = _parse(self.statistics[QUANT_STATE])
         expected = _sizes(state["shape"], state["blocksize"], state["nested_blocksize"])
         for part, (length, dtype) in expected.items():
             found = self.statistics[part]
@@ -131,7 +134,7 @@ class PackedMatrix:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the matrix: (out, in)."""
-        return packed_shape(self.statistics[STATE])
+        return packed_shape(self.statistics[QUANT_STATE])
 
     def dequantize(self) -> Tensor:
         """The values (out, in) that the codes stand for, in the dtype that was rounded."""
@@ -157,7 +160,7 @@ def _parse(state: Tensor) -> dict[str, Any]:
             raise ValueError("it is no matrix in NF4 with double quantization")
         float(values["nested_offset"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"its {STATE} cannot be read ({error})") from error
+        raise ValueError(f"its {QUANT_STATE} cannot be read ({error})") from error
     return values
 
 
@@ -180,8 +183,10 @@ def packed_names(names: Iterable[str]) -> dict[str, dict[str, str]]:
         For each matrix what its statistics are called: part -> stored name, those that exist.
     """
     stored = set(names)
-    matrices = [name.removesuffix(f".{STATE}") for name in stored if name.endswith(f".{STATE}")]
-    parts = (*_sizes(()), STATE)
+    matrices = [
+        name.removesuffix(f".{QUANT_STATE}") for name in stored if name.endswith(f".{QUANT_STATE}")
+    ]
+    parts = (*_sizes(()), QUANT_STATE)
     return {
         matrix: {part: f"{matrix}.{part}" for part in parts if f"{matrix}.{part}" in stored}
         for matrix in matrices

@@ -9,11 +9,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hllm.checkpoint import load_model, model_fingerprint, save_model
+from hllm.checkpoint import load_model, save_model
 from hllm.click_head import click_loss
 from hllm.config import HLLMConfig
 from hllm.evaluation.ranking import sampled_auc
 from hllm.evaluation.scorers import ClickScorer, HLLMScorer, make_scorer
+from hllm.model_folder import ModelFolder
 from hllm.training.batches import make_batch
 from hllm.training.step import DiscriminativeStep, TrainStep
 
@@ -105,7 +106,7 @@ def test_saved_model_scores_alike_and_its_item_embeddings_stay(
     changed = copy.deepcopy(model)
     torch.nn.init.ones_(changed.click_head.mlp[0].weight)
     save_model(changed, tmp_path / "b", tokenizer)
-    assert model_fingerprint(tmp_path / "a") == model_fingerprint(tmp_path / "b")
+    assert ModelFolder(tmp_path / "a").fingerprint == ModelFolder(tmp_path / "b").fingerprint
 
 
 @BOTH

@@ -30,7 +30,7 @@ from hllm.evaluation.metrics import summarise
 from hllm.evaluation.ranking import rank_cases
 from hllm.evaluation.scorers import HLLMScorer
 from hllm.published import reference_layout
-from hllm.published.convert import Settings, convert
+from hllm.published.convert import SourceSettings, convert
 from hllm.training.batches import TrainBatch, reference_sample
 from hllm.training.loss import clamp_logit_scale, contrastive_logits, contrastive_stats, info_nce
 from hllm.training.optimizer import lr_multiplier, make_optimizer
@@ -82,7 +82,7 @@ def load(path):
     folder = path.parent
     expected = json.loads(path.read_text(encoding="utf-8"))
     options = expected["config"]
-    settings = Settings(
+    settings = SourceSettings(
         text_keys=tuple(options["text_keys"]),
         item_prompt=options["item_prompt"],
         max_text_tokens=options["MAX_TEXT_LENGTH"],

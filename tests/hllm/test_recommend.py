@@ -9,7 +9,7 @@ from hllm.checkpoint import save_model
 from hllm.embed import embed_items
 from hllm.errors import StaleEmbeddingsError, UnknownItemError
 from hllm.recommend import HLLMRecommender, load_hllm
-from hllm.serving.precision import load_user_model
+from hllm.serving.user_model import load_user_model
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import item_text
 
@@ -68,7 +68,7 @@ def test_a_session_stays_the_models_whatever_is_remembered(served, tiny_model, o
     """Clicks far past max_history, with undo and a removed item, by two visitors in turn."""
     folder, vectors = served
     loaded = load_user_model(folder), ItemEmbeddings.load(folder / EMBEDDINGS)
-    recommender = HLLMRecommender(*loaded[0], loaded[1], **options)
+    recommender = HLLMRecommender(loaded[0], tiny_model.config, loaded[1], **options)
     rows = [f"i{n * 7 % 30}" for n in range(14)]
     histories = [rows[: n + 1] for n in range(14)]
     histories += [rows[:13], rows[:4] + rows[5:], [*rows[:3], "i29"], rows]
@@ -78,10 +78,10 @@ def test_a_session_stays_the_models_whatever_is_remembered(served, tiny_model, o
             assert item.score == pytest.approx(scores[int(item.item_id[1:])].item(), abs=1e-4)
 
 
-def test_window_stride_is_refused_beyond_the_window(served):
+def test_window_stride_is_refused_beyond_the_window(served, tiny_model):
     loaded = load_user_model(served[0]), ItemEmbeddings.load(served[0] / EMBEDDINGS)
     with pytest.raises(ValueError, match="stride 7: choose one from 1 to max_history = 6"):
-        HLLMRecommender(*loaded[0], loaded[1], window_stride=7)
+        HLLMRecommender(loaded[0], tiny_model.config, loaded[1], window_stride=7)
 
 
 def test_order_of_the_history_matters(served):

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from hllm import store
 from hllm.errors import StaleEmbeddingsError
-from hllm.store import ItemEmbeddings, atomic_path
+from hllm.store import ItemEmbeddings
 from hllm.text import text_hash
 
 
@@ -68,16 +68,6 @@ def test_check_accepts_what_fits_and_items_that_left_the_catalogue():
 def test_check_names_what_is_stale(fingerprint, pairs, message):
     with pytest.raises(StaleEmbeddingsError, match=message):
         embeddings().check(fingerprint, pairs, path="p")
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def rotten(path, what=b"\xff"):

@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from hllm.baselines.id_models import SequentialConfig, load_sequential, make_sequential
-from hllm.baselines.id_presets import PRESETS
+from hllm.baselines.id_presets import ID_PRESETS
 from hllm.checkpoint import load_model
 from hllm.embed import encode_catalog
 from hllm.errors import CheckpointError, DataError
@@ -192,11 +192,11 @@ def test_reference_compatible_run_shares_out_negatives_and_does_not_clip(
     assert len(every._batch(np.arange(8)).negatives) == 8 * 7
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ID_PRESETS)
 def test_presets_of_the_reference_are_options(name):
     argv = ["--config", name, "--interactions", "i", "--items", "x", "--output", "o"]
     model, run = parse_options(argv)
-    preset = PRESETS[name]
+    preset = ID_PRESETS[name]
     assert model.to_sequential(9, run.dropout) == SequentialConfig(num_items=9, **preset.model)
     assert run.negatives_per_position == preset.negatives_per_position
     assert (run.learning_rate, run.num_negatives) == (preset.learning_rate, preset.num_negatives)

@@ -10,7 +10,7 @@ from hllm.baselines.id_models import (
     make_sequential,
     save_sequential,
 )
-from hllm.baselines.id_presets import PRESETS
+from hllm.baselines.id_presets import ID_PRESETS
 from hllm.errors import CheckpointError
 
 KINDS = ["sasrec", "hstu", "id-llama"]
@@ -156,9 +156,9 @@ def test_dropout_only_in_training():
     assert not torch.equal(model.encode_users(items), model.encode_users(items))
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ID_PRESETS)
 def test_presets_are_possible(name):
-    config = SequentialConfig(num_items=10, **PRESETS[name].model)
+    config = SequentialConfig(num_items=10, **ID_PRESETS[name].model)
     with torch.device("meta"):  # no memory: some have a billion parameters
         model = make_sequential(config)
     parameters = sum(value.numel() for value in model.parameters())

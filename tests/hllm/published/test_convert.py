@@ -9,17 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
-from hllm.checkpoint import (
-    load_config,
-    load_model,
-    load_user_llm,
-    main,
-    model_fingerprint,
-    save_model,
-)
+from hllm.checkpoint import load_model, load_user_llm, main, save_model
 from hllm.errors import CheckpointError
 from hllm.model import HLLM
-from hllm.published.convert import PRESETS, Settings, convert
+from hllm.model_folder import ModelFolder
+from hllm.published.convert import PUBLISHED, SourceSettings, convert
 from hllm.weights import files
 from hllm.weights.packaged import MINILM
 from tests.hllm.published.reference_states import BAICHUAN, BERT, LLAMA, make_state
@@ -39,7 +33,7 @@ def make(tmp_path, tokenizer):
         return {
             "weights": tmp_path / "pytorch_model.bin",
             "output": tmp_path / "model",
-            "settings": Settings(text_keys=("title",), max_text_tokens=64, max_history=4),
+            "settings": SourceSettings(text_keys=("title",), max_text_tokens=64, max_history=4),
             "item_base": tmp_path / "item",
             "user_base": tmp_path / "user",
         }
@@ -86,7 +80,7 @@ def test_layouts(make, item, user, token_ids):
         for ours, theirs in zip(outputs(loaded.eval(), token_ids), expected, strict=True):
             assert torch.equal(ours, theirs)
     assert tokenizer("Dune")["input_ids"] == [1, *(tokenizer.convert_tokens_to_ids(list("Dune")))]
-    config = load_config(options["output"])
+    config = ModelFolder(options["output"]).config
     assert (config.right_align_positions, config.max_history) == (True, 4)
 
 
@@ -106,13 +100,13 @@ def test_shards_hold_the_same_model(make, token_ids):
     index = json.loads((many / files.INDEX).read_text())
     assert set(index["weight_map"]) == set(stored) == set(load_file(one / files.WEIGHTS))
     assert index["metadata"]["total_size"] == sum(tensor.nbytes for tensor in stored.values())
-    assert model_fingerprint(many) == model_fingerprint(one)
+    assert ModelFolder(many).fingerprint == ModelFolder(one).fingerprint
     expected = outputs(load_model(one)[0], token_ids)
     for model in (load_model(many)[0], HLLM.from_pretrained(many)):
         for ours, theirs in zip(outputs(model.eval(), token_ids), expected, strict=True):
             assert torch.equal(ours, theirs)
     with torch.inference_mode():
-        states = load_user_llm(many)[0](inputs_embeds=USERS).last_hidden_state
+        states = load_user_llm(many)(inputs_embeds=USERS).last_hidden_state
     assert torch.equal(states, expected[1])
 
 
@@ -128,7 +122,7 @@ def test_dtype(make, token_ids):
     rounded = torch.load(options["weights"], weights_only=True)[key].bfloat16()
     assert torch.equal(model.user_llm.norm.weight, rounded.float())
     assert model.user_llm.rotary_emb.inv_freq.dtype == torch.float32
-    assert load_user_llm(options["output"])[0].dtype == torch.float32
+    assert load_user_llm(options["output"]).dtype == torch.float32
 
 
 def test_dtypes_of_the_file_may_differ_within_it(make):
@@ -137,14 +131,14 @@ def test_dtypes_of_the_file_may_differ_within_it(make):
     convert(**options)
     stored = load_file(options["output"] / "model.safetensors")
     assert torch.equal(stored["item_llm.norm.weight"], odd)
-    assert load_config(options["output"]).dtype == torch.float32
+    assert ModelFolder(options["output"]).config.dtype == torch.float32
 
 
 def test_mean_pooling_needs_no_item_token(make, token_ids):
     options = make(item_emb_tokens=None)
     with pytest.raises(CheckpointError, match="missing item_emb_tokens"):
         convert(**options)
-    settings = Settings(text_keys=("title",), max_text_tokens=64, item_pooling="mean")
+    settings = SourceSettings(text_keys=("title",), max_text_tokens=64, item_pooling="mean")
     convert(**options | {"settings": settings})
     model, _ = load_model(options["output"])
     assert torch.isfinite(outputs(model, token_ids)[0]).all()
@@ -155,7 +149,7 @@ def test_saving_a_converted_model_again_keeps_it(make, token_ids, tmp_path):
     convert(**options, shard_bytes=20_000)
     model, tokenizer = load_model(options["output"])
     save_model(model, tmp_path / "again", tokenizer)
-    assert model_fingerprint(tmp_path / "again") == model_fingerprint(options["output"])
+    assert ModelFolder(tmp_path / "again").fingerprint == ModelFolder(options["output"]).fingerprint
 
 
 @pytest.mark.parametrize(
@@ -254,7 +248,7 @@ def test_damaged_shards(make):
     lost = folder / index["weight_map"]["user_llm.norm.weight"]
     content = lost.read_bytes()
     lost.unlink()
-    for load in (load_model, load_user_llm, model_fingerprint):
+    for load in (load_model, load_user_llm, lambda folder: ModelFolder(folder).fingerprint):
         with pytest.raises(CheckpointError, match=rf"{lost.name} is missing or damaged"):
             load(folder)
     lost.write_bytes(content[:-1])
@@ -285,7 +279,7 @@ def test_command_line(make, caplog):
     assert main(arguments) == 2
     assert "--preset NAME or --text-keys" in caplog.text
     assert main([*arguments, "--preset", "HLLM-1B-Pixel8M", "--dtype", "bfloat16"]) == 0
-    config = load_config(options["output"])
+    config = ModelFolder(options["output"]).config
     assert config.text_keys == ["title", "tag", "description"]
     assert (config.max_text_tokens, config.max_history) == (256, 10)
     assert config.item_prompt == "Compress the following sentence into embedding: "
@@ -297,11 +291,11 @@ def test_command_line(make, caplog):
 
 
 def test_presets_are_the_published_models():
-    assert [(p.text_keys, p.max_history, p.max_text_tokens) for p in PRESETS.values()] == [
+    assert [(p.text_keys, p.max_history, p.max_text_tokens) for p in PUBLISHED.values()] == [
         (("title", "tag", "description"), 10, 256),
         *[(("title", "description"), 50, 256)] * 3,
     ]
-    assert PRESETS["HLLM-7B-Books"].origin.base == "Baichuan2"
+    assert PUBLISHED["HLLM-7B-Books"].origin.base == "Baichuan2"
 
 
 def test_weights_without_a_shard_are_read_as_before(make):

@@ -37,7 +37,7 @@ def test_full_size_tinyllama(tmp_path, tokenizer):
     rounded = dict(iter_packed(model, last))[last].dequantize()
     model = convert(tmp_path, "", shard_mb=2000, limit_mb=1000)
     start = time.perf_counter()
-    user_llm, _ = load_user_llm(model)
+    user_llm = load_user_llm(model)
     print(f"User LLM loaded in {time.perf_counter() - start:.1f} s, "
           f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")  # fmt: skip
     state = torch.load(tmp_path / "pytorch_model.bin", weights_only=True, mmap=True)
@@ -59,12 +59,12 @@ def convert(folder, options, shard_mb, limit_mb):
         import time
         from pathlib import Path
         import bitsandbytes
-        from hllm.published.convert import PRESETS, convert
+        from hllm.published.convert import PUBLISHED, convert
         def peak():
             lines = Path("/proc/self/status").read_text().splitlines()
             return int(next(line for line in lines if "VmHWM" in line).split()[1])
         before, start = peak(), time.perf_counter()
-        convert({str(weights)!r}, {str(model)!r}, PRESETS["HLLM-1B-Books"],
+        convert({str(weights)!r}, {str(model)!r}, PUBLISHED["HLLM-1B-Books"],
                 item_base={str(folder / "base")!r}, shard_bytes={shard_mb} * 10**6, {options})
         print((peak() - before) // 1000, round(time.perf_counter() - start, 1))
     """

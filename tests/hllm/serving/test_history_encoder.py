@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from transformers import AutoModel, LlamaConfig, MistralConfig
 
 from hllm.serving.history_encoder import MAX_WAITING, HistoryEncoder, history_window
-from hllm.serving.incremental import TransformersSteps
+from hllm.serving.incremental import TransformersIncremental
 from hllm.serving.prefix_tree import NODE_BYTES, PrefixTree
 
 L = 6
@@ -45,7 +45,7 @@ def items():
     return torch.randn(NUM_ITEMS, 32, generator=torch.Generator().manual_seed(2))
 
 
-class CountingSteps(TransformersSteps):
+class CountingSteps(TransformersIncremental):
     """Notes how many items each call read behind how many known ones."""
 
     def __init__(self, user_llm, max_history=L):
@@ -169,7 +169,11 @@ def walk(operations):
 @given(operations=OPERATIONS)
 def test_any_walk_equals_the_full_pass(user_llm, items, max_bytes, prepare, operations):
     encoder = HistoryEncoder(
-        TransformersSteps(user_llm, L), items, max_history=L, max_bytes=max_bytes, prepare=prepare
+        TransformersIncremental(user_llm, L),
+        items,
+        max_history=L,
+        max_bytes=max_bytes,
+        prepare=prepare,
     )
     for rows in walk(operations):
         assert_exact(encoder, user_llm, items, rows)
@@ -215,7 +219,7 @@ def test_a_click_cuts_short_what_is_read_ahead(user_llm, items, monkeypatch):
 
 
 def test_many_long_sessions_leave_few_windows_waiting(user_llm, items):
-    encoder = HistoryEncoder(TransformersSteps(user_llm, L), items, max_history=L)
+    encoder = HistoryEncoder(TransformersIncremental(user_llm, L), items, max_history=L)
     with encoder._compute:  # nothing can be read ahead
         for first in range(3 * MAX_WAITING):
             encoder._prepare([first % NUM_ITEMS, *range(first % 7, 7), first // NUM_ITEMS, 3, 2, 1])
@@ -290,11 +294,11 @@ def test_window():
 
 
 def test_half_precision_and_one_item_windows(user_llm, items):
-    encoder = HistoryEncoder(TransformersSteps(user_llm, 1), items.half(), max_history=1)
+    encoder = HistoryEncoder(TransformersIncremental(user_llm, 1), items.half(), max_history=1)
     expected = oracle(user_llm, items.half().float(), [3], 0)
     torch.testing.assert_close(encoder.encode([1, 2, 3]), expected, atol=1e-4, rtol=0)
     bf16 = new_user_llm().bfloat16()
-    found = HistoryEncoder(TransformersSteps(bf16, L), items, max_history=L).encode([1, 2, 3])
+    found = HistoryEncoder(TransformersIncremental(bf16, L), items, max_history=L).encode([1, 2, 3])
     assert found.dtype == torch.bfloat16
 
 
@@ -343,7 +347,7 @@ def test_tree_takes_nothing_whose_beginning_is_unknown():
     assert [row.item() for row in tree.find([1, 2])] == [1, 2]
 
 
-class TogetherSteps(TransformersSteps):
+class TogetherSteps(TransformersIncremental):
     """Holds the first call until everyone else waits; notes how many histories shared a pass."""
 
     def __init__(self, user_llm, max_history=L):

@@ -112,6 +112,7 @@ def test_building_the_whole_model_leaves_the_base_alone(tiny_model, folder):
 
 
 def test_a_folder_without_weights_is_one_clear_error(tiny_model, tmp_path):
+    tiny_model.config.item_config.save_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match="does not hold the weights of this language model"):
         load_base(tmp_path, tiny_model.config.item_config, CPU, torch.float32)
 

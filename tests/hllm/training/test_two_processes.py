@@ -85,7 +85,7 @@ def test_two_processes_train_as_one(tmp_path, argv, objective, shard):
         for name, value in load_model(pair)[0].state_dict().items():
             torch.testing.assert_close(value, expected[name], atol=1e-4, rtol=1e-3)
     assert len(losses(pair)) == 5
-    assert {path.name for path in (pair / "state").glob("random_states*")} == {
+    assert {path.name for path in (pair / "state").glob("step-*/random_states*")} == {
         "random_states_0.pkl",
         "random_states_1.pkl",
     }

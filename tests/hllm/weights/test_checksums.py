@@ -13,8 +13,9 @@ from hllm.baselines.id_models import (
     make_sequential,
     save_sequential,
 )
-from hllm.checkpoint import load_model, load_user_llm, model_fingerprint, save_model
+from hllm.checkpoint import load_model, load_user_llm, save_model
 from hllm.errors import CheckpointError
+from hllm.model_folder import ModelFolder
 from hllm.weights.checksums import (
     ChecksumError,
     TensorDigest,
@@ -101,9 +102,9 @@ def test_a_model_folder_notices_changed_weights(tiny_model, tokenizer, tmp_path)
 
 def test_the_fingerprint_is_that_of_the_numbers_alone(tiny_model, tokenizer, tmp_path):
     save_model(tiny_model, tmp_path, tokenizer)
-    before = model_fingerprint(tmp_path)
+    before = ModelFolder(tmp_path).fingerprint
     save_file(dict(iter_stored(tmp_path)), tmp_path / "model.safetensors")  # without checksums
-    assert model_fingerprint(tmp_path) == before
+    assert ModelFolder(tmp_path).fingerprint == before
 
 
 def test_an_id_model_notices_changed_weights(tmp_path):

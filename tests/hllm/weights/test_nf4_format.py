@@ -10,24 +10,18 @@ from bitsandbytes.functional import QuantState, dequantize_4bit, quantize_4bit
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
-from hllm.checkpoint import (
-    load_config,
-    load_model,
-    load_user_llm,
-    main,
-    model_fingerprint,
-    save_model,
-)
+from hllm.checkpoint import load_model, load_user_llm, main, save_model
 from hllm.config import HLLMConfig
 from hllm.embed import CPU, embed_items, encode_catalog, load_encoder
 from hllm.errors import CheckpointError
 from hllm.model import HLLM
-from hllm.published.convert import Settings, convert, empty_model
+from hllm.model_folder import ModelFolder
+from hllm.published.convert import SourceSettings, convert, empty_model
 from hllm.published.reference_layout import language_model_config
 from hllm.serving import nf4_model
 from hllm.serving.nf4_model import load_nf4, load_nf4_items
-from hllm.serving.precision import load_user_model
 from hllm.serving.quantize import quantize_blocks
+from hllm.serving.user_model import load_user_model
 from hllm.weights import files
 from hllm.weights.files import holds_nf4, iter_packed, iter_stored, iter_tensors, read_shapes
 from hllm.weights.nf4_format import QUANTIZATION_CONFIG, Nf4Spec, PackedMatrix, TensorSpec
@@ -52,7 +46,7 @@ def checkpoints(tmp_path_factory, tokenizer):
         torch.save(make_state(item, LLAMAS), folder / "pytorch_model.bin")
         return {
             "weights": folder / "pytorch_model.bin",
-            "settings": Settings(text_keys=("title",), max_text_tokens=64, max_history=4),
+            "settings": SourceSettings(text_keys=("title",), max_text_tokens=64, max_history=4),
             "item_base": folder / "item",
             "user_base": folder / "user",
         }
@@ -164,9 +158,9 @@ def test_transformers_opens_it_and_computes_what_our_loaders_compute(_folders, k
     users = torch.randn(2, 3, 64).bfloat16()
     with torch.inference_mode():
         expected = model.encode_users(users).last_hidden_state
-        user_llm = load_nf4(folder, CPU)
+        user_llm = load_nf4(ModelFolder(folder), CPU)
         assert user_llm(inputs_embeds=users).last_hidden_state.equal(expected)
-        items = load_nf4_items(folder, CPU)
+        items = load_nf4_items(ModelFolder(folder), CPU)
         assert items.encode_items(token_ids).equal(model.encode_items(token_ids))
         exact, _ = load_model(folder)
         cosines = torch.cosine_similarity(
@@ -179,7 +173,7 @@ def test_transformers_opens_it_and_computes_what_our_loaders_compute(_folders, k
 def test_packed_weights_are_not_rounded_again(folder):
     """Rounding the values anew gives other scales: about one value in a hundred would change."""
     stored = dict(iter_stored(folder))
-    user_llm = load_nf4(folder, CPU)
+    user_llm = load_nf4(ModelFolder(folder), CPU)
     for name, layer in user_llm.named_modules():
         if isinstance(layer, bnb.nn.Linear4bit):
             assert layer.weight.data.equal(stored[f"user_llm.{name}.weight"])
@@ -200,17 +194,15 @@ def test_every_other_precision_starts_from_the_stored_values(folder, tmp_path):
     expected = dequantize_4bit(stored[MATRIX], QuantState.from_dict(dict(state), CPU))
     name = MATRIX.removeprefix("user_llm.")
     assert load_model(folder)[0].state_dict()[MATRIX].equal(expected.float())
-    assert load_user_llm(folder)[0].state_dict()[name].equal(expected.float())
-    bf16, _ = load_user_model(folder, "bf16")
+    assert load_user_llm(folder).state_dict()[name].equal(expected.float())
+    bf16 = load_user_model(folder, "bf16")
     assert bf16.steps._user_llm.state_dict()[name].equal(expected)
     load_user_model(folder, "int4", cache=tmp_path)
     codes, scales = quantize_blocks(expected, 4)
     weights = next(tmp_path.glob("*/weights.bin")).read_bytes()
     assert bytes(codes.numpy().data) in weights
     assert bytes(scales.numpy().data) in weights
-    assert bf16.num_parameters == sum(
-        value.numel() for value in load_user_llm(folder)[0].parameters()
-    )
+    assert bf16.num_parameters == sum(value.numel() for value in load_user_llm(folder).parameters())
 
 
 def test_items_are_embedded_on_a_cpu_from_the_values(folder, tmp_path):
@@ -220,12 +212,12 @@ def test_items_are_embedded_on_a_cpu_from_the_values(folder, tmp_path):
     assert {value.dtype for value in model.parameters()} == {torch.float32}
     expected = encode_catalog(model, tokenizer, [text for _, text in texts], progress=False)
     assert made.vectors.equal(expected)
-    assert made.fingerprint == model_fingerprint(folder)
+    assert made.fingerprint == ModelFolder(folder).fingerprint
 
 
 def test_for_a_gpu_the_item_llm_is_loaded_in_four_bits(folder, monkeypatch):
     """The choice alone: what is chosen computes on the CPU here."""
-    monkeypatch.setattr(nf4_model, "load_nf4_items", lambda path, device: load_nf4_items(path, CPU))
+    monkeypatch.setattr(nf4_model, "load_nf4_items", lambda opened, _: load_nf4_items(opened, CPU))
     packed, tokenizer = load_encoder(folder, torch.device("cuda"))
     assert len([m for m in packed.modules() if isinstance(m, bnb.nn.Linear4bit)]) == 14
     exact, _ = load_encoder(folder, CPU)
@@ -251,34 +243,34 @@ def test_on_a_gpu_the_item_llm_stays_in_four_bits(folder):
 
 
 def test_fingerprint_follows_the_item_llms_codes_and_scales(copy):
-    before = model_fingerprint(copy)
+    before = ModelFolder(copy).fingerprint
     stored = load_file(copy / "model.safetensors")
     change(copy, {MATRIX: stored[MATRIX].flip(0)})
-    assert model_fingerprint(copy) == before
+    assert ModelFolder(copy).fingerprint == before
     name = MATRIX.replace("user_llm", "item_llm")
     for part in (name, f"{name}.absmax"):
         change(copy, {part: stored[part].flip(0)})
-        assert model_fingerprint(copy) != before
+        assert ModelFolder(copy).fingerprint != before
         change(copy, {part: stored[part]})
-        assert model_fingerprint(copy) == before
+        assert ModelFolder(copy).fingerprint == before
 
 
 def test_saved_again_it_is_an_ordinary_folder(folder, tmp_path, token_ids):
     model, tokenizer = load_model(folder)
     save_model(model, tmp_path / "again", tokenizer)
     assert not holds_nf4(tmp_path / "again")
-    assert not hasattr(load_config(tmp_path / "again"), "quantization_config")
+    assert not hasattr(ModelFolder(tmp_path / "again").config, "quantization_config")
     loaded = HLLM.from_pretrained(tmp_path / "again", dtype=torch.float32).eval()
     with torch.inference_mode():
         assert loaded.encode_items(token_ids).equal(model.encode_items(token_ids))
 
 
-STATE = f"{MATRIX}.quant_state.bitsandbytes__nf4"
+QUANT_STATE = f"{MATRIX}.quant_state.bitsandbytes__nf4"
 
 
 def state_with(**changes):
     def make(stored):
-        values = json.loads(bytes(stored[STATE].numpy())) | changes
+        values = json.loads(bytes(stored[QUANT_STATE].numpy())) | changes
         return torch.frombuffer(bytearray(json.dumps(values).encode()), dtype=torch.uint8)
 
     return make
@@ -292,17 +284,17 @@ def state_with(**changes):
         (f"{MATRIX}.absmax", lambda stored: stored[f"{MATRIX}.absmax"][:-1], "127 numbers, not 12"),
         (f"{MATRIX}.quant_map", lambda stored: torch.ones(3), "quant_map holds 3 numbers, not 16"),
         (MATRIX, lambda stored: stored[MATRIX][:-1].clone(), "holds 4095 bytes, not 4096"),
-        (STATE, lambda stored: torch.full((9,), 255, dtype=torch.uint8), "cannot be read"),
-        (STATE, lambda stored: torch.tensor([91, 93], dtype=torch.uint8), "cannot be read"),
-        (STATE, state_with(blocksize=0), "a size is no positive number"),
-        (STATE, state_with(shape=[64, "128"]), "a size is no positive number"),
-        (STATE, state_with(quant_type="fp4"), "no matrix in NF4 with double quantization"),
-        (STATE, state_with(dtype="load"), "dtype load"),
+        (QUANT_STATE, lambda stored: torch.full((9,), 255, dtype=torch.uint8), "cannot be read"),
+        (QUANT_STATE, lambda stored: torch.tensor([91, 93], dtype=torch.uint8), "cannot be read"),
+        (QUANT_STATE, state_with(blocksize=0), "a size is no positive number"),
+        (QUANT_STATE, state_with(shape=[64, "128"]), "a size is no positive number"),
+        (QUANT_STATE, state_with(quant_type="fp4"), "no matrix in NF4 with double quantization"),
+        (QUANT_STATE, state_with(dtype="load"), "dtype load"),
     ],
 )  # fmt: skip
 def test_damaged_matrices_are_one_clear_error(copy, part, make, message):
     change(copy, {part: make(load_file(copy / "model.safetensors"))})
-    for load in (load_model, load_user_llm, lambda path: load_nf4(path, CPU)):
+    for load in (load_model, load_user_llm, lambda path: load_nf4(ModelFolder(path), CPU)):
         with pytest.raises(CheckpointError, match=message) as error:
             load(copy)
         assert "\n" not in str(error.value)
@@ -311,11 +303,11 @@ def test_damaged_matrices_are_one_clear_error(copy, part, make, message):
 
 def test_a_matrix_of_another_shape_or_without_codes_is_refused(copy):
     stored = load_file(copy / "model.safetensors")
-    change(copy, {STATE: state_with(shape=[128, 64])(stored)})
-    for load in (load_model, lambda path: load_nf4(path, CPU)):
+    change(copy, {QUANT_STATE: state_with(shape=[128, 64])(stored)})
+    for load in (load_model, lambda path: load_nf4(ModelFolder(path), CPU)):
         with pytest.raises(CheckpointError, match=r"do not fit config\.json"):
             load(copy)
-    change(copy, {STATE: stored[STATE], MATRIX: None})
+    change(copy, {QUANT_STATE: stored[QUANT_STATE], MATRIX: None})
     with pytest.raises(CheckpointError, match=rf"missing {MATRIX}"):
         load_model(copy)
 
@@ -340,15 +332,17 @@ def test_transformers_is_checked_where_it_does_not_check(copy, _folders, checkpo
 
 
 def test_items_in_four_bits_from_a_damaged_folder(copy):
-    values = json.loads((copy / "config.json").read_text())
+    sound = (copy / "config.json").read_text()
+    values = json.loads(sound)
     values["quantization_config"]["load_in_4bit"] = "yes"
     (copy / "config.json").write_text(json.dumps(values))
-    with pytest.raises(CheckpointError, match="cannot be loaded in 4 bits") as error:
-        load_nf4_items(copy, CPU)
+    with pytest.raises(CheckpointError, match='load_in_4bit is "yes"') as error:
+        load_nf4_items(ModelFolder(copy), CPU)
     assert "\n" not in str(error.value)
-    change(copy, {STATE: torch.tensor([91, 93], dtype=torch.uint8)})
+    (copy / "config.json").write_text(sound)
+    change(copy, {QUANT_STATE: torch.tensor([91, 93], dtype=torch.uint8)})
     with pytest.raises(CheckpointError, match="in NF4 is damaged"):
-        load_nf4_items(copy, CPU)
+        load_nf4_items(ModelFolder(copy), CPU)
 
 
 def test_command_line(checkpoints, tmp_path):
