@@ -59,8 +59,11 @@ class Recommendations:
     num_candidates: int
 
 
-class Recommender(Protocol):
-    """What the page needs of a model; `item_ids` are in the order of the rows."""
+class ItemRanker(Protocol):
+    """Whatever ranks a catalogue for a history: an HLLM (Recommender) or a baseline.
+
+    `item_ids` are in the order of the rows.
+    """
 
     name: str
     model: str
@@ -156,8 +159,13 @@ def recommend_rows(
     )
 
 
-class HLLMRecommender:
+class Recommender:
     """Recommends with a User LLM over stored item embeddings; the Item LLM is not needed.
+
+    >>> recommender = Recommender.from_pretrained("assets/books/model")
+    >>> found = recommender.recommend(["dune-herbert", "solaris-lem"], top_k=3)
+    >>> [item.rank for item in found.items]
+    [1, 2, 3]
 
     Args:
         user: the User LLM.
@@ -197,6 +205,26 @@ class HLLMRecommender:
         self.device = user.device
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        embeddings: str | Path | None = None,
+        precision: str = "auto",
+    ) -> "Recommender":
+        """Open a trained model and the item embeddings that it made.
+
+        Args:
+            folder: a model folder, as python -m hllm.train writes it.
+            embeddings: of the catalogue (python -m hllm.embed); None: those in the model folder.
+            precision: of the User LLM; see hllm.serving.precision.
+
+        Raises:
+            CheckpointError: the model is missing or damaged, or the precision is impossible here.
+            StaleEmbeddingsError: the embeddings are missing, damaged or another model's.
+        """
+        return load_hllm(folder, embeddings, precision=precision)
 
     @torch.inference_mode()
     def recommend(
@@ -252,7 +280,7 @@ def load_hllm(
     texts_version: str = "",
     precision: str = "auto",
     cache: Path | None = None,
-) -> HLLMRecommender:
+) -> Recommender:
     """Load a trained model and the embeddings of a catalogue.
 
     Args:
@@ -285,4 +313,4 @@ def load_hllm(
         raise StaleEmbeddingsError(
             f"{path} has vectors of another width: delete it and embed again."
         )
-    return HLLMRecommender(user, config, embeddings, index_beside=path)
+    return Recommender(user, config, embeddings, index_beside=path)

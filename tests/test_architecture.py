@@ -1,7 +1,6 @@
 """The structure that docs/architecture.md promises: who may import what, and how long files get."""
 
 import ast
-import graphlib
 import re
 import subprocess
 import sys
@@ -17,33 +16,6 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 MAX_BYTES = 10_000_000
 SQLITE_MODULES = re.compile(r"app/catalog/\w+\.py")
 LAZY_IMPORT_REASON = re.compile(r"# noqa: PLC0415\s+\S+")
-# Which room of hllm may import which, imports inside functions included. The modules at the root
-# are rooms of one; what stands in no list here is imported by all who like.
-EVERYBODY_MAY_IMPORT = set(
-    "atomic errors text data config click_head model model_folder store".split()
-)
-ARROWS = {
-    "schema": set(),
-    "weights": {"schema"},
-    "model_folder": {"schema", "weights"},
-    "checkpoint": {"weights", "published"},
-    "published": {"schema", "weights"},
-    "serving": {"checkpoint", "weights"},
-    "recommend": {"serving"},
-    "embedder": set(),
-    "embed": {"checkpoint", "embedder", "serving"},
-    "baselines": {"recommend", "schema", "serving", "weights"},
-    "sentence": {"embedder", "weights"},
-    "exchange": {"embedder"},
-    "evaluation": {"baselines"},
-    "evaluate": {"baselines", "checkpoint", "embed", "evaluation", "sentence"},
-    "training": {"baselines", "checkpoint", "embed", "evaluation", "schema", "weights"},
-    "train": {"baselines", "training"},
-    # The few that everybody imports stand on these alone.
-    "config": {"schema"},
-    "model": {"weights"},
-    "store": {"weights"},
-}
 # What answering a click needs: not the workshop.
 SERVING_NEVER_IMPORTS = ("pandas", "peft", "hllm.training", "hllm.published", "hllm.baselines")
 MOST_MODULES_OF_SERVING = 26
@@ -73,50 +45,6 @@ def test_imports_flow_from_the_app_to_the_recommender(path):
         assert "gradio" not in modules
     if not SQLITE_MODULES.fullmatch(name(path)):
         assert not modules & {"sqlite_utils", "sqlite3"}
-
-
-def room_of(module):
-    """ "hllm.serving.index" -> "serving", "hllm.embed" -> "embed"."""
-    return [*module.split("."), ""][1]
-
-
-def imported_rooms(path):
-    """Rooms of hllm that a file imports from, without its own."""
-    modules = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            modules |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "hllm":
-            modules |= {f"hllm.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            modules.add(node.module)
-    rooms = {room_of(module) for module in modules if module.startswith("hllm.")}
-    return rooms - {room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))}
-
-
-@pytest.mark.parametrize("path", [p for p in SOURCES if p.is_relative_to(ROOT / "hllm")], ids=name)
-def test_rooms_import_along_the_arrows(path):
-    room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    if room == "__init__":
-        return
-    extra = imported_rooms(path) - EVERYBODY_MAY_IMPORT
-    assert extra <= ARROWS.get(room, set()), f"{room} may import {ARROWS.get(room, set())}"
-
-
-def test_no_arrow_runs_back_up():
-    graphlib.TopologicalSorter(ARROWS).prepare()  # raises CycleError
-
-
-def test_every_arrow_is_used():
-    """A table that allows more than there is would hide the next stray import."""
-    used = {}
-    for path in SOURCES:
-        if path.is_relative_to(ROOT / "hllm"):
-            room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
-            used.setdefault(room, set()).update(imported_rooms(path) - EVERYBODY_MAY_IMPORT)
-    assert {room: rooms for room, rooms in used.items() if rooms} == {
-        room: rooms for room, rooms in ARROWS.items() if rooms
-    }
 
 
 def test_recommending_does_not_import_the_workshop():
