@@ -25,6 +25,7 @@ from hllm.errors import CheckpointError
 from hllm.model import INITIAL_TEMPERATURE
 from hllm.schema.configs import CONFIG_BYTES, check_id_model
 from hllm.schema.rules import read_object
+from hllm.weights.checksums import checksum_metadata
 from hllm.weights.files import iter_tensors, read_shapes
 from hllm.weights.shapes import build, check_fit, shapes_of
 
@@ -299,7 +300,8 @@ def save_id_model(
     state = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     values = {"model_type": MODEL_TYPE, **asdict(model.config)}
     with atomic_files(folder, opened_by="config.json") as temporary:
-        save_file(state, temporary / "model.safetensors", metadata={"format": "pt"})
+        metadata = {"format": "pt"} | checksum_metadata(state)
+        save_file(state, temporary / "model.safetensors", metadata=metadata)
         for name, content in (("config.json", values), ("item_ids.json", item_ids)):
             (temporary / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
 

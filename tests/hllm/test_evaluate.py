@@ -2,6 +2,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -330,4 +331,41 @@ def test_missing_model_is_one_sentence_and_writes_nothing(files, tmp_path, caplo
     arguments = ["--interactions", str(files[0]), "--items", str(files[1]), "--output", str(output)]
     assert main([*arguments, "--model", str(tmp_path / "nowhere")]) == 2
     assert "No HLLM model at" in caplog.text
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--model", "tiny"], "Book 3"),
+        (["--model", "tiny", "--text-keys", "title,item_note"], "Book 3. note 3"),
+        ([], "Book 3"),
+    ],
+)
+def test_baselines_read_what_the_first_hllm_reads(
+    files, tmp_path, tiny_model, tokenizer, monkeypatch, options, expected
+):
+    save_model(tiny_model, tmp_path / "tiny", tokenizer)
+    table = pd.read_csv(files[1], dtype=str)
+    table["item_note"] = "note " + table["item_id"].str.removeprefix("i")
+    table.to_csv(tmp_path / "noted.csv", index=False)
+    read = []
+
+    def embeddings(texts, device):
+        read.extend(texts)
+        return np.eye(len(texts), dtype=np.float32)
+
+    monkeypatch.setattr(evaluate, "sentence_embeddings", embeddings)
+    options = [str(tmp_path / option) if option == "tiny" else option for option in options]
+    arguments = ["--interactions", str(files[0]), "--items", str(tmp_path / "noted.csv")]
+    assert main([*arguments, "--baselines", "minilm-last", *options]) == 0
+    assert expected in read
+
+
+def test_a_misspelt_key_of_the_baselines_is_an_error(files, tmp_path, caplog):
+    arguments = ["--interactions", str(files[0]), "--items", str(files[1])]
+    arguments += ["--baselines", "minilm-last", "--text-keys", "titel"]
+    output = tmp_path / "out.json"
+    assert main([*arguments, "--output", str(output)]) == 2
+    assert "no column 'titel' with any text: the columns are title" in caplog.text
     assert not output.exists()
