@@ -124,10 +124,7 @@ class HLLMTrainee(Trainee):
         """Embed all items, those that nobody has touched too."""
         self._encoder.save_embeddings(folder, self.texts)
         config = self.model.config
-        texts = [
-            (item_id, config.item_text(fields))
-            for item_id, fields in self._items.items()
-        ]
+        texts = [(item_id, config.item_text(fields)) for item_id, fields in self._items.items()]
         embed_items(folder, texts, folder / EMBEDDINGS)
 
 
