@@ -84,7 +84,15 @@ def test_ids_that_look_missing_are_ids(tmp_path):
         ("item_id,user_id,timestamp\na,u,1\nb,u,\n", r"line 3: timestamp ''"),
         ("item_id,user_id,timestamp\n", r"no interactions"),
         ("", r"cannot be read as csv"),
-        ('item_id,user_id,timestamp\n"a,u,1\n', r"cannot be read as csv|no interactions"),
+        (
+            'item_id,user_id,timestamp\nx,u,0\n"a,u,1\nb,u,2\n',
+            r"line 3: a quote that opens in line 3 is not closed: it takes 2 lines",
+        ),
+        ("item_id,user_id,timestamp\na,u,1,\n", r"line 2: has 4 columns where the header has 3"),
+        ("item_id,user_id,timestamp\na,u\n", r"line 2: has 2 columns where the header has 3"),
+        ("item_id,user_id,timestamp\n,u,1\n", r"line 2: item_id is empty"),
+        ("item_id,user_id,timestamp\na,\\N,1\n", r"line 2: user_id is empty"),
+        ("a,u,1\nb,u,2\n", r"line 1: this line looks like data"),
     ],
 )
 def test_malformed_interactions_say_where_and_what_to_do(tmp_path, content, message):
