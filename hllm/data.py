@@ -164,17 +164,19 @@ def read_interactions(
             empty, or a timestamp that is none (with its line).
     """
     table = CsvTable(path, form)
-    places = _interaction_places(path, table.names, by_position=reference_compatible)
+    item_place, user_place, time_place = _interaction_places(
+        path, table.names, by_position=reference_compatible
+    )
     item_number: dict[str, int] = {}
     user_number: dict[str, int] = {}
     item_codes, user_codes = array("q"), array("q")
     timestamps: list[Timestamp] = []
     for line, values in _good_rows(path, table):
-        item, user, timestamp = (values[place] for place in places)
+        item, user = values[item_place], values[user_place]
         item_codes.append(item_number.setdefault(item, len(item_number)))
         user_codes.append(user_number.setdefault(user, len(user_number)))
         try:
-            timestamps.append(parse_timestamp(timestamp))
+            timestamps.append(parse_timestamp(values[time_place]))
         except ValueError as error:
             raise DataError(
                 f"{path}: line {line}: timestamp {error}; correct or remove that line."

@@ -80,13 +80,13 @@ def add_csv_options(parser: argparse.ArgumentParser) -> None:
         "--delimiter",
         default="",
         metavar="CHAR",
-        help="between the cells of a csv: ';', '|', tab, ... (default: a tab in .tsv, else a comma)",
+        help="between cells of a csv: ';', '|', tab, ... (default: a tab in .tsv, else a comma)",
     )
     add(
         "--quote",
         default='"',
         metavar="CHAR",
-        help="around cells that hold a delimiter; none: quotes are plain text (default: \")",
+        help='around cells that hold a delimiter; none: quotes are plain text (default: ")',
     )
     add(
         "--encoding",
@@ -169,7 +169,7 @@ class CsvTable:
             quoting=csv.QUOTE_MINIMAL if form.quote else csv.QUOTE_NONE,
             strict=True,
         )
-        self.names = list(columns) if columns else self._header()
+        self.names = self._header() if columns is None else list(columns)
         self.rows = self._rows()
 
     def _header(self) -> list[str]:
@@ -190,7 +190,7 @@ class CsvTable:
         if typed := [found[1] for name in names if (found := _TYPED_NAME.fullmatch(name))]:
             names = typed if len(typed) == len(names) else names
         doubles = sorted({name for name in names if name and names.count(name) > 1})
-        if doubles:
+        if doubles and not looks_like_data(names):
             raise DataError(
                 f"{self._path}, line {row.line}: column {doubles[0]!r} is there twice: rename one."
             )
@@ -293,6 +293,16 @@ class CsvTable:
         if num_lines := row.raw.count("\n"):
             return problem + f" (a quote makes one row of {num_lines + 1:,} lines)"
         return problem
+
+
+def first_values(path: str | Path, form: CsvFormat = DEFAULT_FORMAT) -> list[str]:
+    """The first row of a csv file, be it a header or not; [] if there is none.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    row = next(CsvTable(path, form, columns=()).rows, None)
+    return row.values if row else []
 
 
 class _TooLong(csv.Error):

@@ -35,7 +35,11 @@ _KINDS = (
     (b"\x04\x22\x4d\x18", "an lz4 archive", "unpack it with unlz4"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save it as CSV UTF-8"),
     (b"SQLite format 3\x00", "an SQLite database", "export its tables as csv"),
-    (b"PAR1", "a Parquet file", "convert it to csv, or import it with a name that ends in .parquet"),
+    (
+        b"PAR1",
+        "a Parquet file",
+        "convert it to csv, or import it with a name that ends in .parquet",
+    ),
     (b"ARROW1", "an Arrow file", "convert it to csv or Parquet"),
     (b"\x89HDF", "an HDF5 file", "convert it to csv or Parquet"),
     (b"\x89PNG", "a picture", "give a text file"),
@@ -109,15 +113,32 @@ def read_lines(
             f"{path}: line {number + 1} or soon after it is not {error.encoding} "
             f"({error.reason}): give its --encoding."
         ) from error
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; check the name.") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path}: cannot be read: it is a folder; give a file.") from error
     except (EOFError, OSError, zlib.error) as error:
-        raise DataError(
-            f"{path}: cannot be read: {Path(path).name} is damaged after line {number} ({error}); "
-            "fetch it again and repeat the same command."
-        ) from error
+        raise _unreadable(Path(path), number, error) from error
+
+
+def encoding_of(path: Path, encoding: str = "") -> str:
+    """The encoding that read_lines reads a file in.
+
+    Raises:
+        DataError: it is no text file.
+    """
+    try:
+        with _opened(path, encoding) as (_, text):
+            return text.encoding
+    except (EOFError, OSError, zlib.error) as error:
+        raise _unreadable(path, 0, error) from error
+
+
+def _unreadable(path: Path, number: int, error: Exception) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path}: no such file; check the name.")
+    if isinstance(error, IsADirectoryError):
+        return DataError(f"{path}: cannot be read: it is a folder; give a file.")
+    return DataError(
+        f"{path}: cannot be read: {path.name} is damaged after line {number} ({error}); fetch it "
+        "again and repeat the same command."
+    )
 
 
 @contextmanager

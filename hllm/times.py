@@ -7,7 +7,7 @@ names no zone). Whole numbers are ints, others Decimals: both compare exactly wi
 import datetime
 import re
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import numpy as np
 
@@ -28,11 +28,11 @@ def parse_timestamp(text: str) -> Timestamp:
     Raises:
         ValueError: it is missing, neither, or out of range; says which.
     """
+    if text.isdigit() and text.isascii() and len(text) < 19:  # nearly always, so it comes first
+        return int(text)
     text = text.strip()
     if text.lower() in _MISSING:
         raise ValueError(f"{text!r} is missing")
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        return int(text)
     number = Decimal(text) if _NUMBER.fullmatch(text) else _from_iso(text)
     return _normal(number, text)
 

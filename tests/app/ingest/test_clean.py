@@ -12,9 +12,6 @@ from app.ingest.clean import (
     joined_text,
     labels,
     list_or_text,
-    parse_count,
-    parse_price,
-    parse_year,
 )
 
 
@@ -100,34 +97,3 @@ def test_joined_text_drops_repeated_and_empty_parts():
 )
 def test_labels(value, separators, expected):
     assert labels(value, separators) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "price"),
-    [
-        ("$12.99", 12.99), ("$5.00 - $9.00", 5.0), ("1,299.00", 1299.0), ("from 3", 3.0), (4, 4.0),
-        ("", None), (None, None), (".a-box{margin:0}", None), (float("nan"), None), (True, None),
-    ],
-)  # fmt: skip
-def test_price(value, price):
-    assert parse_price(value) == price
-
-
-@pytest.mark.parametrize(
-    ("value", "year"),
-    [
-        (1965, 1965), ("1965", 1965), (1999.0, 1999), ("1999.0", 1999), ("June 1, 2010", 2010),
-        ("2001-02-03", 2001), (-800, -800), ("", None), (None, None), ("ISBN 1234567890", None),
-        ("Vintage; Reprint edition (May 5, 1992)", 1992), ("unknown", None),
-    ],
-)  # fmt: skip
-def test_year(value, year):
-    assert parse_year(value) == year
-
-
-@pytest.mark.parametrize(
-    ("value", "count"),
-    [(3, 3), ("1,234", 1234), ("12.0", 12), (-1, 0), ("x", 0), (None, 0), ("inf", 0)],
-)
-def test_count(value, count):
-    assert parse_count(value) == count
