@@ -299,9 +299,11 @@ def first_values(path: str | Path, form: CsvFormat = DEFAULT_FORMAT) -> list[str
     """The first row of a csv file, be it a header or not; [] if there is none.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file, or its first row, cannot be read.
     """
     row = next(CsvTable(path, form, columns=()).rows, None)
+    if row and not row.values:
+        raise DataError(f"{path}, line {row.line}: {row.problem}.")
     return row.values if row else []
 
 

@@ -204,7 +204,7 @@ def _table_interactions(format_name: str, path: Path, files: Files) -> Source:
     if format_name == "table" or is_parquet(path):
         columns = _interaction_columns(path, files.form, files.interaction_map or {})
     else:
-        columns, note = tables.pair_columns(path, first_values(path, files.form))
+        columns, note = tables.pair_columns(path, files.form)
         if note:
             notes += (note,)
             has_header = list(columns) != list(columns.values())

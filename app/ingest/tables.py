@@ -11,7 +11,7 @@ from app.ingest.files import Reader, csv_reader, parquet_records
 from app.ingest.numbers import parse_count, parse_price, parse_year
 from app.ingest.parquet import is_parquet, open_parquet
 from app.ingest.records import Interaction, ItemDraft, required_id, timestamp_of
-from hllm.tables import CsvFormat, CsvTable, listing, looks_like_data
+from hllm.tables import CsvFormat, CsvTable, first_values, listing, looks_like_data
 
 Fields = Mapping[str, Any]
 
@@ -187,12 +187,8 @@ def interaction_converter(columns: Mapping[str, str]) -> Callable[[Fields], Inte
     return convert
 
 
-def pair_columns(path: Path, columns: Sequence[str]) -> tuple[dict[str, str], str]:
+def pair_columns(path: Path, form: CsvFormat) -> tuple[dict[str, str], str]:
     """Columns of the csv pair's interactions: by name, or else by place as the reference does.
-
-    Args:
-        path: the file.
-        columns: the values of its first line.
 
     Returns:
         The column of each field, and what a person should know: "" if all were found by name.
@@ -201,9 +197,11 @@ def pair_columns(path: Path, columns: Sequence[str]) -> tuple[dict[str, str], st
         IngestError: the file does not have three columns.
     """
     by_place = ", ".join(INTERACTION_COLUMNS)
-    if len(columns) == len(INTERACTION_COLUMNS) and looks_like_data(columns[2:]):
+    first = first_values(path, form)
+    if len(first) == len(INTERACTION_COLUMNS) and looks_like_data(first[2:]):
         same = dict(zip(INTERACTION_COLUMNS, INTERACTION_COLUMNS, strict=True))
         return same, f"line 1 is no header, so the columns are taken for {by_place}"
+    columns = columns_of(path, form)
     found = resolve(path, columns, INTERACTION_COLUMNS, {}, (), "")
     if len(found) == len(INTERACTION_COLUMNS):
         return found, ""
