@@ -66,7 +66,7 @@ def check_encoding(name: str) -> str:
         DataError: there is no such encoding.
     """
     try:
-        if name and codecs.lookup(name)._is_text_encoding:  # type: ignore[attr-defined]
+        if name and codecs.lookup(name)._is_text_encoding:
             "".encode(name)
             return name
     except (LookupError, ValueError):
@@ -147,7 +147,7 @@ def _opened(path: Path, encoding: str) -> Iterator[tuple[BinaryIO, io.TextIOWrap
     with path.open("rb") as file:
         unpacked: BinaryIO = file
         if file.peek(2)[:2] == _GZIP:
-            unpacked = io.BufferedReader(gzip.GzipFile(fileobj=file))  # type: ignore[arg-type]
+            unpacked = io.BufferedReader(gzip.GzipFile(fileobj=file))
         head = unpacked.peek(_HEAD_BYTES)[:_HEAD_BYTES]  # type: ignore[attr-defined]
         codec = _codec(path, head, encoding)
         # Newlines of all three kinds become "\n"; undecodable bytes are told line by line.

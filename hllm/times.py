@@ -75,9 +75,10 @@ def num_decimals(number: Timestamp) -> int:
 def time_order(timestamps: Sequence[Timestamp]) -> np.ndarray:
     """Positions in order of time, (n,) int64; equal times keep their order."""
     digits = max((num_decimals(number) for number in timestamps), default=0)
-    scaled = timestamps
-    if digits:
-        scaled = [int(Decimal(number).scaleb(digits)) for number in timestamps]
+    scaled = [
+        number * 10**digits if isinstance(number, int) else int(number.scaleb(digits))
+        for number in timestamps
+    ]
     if all(abs(number) <= _INT64_MAX for number in scaled):
         return np.argsort(np.array(scaled, dtype=np.int64), kind="stable")
     return np.array(sorted(range(len(scaled)), key=scaled.__getitem__), dtype=np.int64)

@@ -56,7 +56,7 @@ def _scaled(number: Timestamp, digits: int) -> int:
 def _refine(db: Database, timestamps: Sequence[Timestamp], digits: int, needed: int) -> int:
     low, high = db.execute("SELECT min(timestamp), max(timestamp) FROM interactions").fetchone()
     largest = max(abs(low or 0), abs(high or 0))
-    newest = max(abs(number) for number in timestamps)
+    newest = max(abs(Decimal(number)) for number in timestamps)
     # A fraction of a nanosecond beside nanoseconds since 1970 finds no room: it is cut off.
     while needed > digits and (
         largest * 10 ** (needed - digits) > _MAX or newest * 10**needed > _MAX

@@ -22,8 +22,8 @@ Import a data set into a catalogue, the one SQLite file that the app opens.
 
 Files may be plain or .gz, of any size and in any encoding. Before anything is written, the import
 says what it found; --dry-run stops there. Records that cannot be read go to CATALOG.rejects.jsonl
-with line and reason; the others are imported. An import that was stopped goes on when the same command is
-repeated, and repeating a finished one changes only what has changed: nothing is stored twice.
+with line and reason; the others are imported. An import that was stopped goes on when the same
+command is repeated, and repeating a finished one changes only what has changed.
 What a corrected file no longer has is kept, and the command says so; --replace removes it.
 """
 _EPILOG = """\
