@@ -19,7 +19,7 @@ try:
         service = open_service(settings)
     demo = build_demo(service)
     if __name__ == "__main__":
-        launch(demo, settings)
+        launch(demo, service, settings)
 except HLLMError as error:
     logging.error("%s", error)
     sys.exit(2)

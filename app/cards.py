@@ -11,9 +11,18 @@ from app.covers import cover_data_uri
 MAX_TITLE_CHARS = 200
 MAX_CREATOR_CHARS = 120
 MAX_DESCRIPTION_CHARS = 400
-PICTURE_TYPES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
-# Where Gradio serves files of folders that were allowed at launch; relative, for mounted apps.
-FILE_ROUTE = "gradio_api/file="
+# By the ending: what is in a file that is called .jpg is shown as a picture or not at all, because
+# every answer forbids browsers to guess. No SVG: it can hold scripts.
+PICTURE_TYPES = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+}
+# Where app.pictures serves the picture of an item; relative, so that it works behind a prefix. The
+# id is a parameter: in a path, proxies change slashes and dots.
+PICTURE_ROUTE = "covers?item="
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,11 @@ def make_card(item: CatalogItem, covers: Path | None = None) -> Card:
         title=title,
         creator=creator,
         year="" if item.year is None else _year(item.year),
-        cover=_picture(item, covers) or _drawn(title, creator, category, item.item_id),
+        cover=(
+            PICTURE_ROUTE + quote(item.item_id, safe="")
+            if picture_path(item, covers)
+            else _drawn(title, creator, category, item.item_id)
+        ),
         description=_shorten(item.description, MAX_DESCRIPTION_CHARS),
     )
 
@@ -56,9 +69,10 @@ def _drawn(title: str, creator: str, category: str, item_id: str) -> str:
     return cover_data_uri(title, creator, category, seed_text=item_id)
 
 
-def _picture(item: CatalogItem, covers: Path | None) -> str:
+def picture_path(item: CatalogItem, covers: Path | None) -> Path | None:
+    """The picture of an item: a file in the folder, named by the item's id or image, or None."""
     if covers is None:
-        return ""
+        return None
     names = [item.item_id + suffix for suffix in PICTURE_TYPES]
     if item.image and "://" not in item.image:
         names.insert(0, item.image)
@@ -67,8 +81,8 @@ def _picture(item: CatalogItem, covers: Path | None) -> str:
         path = (folder / name).resolve()
         # An item_id or image such as "../secret.png" must not leave the folder.
         if path.is_relative_to(folder) and path.suffix.lower() in PICTURE_TYPES and path.is_file():
-            return FILE_ROUTE + quote(path.as_posix())
-    return ""
+            return path
+    return None
 
 
 def _year(year: int) -> str:

@@ -17,7 +17,7 @@ from hllm.errors import HLLMError
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
     import numpy as np
 
-    from hllm.recommend import Recommendations, Recommender
+    from hllm.recommend import ItemRanker, Recommendations
 
 State = Literal["loading", "ready", "failed"]
 COMPARE_DEPTH = 100
@@ -59,11 +59,11 @@ class ColumnAnswer:
 class Column:
     """One recommender of the page, from the moment the app starts."""
 
-    def __init__(self, key: str, title: str, load: Callable[[], Recommender]) -> None:
+    def __init__(self, key: str, title: str, load: Callable[[], ItemRanker]) -> None:
         self.key = key
         self.title = title
         self._load = load
-        self._recommender: Recommender | None = None
+        self._recommender: ItemRanker | None = None
         self._message = ""
         self._loaded = threading.Event()
 
@@ -122,7 +122,7 @@ class Column:
         self,
         history: Sequence[str],
         top_k: int,
-        allowed: Callable[[Recommender], np.ndarray] | None = None,
+        allowed: Callable[[ItemRanker], np.ndarray] | None = None,
     ) -> ColumnAnswer:
         """Recommend for a history that is not empty, or say why not.
 

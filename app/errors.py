@@ -9,3 +9,12 @@ class CatalogError(HLLMError):
 
 class IngestError(HLLMError):
     """An import cannot go on; the message names the file, the line and the remedy."""
+
+
+class RefusedError(Exception):
+    """A request that is not answered: its HTTP status and one sentence for the sender."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence

@@ -10,7 +10,7 @@ import numpy as np
 from app.catalog import Catalog, ItemFilter
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
-    from hllm.recommend import Recommender
+    from hllm.recommend import ItemRanker
 
 # 4 bytes a row: 2.8 MB for a filter that allows all of 700,000 items.
 MAX_REMEMBERED = 32
@@ -32,11 +32,11 @@ class FilterRows:
         self._row_of = lru_cache(maxsize=MAX_RECOMMENDERS)(self._find_row_of)
         self._rows = lru_cache(maxsize=MAX_REMEMBERED)(self._find_rows)
 
-    def prepare(self, recommender: Recommender) -> None:
+    def prepare(self, recommender: ItemRanker) -> None:
         """Do what the first filter would have to wait for."""
         self._row_of(self._filters.version(), recommender)
 
-    def rows(self, item_filter: ItemFilter, recommender: Recommender) -> np.ndarray:
+    def rows(self, item_filter: ItemFilter, recommender: ItemRanker) -> np.ndarray:
         """Rows that a filter allows, ascending.
 
         Args:
@@ -46,7 +46,7 @@ class FilterRows:
         return self._rows(self._filters.version(), item_filter, recommender)
 
     def _find_rows(
-        self, version: str, item_filter: ItemFilter, recommender: Recommender
+        self, version: str, item_filter: ItemFilter, recommender: ItemRanker
     ) -> np.ndarray:
         row_of = self._row_of(version, recommender)
         numbers = self._filters.matching(item_filter)
@@ -56,7 +56,7 @@ class FilterRows:
         rows.flags.writeable = False  # shared by all visitors
         return rows
 
-    def _find_row_of(self, version: str, recommender: Recommender) -> np.ndarray:
+    def _find_row_of(self, version: str, recommender: ItemRanker) -> np.ndarray:
         """The row of each number, -1 where the recommender does not know the item."""
         numbers, item_ids = self._filters.item_numbers()
         rows = {item_id: row for row, item_id in enumerate(recommender.item_ids)}

@@ -23,7 +23,7 @@ from app.settings import ROOT, Settings, writable_dir
 from hllm.errors import CheckpointError, StaleEmbeddingsError
 
 if TYPE_CHECKING:
-    from hllm.recommend import Recommender
+    from hllm.recommend import ItemRanker
 
 BUILT_IN_MODEL = ROOT / "assets" / "books" / "model"
 BUILT_IN_BASELINE = ROOT / "assets" / "books" / "baseline.safetensors"
@@ -81,7 +81,7 @@ def _is_current(path: Path) -> bool:
 def _hllm_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> Column:
     folder = settings.model or (BUILT_IN_MODEL if settings.catalog is None else None)
 
-    def load() -> Recommender:
+    def load() -> ItemRanker:
         if folder is None:
             raise CheckpointError(
                 "There is no HLLM for this catalogue yet: train one with python -m hllm.train and "
@@ -108,13 +108,13 @@ def _hllm_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> Colu
 def _baseline_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> Column:
     path = settings.baseline or _beside_model(settings)
 
-    def load() -> Recommender:
+    def load() -> ItemRanker:
         if path is None:
             raise StaleEmbeddingsError(
                 "There are no baseline embeddings for this catalogue yet: make them with "
                 "python -m hllm.sentence and start the app with --baseline FILE."
             )
-        from hllm.baselines import load_text_baseline  # noqa: PLC0415  imports torch
+        from hllm.baselines.text_recommender import load_text_baseline  # noqa: PLC0415  imports torch
 
         recommender = load_text_baseline(
             path,

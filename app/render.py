@@ -1,6 +1,6 @@
 """The page's HTML as strings: every text that is not ours is escaped, nothing is read or kept.
 
-The strings are values of gr.HTML or are put into the page by assets/page.js; they must not become
+The strings are values of gr.HTML or are put into the page by assets/page/*.js; they must not become
 part of a gr.HTML *template*, in which `${...}` would be run as code.
 """
 
@@ -9,7 +9,7 @@ from html import escape
 from string import Template
 
 from app.cards import Card
-from app.session import SORTS, BrowseRequest
+from app.session import MAX_HISTORY, MAX_SEARCH_CHARS, SORTS, BrowseRequest
 
 MAX_TOOLTIP_CHARS = 300
 
@@ -45,7 +45,7 @@ def spoken(card: Card) -> str:
 
 
 def item_data(card: Card, source: str) -> str:
-    """The attributes by which assets/page.js knows what was clicked."""
+    """The attributes by which assets/page/page.js knows what was clicked."""
     return (
         f'data-id="{text(card.item_id)}" data-title="{text(card.title)}" '
         f'data-creator="{text(card.creator)}" data-source="{text(source)}"'
@@ -113,6 +113,8 @@ def render_shell(
     return Template(template).substitute(
         catalog_name=text(catalog_name),
         catalog_key=text(catalog_key),
+        max_history=MAX_HISTORY,
+        max_search_chars=MAX_SEARCH_CHARS,
         catalog_size=text(plural(catalog_size, "item")),
         category_options="".join(
             f'<option value="{text(name)}">{text(name)} ({number(count)})</option>'

@@ -3,17 +3,19 @@
 import argparse
 import logging
 import os
+import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from app.errors import CatalogError
+from hllm.serving.precision import PRECISIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_PORT = 65535
-# hllm.precision says what they mean; importing it here would import torch before the page opens.
-PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4", "nf4")
+_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 _DESCRIPTION = "Open HLLM Live: click items and watch a language-model recommender answer."
 _EPILOG = """examples:
   python app.py
@@ -22,6 +24,8 @@ _EPILOG = """examples:
       your own catalogue (python -m app.ingest makes one) and your own model (python -m hllm.train)
   python app.py --host 0.0.0.0 --port 8000
       let other machines in your network open the page
+  python app.py --host 0.0.0.0 --allowed-hosts books.example.org
+      the same, behind a proxy or a name of your own
 
 Every option can also be given as an environment variable (HLLM_CATALOG, HLLM_MODEL, ...), which is
 how a Space is configured. The app answers on your machine only and sends nothing anywhere."""
@@ -43,6 +47,7 @@ class Settings:
         data_dir: where the app writes; None: data/ beside app.py, or a temporary folder.
         host: address to listen on; None: this machine only.
         port: port to listen on; None: the first free one from 7860.
+        allowed_hosts: further names, in lower case, under which the app is reached.
     """
 
     catalog: Path | None = None
@@ -54,6 +59,7 @@ class Settings:
     data_dir: Path | None = None
     host: str | None = None
     port: int | None = None
+    allowed_hosts: tuple[str, ...] = ()
 
 
 def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
@@ -74,7 +80,24 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
         parser.error(f"--port must be between 1 and {MAX_PORT}, not {values['port']}.")
     if values["precision"] not in (None, *PRECISIONS):
         parser.error(f"--precision {values['precision']}: choose one of {', '.join(PRECISIONS)}")
+    values["allowed_hosts"] = values["allowed_hosts"] or ()
     return Settings(**values)
+
+
+def host_names(text: str) -> tuple[str, ...]:
+    """Names of hosts, separated by commas.
+
+    Raises:
+        argparse.ArgumentTypeError: one is an address of a page, or has a port.
+    """
+    names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
+    for name in names:
+        if not _HOST_NAME.fullmatch(name):
+            raise argparse.ArgumentTypeError(
+                f"{name!r} is not the name of a host: write it like hllm.example.org, without "
+                "http://, port and path"
+            )
+    return names
 
 
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -85,7 +108,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
-    def add(flag: str, kind: type, metavar: str, text: str) -> None:
+    def add(flag: str, kind: Callable[[str], Any], metavar: str, text: str) -> None:
         name = "HLLM_" + flag[2:].upper().replace("-", "_")
         # argparse converts a default that is a string, so a bad variable fails like a bad flag.
         parser.add_argument(
@@ -101,6 +124,13 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--data-dir", Path, "FOLDER", "where to write (default: data/, else a temporary folder)")
     add("--host", str, "ADDRESS", "address to listen on (default: this machine only)")
     add("--port", int, "NUMBER", "port to listen on (default: the first free one from 7860)")
+    add(
+        "--allowed-hosts",
+        host_names,
+        "NAMES",
+        "names under which a proxy or your network serves the app, with commas between; it answers "
+        "only under these, localhost, --host, this machine's name and any IP address",
+    )
     return parser
 
 

@@ -26,8 +26,8 @@ from torch import Tensor
 from transformers import AutoModel, LlamaConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
-from hllm.steps import TransformersSteps
-from hllm.user_state import CACHE_BYTES, HistoryEncoder
+from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder
+from hllm.serving.incremental import TransformersIncremental
 
 MAX_HISTORY = 50
 LENGTHS = (1, 2, 5, 10, 20, 30, 40, 50)
@@ -83,7 +83,7 @@ class Clicks:
 
     def __init__(self, user_llm: PreTrainedModel, clock: str, seed: int = 3) -> None:
         self._clock = clock
-        self.steps = TransformersSteps(user_llm, MAX_HISTORY)
+        self.steps = TransformersIncremental(user_llm, MAX_HISTORY)
         self._user_llm = user_llm
         self._random = torch.Generator().manual_seed(seed)
         width = user_llm.config.hidden_size

@@ -28,8 +28,8 @@ from hllm.config import HLLMConfig
 from hllm.data import read_items
 from hllm.embed import encode_catalog
 from hllm.model import HLLM
-from hllm.pretrained import MINILM, pretrained_folder
 from hllm.text import item_text, tokenize
+from hllm.weights.packaged import MINILM, pretrained_folder
 
 TEXT_KEYS = ["title", "creator", "description"]
 BATCH = 32

@@ -24,8 +24,8 @@ from app.catalog import Catalog, ItemFilter
 from app.filter_rows import FilterRows
 from benchmarks.bench_catalog import build, timed
 from benchmarks.bench_search import embeddings
-from hllm.baselines import SENTENCE_FINGERPRINT, TextBaseline
-from hllm.index import RowLookup
+from hllm.baselines.text_recommender import SENTENCE_FINGERPRINT, TextBaseline
+from hllm.serving.index import RowLookup
 from hllm.store import ItemEmbeddings
 
 TOP_K = 100

@@ -27,9 +27,10 @@ from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from benchmarks.bench_precision import HISTORY, WIDTH, make_folder, median_ms
 from hllm.checkpoint import load_user_llm
-from hllm.precision import load_user_model
-from hllm.quantize import BLOCK
-from hllm.steps import TransformersSteps
+from hllm.model_folder import ModelFolder
+from hllm.serving.incremental import TransformersIncremental
+from hllm.serving.quantize import ONNX_BLOCK
+from hllm.serving.user_model import load_user_model
 
 NAMES = ("ONNX Runtime", "OpenVINO")
 
@@ -89,7 +90,7 @@ def compile_openvino(llama: PreTrainedModel, folder: Path) -> Any:
     small = nncf.compress_weights(
         model,
         mode=nncf.CompressWeightsMode.INT4_SYM,
-        group_size=BLOCK,
+        group_size=ONNX_BLOCK,
         ratio=1.0,
         all_layers=True,
         ignored_scope=nncf.IgnoredScope(types=["Gather"]),  # the tables of cosines and sines
@@ -105,9 +106,11 @@ def compare(repeats: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_folder(folder / "model")
-        llama, config = load_user_llm(folder / "model")
+        llama = load_user_llm(folder / "model")
         llama.eval()
-        memory, expected = TransformersSteps(llama, config.max_history).extend(None, items)
+        memory, expected = TransformersIncremental(
+            llama, ModelFolder(folder / "model").config.max_history
+        ).extend(None, items)
         layers = (2 * llama.config.num_hidden_layers, llama.config.num_key_value_heads, -1)
         past = memory[:-1].unflatten(1, (*layers[:2], llama.config.head_dim))
         past = past.permute(1, 2, 0, 3).contiguous()
@@ -115,7 +118,7 @@ def compare(repeats: int, rounds: int) -> None:
         request = compile_openvino(llama, folder).create_infer_request()
         print(f"converting to OpenVINO took {time.perf_counter() - started:.0f} s")
         del llama
-        steps = load_user_model(folder / "model", "int4", cache=folder)[0].steps
+        steps = load_user_model(folder / "model", "int4", cache=folder).steps
 
         def click(new: Tensor, before: Tensor) -> Tensor:
             inputs = [new.unsqueeze(0).numpy(), before.numpy()]

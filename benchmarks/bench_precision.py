@@ -31,7 +31,7 @@ from transformers import LlamaConfig
 from hllm.checkpoint import save_model
 from hllm.config import HLLMConfig
 from hllm.model import HLLM
-from hllm.precision import UserModel, load_user_model
+from hllm.serving.user_model import UserModel, load_user_model
 
 HISTORY = 50
 LENGTHS = (1, 5, 10, 20, 50, 100, 200)  # of the plot
@@ -104,7 +104,7 @@ def speed_of(folder: Path, cache: Path, precision: str, repeats: int) -> None:
         if os.environ.get("BENCH_WARM") != "1":  # again, so that making it is not in the memory
             os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"BENCH_WARM": "1"})
     started = time.perf_counter()
-    user, _ = load_user_model(folder, precision, cache=cache)
+    user = load_user_model(folder, precision, cache=cache)
     load_s = time.perf_counter() - started
     items = torch.randn(HISTORY, WIDTH, generator=torch.Generator().manual_seed(1))
     memory, _ = user.steps.extend(None, items)
@@ -129,7 +129,7 @@ def read_ms(user: UserModel, precision: str) -> float:
 
 def lengths_of(folder: Path, cache: Path, precision: str, repeats: int) -> None:
     """Milliseconds of an append and of a full pass at each of LENGTHS, as lines of JSON."""
-    steps = load_user_model(folder, precision, cache=cache)[0].steps
+    steps = load_user_model(folder, precision, cache=cache).steps
     items = torch.randn(max(LENGTHS), WIDTH, generator=torch.Generator().manual_seed(1))
     memory, _ = steps.extend(None, items)
     for length in LENGTHS:

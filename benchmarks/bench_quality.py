@@ -23,7 +23,7 @@ from torch import Tensor
 from hllm.data import eval_cases
 from hllm.embed import load_encoder, stored_or_encoded
 from hllm.evaluate import DataSet, sample_cases
-from hllm.precision import UserModel, load_user_model
+from hllm.serving.user_model import UserModel, load_user_model
 from hllm.text import item_text
 
 
@@ -56,7 +56,7 @@ def quality(options: argparse.Namespace) -> None:
     print(f"{'precision':10}{'overlap@10':>12}{'recall@10':>11}{'cosine':>9}")
     exact = None
     for precision in precisions():
-        user, _ = load_user_model(options.model, precision, cache=options.cache)
+        user = load_user_model(options.model, precision, cache=options.cache)
         states = states_of(user, items, windows)
         exact = states if exact is None else exact
         hits, best = 0, []

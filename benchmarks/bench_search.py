@@ -26,8 +26,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hllm.approximate import ApproximateIndex
-from hllm.index import ItemIndex
+from hllm.serving.approximate_index import ApproximateIndex
+from hllm.serving.index import ItemIndex
 from hllm.store import ItemEmbeddings
 
 TOP_K = 100

@@ -30,12 +30,12 @@ from transformers import AutoTokenizer
 
 from benchmarks.bench_embed import our_model, padded_states
 from hllm.data import Interactions, item_fields, read_interactions, read_items, training_parts
-from hllm.loss import contrastive_logits, info_nce
 from hllm.model import HLLM
-from hllm.pretrained import MINILM, pretrained_folder
-from hllm.sampling import TrainBatch, make_batch
 from hllm.text import item_text, tokenize
-from hllm.train_step import TrainStep
+from hllm.training.batches import TrainBatch, make_batch
+from hllm.training.loss import contrastive_logits, info_nce
+from hllm.training.step import TrainStep
+from hllm.weights.packaged import MINILM, pretrained_folder
 
 TEXT_KEYS = ["title"]
 MATRIX = 4096

@@ -5,9 +5,10 @@
 Visitors are threads that click again as soon as they are answered: the worst case, as nobody reads.
 Each has a history of its own; a click appends an item, and at the end of a history a visitor starts
 another. "alone" is the same encoder with one history a forward pass, which is what a lock around
-the model does. Random weights; the books' shape in fp32, TinyLlama's in int4 (hllm.precision), as
-the app would choose. Every answer of a sample is compared with that history read by itself (for
-int4 by cosine: activations are rounded). The last line is the process's memory over 10,000 clicks.
+the model does. Random weights; the books' shape in fp32, TinyLlama's in int4, as the app would
+choose (hllm.serving.precision). Every answer of a sample is compared with that history read by
+itself (for int4 by cosine: activations are rounded). The last line is the process's memory over
+10,000 clicks.
 """
 
 import argparse
@@ -30,10 +31,10 @@ from torch import Tensor
 
 from benchmarks.bench_click import SHAPES, new_user_llm
 from benchmarks.bench_precision import make_folder
-from hllm.batching import MAX_BATCH
-from hllm.precision import load_user_model
-from hllm.steps import StepModel, TransformersSteps
-from hllm.user_state import HistoryEncoder
+from hllm.serving.history_encoder import HistoryEncoder
+from hllm.serving.incremental import IncrementalModel, TransformersIncremental
+from hllm.serving.request_batching import MAX_BATCH
+from hllm.serving.user_model import load_user_model
 
 VISITORS = (1, 2, 5, 10, 20, 50)
 MAX_HISTORY = 50
@@ -92,7 +93,7 @@ def visits(
     return run
 
 
-def worst_difference(steps: StepModel, items: Tensor, run: Run) -> tuple[float, float]:
+def worst_difference(steps: IncrementalModel, items: Tensor, run: Run) -> tuple[float, float]:
     """Of a sample of answers from the same history by itself: largest difference, least cosine."""
     alone = HistoryEncoder(steps, items, max_history=MAX_HISTORY, max_bytes=0)
     sample = random.Random(1).sample(run.answers, min(SAMPLE, len(run.answers)))
@@ -101,15 +102,15 @@ def worst_difference(steps: StepModel, items: Tensor, run: Run) -> tuple[float, 
     return worst, min(torch.cosine_similarity(a, b, dim=0).item() for a, b in pairs)
 
 
-def load_steps(shape: str, folder: Path) -> StepModel:
+def load_steps(shape: str, folder: Path) -> IncrementalModel:
     """The User LLM as the app would run it."""
     if shape == "books":
-        return TransformersSteps(new_user_llm(SHAPES[shape]), MAX_HISTORY)
+        return TransformersIncremental(new_user_llm(SHAPES[shape]), MAX_HISTORY)
     make_folder(folder / "model")
-    return load_user_model(folder / "model", cache=folder)[0].steps
+    return load_user_model(folder / "model", cache=folder).steps
 
 
-def table(steps: StepModel, items: Tensor, seconds: float) -> list[dict[str, float]]:
+def table(steps: IncrementalModel, items: Tensor, seconds: float) -> list[dict[str, float]]:
     """Print the table and return its lines."""
     print(
         f"{'visitors':>8}{'alone /s':>10}{'median ms':>11}{'p95 ms':>9}"
@@ -138,7 +139,7 @@ def table(steps: StepModel, items: Tensor, seconds: float) -> list[dict[str, flo
     return lines
 
 
-def memory(steps: StepModel, items: Tensor) -> None:
+def memory(steps: IncrementalModel, items: Tensor) -> None:
     """Print the resident memory at every tenth of 10,000 clicks of 50 visitors."""
     encoder = HistoryEncoder(steps, items, max_history=MAX_HISTORY, prepare=False)
     sizes = []

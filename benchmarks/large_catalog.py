@@ -21,9 +21,8 @@ from tqdm import tqdm
 from app.catalog import Catalog
 from benchmarks.bench_catalog import build
 from benchmarks.bench_precision import WIDTH, make_folder
-from hllm.checkpoint import load_config, model_fingerprint
-from hllm.embed import EMBEDDINGS
-from hllm.store import ItemEmbeddings
+from hllm.model_folder import ModelFolder
+from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import item_text, text_hash
 
 BATCH = 10_000
@@ -41,7 +40,7 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     build(catalog, options.items)
     make_folder(model)
-    config = load_config(model)
+    config = ModelFolder(model).config
     texts = Catalog.open(catalog).iter_texts()
     hashes = [
         (item_id, text_hash(item_text(fields, config.text_keys, config.item_prompt)))
@@ -52,7 +51,7 @@ def main() -> None:
     for rows in vectors.split(BATCH):
         rows.copy_(torch.randn(rows.shape, generator=generator))
     item_ids, values = (list(column) for column in zip(*hashes, strict=True))
-    embeddings = ItemEmbeddings(item_ids, values, vectors, model_fingerprint(model))
+    embeddings = ItemEmbeddings(item_ids, values, vectors, ModelFolder(model).fingerprint)
     embeddings.save(model / EMBEDDINGS)
 
 

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer
 
 from hllm.checkpoint import load_user_llm
-from hllm.pretrained import MINILM, pretrained_folder
+from hllm.weights.packaged import MINILM, pretrained_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 2020
@@ -172,7 +172,7 @@ def _first_layers(count: int, output: Path) -> Path:
 
 def _user_llm(model: Path, output: Path) -> Path:
     """A folder with the User LLM of a trained model, as transformers loads it."""
-    load_user_llm(model)[0].save_pretrained(output)
+    load_user_llm(model).save_pretrained(output)
     return output
 
 

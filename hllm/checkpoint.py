@@ -7,8 +7,7 @@ made is saved: LoRA matrices, [ITEM] token, adapter, User LLM. Such a model has 
 """
 
 import argparse
-import hashlib
-import json
+import copy
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,29 +17,27 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.initialization import no_init_weights
 
-from hllm import convert
+from hllm.atomic import atomic_files
 from hllm.config import HLLMConfig
-from hllm.errors import CheckpointError, HLLMError
-from hllm.model import HLLM
-from hllm.pretrained import pretrained_folder
-from hllm.shards import WEIGHTS, iter_stored, iter_tensors, read_shapes
-from hllm.store import atomic_path
+from hllm.errors import HLLMError
+from hllm.model import HLLM, make_user_llm, without_vocabulary
+from hllm.model_folder import CONFIG, USER_LLM, ModelFolder
+from hllm.weights.files import WEIGHTS, iter_tensors
+from hllm.weights.packaged import pretrained_folder
+from hllm.weights.shapes import (
+    base_name,
+    base_shapes,
+    build,
+    check_fit,
+    check_language_model,
+    shapes_of,
+)
 
 logger = logging.getLogger(__name__)
-_FINGERPRINTED = (
-    "item_config",
-    "text_keys",
-    "item_prompt",
-    "max_text_tokens",
-    "item_pooling",
-    "right_align_positions",
-    "item_adapter",
-    "item_base",
-    "item_lora",
-)
+_OPTIONS = "the configuration of the two language models"
 
 
 def build_model(
@@ -49,6 +46,7 @@ def build_model(
     item_llm: PreTrainedModel | None = None,
     item_weights: str | Path | None = None,
     user_weights: str | Path | None = None,
+    lean: bool = False,
 ) -> HLLM:
     """Make an HLLM to train or to load a checkpoint into.
 
@@ -58,11 +56,19 @@ def build_model(
         item_llm: an Item LLM that exists already, instead of a new one.
         item_weights: folder of a transformers model that the Item LLM starts from; None: random.
         user_weights: the same for the User LLM.
+        lean: the User LLM's weights will be replaced: take no memory for its vocabulary.
 
     Raises:
-        CheckpointError: weights are missing, damaged or of another shape.
+        CheckpointError: weights are missing, damaged or of another shape, or the configuration
+            describes no model.
     """
-    model = HLLM(config, item_llm)
+    starts = {"item_llm.": item_weights, "user_llm.": user_weights}
+    for prefix, folder in starts.items():
+        if folder:  # looked at before memory is taken for the model
+            own = shapes_of(lambda: HLLM(config), _OPTIONS)
+            part = {n.removeprefix(prefix): s for n, s in own.items() if n.startswith(prefix)}
+            check_language_model(part, folder)
+    model = build(lambda: _make(config, item_llm, lean=lean or bool(user_weights)), _OPTIONS)
     if item_weights:
         _start_from(model.item_llm, item_weights)
     if user_weights:
@@ -75,17 +81,24 @@ def build_model(
     return model
 
 
+def _make(config: HLLMConfig, item_llm: PreTrainedModel | None, *, lean: bool) -> HLLM:
+    """A new HLLM; lean: without room for the User LLM's words, which are dropped anyway."""
+    if not lean:
+        return HLLM(config, item_llm)
+    small = copy.deepcopy(config)
+    small.user_config = without_vocabulary(config.user_config)
+    model = HLLM(small, item_llm)
+    model.config.user_config = config.user_config
+    return model
+
+
+@torch.no_grad()
 def _start_from(language_model: nn.Module, folder: str | Path) -> None:
     """Copy a pretrained language model's weights; heads and poolers that are not used stay out."""
-    try:
-        weights = AutoModel.from_pretrained(folder, local_files_only=True).state_dict()
-        own = language_model.state_dict()
-        language_model.load_state_dict({key: weights[key] for key in own})
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{folder} does not hold the weights of this language model ({error}): give a folder "
-            "that transformers can load."
-        ) from error
+    own = language_model.state_dict()
+    for stored, tensor in iter_tensors(folder):
+        if (name := base_name(stored)) in own:
+            own[name].copy_(tensor)
 
 
 def _is_base_weight(name: str) -> bool:
@@ -99,7 +112,7 @@ def trained_state(model: HLLM, weights: Mapping[str, Tensor] | None = None) -> d
 
     Args:
         model: whose parameters say what is frozen.
-        weights: its state, where model.state_dict() holds only parts (hllm.sharding).
+        weights: its state, where model.state_dict() holds only parts (hllm.training.fsdp).
     """
     frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
     from_package = model.config.item_base is not None
@@ -127,136 +140,87 @@ def save_model(
         folder: made if missing.
         tokenizer: the Item LLM's.
         weights: see trained_state.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(trained_state(model, weights), temporary, metadata={"format": "pt"})
-    with atomic_path(folder / "config.json") as temporary:
-        temporary.write_text(model.config.to_json_string(), encoding="utf-8")
-    if tokenizer is not None and not model.config.item_base:
-        tokenizer.save_pretrained(folder)
-
-
-def load_config(folder: str | Path) -> HLLMConfig:
-    """Read config.json of a model folder.
 
     Raises:
-        CheckpointError: no such folder, no config.json, or not an HLLM's.
+        StorageError: the disk is full; the old model stands.
     """
-    path = Path(folder) / "config.json"
-    if not path.is_file():
-        raise CheckpointError(
-            f"No HLLM model at {folder}: give a folder that holds config.json and {WEIGHTS} "
-            "(made by  python -m hllm.train)."
-        )
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise ValueError("it holds no JSON object")
-        if values.get("model_type") != HLLMConfig.model_type:
-            raise ValueError(f"model_type is {values.get('model_type')!r}, not 'hllm'")
-        # How matrices are stored shows in the files; once they are read the note would be wrong.
-        values.pop("quantization_config", None)
-        return HLLMConfig.from_dict(values)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(
-            f"{path} is not the configuration of an HLLM ({error}): restore it or train again."
-        ) from error
+    with atomic_files(folder, opened_by=CONFIG) as temporary:
+        save_file(trained_state(model, weights), temporary / WEIGHTS, metadata={"format": "pt"})
+        (temporary / CONFIG).write_text(model.config.to_json_string(), encoding="utf-8")
+        if tokenizer is not None and not model.config.item_base:
+            tokenizer.save_pretrained(temporary)
 
 
-def load_model(folder: str | Path) -> tuple[HLLM, PreTrainedTokenizerBase]:
+def load_model(source: ModelFolder | str | Path) -> tuple[HLLM, PreTrainedTokenizerBase]:
     """Load a model folder for evaluation, embedding or further training (on the CPU, fp32).
 
     Raises:
         CheckpointError: something is missing, damaged or does not fit together.
     """
-    config = load_config(folder)
+    folder = ModelFolder.of(source)
+    config = folder.config
+    _check_shapes(folder)
     if config.item_base:
-        model = build_model(config, item_weights=pretrained_folder(config.item_base))
+        model = build_model(config, item_weights=pretrained_folder(config.item_base), lean=True)
     elif config.item_lora:
-        model = build_model(config)
+        model = build_model(config, lean=True)
     else:  # every weight comes from the files
-        model = _uninitialised(lambda: build_model(config), folder)
+        model = _uninitialised(lambda: build_model(config, lean=True), folder)
     _load_weights(model, folder)
     model.config.dtype = torch.float32  # it may be saved again
-    return model.eval(), load_tokenizer(config, folder)
+    return model.eval(), folder.tokenizer()
 
 
-def _uninitialised(make: Callable[[], Any], folder: str | Path) -> Any:
-    try:
-        with no_init_weights():
-            return make().float()
-    except ValueError as error:
-        raise CheckpointError(f"{folder}: config.json describes no HLLM: {error}") from error
+def _check_shapes(folder: ModelFolder) -> None:
+    """Compare config.json with the weight files' headers, before memory is taken for a model.
+
+    Raises:
+        CheckpointError: they do not fit together.
+    """
+    config, stored = folder.config, dict(folder.shapes)
+    own = shapes_of(lambda: build_model(config), folder.path)
+    if config.item_base:
+        base = base_shapes(pretrained_folder(config.item_base))
+        for name in own:
+            if _is_base_weight(name) and name not in stored:
+                key = name.removeprefix("item_llm.").replace(".base_layer.", ".")
+                if key in base:
+                    stored[name] = base[key]
+    check_fit(own, stored, folder.path)
 
 
-def load_tokenizer(config: HLLMConfig, folder: str | Path) -> PreTrainedTokenizerBase:
-    """The Item LLM's tokenizer, from the package or from the model folder."""
-    source = pretrained_folder(config.item_base) if config.item_base else Path(folder)
-    try:
-        return AutoTokenizer.from_pretrained(source, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{source} holds no tokenizer ({error}): copy the Item LLM's tokenizer files there."
-        ) from error
+def _uninitialised(make: Callable[[], Any], folder: ModelFolder) -> Any:
+    with no_init_weights():
+        return build(make, folder.path).float()
 
 
-def load_user_llm(folder: str | Path) -> tuple[PreTrainedModel, HLLMConfig]:
+def load_user_llm(source: ModelFolder | str | Path) -> PreTrainedModel:
     """Load only the User LLM: all that serving needs once item embeddings exist.
 
     Raises:
         CheckpointError: as load_model.
     """
-    config = load_config(folder)
-    user_llm = _uninitialised(lambda: AutoModel.from_config(config.user_config), folder)
-    user_llm.set_input_embeddings(None)
-    _load_weights(user_llm, folder, "user_llm.")
-    return user_llm.eval(), config
+    folder = ModelFolder.of(source)
+    small = without_vocabulary(folder.config.user_config)
+    own = shapes_of(lambda: make_user_llm(small), folder.path)
+    check_fit(own, folder.user_shapes, folder.path)
+    user_llm = _uninitialised(lambda: make_user_llm(small), folder)
+    _load_weights(user_llm, folder, USER_LLM)
+    return user_llm.eval()
 
 
 @torch.no_grad()
-def _load_weights(model: nn.Module, folder: str | Path, prefix: str = "") -> None:
-    """Copy the stored tensors into a model, one at a time; names and shapes are checked first."""
+def _load_weights(model: nn.Module, folder: ModelFolder, prefix: str = "") -> None:
+    """Copy the stored tensors into a model, one at a time; names and shapes have been checked."""
     own = model.state_dict()
-    stored = {k.removeprefix(prefix): v for k, v in read_shapes(folder, prefix).items()}
-    from_package = getattr(model.config, "item_base", None) is not None
-    missing = [n for n in own if n not in stored and not (from_package and _is_base_weight(n))]
-    unknown = [name for name in stored if name not in own]
-    other = [name for name in stored if name in own and stored[name] != tuple(own[name].shape)]
-    if missing or unknown or other:
-        raise CheckpointError(
-            f"{folder}: weights do not fit config.json (missing {convert.some(missing)}; unknown "
-            f"{convert.some(unknown)}; of another shape {convert.some(other)}): restore both from "
-            "one training."
-        )
-    for name, tensor in iter_tensors(folder, prefix):
+    for name, tensor in folder.tensors(prefix):
         own[name.removeprefix(prefix)].copy_(tensor)
-
-
-def model_fingerprint(folder: str | Path) -> str:
-    """16 hex digits that name the model which makes item embeddings.
-
-    Hashes every stored tensor of the checkpoint but those that read item embeddings, and every
-    setting that shapes an item's text or state. The dtype of the weights counts, too; a matrix in
-    NF4 counts as it is stored, which is the same on every machine.
-
-    Raises:
-        CheckpointError: as load_model.
-    """
-    config = load_config(folder).to_dict()
-    settings = json.dumps({key: config.get(key) for key in _FINGERPRINTED}, sort_keys=True)
-    digest = hashlib.sha256(settings.encode())
-    for name, tensor in iter_stored(folder):
-        if name.startswith(("user_llm.", "click_head.")) or name == "logit_scale":
-            continue
-        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:16]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: see --help."""
+    from hllm.published import convert  # noqa: PLC0415  serving reads checkpoints, too, without it
+
     parser = argparse.ArgumentParser(prog="python -m hllm.checkpoint")
     commands = parser.add_subparsers(dest="command", required=True)
     about = "Turn a checkpoint of the reference implementation into a model folder, streaming."

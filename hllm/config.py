@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
-from hllm.discriminative import EARLY_FUSION, LATE_FUSION
+from hllm.click_head import EARLY_FUSION, LATE_FUSION
+from hllm.schema.configs import check_hllm
 from hllm.text import DEFAULT_PROMPT
 
 POOLINGS = ("item_token", "mean")
@@ -36,11 +37,11 @@ class HLLMConfig(PretrainedConfig):
             (widths must agree), "linear", or "mlp" (for a frozen Item LLM: fixed whitening, then a
             residual two-layer network).
         item_adapter_hidden_size: width of the "mlp" adapter's hidden layer.
-        item_base: None, or the name of a pretrained model of hllm.pretrained that the Item LLM's
-            weights start from; what training did not change of it is not saved with the model.
+        item_base: None, or the name of a pretrained model of hllm.weights.packaged that the Item
+            LLM's weights start from; what training did not change of it is not saved.
         item_lora: None, or the peft LoraConfig arguments of the Item LLM's adapter.
         objective: "generative" (the next item's embedding), or with a head for the probability of
-            a click: "early_fusion", "late_fusion" (hllm.discriminative).
+            a click: "early_fusion", "late_fusion" (hllm.click_head).
     """
 
     model_type = "hllm"
@@ -87,6 +88,16 @@ class HLLMConfig(PretrainedConfig):
         self.item_lora = item_lora
         self.objective = objective
         super().__init__(**kwargs)
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> "HLLMConfig":
+        """Make one from parsed JSON, after a check: every loader comes this way.
+
+        Raises:
+            CheckpointError: the closed schema of model folders (hllm.schema.configs) refuses it.
+        """
+        check_hllm(config_dict, str(kwargs.get("name_or_path") or "config.json"))
+        return super().from_dict(config_dict, **kwargs)
 
     @property
     def item_size(self) -> int:

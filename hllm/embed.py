@@ -21,36 +21,38 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from hllm.checkpoint import load_config, load_model, load_tokenizer, model_fingerprint
+from hllm.checkpoint import load_model
 from hllm.data import read_items
 from hllm.errors import HLLMError, StaleEmbeddingsError
 from hllm.model import HLLM
-from hllm.shards import holds_nf4
-from hllm.store import ItemEmbeddings, reusable
+from hllm.model_folder import ModelFolder
+from hllm.store import EMBEDDINGS, ItemEmbeddings, reusable
 from hllm.text import TOKENS_PER_BATCH, item_text, text_hash, token_batches, tokenize
 
 logger = logging.getLogger(__name__)
-EMBEDDINGS = "embeddings.safetensors"  # default file name inside a model folder
 ITEMS_PER_PART = 2048
 TEXTS_AT_ONCE = 512  # that are tokenised while those before them are encoded
 CPU = torch.device("cpu")
 
 
-def load_encoder(folder: str | Path, device: torch.device) -> tuple[HLLM, PreTrainedTokenizerBase]:
+def load_encoder(
+    source: ModelFolder | str | Path, device: torch.device
+) -> tuple[HLLM, PreTrainedTokenizerBase]:
     """Load a model folder only to encode items.
 
     Args:
-        folder: a trained or converted HLLM.
+        source: a trained or converted HLLM.
         device: where it will compute. On a CUDA device, matrices stored in NF4 stay in 4 bits and
             all is computed in bfloat16; else everything is float32.
 
     Raises:
         CheckpointError: as hllm.checkpoint.load_model.
     """
-    if device.type == "cuda" and holds_nf4(folder):
-        from hllm.nf4 import load_nf4_items  # noqa: PLC0415  bitsandbytes, only if it is used
+    folder = ModelFolder.of(source)
+    if device.type == "cuda" and folder.holds_nf4:
+        from hllm.serving.nf4_model import load_nf4_items  # noqa: PLC0415  bitsandbytes, only if it is used
 
-        return load_nf4_items(folder, device), load_tokenizer(load_config(folder), folder)
+        return load_nf4_items(folder, device), folder.tokenizer()
     model, tokenizer = load_model(folder)
     return model.to(device), tokenizer  # type: ignore[arg-type]
 
@@ -133,7 +135,7 @@ def stored_or_encoded(
         (N, D) float32 on the CPU, not normalised; nothing is written.
     """
     folder = Path(folder)
-    look_up = reusable(_load_or_none(folder / EMBEDDINGS), model_fingerprint(folder))
+    look_up = reusable(_load_or_none(folder / EMBEDDINGS), ModelFolder(folder).fingerprint)
     known = [look_up(item_id, text_hash(text)) for item_id, text in texts]
     missing = [row for row, vector in enumerate(known) if vector is None]
     logger.info("%d of %d items have to be encoded", len(missing), len(texts))
@@ -176,7 +178,7 @@ def embed_items(
         The embeddings, also written to `output`.
     """
     output = Path(output)
-    fingerprint = model_fingerprint(model_folder)
+    fingerprint = ModelFolder(model_folder).fingerprint
     dtype = torch.float16 if half else torch.float32
     parts = _Parts(output, fingerprint)
     hashes = [text_hash(text) for _, text in texts]
@@ -280,7 +282,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        config = load_config(options.model)
+        config = ModelFolder(options.model).config
         texts = [
             (item_id, item_text(fields, config.text_keys, config.item_prompt))
             for item_id, fields in read_items(options.items).items()

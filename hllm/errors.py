@@ -1,5 +1,7 @@
 """Errors that a person can act on: each message is one sentence that says what to do next."""
 
+from collections.abc import Iterable
+
 
 class HLLMError(Exception):
     """Base of all errors that are shown to a user as they are, without a traceback."""
@@ -19,3 +21,14 @@ class UnknownItemError(HLLMError):
 
 class DataError(HLLMError):
     """A data file is missing or malformed; the message names file, line and remedy."""
+
+
+class StorageError(HLLMError, OSError):
+    """The disk is full. An OSError, too, for who can do without the file that was being written."""
+
+
+def shortened(names: Iterable[str]) -> str:
+    """The first three names and how many more there are, for a message."""
+    names = list(names)
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (", ".join(names[:3]) + more) or "none"

@@ -3,7 +3,8 @@
     python -m hllm.evaluate --interactions interactions.csv --items items.csv
         --model runs/games --baselines popularity,item-knn,minilm-decay --output results.json
 
-Rules: hllm.ranking. Metrics: hllm.metrics. Parts of the users and intervals: hllm.slices.
+Rules: hllm.evaluation.ranking. Metrics: hllm.evaluation.metrics. Parts of the users and intervals:
+hllm.evaluation.slices.
 """
 
 import argparse
@@ -21,7 +22,11 @@ import numpy as np
 import torch
 import transformers
 
-from hllm.baselines import POOLINGS, ItemKNN, Popularity, TextScorer
+from hllm.atomic import atomic_path
+from hllm.baselines.counts import ItemKNN, Popularity
+from hllm.baselines.id_models import MODEL_TYPE as ID_MODEL_TYPE
+from hllm.baselines.id_models import load_sequential
+from hllm.baselines.text_scorer import HISTORY_POOLINGS, TextScorer
 from hllm.checkpoint import load_model
 from hllm.data import (
     EvalCase,
@@ -34,20 +39,18 @@ from hllm.data import (
 )
 from hllm.embed import encode_catalog, stored_or_encoded
 from hllm.errors import CheckpointError, DataError, HLLMError
-from hllm.ranking import Scorer, rank_cases, sampled_auc
-from hllm.report import comparison_report, format_report, json_ready, model_report
-from hllm.scorers import SequentialScorer, make_scorer, to_bfloat16
+from hllm.evaluation.ranking import Scorer, rank_cases, sampled_auc
+from hllm.evaluation.report import comparison_report, format_report, json_ready, model_report
+from hllm.evaluation.scorers import SequentialScorer, make_scorer
+from hllm.evaluation.slices import slice_masks
+from hllm.model import to_bfloat16
 from hllm.sentence import sentence_embeddings, sentence_text
-from hllm.sequential import MODEL_TYPE as ID_MODEL_TYPE
-from hllm.sequential import load_sequential
-from hllm.slices import slice_masks
-from hllm.store import atomic_path
 from hllm.text import item_text
 
 __all__ = ["DataSet", "Scorer", "evaluate_models", "load_scorer", "main", "rank_cases"]
 
 logger = logging.getLogger(__name__)
-BASELINES = ("popularity", "item-knn", *(f"minilm-{pooling}" for pooling in POOLINGS))
+BASELINES = ("popularity", "item-knn", *(f"minilm-{pooling}" for pooling in HISTORY_POOLINGS))
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def load_scorer(
     """Load a trained model of any kind for evaluation.
 
     Args:
-        folder: an HLLM (hllm.train), or an ID model (hllm.sequential.save_sequential).
+        folder: an HLLM (hllm.train), or an ID model (hllm.baselines.id_models.save_sequential).
         data: what it will be evaluated on; an HLLM embeds those of its items first whose embedding
             is not in the folder.
         device: of torch.
@@ -177,14 +180,14 @@ def evaluate_models(
         data: the data set.
         phase: "valid" or "test".
         max_users: evaluate a random sample of the users.
-        reference_compatible: see hllm.ranking.
+        reference_compatible: see hllm.evaluation.ranking.
         batch_size: users scored at once.
         seed: of the sample and the bootstrap.
         progress: whether to show progress bars.
-        auc_negatives: also report hllm.ranking.sampled_auc with so many negatives.
+        auc_negatives: also report hllm.evaluation.ranking.sampled_auc with so many negatives.
 
     Returns:
-        The report: see hllm.report; NaN-free, ready for JSON.
+        The report: see hllm.evaluation.report; NaN-free, ready for JSON.
 
     Raises:
         DataError: nobody can be evaluated.

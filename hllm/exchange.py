@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from hllm.atomic import atomic_path
 from hllm.errors import DataError, HLLMError
-from hllm.store import FORMAT, ItemEmbeddings, atomic_path
+from hllm.store import FORMAT, ItemEmbeddings
 
 logger = logging.getLogger(__name__)
 _COLUMNS = ("item_id", "text_hash", "embedding")

@@ -8,6 +8,7 @@ sequences instead of one packed sequence that only flash-attention keeps apart, 
 on the right instead of the left (RoPE is relative, so the outputs agree).
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -16,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
+from hllm.click_head import ClickHead
 from hllm.config import GENERATIVE, HLLMConfig
-from hllm.discriminative import ClickHead
 from hllm.errors import CheckpointError
-from hllm.packing import check_four_bit
+from hllm.weights.nf4_format import check_four_bit
 
 _HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 INITIAL_TEMPERATURE = 0.07  # CLIP's, as the reference; logit_scale starts at ln(1 / 0.07)
@@ -64,6 +65,29 @@ def item_llm_options(config: PretrainedConfig) -> dict[str, bool]:
     return {"add_pooling_layer": False} if config.model_type == "bert" else {}
 
 
+def make_item_llm(config: PretrainedConfig) -> PreTrainedModel:
+    """A new, random Item LLM."""
+    return AutoModel.from_config(config, trust_remote_code=False, **item_llm_options(config))
+
+
+def make_user_llm(config: PretrainedConfig) -> PreTrainedModel:
+    """A new User LLM. It is fed embeddings, never token ids: its vocabulary is dropped."""
+    user_llm = AutoModel.from_config(config, trust_remote_code=False)
+    user_llm.set_input_embeddings(None)
+    return user_llm
+
+
+def without_vocabulary(config: PretrainedConfig) -> PretrainedConfig:
+    """The same User LLM with one word, for where its random weights do not matter.
+
+    The words that are dropped never exist, so no configuration can take memory that no stored
+    weight accounts for.
+    """
+    small = copy.deepcopy(config)
+    small.vocab_size, small.pad_token_id = 1, None
+    return small
+
+
 def _adapter(config: HLLMConfig) -> nn.Module:
     item_size, embedding_size = config.item_size, config.embedding_size
     if config.item_adapter == "mlp":
@@ -83,8 +107,8 @@ class HLLM(PreTrainedModel):
 
     Args:
         config: what it is made of.
-        item_llm: an Item LLM of this configuration that exists already (hllm.qlora); None: a new,
-            random one.
+        item_llm: an Item LLM of this configuration that exists already (hllm.training.qlora);
+            None: a new, random one.
 
     Attributes:
         item_llm: transformers model that reads item texts (Paper: 2409.12740 section 3.1).
@@ -106,12 +130,9 @@ class HLLM(PreTrainedModel):
     def __init__(self, config: HLLMConfig, item_llm: PreTrainedModel | None = None) -> None:
         super().__init__(config)
         if item_llm is None:
-            options = item_llm_options(config.item_config)
-            item_llm = AutoModel.from_config(config.item_config, **options)
+            item_llm = make_item_llm(config.item_config)
         self.item_llm = item_llm
-        self.user_llm = AutoModel.from_config(config.user_config)
-        # The User LLM is fed embeddings, never token ids: its vocabulary is dropped.
-        self.user_llm.set_input_embeddings(None)
+        self.user_llm = make_user_llm(config.user_config)
         self.item_emb_tokens = nn.Parameter(torch.zeros(1, 1, config.item_size))
         self.item_adapter = _adapter(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / INITIAL_TEMPERATURE)))
@@ -136,12 +157,13 @@ class HLLM(PreTrainedModel):
         name, config = pretrained_model_name_or_path, options.get("config")
         if name is not None and not isinstance(config, HLLMConfig):
             hub = {key: options[key] for key in _HUB_OPTIONS if key in options}
-            config = HLLMConfig.from_pretrained(config or name, **hub)
+            config = HLLMConfig.from_pretrained(config or name, trust_remote_code=False, **hub)
         if config is not None and (config.item_base or config.item_lora):
             raise CheckpointError(
                 f"{name} holds changes to an Item LLM, not a whole model: load it with "
                 "hllm.checkpoint.load_model."
             )
+        options |= {"trust_remote_code": False, "use_safetensors": True}  # no code, no pickle
         loaded = super().from_pretrained(name, *model_args, **options)
         model: Any = loaded[0] if isinstance(loaded, tuple) else loaded
         if getattr(getattr(model, "hf_quantizer", None), "pre_quantized", False):
@@ -261,3 +283,13 @@ class HLLM(PreTrainedModel):
 
 AutoConfig.register("hllm", HLLMConfig)
 AutoModel.register(HLLMConfig, HLLM)
+
+
+def to_bfloat16(model: nn.Module) -> None:
+    """Round the parameters to bfloat16 in place, as DeepSpeed's bf16 evaluation does.
+
+    Buffers stay as they are: rounding RoPE's inverse frequencies would change every position, and
+    the reference's rotary tables are computed in float32.
+    """
+    for parameter in model.parameters():
+        parameter.data = parameter.data.bfloat16()

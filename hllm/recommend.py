@@ -10,17 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hllm.checked import check_once
-from hllm.checkpoint import model_fingerprint
 from hllm.config import HLLMConfig
-from hllm.embed import EMBEDDINGS
 from hllm.errors import StaleEmbeddingsError
-from hllm.index import Index, ItemIndex
-from hllm.precision import UserModel, load_user_model
-from hllm.shards import weight_files
-from hllm.store import ItemEmbeddings
+from hllm.model_folder import ModelFolder
+from hllm.serving.fit_check import check_once
+from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder
+from hllm.serving.index import Index, ItemIndex
+from hllm.serving.user_model import UserModel, load_user_model
+from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import item_text, text_hash
-from hllm.user_state import CACHE_BYTES, HistoryEncoder
 
 # Encoding the next window ahead pays where encoding it anew takes long: 1.6 s for 50 items at 1.1
 # billion parameters, but 6 ms at 1.3 million, where the thread costs more than it saves.
@@ -61,8 +59,11 @@ class Recommendations:
     num_candidates: int
 
 
-class Recommender(Protocol):
-    """What the page needs of a model; `item_ids` are in the order of the rows."""
+class ItemRanker(Protocol):
+    """Whatever ranks a catalogue for a history: an HLLM (Recommender) or a baseline.
+
+    `item_ids` are in the order of the rows.
+    """
 
     name: str
     model: str
@@ -158,17 +159,22 @@ def recommend_rows(
     )
 
 
-class HLLMRecommender:
+class Recommender:
     """Recommends with a User LLM over stored item embeddings; the Item LLM is not needed.
+
+    >>> recommender = Recommender.from_pretrained("assets/books/model")
+    >>> found = recommender.recommend(["dune-herbert", "solaris-lem"], top_k=3)
+    >>> [item.rank for item in found.items]
+    [1, 2, 3]
 
     Args:
         user: the User LLM.
         config: of the model that made the embeddings.
         embeddings: of the catalogue.
-        cache_bytes: most memory for what is known of histories, see hllm.user_state.
+        cache_bytes: most memory for what is known of histories, see hllm.serving.history_encoder.
         window_stride: how many items the window moves at once when a history outgrows max_history.
             1 reads what training and evaluation read, the most recent max_history items; for others
-            see hllm.user_state.history_window.
+            see hllm.serving.history_encoder.history_window.
         index_beside: the embeddings file, beside which the index of a large catalogue is kept.
     """
 
@@ -200,6 +206,26 @@ class HLLMRecommender:
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        embeddings: str | Path | None = None,
+        precision: str = "auto",
+    ) -> "Recommender":
+        """Open a trained model and the item embeddings that it made.
+
+        Args:
+            folder: a model folder, as python -m hllm.train writes it.
+            embeddings: of the catalogue (python -m hllm.embed); None: those in the model folder.
+            precision: of the User LLM; see hllm.serving.precision.
+
+        Raises:
+            CheckpointError: the model is missing or damaged, or the precision is impossible here.
+            StaleEmbeddingsError: the embeddings are missing, damaged or another model's.
+        """
+        return load_hllm(folder, embeddings, precision=precision)
+
     @torch.inference_mode()
     def recommend(
         self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
@@ -226,11 +252,11 @@ def make_index(embeddings: ItemEmbeddings, beside: Path | None = None) -> Index:
 
     Args:
         embeddings: of the catalogue.
-        beside: their file; see hllm.approximate.
+        beside: their file; see hllm.serving.approximate_index.
     """
     if embeddings.vectors.numel() < APPROXIMATE_FROM:
         return ItemIndex(embeddings.item_ids, embeddings.vectors)
-    from hllm.approximate import ApproximateIndex  # noqa: PLC0415  faiss, for large catalogues
+    from hllm.serving.approximate_index import ApproximateIndex  # noqa: PLC0415  faiss, for large catalogues
 
     return ApproximateIndex(embeddings.item_ids, embeddings.vectors, beside)
 
@@ -247,14 +273,14 @@ def describe(config: HLLMConfig) -> str:
 
 
 def load_hllm(
-    model_folder: str | Path,
+    model_folder: ModelFolder | str | Path,
     embeddings_path: str | Path | None = None,
     *,
     fields: Iterable[tuple[str, dict[str, str]]] | None = None,
     texts_version: str = "",
     precision: str = "auto",
     cache: Path | None = None,
-) -> HLLMRecommender:
+) -> Recommender:
     """Load a trained model and the embeddings of a catalogue.
 
     Args:
@@ -262,24 +288,27 @@ def load_hllm(
         embeddings_path: default: embeddings.safetensors in the model folder.
         fields: (item_id, text fields) of the catalogue as it is now, to make sure that the
             embeddings are not older than it; None trusts them.
-        texts_version: names what `fields` gives; see hllm.checked.
-        precision: see hllm.precision.
-        cache: see hllm.precision.load_user_model; also keeps hllm.checked's notes.
+        texts_version: names what `fields` gives; see hllm.serving.fit_check.
+        precision: see hllm.serving.precision.
+        cache: see hllm.serving.user_model.load_user_model; also keeps the notes of
+            hllm.serving.fit_check.
 
     Raises:
         CheckpointError: the model is missing or damaged.
         StaleEmbeddingsError: the embeddings are missing, damaged, another model's or too old.
     """
-    path = Path(embeddings_path or Path(model_folder) / EMBEDDINGS)
-    user, config = load_user_model(model_folder, precision, cache=cache)
+    folder = ModelFolder.of(model_folder)
+    path = Path(embeddings_path or folder.path / EMBEDDINGS)
+    config = folder.config
+    user = load_user_model(folder, precision, cache=cache)
     embeddings = ItemEmbeddings.load(path)
     hashes = (
         (item_id, text_hash(item_text(values, config.text_keys, config.item_prompt)))
         for item_id, values in (fields or ())
     )
     check_once(
-        lambda: embeddings.check(model_fingerprint(model_folder), hashes, path=str(path)),
-        files=[*weight_files(model_folder), Path(model_folder) / "config.json", path],
+        lambda: embeddings.check(folder.fingerprint, hashes, path=str(path)),
+        files=[*folder.files, path],
         texts_version=texts_version,
         notes=cache,
     )
@@ -287,4 +316,4 @@ def load_hllm(
         raise StaleEmbeddingsError(
             f"{path} has vectors of another width: delete it and embed again."
         )
-    return HLLMRecommender(user, config, embeddings, index_beside=path)
+    return Recommender(user, config, embeddings, index_beside=path)

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from hllm.baselines import sentence_fingerprint
+from hllm.baselines.text_recommender import sentence_fingerprint
 from hllm.data import read_items
 from hllm.errors import HLLMError, StaleEmbeddingsError
-from hllm.pretrained import MINILM, pretrained_folder
 from hllm.store import ItemEmbeddings, reusable
 from hllm.text import sentence_text, text_hash
+from hllm.weights.packaged import MINILM, pretrained_folder
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,13 @@ def sentence_embeddings(
         CheckpointError: the packaged weights are missing or not the official ones.
     """
     folder = pretrained_folder(MINILM)
-    encoder = SentenceTransformer(str(folder), device=device, local_files_only=True)
+    encoder = SentenceTransformer(
+        str(folder),
+        device=device,
+        local_files_only=True,
+        trust_remote_code=False,
+        model_kwargs={"use_safetensors": True},
+    )
     unique = list(dict.fromkeys(texts))
     encoded = encoder.encode(
         unique, batch_size=64, show_progress_bar=progress, normalize_embeddings=True

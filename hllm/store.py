@@ -6,10 +6,7 @@ uint8, a JSON list in UTF-8. Metadata: format, fingerprint of the model. A vecto
 """
 
 import json
-import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from hllm.atomic import atomic_path
 from hllm.errors import StaleEmbeddingsError
 
+EMBEDDINGS = "embeddings.safetensors"  # default file name inside a model folder
 FORMAT = "hllm-item-embeddings/1"
 REMEDY = "python -m hllm.embed"
 
@@ -32,7 +31,7 @@ class ItemEmbeddings:
         item_ids: N external ids, in the order of the rows.
         text_hashes: N hashes (hllm.text.text_hash) of the texts that were embedded.
         vectors: (N, D) float16 or float32, not normalised; memory-mapped when loaded.
-        fingerprint: of the model that made them (hllm.checkpoint.model_fingerprint).
+        fingerprint: of the model that made them (hllm.model_folder.ModelFolder).
     """
 
     item_ids: list[str]
@@ -122,22 +121,6 @@ class ItemEmbeddings:
                 f"{path} is older than the catalogue: {changed:,} items are new or have another "
                 f"text; run  {remedy}  again (only those are encoded)"
             )
-
-
-@contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path in the same folder that becomes `path` when the block succeeds."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        yield Path(name)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def reusable(known: ItemEmbeddings | None, fingerprint: str) -> Callable[[str, str], Tensor | None]:

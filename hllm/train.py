@@ -14,10 +14,12 @@ from collections.abc import Sequence
 
 from transformers import HfArgumentParser
 
+from hllm.atomic import storage_errors
+from hllm.baselines.id_presets import ID_PRESETS
 from hllm.errors import HLLMError
-from hllm.sequential_presets import PRESETS
-from hllm.train_config import ModelOptions, TrainOptions, config_defaults
-from hllm.trainer import Trainer
+from hllm.training.options import ModelOptions, TrainOptions, config_defaults
+from hllm.training.run_state import CONTINUES
+from hllm.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ def parse_options(argv: Sequence[str] | None = None) -> tuple[ModelOptions, Trai
     parser.add_argument(
         "--config",
         help="defaults for all other options: a JSON file, or the reference's settings of an ID "
-        f"model: {', '.join(PRESETS)}",
+        f"model: {', '.join(ID_PRESETS)}",
     )
     if known.config:
         defaults = config_defaults(known.config, parser)
@@ -51,8 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # it reports every file it saves
     try:
         model, train = parse_options(argv)
-        train.output.mkdir(parents=True, exist_ok=True)
-        Trainer(model, train).run()
+        with storage_errors(train.output, CONTINUES):
+            train.output.mkdir(parents=True, exist_ok=True)
+            Trainer(model, train).run()
     except HLLMError as error:
         logger.error("%s", error)
         return 2

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,9 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 MAX_BYTES = 10_000_000
 SQLITE_MODULES = re.compile(r"app/catalog/\w+\.py")
 LAZY_IMPORT_REASON = re.compile(r"# noqa: PLC0415\s+\S+")
+# What answering a click needs: not the workshop.
+SERVING_NEVER_IMPORTS = ("pandas", "peft", "hllm.training", "hllm.published", "hllm.baselines")
+MOST_MODULES_OF_SERVING = 25
 
 
 def name(path):
@@ -42,6 +47,21 @@ def test_imports_flow_from_the_app_to_the_recommender(path):
         assert not modules & {"sqlite_utils", "sqlite3"}
 
 
+def test_recommending_does_not_import_the_workshop():
+    code = "import sys, hllm.recommend; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    modules = set(done.stdout.split())
+    assert [m for m in SERVING_NEVER_IMPORTS if m in modules] == []
+    own = [
+        module
+        for module in modules
+        if module.startswith("hllm.") and (ROOT / f"{module.replace('.', '/')}.py").is_file()
+    ]
+    assert len(own) <= MOST_MODULES_OF_SERVING, sorted(own)
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_imports_are_at_the_top_or_say_why_not(path):
     text = path.read_text(encoding="utf-8")
@@ -56,6 +76,26 @@ def test_imports_are_at_the_top_or_say_why_not(path):
         line for line in sorted(lines) if not LAZY_IMPORT_REASON.search(text.splitlines()[line - 1])
     ]
     assert unexplained == [], "write  # noqa: PLC0415  and the reason, or import at the top"
+
+
+LOADERS = {"from_pretrained", "SentenceTransformer"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_loader_runs_code_of_a_folder(path):
+    """Every call says so itself: the default of some asks whoever sits at the keyboard."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        where = f"line {node.lineno}: {called}"
+        if called == "super().from_pretrained":  # HLLM's own: hands on options that it has set
+            assert "'trust_remote_code': False" in ast.unparse(ast.parse(path.read_text("utf-8")))
+        elif called.rpartition(".")[2] in LOADERS or called == "AutoModel.from_config":
+            assert options.get("trust_remote_code") == "False", where
+        elif called == "torch.load":
+            assert options.get("weights_only") == "True", where
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)

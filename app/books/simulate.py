@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from app.atomic import replacing
 from app.books.facts import BOOKS_PATH, Book, load_books
 from app.books.readers import REASONS, SERIES, simulate
 from app.books.shelf import build_shelf
 from app.catalog import text_fields
+from hllm.atomic import atomic_text
 
 DEFAULT_READERS = 24_000
 DEFAULT_SEED = 20240919
@@ -82,7 +82,7 @@ def _timestamps(rng: np.random.Generator, reason: np.ndarray) -> np.ndarray:
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with replacing(path) as file:
+    with atomic_text(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

@@ -152,7 +152,7 @@ class Catalog:
         anchor = Anchor.decode(cursor, query.sort) if cursor else None
         with self._file.reading() as connection:
             meta = write.read_meta(connection)
-            order = search.index_of(query.sort, int(meta["num_dated"]))
+            order = search.order_of(query.sort, int(meta["num_dated"]))
             tiers = search.match_tiers(connection, query)
             start = (0, 0)
             if anchor:

@@ -87,7 +87,7 @@ class Found:
     has_more: bool
 
 
-def index_of(sort: str, num_dated: int) -> str:
+def order_of(sort: str, num_dated: int) -> str:
     """The stored order that serves a sort."""
     if sort == "relevance" or (sort in ("year", "newest") and not num_dated):
         return "popularity"
@@ -162,7 +162,7 @@ def find(
     Args:
         connection: the catalogue.
         tiers: from match_tiers.
-        index: stored order, from index_of.
+        index: stored order, from order_of.
         start: (tier, place) of the last item that was already shown; (0, 0) at the beginning.
         limit: most items of the page.
     """

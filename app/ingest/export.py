@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from app.atomic import replacing
 from app.catalog import Catalog
 from app.errors import IngestError
+from hllm.atomic import atomic_text
 
 FIRST_COLUMNS = ("title", "creator", "categories", "tags", "year", "description")
 
@@ -54,7 +54,7 @@ def export_pair(catalog: Catalog, folder: Path, *, compress: bool = False) -> tu
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
     count = 0
-    with replacing(path) as file:
+    with atomic_text(path) as file:
         writer = csv.writer(file)
         writer.writerow(header)
         for row in tqdm(rows, desc=path.name, unit="rows", unit_scale=True, disable=None):

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from app.atomic import replacing
 from app.errors import IngestError
+from hllm.atomic import atomic_text
 
 
 def rejects_path(catalog: Path) -> Path:
@@ -33,7 +33,7 @@ class Rejects:
 
     def _keep(self, resume_lines: Mapping[str, int]) -> None:
         try:
-            with replacing(self.path) as kept:
+            with atomic_text(self.path) as kept:
                 for entry in read_rejects(self.path):
                     if entry["line"] <= resume_lines.get(entry["file"], entry["line"]):
                         kept.write(json.dumps(entry, ensure_ascii=False) + "\n")

@@ -171,8 +171,8 @@ def serve():
 
     def start(service):
         demo = build_demo(service)
-        options = {**launch_options(Settings(host="127.0.0.1")), "prevent_thread_lock": True}
-        _, url, _ = demo.launch(quiet=True, **options)
+        options = launch_options(demo, service, Settings(host="127.0.0.1"))
+        _, url, _ = demo.launch(quiet=True, prevent_thread_lock=True, **options)
         demos.append(demo)
         return url.rstrip("/")
 

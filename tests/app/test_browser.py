@@ -133,6 +133,16 @@ def test_twelve_clicks_in_a_second_are_kept_in_order(
     assert len(fake.calls) < 12  # later clicks replaced waiting ones, instead of queueing up
 
 
+def test_page_keeps_as_many_items_as_the_server_says(
+    open_page, serve, new_service, new_items, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("app.render.MAX_HISTORY", 3)
+    page = open_page(serve(new_service(tmp_path / "c.db", new_items(10))))
+    for number in range(5):
+        card(page, f"book-{number:03d}").click()
+    history_is(page, "book-002", "book-003", "book-004")
+
+
 def test_visitors_never_see_each_other(open_page, url):
     one, two = open_page(url), open_page(url)
     card(one, "book-001").click()

@@ -7,7 +7,6 @@ import pytest
 from app import settings as settings_module
 from app.errors import CatalogError
 from app.settings import Settings, parse_settings, writable_dir
-from hllm.precision import PRECISIONS as hllm_precisions
 
 
 def test_nothing_said_means_the_built_in_choices():
@@ -22,12 +21,14 @@ def test_command_line_wins_over_environment():
     assert settings.data_dir == Path("/env")
 
 
-def test_precisions_are_those_of_the_recommender():
-    assert settings_module.PRECISIONS == hllm_precisions
-
-
 def test_empty_variable_counts_as_absent():
     assert parse_settings([], {"HLLM_MODEL": ""}).model is None
+
+
+def test_allowed_hosts_are_names_with_commas_between():
+    names = ("a.example", "mybox")
+    assert parse_settings(["--allowed-hosts", "A.example, mybox,"], {}).allowed_hosts == names
+    assert parse_settings([], {"HLLM_ALLOWED_HOSTS": "a.example,mybox"}).allowed_hosts == names
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,8 @@ def test_empty_variable_counts_as_absent():
         (["--precision", "int3"], {}, "choose one of auto, fp32"),
         ([], {"HLLM_PRECISION": "int3"}, "--precision int3"),
         (["--no-such-flag"], {}, "unrecognized arguments"),
+        (["--allowed-hosts", "a.example,http://b.example"], {}, "'http://b.example' is not"),
+        ([], {"HLLM_ALLOWED_HOSTS": "a.example:80"}, "without http://, port and path"),
     ],
 )
 def test_wrong_options_end_with_code_2_and_a_reason(argv, environ, message, capsys):

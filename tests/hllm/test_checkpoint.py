@@ -7,19 +7,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
-from hllm.checkpoint import (
-    build_model,
-    load_config,
-    load_model,
-    load_user_llm,
-    model_fingerprint,
-    save_model,
-    trained_state,
-)
+from hllm.checkpoint import build_model, load_model, load_user_llm, save_model, trained_state
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
 from hllm.model import HLLM
-from hllm.pretrained import MINILM, pretrained_folder
+from hllm.model_folder import ModelFolder
+from hllm.weights.packaged import MINILM, pretrained_folder
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +94,8 @@ def test_start_weights_of_another_shape_are_one_clear_error(tiny_model, tmp_path
 
 def test_user_llm_alone_gives_the_same_states(tiny_model, tmp_path):
     save_model(tiny_model, tmp_path)
-    user_llm, config = load_user_llm(tmp_path)
-    items = torch.randn(1, 3, config.embedding_size)
+    user_llm = load_user_llm(tmp_path)
+    items = torch.randn(1, 3, tiny_model.config.embedding_size)
     with torch.inference_mode():
         expected = tiny_model.encode_users(items).last_hidden_state
         assert torch.equal(user_llm(inputs_embeds=items).last_hidden_state, expected)
@@ -110,42 +103,48 @@ def test_user_llm_alone_gives_the_same_states(tiny_model, tmp_path):
 
 def test_fingerprint_follows_item_weights_and_text_settings_only(tiny_model, tmp_path):
     save_model(tiny_model, tmp_path)
-    before = model_fingerprint(tmp_path)
+    before = ModelFolder(tmp_path).fingerprint
     with torch.no_grad():
         tiny_model.logit_scale.add_(1)
         next(tiny_model.user_llm.parameters()).add_(1)
     save_model(tiny_model, tmp_path)
-    assert model_fingerprint(tmp_path) == before
+    assert ModelFolder(tmp_path).fingerprint == before
     with torch.no_grad():
         tiny_model.item_emb_tokens.add_(1)
     save_model(tiny_model, tmp_path)
-    changed = model_fingerprint(tmp_path)
+    changed = ModelFolder(tmp_path).fingerprint
     assert changed != before
     tiny_model.config.item_prompt = "other: "
     save_model(tiny_model, tmp_path)
-    assert model_fingerprint(tmp_path) != changed
+    assert ModelFolder(tmp_path).fingerprint != changed
 
 
 def test_missing_folder_says_what_is_needed(tmp_path):
     with pytest.raises(CheckpointError, match=r"No HLLM model at .*config\.json"):
-        load_config(tmp_path / "nothing")
+        ModelFolder(tmp_path / "nothing")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", "{}", '{"model_type": "llama"}', '{"model_type": "hllm", "item_pooling": 3}'],
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"model_type": "llama"}',
+        '{"model_type": "hllm", "text_keys": ' + "[" * 9999,
+    ],
 )
 def test_foreign_or_broken_config_is_one_clear_error(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"config\.json is not the configuration of an HLLM"):
-        load_config(tmp_path)
+        ModelFolder(tmp_path)
 
 
 def test_damaged_weights_are_one_clear_error(tiny_model, tokenizer, tmp_path):
     save_model(tiny_model, tmp_path, tokenizer)
     path = tmp_path / "model.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
-    for load in (load_model, load_user_llm, model_fingerprint):
+    for load in (load_model, load_user_llm, lambda folder: ModelFolder(folder).fingerprint):
         with pytest.raises(CheckpointError, match=r"model\.safetensors is missing or damaged"):
             load(tmp_path)
 

@@ -7,8 +7,8 @@ import torch
 
 import hllm.embed
 from hllm.checkpoint import load_model, save_model
-from hllm.embed import EMBEDDINGS, embed_items, encode_catalog, main, stored_or_encoded
-from hllm.store import ItemEmbeddings
+from hllm.embed import embed_items, encode_catalog, main, stored_or_encoded
+from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import token_batches, tokenize
 
 TEXTS = [(f"i{n}", f"title: {'word ' * (n % 7)}{n}") for n in range(40)]

@@ -7,16 +7,16 @@ import torch
 import torch.nn.functional as F
 
 from hllm import evaluate
+from hllm.baselines.id_models import SequentialConfig, make_sequential, save_sequential
 from hllm.checkpoint import save_model
 from hllm.data import EvalCase, Interactions, eval_cases
 from hllm.errors import CheckpointError, DataError
 from hllm.evaluate import DataSet, evaluate_models, load_scorer, main
-from hllm.metrics import recall_at
-from hllm.ranking import mask_seen, rank_cases, tie_permutation
-from hllm.report import comparison_report, format_report, json_ready, markdown_table
-from hllm.scorers import HLLMScorer, SequentialScorer, pad_histories, to_bfloat16
-from hllm.sequential import SequentialConfig, make_sequential, save_sequential
-from hllm.slices import (
+from hllm.evaluation.metrics import recall_at
+from hllm.evaluation.ranking import mask_seen, rank_cases, tie_permutation
+from hllm.evaluation.report import comparison_report, format_report, json_ready, markdown_table
+from hllm.evaluation.scorers import HLLMScorer, SequentialScorer, pad_histories
+from hllm.evaluation.slices import (
     bootstrap_means,
     compare,
     estimate_mean,
@@ -24,6 +24,7 @@ from hllm.slices import (
     popularity_classes,
     slice_masks,
 )
+from hllm.model import to_bfloat16
 
 INF = math.inf
 

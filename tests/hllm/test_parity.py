@@ -23,17 +23,18 @@ import torch
 from safetensors.torch import load_file
 from torch.optim.lr_scheduler import LambdaLR
 
-from hllm import data, reference, text
+from hllm import data, text
 from hllm.checkpoint import load_model
-from hllm.convert import Settings, convert
 from hllm.embed import encode_catalog
-from hllm.loss import clamp_logit_scale, contrastive_logits, contrastive_stats, info_nce
-from hllm.metrics import summarise
-from hllm.optim import lr_multiplier, make_optimizer
-from hllm.ranking import rank_cases
-from hllm.sampling import TrainBatch, reference_sample
-from hllm.scorers import HLLMScorer
-from hllm.train_step import TrainStep
+from hllm.evaluation.metrics import summarise
+from hllm.evaluation.ranking import rank_cases
+from hllm.evaluation.scorers import HLLMScorer
+from hllm.published import reference_layout
+from hllm.published.convert import SourceSettings, convert
+from hllm.training.batches import TrainBatch, reference_sample
+from hllm.training.loss import clamp_logit_scale, contrastive_logits, contrastive_stats, info_nce
+from hllm.training.optimizer import lr_multiplier, make_optimizer
+from hllm.training.step import TrainStep
 
 PARITY = Path(
     os.environ.get("PARITY_DIR") or Path(__file__).parents[2].parent / "shared" / "parity"
@@ -81,7 +82,7 @@ def load(path):
     folder = path.parent
     expected = json.loads(path.read_text(encoding="utf-8"))
     options = expected["config"]
-    settings = Settings(
+    settings = SourceSettings(
         text_keys=tuple(options["text_keys"]),
         item_prompt=options["item_prompt"],
         max_text_tokens=options["MAX_TEXT_LENGTH"],
@@ -296,7 +297,7 @@ def test_gradients(fixture):
         close(gradients["logit_scale"].reshape(()), stored.reshape(()))
         norms = defaultdict(float)
         for key, shape in fixture.expected["state_dict"].items():
-            for name, _ in reference.translate(key, torch.empty(shape, device="meta")):
+            for name, _ in reference_layout.translate(key, torch.empty(shape, device="meta")):
                 if gradients.get(name) is not None:
                     norms[key] += gradients[name].double().square().sum().item()
         norms = {key: math.sqrt(value) for key, value in norms.items()}

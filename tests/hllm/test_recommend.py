@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 
 from hllm.checkpoint import save_model
-from hllm.embed import EMBEDDINGS, embed_items
+from hllm.embed import embed_items
 from hllm.errors import StaleEmbeddingsError, UnknownItemError
-from hllm.precision import load_user_model
-from hllm.recommend import HLLMRecommender, load_hllm
-from hllm.store import ItemEmbeddings
+from hllm.recommend import Recommender, load_hllm
+from hllm.serving.user_model import load_user_model
+from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import item_text
 
 FIELDS = [(f"i{n}", {"title": f"book number {n * 37 % 101}"}) for n in range(30)]
@@ -46,11 +46,25 @@ def test_ranks_and_scores_are_the_models(served, tiny_model, history):
     assert result.num_candidates == 30
 
 
+def test_a_folder_opens_with_its_own_embeddings_or_others(served, tmp_path):
+    folder, vectors = served
+    ids = [item_id for item_id, _ in FIELDS]
+    own = ItemEmbeddings.load(folder / EMBEDDINGS)
+    few = ItemEmbeddings(ids[:7], own.text_hashes[:7], vectors[:7], own.fingerprint)
+    few.save(tmp_path / "few.safetensors")
+    found = Recommender.from_pretrained(folder).recommend(["i3"], top_k=100).items
+    assert sorted(item.item_id for item in found) == sorted({*ids} - {"i3"})
+    recommender = Recommender.from_pretrained(str(folder), tmp_path / "few.safetensors", "bf16")
+    assert recommender.precision == "bf16"
+    found = recommender.recommend(["i3"], top_k=100).items
+    assert sorted(item.item_id for item in found) == sorted({*ids[:7]} - {"i3"})
+
+
 @pytest.mark.parametrize("approximate", [False, True])
 def test_allowed_rows_are_ranked_as_among_all(served, tiny_model, monkeypatch, approximate):
     if approximate:
         monkeypatch.setattr("hllm.recommend.APPROXIMATE_FROM", 0)
-        monkeypatch.setattr("hllm.approximate.EXACT_ROWS", 0)
+        monkeypatch.setattr("hllm.serving.approximate_index.EXACT_ROWS", 0)
     folder, vectors = served
     recommender = load_hllm(folder, fields=FIELDS)
     allowed = np.array([2, 3, 5, 8, 13, 21], dtype=np.int32)
@@ -68,7 +82,7 @@ def test_a_session_stays_the_models_whatever_is_remembered(served, tiny_model, o
     """Clicks far past max_history, with undo and a removed item, by two visitors in turn."""
     folder, vectors = served
     loaded = load_user_model(folder), ItemEmbeddings.load(folder / EMBEDDINGS)
-    recommender = HLLMRecommender(*loaded[0], loaded[1], **options)
+    recommender = Recommender(loaded[0], tiny_model.config, loaded[1], **options)
     rows = [f"i{n * 7 % 30}" for n in range(14)]
     histories = [rows[: n + 1] for n in range(14)]
     histories += [rows[:13], rows[:4] + rows[5:], [*rows[:3], "i29"], rows]
@@ -78,10 +92,10 @@ def test_a_session_stays_the_models_whatever_is_remembered(served, tiny_model, o
             assert item.score == pytest.approx(scores[int(item.item_id[1:])].item(), abs=1e-4)
 
 
-def test_window_stride_is_refused_beyond_the_window(served):
+def test_window_stride_is_refused_beyond_the_window(served, tiny_model):
     loaded = load_user_model(served[0]), ItemEmbeddings.load(served[0] / EMBEDDINGS)
     with pytest.raises(ValueError, match="stride 7: choose one from 1 to max_history = 6"):
-        HLLMRecommender(*loaded[0], loaded[1], window_stride=7)
+        Recommender(loaded[0], tiny_model.config, loaded[1], window_stride=7)
 
 
 def test_order_of_the_history_matters(served):

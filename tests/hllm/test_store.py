@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hllm.errors import StaleEmbeddingsError
-from hllm.store import ItemEmbeddings, atomic_path, reusable
+from hllm.store import ItemEmbeddings, reusable
 from hllm.text import text_hash
 
 
@@ -77,13 +77,3 @@ def test_equal_texts_are_two_rows():
 
 def test_another_models_vectors_are_not_reused():
     assert reusable(embeddings(), "other")("a", text_hash("x")) is None
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]

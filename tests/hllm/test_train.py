@@ -12,10 +12,10 @@ import torch
 
 from hllm import evaluate
 from hllm.checkpoint import load_model
-from hllm.embed import EMBEDDINGS, encode_catalog
+from hllm.embed import encode_catalog
 from hllm.errors import CheckpointError, DataError
 from hllm.recommend import load_hllm
-from hllm.store import ItemEmbeddings
+from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.train import Trainer, main, parse_options
 
 ROOT = Path(__file__).parents[2]
@@ -277,7 +277,7 @@ def test_collapse_of_the_item_embeddings_is_said(data, tmp_path, caplog):
 @pytest.mark.slow
 def test_two_processes_train_as_one_on_the_same_global_batch(data, tmp_path):
     """gloo: loss and gradients; histories of unequal length, negatives shared by both ranks."""
-    script = ROOT / "tests" / "hllm" / "two_process_loss.py"
+    script = ROOT / "tests" / "hllm" / "training" / "two_process_loss.py"
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(script), str(data)]
     printed = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)

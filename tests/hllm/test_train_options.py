@@ -11,17 +11,17 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from hllm import train_models
+from hllm.baselines.id_models import SequentialConfig, load_sequential, make_sequential
+from hllm.baselines.id_presets import ID_PRESETS
 from hllm.checkpoint import load_model
 from hllm.embed import encode_catalog
 from hllm.errors import CheckpointError, DataError
-from hllm.loss import contrastive_logits
-from hllm.qlora import Base4bit
-from hllm.sampling import make_batch, make_reference_batch, reference_sample
-from hllm.sequential import SequentialConfig, load_sequential, make_sequential
-from hllm.sequential_presets import PRESETS
 from hllm.train import Trainer, parse_options
-from hllm.train_step import SequentialStep
+from hllm.training import trainee
+from hllm.training.batches import make_batch, make_reference_batch, reference_sample
+from hllm.training.loss import contrastive_logits
+from hllm.training.qlora import Base4bit
+from hllm.training.step import SequentialStep
 
 NUM_ITEMS = 12
 
@@ -192,11 +192,11 @@ def test_reference_compatible_run_shares_out_negatives_and_does_not_clip(
     assert len(every._batch(np.arange(8)).negatives) == 8 * 7
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ID_PRESETS)
 def test_presets_of_the_reference_are_options(name):
     argv = ["--config", name, "--interactions", "i", "--items", "x", "--output", "o"]
     model, run = parse_options(argv)
-    preset = PRESETS[name]
+    preset = ID_PRESETS[name]
     assert model.to_sequential(9, run.dropout) == SequentialConfig(num_items=9, **preset.model)
     assert run.negatives_per_position == preset.negatives_per_position
     assert (run.learning_rate, run.num_negatives) == (preset.learning_rate, preset.num_negatives)
@@ -258,7 +258,7 @@ def test_user_llm_of_a_folder_with_its_weights_or_random_ones(data, tmp_path, pr
 
 def test_qlora_trains_resumes_and_saves_what_it_trained(data, tmp_path, monkeypatch):
     """On the CPU, where bitsandbytes is slow but computes the same."""
-    monkeypatch.setattr(train_models, "_require_cuda", lambda: None)
+    monkeypatch.setattr(trainee, "_require_cuda", lambda: None)
     options = {"item_training": "qlora", "learning_rate": 0.01, "item_learning_rate": 0.01}
     run = trainer(data, tmp_path / "run", **options)
     step = run.trainee.step

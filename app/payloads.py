@@ -1,0 +1,212 @@
+"""What goes between the page and the server: the names of every payload, and the payloads made.
+
+The TypedDicts are the contract. assets/page/contract.js has them for the scripts under the same
+names; a test holds the two together. What a page sends can be anything, whatever the types here
+say: app.session checks it.
+"""
+
+from typing import Any, TypedDict
+
+from app.cards import Card
+from app.catalog import ItemFilter
+from app.errors import CatalogError
+from app.examples import Example
+from app.render import plural, render_cards, render_no_cards
+from app.render_recommendations import render_column, render_popular, summary
+from app.service import TOP_K, Answer, Service
+from app.session import clean_browse, clean_filter, clean_session_id
+
+
+class ItemPayload(TypedDict):
+    """An item of the history; the page sets its texts as text, never as markup."""
+
+    id: str
+    title: str
+    creator: str
+    cover: str
+
+
+class FilterPayload(TypedDict):
+    """Which items are recommended: "" and None are no bound."""
+
+    category: str
+    min_price: float | None
+    max_price: float | None
+
+
+class AnswerRequest(TypedDict):
+    """The page asks for recommendations.
+
+    Attributes:
+        version: grows with every request of a page; the answer carries it.
+        history: item ids, oldest first.
+        filter: what may be recommended.
+        session: random id of the browser tab.
+    """
+
+    version: int
+    history: list[str]
+    filter: FilterPayload
+    session: str
+
+
+class ExamplePayload(TypedDict):
+    """A named history to start from."""
+
+    name: str
+    items: list[ItemPayload]
+
+
+class AnswerPayload(TypedDict):
+    """Everything that the page shows for a history.
+
+    Attributes:
+        version: of the request.
+        history: the items that count, oldest first.
+        filter: the one that was applied.
+        notices: what was left out of history and filter, as sentences.
+        warming: a recommender is still loading: ask again soon.
+        agreement: how far the columns agree, as text.
+        live: what a screen reader says, and what stands above the columns.
+        start: HTML in the columns' place while the history is empty, otherwise None.
+        examples: histories that `start` offers by name.
+        columns: HTML of each column by its key; empty if the history is.
+    """
+
+    version: int
+    history: list[ItemPayload]
+    filter: FilterPayload
+    notices: list[str]
+    warming: bool
+    agreement: str
+    live: str
+    start: str | None
+    examples: list[ExamplePayload]
+    columns: dict[str, str]
+
+
+class ErrorPayload(TypedDict):
+    """Why there is no answer to a request, as a sentence."""
+
+    version: int
+    error: str
+
+
+class BrowseQuery(TypedDict):
+    """The page asks for a part of the catalogue; cursor None is the first."""
+
+    text: str
+    category: str
+    sort: str
+    cursor: str | None
+
+
+class BrowsePayload(TypedDict):
+    """A part of the catalogue.
+
+    Attributes:
+        html: list items for the grid.
+        cursor: of the part that follows, None if nothing does.
+        count: how many items there are, or why there are none, as text.
+    """
+
+    html: str
+    cursor: str | None
+    count: str
+
+
+class ClickPayload(TypedDict):
+    """The page tells what was put into the history, and where it was found."""
+
+    item_id: str
+    source: str
+    rank: int | None
+    session: str
+
+
+def browse_payload(service: Service, raw: Any) -> BrowsePayload:
+    """The part of the catalogue that a page asks for with a BrowseQuery."""
+    request = clean_browse(raw)
+    try:
+        found = service.browse(request)
+    except CatalogError as error:
+        return {"html": "", "cursor": None, "count": str(error)}
+    if not found.cards:
+        html = render_no_cards(request, service.num_items)
+        return {"html": html, "cursor": None, "count": "No items"}
+    count = plural(found.total, "item") if found.total is not None else "Many items"
+    return {"html": render_cards(found.cards), "cursor": found.next_cursor, "count": count}
+
+
+def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
+    """The answer to an AnswerRequest."""
+    request = raw if isinstance(raw, dict) else {}
+    version = request.get("version")
+    version = version if isinstance(version, int) else 0
+    try:
+        has_category = service.catalog.filters.has_category
+        item_filter, gone = clean_filter(request.get("filter"), has_category)
+        session = clean_session_id(request.get("session"))
+        answer = service.answer(request.get("history"), session, item_filter=item_filter)
+    except CatalogError as error:
+        return {"version": version, "error": str(error)}
+    is_start = not answer.columns
+    return {
+        "version": version,
+        "history": [item_payload(card) for card in answer.history],
+        "filter": filter_payload(item_filter),
+        "notices": [*answer.notices, *gone],
+        "warming": answer.warming,
+        "agreement": summary(answer.columns),
+        "live": live_line(answer),
+        "start": render_popular(answer.popular, service.examples) if is_start else None,
+        "examples": [example_payload(e) for e in service.examples] if is_start else [],
+        "columns": render_columns(answer, item_filter),
+    }
+
+
+def render_columns(answer: Answer, item_filter: ItemFilter) -> dict[str, str]:
+    """HTML of each column by its key."""
+    if not answer.columns:
+        return {}
+    first, second = answer.columns
+    return {
+        first.info.key: render_column(first, second, answer.cards, item_filter),
+        second.info.key: render_column(second, first, answer.cards, item_filter),
+    }
+
+
+def item_payload(card: Card) -> ItemPayload:
+    """What the history shows of an item."""
+    return {
+        "id": card.item_id,
+        "title": card.title,
+        "creator": card.creator,
+        "cover": card.cover,
+    }
+
+
+def filter_payload(item_filter: ItemFilter) -> FilterPayload:
+    """A filter as the page keeps it."""
+    return {
+        "category": item_filter.category,
+        "min_price": item_filter.min_price,
+        "max_price": item_filter.max_price,
+    }
+
+
+def example_payload(example: Example) -> ExamplePayload:
+    """A history to start from."""
+    return {"name": example.name, "items": [item_payload(card) for card in example.cards]}
+
+
+def live_line(answer: Answer) -> str:
+    """What a screen reader says after an update, and what stands above the columns."""
+    if not answer.columns:
+        return "Nothing clicked yet"
+    if answer.warming:
+        return "Warming up"
+    counts = [len(c.result.items[:TOP_K]) for c in answer.columns if c.result is not None]
+    if not any(counts):
+        return "No recommendations"
+    return f"{plural(max(counts), 'recommendation')} updated"

@@ -1,0 +1,63 @@
+// The two lists of recommendations, or what stands in their place. HTML comes escaped from
+// app/render_recommendations.py.
+
+import { isComparable, moveOf } from "./moves.js";
+
+/**
+ * @param {Element} start shown while the history is empty
+ * @param {Element} columns shown otherwise
+ */
+export function makeColumns(start, columns) {
+  // History and filter of the lists that are shown, and the ranks in them by column and item id.
+  let shown = null;
+
+  function showStart(html) {
+    start.innerHTML = html;
+    start.hidden = false;
+    columns.hidden = true;
+    shown = null;
+  }
+
+  /**
+   * @param {Object<string, string>} htmls of each column
+   * @param {string[]} ids of the history
+   */
+  function showLists(htmls, ids, filter) {
+    const before = isComparable(shown, ids, filter) ? shown.ranks : {};
+    const ranks = {};
+    for (const column of columns.querySelectorAll(".column")) {
+      const key = column.dataset.column;
+      const rows = fill(column, htmls[key]);
+      ranks[key] = Object.fromEntries(
+        rows.map((row) => [row.dataset.id, Number(row.dataset.rank)]),
+      );
+      if (before[key]) for (const row of rows) markMove(row, before[key]);
+    }
+    start.hidden = true;
+    start.replaceChildren();
+    columns.hidden = false;
+    shown = { ids, filter, ranks };
+  }
+
+  return { showStart, showLists };
+}
+
+/** Put a list into a column; the keyboard stays at the row where it was. Gives the rows. */
+function fill(column, html) {
+  const focusedAt = [...column.querySelectorAll(".rec")].indexOf(document.activeElement);
+  column.innerHTML = html;
+  const rows = [...column.querySelectorAll(".rec")];
+  if (focusedAt >= 0 && rows.length) {
+    rows[Math.min(focusedAt, rows.length - 1)].focus({ preventScroll: true });
+  }
+  return rows;
+}
+
+function markMove(row, before) {
+  const move = moveOf(before, row.dataset.id, Number(row.dataset.rank));
+  if (move === null) return;
+  const mark = row.querySelector(".move");
+  mark.textContent = move.text;
+  mark.className = `move ${move.kind}`;
+  if (move.kind === "new") row.classList.add("arrived");
+}

@@ -1,0 +1,72 @@
+// The history of one visitor: pure functions, each of which gives the next history.
+
+const MAX_UNDO = 100;
+
+/**
+ * @typedef {object} History
+ * @property {import("./contract.js").ItemPayload[]} items oldest first
+ * @property {import("./contract.js").ItemPayload[][]} past earlier lists, for undo
+ * @property {import("./contract.js").ItemPayload[][]} future undone lists, for redo
+ * @property {number} limit how many items count; the oldest leave
+ */
+
+/** The history that was stored, without its past: anything may be in the storage. */
+export function restoredHistory(stored, limit) {
+  const items = stored && Array.isArray(stored.history) ? stored.history : [];
+  const valid = items.filter((item) => item && typeof item.id === "string");
+  return { items: valid.slice(-limit), past: [], future: [], limit };
+}
+
+export function changed(history, items) {
+  return {
+    ...history,
+    items: items.slice(-history.limit),
+    past: [...history.past, history.items].slice(-MAX_UNDO),
+    future: [],
+  };
+}
+
+/** Where an item is, from 0; -1 if it is not there. */
+export function positionOf(history, id) {
+  return history.items.findIndex((item) => item.id === id);
+}
+
+export function addItem(history, item) {
+  return positionOf(history, item.id) >= 0 ? history : changed(history, [...history.items, item]);
+}
+
+export function removeItem(history, id) {
+  return changed(
+    history,
+    history.items.filter((item) => item.id !== id),
+  );
+}
+
+export function moveItem(history, id, position) {
+  const from = positionOf(history, id);
+  const to = Math.max(0, Math.min(position, history.items.length - 1));
+  if (from < 0 || from === to) return history;
+  const items = history.items.filter((item) => item.id !== id);
+  items.splice(to, 0, history.items[from]);
+  return changed(history, items);
+}
+
+export function undo(history) {
+  if (!history.past.length) return history;
+  return {
+    ...history,
+    items: history.past[history.past.length - 1],
+    past: history.past.slice(0, -1),
+    future: [...history.future, history.items],
+  };
+}
+
+export function redo(history) {
+  if (!history.future.length) return history;
+  return {
+    ...history,
+    items: history.future[history.future.length - 1],
+    past: [...history.past, history.items],
+    future: history.future.slice(0, -1),
+  };
+}

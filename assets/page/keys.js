@@ -1,0 +1,29 @@
+// Keys that work everywhere on the page, except while something is typed.
+
+/**
+ * @param {Element} root of the page; when it is gone, so are the keys
+ * @param {{search: function(), undo: function(), redo: function()}} acts
+ */
+export function listenToKeys(root, acts) {
+  function onKey(event) {
+    if (!root.isConnected) {
+      document.removeEventListener("keydown", onKey);
+      return;
+    }
+    if (event.target.closest?.("input, select, textarea")) return;
+    const act = actOf(event);
+    if (act === null) return;
+    acts[act]();
+    event.preventDefault();
+  }
+  document.addEventListener("keydown", onKey);
+}
+
+/** What a key does: search, undo, redo or null. */
+export function actOf(event) {
+  const key = event.key.toLowerCase();
+  const command = event.ctrlKey || event.metaKey;
+  if (key === "/" && !command) return "search";
+  if (key === "z" && command) return event.shiftKey ? "redo" : "undo";
+  return null;
+}

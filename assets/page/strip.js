@@ -1,0 +1,134 @@
+// The history strip: numbered covers that can be removed, dragged, and moved by button or key.
+
+import { node } from "./dom.js";
+import { makeDraggable } from "./drag.js";
+
+function toolButton(action, label, sign) {
+  return node(
+    "button",
+    { type: "button", class: "tool", "data-tool": action, "aria-label": label, title: label },
+    [sign],
+  );
+}
+
+function stripItem(item, index, count) {
+  const face = node(
+    "button",
+    {
+      type: "button",
+      class: "history-face",
+      title: item.title,
+      "aria-label": `${item.title}, number ${index + 1} of ${count}. Arrow keys move it, Delete removes it.`,
+    },
+    [
+      node("img", {
+        src: item.cover,
+        alt: "",
+        width: 200,
+        height: 300,
+        draggable: "false",
+        class: "cover",
+      }),
+      node("span", { class: "history-number" }, [String(index + 1)]),
+    ],
+  );
+  const tools = node("span", { class: "tools" }, [
+    toolButton("earlier", `Move ${item.title} earlier`, "\u2039"),
+    toolButton("remove", `Remove ${item.title}`, "\u00d7"),
+    toolButton("later", `Move ${item.title} later`, "\u203a"),
+  ]);
+  return node("li", { "data-id": item.id, draggable: "true" }, [face, tools]);
+}
+
+/**
+ * @param {Element} section
+ * @param {{remove: function(string), move: function(string, number)}} acts change the history: they
+ *   are given an item id, and where it goes
+ */
+export function makeStrip(section, acts) {
+  const list = section.querySelector(".history");
+  const count = section.querySelector(".strip-count");
+  const empty = section.querySelector(".strip-empty");
+  let items = [];
+  let selected = null;
+
+  /** @param {import("./history.js").History} history */
+  function draw(history) {
+    drawItems(history.items);
+    count.textContent = items.length ? String(items.length) : "";
+    empty.hidden = items.length > 0;
+    setEnabled("undo", history.past.length > 0);
+    setEnabled("redo", history.future.length > 0);
+    setEnabled("clear", items.length > 0);
+  }
+
+  function setEnabled(action, enabled) {
+    section.querySelector(`[data-action="${action}"]`).disabled = !enabled;
+  }
+
+  function drawItems(newItems) {
+    const grew = newItems.length > items.length;
+    const focused = list.contains(document.activeElement)
+      ? document.activeElement.closest("li")
+      : null;
+    const focusedAt = focused ? [...list.children].indexOf(focused) : -1;
+    items = newItems;
+    list.replaceChildren(...items.map((item, index) => stripItem(item, index, items.length)));
+    select(items.some((item) => item.id === selected) ? selected : null);
+    if (grew) list.scrollLeft = list.scrollWidth;
+    if (focusedAt < 0 || !items.length) return;
+    // Keep the keyboard where it was: on the moved item, or on the one that took its place.
+    const same = focused && find(focused.dataset.id);
+    const next = same || list.children[Math.min(focusedAt, items.length - 1)];
+    next.querySelector(".history-face").focus({ preventScroll: true });
+  }
+
+  function find(id) {
+    return [...list.children].find((child) => child.dataset.id === id);
+  }
+
+  function select(id) {
+    selected = id;
+    for (const child of list.children) child.classList.toggle("selected", child.dataset.id === id);
+  }
+
+  function position(id) {
+    return items.findIndex((item) => item.id === id);
+  }
+
+  list.addEventListener("click", (event) => {
+    const entry = event.target.closest("li");
+    if (!entry) return;
+    const id = entry.dataset.id;
+    const tool = event.target.closest(".tool");
+    if (!tool) select(selected === id ? null : id);
+    else if (tool.dataset.tool === "remove") acts.remove(id);
+    else acts.move(id, position(id) + (tool.dataset.tool === "later" ? 1 : -1));
+  });
+
+  list.addEventListener("keydown", (event) => {
+    const entry = event.target.closest("li");
+    if (!entry || !event.target.closest(".history-face")) return;
+    const id = entry.dataset.id;
+    if (event.key === "ArrowLeft") acts.move(id, position(id) - 1);
+    else if (event.key === "ArrowRight") acts.move(id, position(id) + 1);
+    else if (event.key === "Delete" || event.key === "Backspace") acts.remove(id);
+    else return;
+    event.preventDefault();
+  });
+
+  makeDraggable(list, (id, over) =>
+    acts.move(id, over === null ? items.length - 1 : position(over)),
+  );
+
+  function flash(id) {
+    const entry = find(id);
+    if (!entry) return;
+    entry.scrollIntoView({ block: "nearest", inline: "nearest" });
+    entry.classList.remove("flash");
+    void entry.offsetWidth; // restarts the animation
+    entry.classList.add("flash");
+  }
+
+  return { draw, flash };
+}

@@ -1,0 +1,192 @@
+"""Files that appear under their name only when they are whole, and on the disk; the old ones stand.
+
+The one way in which this project replaces a file. What is being written has a hidden name that ends
+in ``.partial``; what a killed process left under such a name is removed by the next one that writes
+the same file. Processes on one machine may write the same file at once: the last one wins.
+"""
+
+import errno
+import fcntl
+import gzip
+import io
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from safetensors import SafetensorError
+
+from hllm.errors import StorageError
+
+SUFFIX = ".partial"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+# What safetensors and torch.save say of a full disk, for want of an OSError; the latter's own words
+# for a write that fell short name no reason.
+_FULL_IN_WORDS = re.compile(r"No space left|quota exceeded|inline_container\.cc|StreamWriter")
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path in the same folder that becomes `path` when the block succeeds.
+
+    Raises:
+        StorageError: the disk is full; the old file stands.
+    """
+    path = Path(path)
+    with storage_errors(path), _claimed(path.parent, path.name) as temporary:
+        yield temporary
+        os.chmod(temporary, 0o644)
+        sync(temporary)
+        os.replace(temporary, path)
+        sync(path.parent)
+
+
+@contextmanager
+def atomic_text(path: Path) -> Iterator[TextIO]:
+    """Open a text file for writing that replaces the one of this name when the block succeeds.
+
+    Args:
+        path: UTF-8 with line ends as they are written; packed if it ends in ``.gz``.
+
+    Raises:
+        StorageError: the disk is full; the old file stands.
+    """
+    with atomic_path(path) as temporary, temporary.open("wb") as raw:
+        if path.suffix == ".gz":
+            # No time stamp and no name inside: equal contents give equal files.
+            with (
+                gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
+                io.TextIOWrapper(packed, encoding="utf-8", newline="") as file,
+            ):
+                yield file
+        else:
+            with io.TextIOWrapper(raw, encoding="utf-8", newline="") as file:
+                yield file
+
+
+@contextmanager
+def atomic_files(folder: str | Path, *, opened_by: str) -> Iterator[Path]:
+    """Give a temporary folder whose files replace those of `folder` when the block succeeds.
+
+    No folder's files can be replaced all at once. If more than one differs, the file without which
+    nobody opens the folder goes first and comes last: a kill leaves the old files, the new ones, or
+    a folder that does not open, never a mixture that does.
+
+    Args:
+        folder: made if missing; other files in it stay.
+        opened_by: name of that file, one of those that the block writes.
+
+    Raises:
+        StorageError: the disk is full; the old files stand.
+    """
+    folder = Path(folder)
+    with storage_errors(folder), _claimed(folder, "files", is_folder=True) as temporary:
+        yield temporary
+        names = sorted(path.name for path in temporary.iterdir())
+        changed = [name for name in names if not _equal(temporary / name, folder / name)]
+        for name in changed:
+            sync(temporary / name)
+        if len(changed) > 1:
+            (folder / opened_by).unlink(missing_ok=True)
+            sync(folder)
+            changed = [*(name for name in changed if name != opened_by), opened_by]
+        for name in changed:
+            os.replace(temporary / name, folder / name)
+            if name != changed[-1]:
+                sync(folder)  # the last one must not reach the disk before the others
+        sync(folder)
+
+
+@contextmanager
+def storage_errors(path: Path, remedy: str = "then do the same again") -> Iterator[None]:
+    """Turn the errors of a full disk into one sentence; all others pass.
+
+    Args:
+        path: what is written in the block, for the message.
+        remedy: what to do once there is space, for the message.
+
+    Raises:
+        StorageError: the disk is full.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except (OSError, RuntimeError, SafetensorError) as error:
+        is_full = getattr(error, "errno", None) in _FULL or _FULL_IN_WORDS.search(str(error))
+        if not is_full:
+            raise
+        raise StorageError(
+            f"{path} cannot be written, the disk is full (what was there before is kept): "
+            f"free some space, {remedy}."
+        ) from error
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's contents, or a folder's names, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that cannot do this for folders
+            raise
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _claimed(folder: Path, name: str, *, is_folder: bool = False) -> Iterator[Path]:
+    """A new hidden file or folder; it is gone after the block, unless it got another name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    prefix = f".{name}."
+    _remove_leftovers(folder, prefix)
+    while True:
+        if is_folder:
+            temporary = Path(tempfile.mkdtemp(SUFFIX, prefix, folder))
+            lock = os.open(temporary, os.O_RDONLY)
+        else:
+            lock, created = tempfile.mkstemp(SUFFIX, prefix, folder)
+            temporary = Path(created)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # says that somebody is writing it
+        if temporary.exists():  # nobody took it for a leftover before it was locked
+            break
+        os.close(lock)
+    try:
+        yield temporary
+    finally:
+        _remove(temporary)
+        os.close(lock)
+
+
+def _remove_leftovers(folder: Path, prefix: str) -> None:
+    for path in folder.iterdir():
+        if path.name.startswith(prefix) and path.name.endswith(SUFFIX):
+            try:
+                lock = os.open(path, os.O_RDONLY)
+            except OSError:  # another process was faster, or it is another user's
+                continue
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(path)
+            except BlockingIOError:  # it is being written
+                pass
+            finally:
+                os.close(lock)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _equal(one: Path, other: Path) -> bool:
+    """Small files only: larger ones count as different."""
+    if not other.is_file() or one.stat().st_size != other.stat().st_size:
+        return False
+    return one.stat().st_size < 2**26 and one.read_bytes() == other.read_bytes()

@@ -1,0 +1,1 @@
+"""What HLLM is compared with: ID-based models, counts of interactions, sentence embeddings."""

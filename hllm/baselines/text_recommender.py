@@ -1,0 +1,106 @@
+"""The page's comparison: a recommender over MiniLM sentence embeddings, with nothing learned."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hllm.baselines.text_scorer import pool_history
+from hllm.errors import StaleEmbeddingsError
+from hllm.recommend import Recommendations, make_index, recommend_from
+from hllm.serving.fit_check import check_once
+from hllm.store import ItemEmbeddings
+from hllm.text import sentence_text, text_hash
+from hllm.weights.packaged import MINILM
+
+SENTENCE_FINGERPRINT = f"sentence-embeddings/{MINILM}/1"
+
+
+def sentence_fingerprint(text_keys: Sequence[str]) -> str:
+    """Name of sentence embeddings of these fields, as their file keeps it."""
+    return f"{SENTENCE_FINGERPRINT}:{','.join(text_keys)}"
+
+
+class TextBaseline:
+    """The page's comparison: MiniLM sentence embeddings, history pooled with decay.
+
+    Args:
+        embeddings: of a catalogue, from hllm.sentence.embed_sentences: of length 1.
+        index_beside: their file, beside which the index of a large catalogue is kept.
+    """
+
+    name = "MiniLM baseline"
+    model = f"{MINILM}, weighted mean of the history"
+    precision = "fp32"
+    device = "cpu"
+
+    def __init__(self, embeddings: ItemEmbeddings, index_beside: Path | None = None) -> None:
+        self._index = make_index(embeddings, index_beside)
+        self.num_items = len(self._index)
+        self.item_ids = self._index.item_ids
+
+    @torch.inference_mode()
+    def recommend(
+        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+    ) -> Recommendations:
+        """Rank the catalogue for a history.
+
+        Args:
+            history: item ids, oldest first.
+            top_k: how many items at most.
+            allowed: the only rows (places in item_ids, each once) that may be found; None: all.
+
+        Raises:
+            ValueError: an empty history.
+            UnknownItemError: an item without an embedding.
+        """
+        vectors = self._index.vectors
+        return recommend_from(self._index, vectors, self._encode, history, top_k, allowed)
+
+    @staticmethod
+    def _encode(history: Tensor) -> Tensor:
+        return pool_history(history, "decay")
+
+
+def load_text_baseline(
+    path: str | Path,
+    *,
+    fields: Iterable[tuple[str, Mapping[str, Any]]] | None = None,
+    texts_version: str = "",
+    cache: Path | None = None,
+) -> TextBaseline:
+    """Load the baseline from its embeddings file.
+
+    Args:
+        path: as hllm.sentence.embed_sentences writes it.
+        fields: (item_id, text fields) of the catalogue as it is now, to make sure that the
+            embeddings are not older than it; None trusts them.
+        texts_version: names what `fields` gives; see hllm.serving.fit_check.
+        cache: folder of hllm.serving.fit_check's notes.
+
+    Raises:
+        StaleEmbeddingsError: missing, damaged, of another model or too old.
+    """
+    embeddings = ItemEmbeddings.load(path, remedy="python -m hllm.sentence")
+    kind, _, keys = embeddings.fingerprint.partition(":")
+    if kind != SENTENCE_FINGERPRINT:
+        raise StaleEmbeddingsError(
+            f"{path} does not hold {MINILM} sentence embeddings: make it again with  "
+            "python -m hllm.sentence"
+        )
+    hashes = (
+        (item_id, text_hash(sentence_text(values, keys.split(","))))
+        for item_id, values in fields or ()
+    )
+    check_once(
+        lambda: embeddings.check(
+            embeddings.fingerprint, hashes, path=str(path), remedy="python -m hllm.sentence"
+        ),
+        files=[Path(path)],
+        texts_version=texts_version,
+        notes=cache,
+    )
+    return TextBaseline(embeddings, Path(path))

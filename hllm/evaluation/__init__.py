@@ -1,0 +1,1 @@
+"""Evaluation: full ranking of all items, metrics, slices of the users, the table."""

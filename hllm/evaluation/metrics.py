@@ -1,0 +1,74 @@
+"""Ranking metrics with one relevant item per case.
+
+Candidates are all items of the catalogue except padding and, by the seen-item rule, the items of
+the history (see hllm.evaluation.ranking). rank is 1-based. recall@k = 1 if rank <= k (hit rate:
+there is one relevant item), ndcg@k = 1 / log2(rank + 1) if rank <= k (the ideal is 1), mrr = 1 /
+rank. A case that cannot be found (rank = inf) counts 0. Ties: the item whose number in a fixed
+random permutation is smaller ranks first, so that a model of equal scores gains nothing from the
+order in which the catalogue happens to be stored.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+DEFAULT_KS = (5, 10, 50, 200)
+
+
+def target_ranks(scores: Tensor, targets: Tensor, tie_order: Tensor) -> Tensor:
+    """Rank of each target among the candidates.
+
+    Args:
+        scores: (B, num_items); -inf marks what is not a candidate.
+        targets: (B,) item indices.
+        tie_order: (num_items,) a permutation, decides between equal scores.
+
+    Returns:
+        (B,) float64 ranks, 1-based; inf where the target is not a candidate or its score is NaN.
+    """
+    own = scores.gather(1, targets.unsqueeze(1))  # (B, 1)
+    better = (scores > own).sum(dim=1)
+    tied = ((scores == own) & (tie_order < tie_order[targets].unsqueeze(1))).sum(dim=1)
+    ranks = (better + tied + 1).double()
+    return ranks.masked_fill(~torch.isfinite(own.squeeze(1)), float("inf"))
+
+
+def recall_at(ranks: np.ndarray, k: int) -> np.ndarray:
+    """(B,) 1.0 where the target is among the first k.
+
+    >>> recall_at(np.array([1, 11, np.inf]), 10)
+    array([1., 0., 0.])
+    """
+    return (ranks <= k).astype(np.float64)
+
+
+def ndcg_at(ranks: np.ndarray, k: int) -> np.ndarray:
+    """(B,) 1 / log2(rank + 1) where rank <= k.
+
+    >>> ndcg_at(np.array([1, 3, 11]), 10)
+    array([1. , 0.5, 0. ])
+    """
+    return recall_at(ranks, k) / np.log2(ranks + 1)
+
+
+def reciprocal_rank(ranks: np.ndarray) -> np.ndarray:
+    """(B,) 1 / rank, over the full ranking."""
+    return 1 / ranks
+
+
+def per_case(ranks: np.ndarray, ks: Iterable[int] = DEFAULT_KS) -> dict[str, np.ndarray]:
+    """All metrics, one value per case."""
+    ks = list(ks)
+    values = {f"recall@{k}": recall_at(ranks, k) for k in ks}
+    values |= {f"ndcg@{k}": ndcg_at(ranks, k) for k in ks}
+    return values | {"mrr": reciprocal_rank(ranks)}
+
+
+def summarise(ranks: np.ndarray, ks: Iterable[int] = DEFAULT_KS) -> dict[str, float]:
+    """Mean of every metric over the cases (all nan if there are none)."""
+    return {
+        name: float(values.mean()) if len(values) else float("nan")
+        for name, values in per_case(ranks, ks).items()
+    }

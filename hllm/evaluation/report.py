@@ -1,0 +1,164 @@
+"""Results of an evaluation: a JSON-ready dictionary, and tables for people (Markdown)."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from hllm.evaluation.metrics import DEFAULT_KS, per_case, summarise
+from hllm.evaluation.slices import Estimate, compare, estimate_mean
+
+HEADLINE = ("recall@10", "ndcg@10")
+
+
+def model_report(
+    ranks: np.ndarray, masks: Mapping[str, np.ndarray], *, seed: int = 0
+) -> dict[str, Any]:
+    """Everything about one model.
+
+    Args:
+        ranks: (n,) from hllm.evaluation.ranking.rank_cases.
+        masks: slice name -> (n,) bool, from hllm.evaluation.slices.slice_masks.
+        seed: of the bootstrap.
+
+    Returns:
+        metrics (means over the n cases), intervals (95% bootstrap, of recall@10 and ndcg@10) and
+        slices (the two, with their intervals and the number of cases).
+    """
+    values = per_case(ranks, (10,))
+    return {
+        "metrics": summarise(ranks, DEFAULT_KS),
+        "intervals": {name: _bounds(estimate_mean(values[name], seed=seed)) for name in HEADLINE},
+        "slices": {
+            name: {"num_cases": int(mask.sum())}
+            | {key: asdict(estimate_mean(values[key][mask], seed=seed)) for key in HEADLINE}
+            for name, mask in masks.items()
+        },
+    }
+
+
+def _bounds(estimate: Estimate) -> list[float]:
+    return [estimate.low, estimate.high]
+
+
+def comparison_report(
+    ranks: Mapping[str, np.ndarray], first: str, *, seed: int = 0
+) -> dict[str, Any]:
+    """One model against every other on the same cases.
+
+    Args:
+        ranks: model -> (n,) ranks.
+        first: the model that is compared with the others.
+        seed: of the bootstrap.
+
+    Returns:
+        other model -> metric -> difference and ratio, each value, low, high (paired 95% bootstrap).
+    """
+    own = per_case(ranks[first], (10,))
+    result: dict[str, Any] = {}
+    for name, others in ranks.items():
+        if name == first or len(others) == 0:
+            continue
+        values = per_case(others, (10,))
+        result[name] = {}
+        for metric in HEADLINE:
+            difference, ratio = compare(own[metric], values[metric], seed=seed)
+            result[name][metric] = {"difference": asdict(difference), "ratio": asdict(ratio)}
+    return result
+
+
+def json_ready(value: Any) -> Any:
+    """Replace nan and infinities, which JSON does not have, by None, at any depth."""
+    if isinstance(value, Mapping):
+        return {str(key): json_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_ready(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """An aligned Markdown table: first column to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = [
+        "-" * width if column == 0 else "-" * (width - 1) + ":"
+        for column, width in enumerate(widths)
+    ]
+    return "\n".join([line(header), line(rule), *(line(row) for row in rows)])
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{100 * value:.2f}"
+
+
+def _with_interval(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{_percent(value)} [{_percent(low)}, {_percent(high)}]"
+
+
+def format_report(report: Mapping[str, Any]) -> str:
+    """The report as Markdown tables, in percent with 95% intervals."""
+    models: Mapping[str, Any] = report["models"]
+    parts = [
+        f"{report['num_cases']:,} users, phase {report['phase']}, "
+        f"{report['num_items']:,} candidate items; percent, [95% bootstrap interval]",
+        _metric_table(models),
+        _slice_table(models),
+    ]
+    for first, others in report.get("comparisons", {}).items():
+        parts.append(_comparison_table(first, others))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _metric_table(models: Mapping[str, Any]) -> str:
+    names = list(next(iter(models.values()))["metrics"])
+    rows = []
+    for model, result in models.items():
+        cells = [model]
+        for name in names:
+            value = result["metrics"][name]
+            bounds = result["intervals"].get(name)
+            cells.append(_with_interval(value, *bounds) if bounds else _percent(value))
+        rows.append(cells)
+    return markdown_table(["model", *names], rows)
+
+
+def _slice_table(models: Mapping[str, Any]) -> str:
+    slices = next(iter(models.values()))["slices"]
+    rows = []
+    for name, counts in slices.items():
+        if counts["num_cases"] == 0:
+            continue
+        cells = [name, f"{counts['num_cases']:,}"]
+        for result in models.values():
+            part = result["slices"][name]
+            cells += [_percent(part[metric]["value"]) for metric in HEADLINE]
+        rows.append(cells)
+    header = ["part of the users", "users"]
+    header += [f"{model} {metric}" for model in models for metric in HEADLINE]
+    return markdown_table(header, rows) if rows else ""
+
+
+def _comparison_table(first: str, others: Mapping[str, Any]) -> str:
+    rows = []
+    for other, metrics in others.items():
+        for metric, pair in metrics.items():
+            ratio = pair["ratio"]
+            known = ratio["value"] is not None and math.isfinite(ratio["value"])
+            bounded = known and ratio["low"] is not None and math.isfinite(ratio["low"])
+            times = f"{ratio['value']:.2f}x" if known else "-"
+            times += f" [{ratio['low']:.2f}, {ratio['high']:.2f}]" if bounded else ""
+            rows.append([other, metric, _with_interval(**pair["difference"]), times])
+    return markdown_table([f"{first} against", "metric", "difference", "ratio"], rows)

@@ -1,0 +1,165 @@
+"""Scorers for models that read a sequence of item embeddings: HLLM and the ID models.
+
+B users, S history items, D embedding width.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hllm.baselines.id_models import SequentialModel
+from hllm.click_head import ClickHead
+from hllm.model import HLLM
+
+EncodeUsers = Callable[[Tensor, Tensor], Tensor]
+
+
+def pad_histories(histories: Sequence[np.ndarray], max_history: int) -> tuple[Tensor, Tensor]:
+    """The most recent items of each history, padded on the right with 0.
+
+    Args:
+        histories: B arrays of item indices, oldest first.
+        max_history: most items kept.
+
+    Returns:
+        (B, S) item indices and (B,) lengths; an empty history counts as one padding item.
+    """
+    recent = [history[-max_history:] for history in histories]
+    lengths = torch.tensor([max(len(history), 1) for history in recent])
+    items = torch.zeros(len(recent), int(lengths.max()), dtype=torch.long)
+    for row, history in enumerate(recent):
+        items[row, : len(history)] = torch.from_numpy(np.ascontiguousarray(history))
+    return items, lengths
+
+
+class SequenceScorer:
+    """Cosine of the last user state with every item embedding.
+
+    Args:
+        name: of the model, for tables.
+        encode_users: (B, S, D) embeddings padded on the right and (B,) lengths -> (B, S, D) states.
+        item_embeddings: (num_items, D), row 0 padding, not normalised, on the device to compute on.
+        max_history: most items the model reads.
+        dtype: of normalisation and score matrix. Published HLLM numbers were computed in bfloat16
+            (DeepSpeed bf16 evaluation), where many scores tie; float32 is exact.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        encode_users: EncodeUsers,
+        item_embeddings: Tensor,
+        max_history: int,
+        *,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.name = name
+        self.max_history = max_history
+        self._encode_users = encode_users
+        self._inputs = item_embeddings
+        self._candidates = F.normalize(item_embeddings.to(dtype), dim=-1)  # (num_items, D)
+
+    @torch.inference_mode()
+    def users(self, histories: Sequence[np.ndarray]) -> Tensor:
+        """User embeddings (B, D) of histories, not normalised."""
+        items, lengths = pad_histories(histories, self.max_history)
+        device = self._inputs.device
+        items, lengths = items.to(device), lengths.to(device)
+        states = self._encode_users(self._inputs[items], lengths)  # (B, S, D)
+        return states[torch.arange(len(items), device=device), lengths - 1]
+
+    @torch.inference_mode()
+    def score(self, histories: Sequence[np.ndarray]) -> Tensor:
+        """Cosines (B, num_items), float32."""
+        users = F.normalize(self.users(histories).to(self._candidates.dtype), dim=-1)
+        return (users @ self._candidates.T).float()
+
+
+class HLLMScorer(SequenceScorer):
+    """HLLM with item embeddings made before (hllm.embed.encode_catalog).
+
+    Args:
+        model: in eval mode, on its device, in its precision.
+        item_embeddings: (num_items, D) by item_index, row 0 padding, not normalised.
+        name: for tables.
+        bf16: normalise and multiply in bfloat16, as the published numbers were made; call
+            hllm.evaluation.scorers.to_bfloat16 on the model before its item embeddings are made.
+    """
+
+    def __init__(
+        self, model: HLLM, item_embeddings: Tensor, *, name: str = "HLLM", bf16: bool = False
+    ) -> None:
+        super().__init__(
+            name,
+            lambda embeddings, lengths: model.encode_users(embeddings).last_hidden_state,
+            item_embeddings.to(model.device),
+            model.config.max_history,
+            dtype=torch.bfloat16 if bf16 else torch.float32,
+        )
+
+
+class ClickScorer(HLLMScorer):
+    """A discriminative HLLM: its generative part finds candidates, its click head ranks them.
+
+    Args:
+        model: with a click_head; otherwise as HLLMScorer's.
+        item_embeddings: see HLLMScorer.
+        name: for tables.
+        bf16: see HLLMScorer.
+        num_ranked: how many of the best items by cosine the click head ranks anew; they stay
+            before all others.
+    """
+
+    def __init__(
+        self,
+        model: HLLM,
+        item_embeddings: Tensor,
+        *,
+        name: str = "HLLM",
+        bf16: bool = False,
+        num_ranked: int = 100,
+    ) -> None:
+        super().__init__(model, item_embeddings, name=name, bf16=bf16)
+        self._model = model
+        self._num_ranked = num_ranked
+
+    @torch.inference_mode()
+    def score(self, histories: Sequence[np.ndarray]) -> Tensor:
+        """Scores (B, num_items): cosines, and 2 or more for the items ranked by the click head."""
+        scores = super().score(histories)
+        scores[:, 0] = float("-inf")  # padding is no candidate
+        best = scores.topk(min(self._num_ranked, scores.shape[1] - 1), dim=1).indices
+        logits = self.score_candidates(histories, best)
+        return scores.scatter(1, best, 2 + logits - logits.min(dim=1, keepdim=True).values)
+
+    @torch.inference_mode()
+    def score_candidates(self, histories: Sequence[np.ndarray], candidates: Tensor) -> Tensor:
+        """Logits (B, C), float32, of a click on candidates (B, C), item indices."""
+        items, lengths = pad_histories(histories, self.max_history)
+        device = self._inputs.device
+        items, prefixes = items.to(device), lengths.to(device).unsqueeze(1)
+        inputs = self._inputs.to(self._model.dtype)
+        head: ClickHead = self._model.click_head  # type: ignore[assignment]
+        embedded = inputs[candidates.to(device)].unsqueeze(1)  # (B, 1, C, D)
+        logits, _ = head(self._model.user_llm, inputs[items], prefixes, embedded)
+        return logits.squeeze(1).float()
+
+
+def make_scorer(
+    model: HLLM, item_embeddings: Tensor, *, name: str = "HLLM", bf16: bool = False
+) -> HLLMScorer:
+    """The scorer of a model's objective; arguments as HLLMScorer's."""
+    kind = HLLMScorer if model.click_head is None else ClickScorer
+    return kind(model, item_embeddings, name=name, bf16=bf16)
+
+
+class SequentialScorer(SequenceScorer):
+    """An ID model (hllm.baselines.id_models) with its own item table."""
+
+    def __init__(self, model: SequentialModel, *, name: str) -> None:
+        with torch.no_grad():
+            table = model.item_embeddings().detach()
+        super().__init__(name, model.encode_users, table, model.config.max_history)

@@ -1,0 +1,164 @@
+"""A model folder, opened once: where it is, what its config.json says, what its weights are."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from hllm.config import HLLMConfig
+from hllm.errors import CheckpointError
+from hllm.schema.configs import CONFIG_BYTES, check_hllm
+from hllm.schema.rules import one_line, read_object
+from hllm.schema.tokenizers import read_tokenizer
+from hllm.weights.files import (
+    WEIGHTS,
+    holds_nf4,
+    iter_packed,
+    iter_stored,
+    iter_tensors,
+    read_shapes,
+    weight_files,
+)
+from hllm.weights.nf4_format import PackedMatrix
+from hllm.weights.packaged import pretrained_folder
+
+CONFIG = "config.json"
+USER_LLM = "user_llm."  # what the names of the User LLM's tensors begin with
+_FINGERPRINTED = (
+    "item_config",
+    "text_keys",
+    "item_prompt",
+    "max_text_tokens",
+    "item_pooling",
+    "right_align_positions",
+    "item_adapter",
+    "item_base",
+    "item_lora",
+)
+
+
+class ModelFolder:
+    """A trained or converted HLLM on disk.
+
+    Whoever starts from a path makes one and hands it on, so that config.json is parsed, and the
+    headers of the weight files are read, once. It describes the folder as it was when it was
+    opened: open it again after something was saved there.
+
+    Args:
+        path: the folder.
+
+    Attributes:
+        path: the folder.
+        config: what config.json says, checked against the closed schema.
+
+    Raises:
+        CheckpointError: no such folder, no config.json, or not an HLLM's.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = _read_config(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @classmethod
+    def of(cls, folder: "ModelFolder | str | Path") -> "ModelFolder":
+        """The folder itself if it is open already, else opened."""
+        return folder if isinstance(folder, cls) else cls(folder)  # type: ignore[arg-type]
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """The files that make the model what it is: weights and config.json."""
+        return [*weight_files(self.path), self.path / CONFIG]
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of all tensors, from the files' headers.
+
+        Raises:
+            CheckpointError: weights are missing or damaged.
+        """
+        return read_shapes(self.path)
+
+    @property
+    def user_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the User LLM's tensors, as the User LLM itself calls them."""
+        return {
+            name.removeprefix(USER_LLM): shape
+            for name, shape in self.shapes.items()
+            if name.startswith(USER_LLM)
+        }
+
+    @cached_property
+    def holds_nf4(self) -> bool:
+        """Whether matrices are stored in NF4."""
+        return holds_nf4(self.path)
+
+    def tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """The tensors whose names begin with a prefix, in order of names, one at a time."""
+        return iter_tensors(self.path, prefix)
+
+    def packed_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor | PackedMatrix]]:
+        """The same; a matrix that is stored in NF4 stays so."""
+        return iter_packed(self.path, prefix)
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The Item LLM's tokenizer, from the package of its weights or from the folder.
+
+        Raises:
+            CheckpointError: missing, damaged, or it would run code.
+        """
+        base = self.config.item_base
+        source = pretrained_folder(base) if base else self.path
+        return read_tokenizer(source, self.config.item_config.vocab_size)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits that name the model which makes item embeddings.
+
+        Hashes every stored tensor but those that read item embeddings, and every setting that
+        shapes an item's text or state. The dtype of the weights counts, too; a matrix in NF4
+        counts as it is stored, which is the same on every machine.
+
+        Raises:
+            CheckpointError: weights are missing or damaged.
+        """
+        config = self.config.to_dict()
+        settings = json.dumps({key: config.get(key) for key in _FINGERPRINTED}, sort_keys=True)
+        digest = hashlib.sha256(settings.encode())
+        for name, tensor in iter_stored(self.path):
+            if name.startswith((USER_LLM, "click_head.")) or name == "logit_scale":
+                continue
+            digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()[:16]
+
+
+def _read_config(folder: Path) -> HLLMConfig:
+    path = folder / CONFIG
+    if not path.is_file():
+        raise CheckpointError(
+            f"No HLLM model at {folder}: give a folder that holds config.json and {WEIGHTS} "
+            "(made by  python -m hllm.train)."
+        )
+    try:
+        values = read_object(path, CONFIG_BYTES)
+        if values.get("model_type") != HLLMConfig.model_type:
+            raise ValueError(f"model_type is {values.get('model_type')!r}, not 'hllm'")
+        check_hllm(values, str(path))
+        # How matrices are stored shows in the files; once they are read the note would be wrong.
+        values.pop("quantization_config", None)
+        return HLLMConfig.from_dict(values)
+    except CheckpointError:
+        raise
+    except Exception as error:  # transformers' checks of a configuration raise plain Exception
+        raise CheckpointError(
+            f"{path} is not the configuration of an HLLM ({one_line(error)}): restore it or train "
+            "again."
+        ) from error

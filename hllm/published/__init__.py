@@ -1,0 +1,1 @@
+"""The authors' published checkpoints: their layout, their tokenizers, conversion to ours."""

@@ -1,0 +1,177 @@
+"""What a value of a stranger's JSON may be: rules with a name, and reading a file within bounds.
+
+Knows nothing of models, and imports neither torch nor transformers.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hllm.errors import CheckpointError
+
+_SHOWN = 60  # characters of a refused value that a message repeats
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one key may hold.
+
+    Attributes:
+        allowed: the same in words, for the message.
+        accepts: whether a parsed JSON value is one of them.
+    """
+
+    allowed: str
+    accepts: Callable[[Any], bool]
+
+    def optional(self) -> "Rule":
+        """The same, or null."""
+        return Rule(f"{self.allowed}, or null", lambda v: v is None or self.accepts(v))
+
+
+def integer(low: int, high: int) -> Rule:
+    """A whole number: neither 2.0 nor true."""
+    return Rule(f"a whole number from {low} to {high}", lambda v: _is_int(v) and low <= v <= high)
+
+
+def number(low: float, high: float, *, above: bool = False, below: bool = False) -> Rule:
+    """A finite number.
+
+    Args:
+        low: smallest.
+        high: largest.
+        above: it must be larger than low.
+        below: it must be smaller than high.
+    """
+    start = f"above {low:g}" if above else f"from {low:g}"
+    end = f"below {high:g}" if below else f"to {high:g}"
+
+    def accepts(value: Any) -> bool:
+        return (
+            (_is_int(value) or (type(value) is float and math.isfinite(value)))
+            and (low < value if above else low <= value)
+            and (value < high if below else value <= high)
+        )
+
+    return Rule(f"a number {start} {end}", accepts)
+
+
+def boolean() -> Rule:
+    """True or false: not 0 or 1."""
+    return Rule("true or false", lambda v: type(v) is bool)
+
+
+def choice(*values: Any) -> Rule:
+    """One of a few constants, of the same type."""
+    words = ", ".join(json.dumps(value) for value in values)
+    allowed = f"one of {words}" if len(values) > 1 else words
+    return Rule(allowed, lambda v: any(type(v) is type(c) and v == c for c in values))
+
+
+def text(length: int = 200) -> Rule:
+    """A string of at most so many characters."""
+    return Rule(
+        f"a text of at most {length} characters", lambda v: type(v) is str and len(v) <= length
+    )
+
+
+def items(rule: Rule, least: int, most: int) -> Rule:
+    """A list whose values follow a rule."""
+    return Rule(
+        f"a list of {least} to {most} values, each {rule.allowed}",
+        lambda v: type(v) is list and least <= len(v) <= most and all(map(rule.accepts, v)),
+    )
+
+
+def table(key: Rule, value: Rule, most: int) -> Rule:
+    """An object whose keys and values follow rules."""
+    return Rule(
+        f"an object of at most {most} entries: {key.allowed} to {value.allowed}",
+        lambda v: (
+            type(v) is dict
+            and len(v) <= most
+            and all(key.accepts(k) and value.accepts(x) for k, x in v.items())
+        ),
+    )
+
+
+def either(*rules: Rule) -> Rule:
+    """What one of the rules accepts."""
+    return Rule(
+        ", or ".join(rule.allowed for rule in rules), lambda v: any(r.accepts(v) for r in rules)
+    )
+
+
+def _is_int(value: Any) -> bool:
+    return type(value) is int  # a bool is an int, too
+
+
+def check(values: Mapping[str, Any], rules: Mapping[str, Rule], place: str, remedy: str) -> None:
+    """Refuse keys without a rule, and values that break theirs.
+
+    Args:
+        values: a parsed JSON object.
+        rules: of all keys that there may be.
+        place: file and object, for the message.
+        remedy: what to do about it.
+
+    Raises:
+        CheckpointError: names the key, what it holds and what is allowed.
+    """
+    for key, value in values.items():
+        if key not in rules:
+            raise CheckpointError(
+                f"{place}: {shown(key)} is no key that a model folder may hold; {remedy}."
+            )
+        if not rules[key].accepts(value):
+            raise CheckpointError(
+                f"{place}: {key} is {shown(value)}, but must be {rules[key].allowed}; {remedy}."
+            )
+
+
+def require(values: Mapping[str, Any], keys: tuple[str, ...], place: str, remedy: str) -> None:
+    """Refuse an object that lacks keys.
+
+    Raises:
+        CheckpointError: names the first that is missing.
+    """
+    for key in keys:
+        if key not in values:
+            raise CheckpointError(f"{place}: {key} is missing; {remedy}.")
+
+
+def shown(value: Any) -> str:
+    """A value in one short line, whatever it is."""
+    words = json.dumps(value, default=repr)
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}..."
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, for a message of ours: one line, not too long."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= 300 else f"{words[:300]}..."
+
+
+def read_object(path: Path, most_bytes: int) -> dict[str, Any]:
+    """Read a JSON object from a file that anybody may have written.
+
+    Args:
+        path: the file.
+        most_bytes: a larger one is not read.
+
+    Raises:
+        ValueError: too large, no JSON, nested without end, or no object.
+        OSError: it cannot be read.
+    """
+    if path.stat().st_size > most_bytes:
+        raise ValueError(f"it is larger than {most_bytes // 1000} kB")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if not isinstance(values, dict):
+        raise ValueError("it holds no JSON object")
+    return values

@@ -1,0 +1,1 @@
+"""Answering live: histories that grow, search, few bits, many visitors at once."""

@@ -1,0 +1,140 @@
+"""Approximate nearest neighbours for large catalogues: FAISS finds candidates, exact cosines rank.
+
+One bit a dimension (RaBitQ, arXiv 2405.12497) in inverted lists is enough to find candidates, and
+is 1/32 of the float32 embeddings that exact search holds in memory; the candidates' own embeddings
+are read from the memory-mapped file, so that every score shown is exact. Settings were chosen by
+measurement: docs/results.md.
+
+N items, D dimensions.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from hllm.atomic import atomic_path
+from hllm.serving.index import RowLookup, best_rows, remaining
+
+EXACT_ROWS = 2_000  # so few allowed items are faster ranked than searched
+_VERSION = 1  # of the settings below: another one makes kept files useless
+_PROBE_ALL_BELOW = 300_000  # items; above, half of the lists hold the nearest
+_MIN_CANDIDATES = 400
+_CANDIDATES_PER_RESULT = 8
+_TRAINING_ROWS = 60_000
+_ROWS_AT_ONCE = 20_000
+
+logger = logging.getLogger(__name__)
+
+
+class ApproximateIndex(RowLookup):
+    """Search over stored item embeddings; the same interface as hllm.serving.index.ItemIndex.
+
+    Args:
+        item_ids: N external ids.
+        vectors: (N, D) as stored: any float dtype, not normalised, usually memory-mapped.
+        beside: the embeddings file; the index is kept beside it and made again when it is stale.
+            None keeps it in memory only.
+    """
+
+    def __init__(
+        self, item_ids: Sequence[str], vectors: Tensor, beside: Path | None = None
+    ) -> None:
+        super().__init__(item_ids)
+        self.vectors = vectors
+        self._index = _open(vectors, beside)
+        self._lists = faiss.extract_index_ivf(self._index)
+
+    def search(
+        self,
+        query: Tensor,
+        top_k: int,
+        exclude: Iterable[int] = (),
+        allowed: np.ndarray | None = None,
+    ) -> list[tuple[int, float]]:
+        """See hllm.serving.index.ItemIndex.search; an item may be missed, a score is exact."""
+        excluded = np.fromiter(set(exclude), dtype=np.int64)
+        unit = F.normalize(query.float(), dim=-1)
+        if allowed is not None and len(allowed) <= EXACT_ROWS:
+            rows = remaining(allowed, excluded, len(self))
+        else:
+            rows = self._candidates(unit, top_k + len(excluded), allowed)
+            rows = rows[~np.isin(rows, excluded)]
+        if not len(rows):
+            return []
+        rows.sort()  # read the file forwards
+        chosen = torch.from_numpy(rows)
+        scores = F.normalize(self.vectors[chosen].float(), dim=-1) @ unit
+        return [(int(rows[place]), score) for place, score in best_rows(scores, top_k)]
+
+    def _candidates(self, unit: Tensor, count: int, allowed: np.ndarray | None) -> np.ndarray:
+        wanted = min(max(_MIN_CANDIDATES, _CANDIDATES_PER_RESULT * count), len(self))
+        lists = self._lists.nlist
+        options: Any = faiss.SearchParametersIVF()
+        options.nprobe = lists
+        if allowed is None and len(self) >= _PROBE_ALL_BELOW:
+            options.nprobe = lists // 2
+        if allowed is not None:  # the best of them are farther away, in any list
+            bits = np.zeros(len(self), dtype=bool)
+            bits[allowed] = True
+            selector: Any = faiss.IDSelectorBitmap
+            options.sel = selector(np.packbits(bits, bitorder="little"))
+        _, rows = self._index.search(unit.unsqueeze(0).numpy(), wanted, params=options)
+        return rows[0][rows[0] >= 0]
+
+
+def _open(vectors: Tensor, beside: Path | None) -> faiss.Index:
+    """Read the kept index, memory-mapped, or make it."""
+    if beside is None:
+        return _build(vectors)
+    path = beside.with_name(f"{beside.stem}.{_key(vectors, beside)}.faiss")
+    if not path.exists():
+        index = _build(vectors)
+        try:
+            with atomic_path(path) as temporary:
+                faiss.write_index(index, str(temporary))
+        except OSError as error:
+            logger.warning("the index cannot be kept (%s): it is made again at every start", error)
+            return index
+        for old in beside.parent.glob(f"{beside.stem}.*.faiss"):
+            if old != path:
+                old.unlink()
+    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+
+
+def _key(vectors: Tensor, beside: Path) -> str:
+    """Names what an index was made from.
+
+    FAISS trusts the files it reads. The change time of the embeddings file is in the name, which
+    nothing but this machine sets: an index that came with a download is never read.
+    """
+    stat = beside.stat()
+    made_from = [_VERSION, list(vectors.shape), stat.st_size, stat.st_ctime_ns, stat.st_ino]
+    return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
+
+
+def _build(vectors: Tensor) -> faiss.Index:
+    count, width = vectors.shape
+    lists = max(1, min(1 << int(np.log2(max(count, 1)) / 2 + 0.5), count // 40))
+    index = faiss.index_factory(width, f"IVF{lists},RaBitQ", faiss.METRIC_INNER_PRODUCT)
+    generator = torch.Generator().manual_seed(0)
+    sample = torch.randperm(count, generator=generator)[:_TRAINING_ROWS].sort().values
+    with tqdm(total=count, unit=" items", desc="indexing", disable=count < _TRAINING_ROWS) as bar:
+        index.train(_units(vectors[sample]))
+        for part in vectors.split(_ROWS_AT_ONCE):
+            index.add(_units(part))
+            bar.update(len(part))
+    return index
+
+
+def _units(vectors: Tensor) -> np.ndarray:
+    return F.normalize(vectors.float(), dim=-1).numpy()

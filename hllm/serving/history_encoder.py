@@ -1,0 +1,273 @@
+"""User embeddings from what is known of a history's prefixes: an exact cache of keys and values.
+
+A click adds one item to a history whose keys and values are known: only that item is encoded. The
+cache is a tree of items shared by all visitors of one encoder (one model, one set of embeddings):
+whoever shares the beginning of a history shares its nodes. A node is never changed, because
+transformers' own cache grows in place and two branches of it would mix (hllm.serving.prefix_tree).
+
+Past max_history every click drops the oldest item. All keys and values saw that item, so none of
+them can be kept: the most recent max_history items have to be encoded anew, and dropping the oldest
+entry of the cache is wrong (cosine 0.86 to the right answer on a small Llama). But all items of the
+next window but the last one are known as soon as this click is answered, whatever is clicked next.
+They are encoded while the visitor reads, in slices that a click can cut short, so that the click
+itself costs one item again and the answer is the definition's: HistoryEncoder._prepare. Where no
+machine time is left between clicks, a stride spends less in all, at the price of another definition
+of what is read: history_window.
+
+Visitors who click at the same moment share one forward pass (hllm.serving.request_batching): most
+clicks add one item behind a known prefix, and these are read side by side, whatever the lengths of
+the prefixes.
+
+D width.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hllm.serving.incremental import IncrementalModel
+from hllm.serving.prefix_tree import CACHE_BYTES, PrefixTree
+from hllm.serving.request_batching import MAX_BATCH, Batcher
+
+SLICE_ITEMS = 8  # encoded ahead at once: a click waits for no more than this
+MAX_WAITING = 32  # windows to encode ahead; beyond it the oldest is left to the click itself
+
+_log = logging.getLogger(__name__)
+
+
+def history_window(length: int, max_history: int, stride: int = 1) -> int:
+    """Where the part of a history starts that the User LLM reads.
+
+    Stride 1 is what training, evaluation and serving do: the most recent max_history items. A
+    larger stride moves the start by that many items at once, so that between max_history - stride
+    + 1 and max_history items are read and only one click in stride re-encodes them. That is another
+    definition: evaluate with it before serving with it.
+
+    Args:
+        length: items of the history.
+        max_history: most items that are read.
+        stride: 1 to max_history; the start is a multiple of it.
+
+    Returns:
+        The index of the first item that is read.
+    """
+    if not 1 <= stride <= max_history:
+        raise ValueError(f"stride {stride}: choose one from 1 to max_history = {max_history}")
+    surplus = max(0, length - max_history)
+    return -(-surplus // stride) * stride
+
+
+@dataclass
+class EncoderCounts:
+    """Work done since the start.
+
+    Attributes:
+        encoded: items that a request waited for.
+        prepared: items encoded ahead of requests.
+        reused: items of requests that were known.
+    """
+
+    encoded: int = 0
+    prepared: int = 0
+    reused: int = 0
+
+
+class HistoryEncoder:
+    """User embeddings of histories, for any number of visitors and threads.
+
+    The model runs one forward pass at a time: it already uses every core (or the whole GPU), two at
+    once only take memory bandwidth from each other. Requests that come in meanwhile share the next
+    one, and two visitors with the same history compute it once. What is known is answered without
+    waiting.
+
+    Args:
+        steps: the User LLM.
+        items: (N, D) item embeddings as the User LLM reads them; may be memory-mapped.
+        max_history: most items that are read.
+        stride: see history_window.
+        max_bytes: of the cache; 0 encodes every history in full.
+        max_batch: most histories of one forward pass.
+        prepare: encode the next window ahead, in a thread, once a history is max_history long.
+    """
+
+    def __init__(
+        self,
+        steps: IncrementalModel,
+        items: Tensor,
+        *,
+        max_history: int,
+        stride: int = 1,
+        max_bytes: int = CACHE_BYTES,
+        max_batch: int = MAX_BATCH,
+        prepare: bool = True,
+    ) -> None:
+        history_window(0, max_history, stride)  # raises ValueError
+        self.prefixes = PrefixTree(max_bytes)
+        self.counts = EncoderCounts()
+        self._steps = steps
+        self._items = items
+        self._max_history = max_history
+        self._stride = stride
+        self._prepares = prepare and max_bytes > 0 and steps.can_resume
+        self._compute = threading.Lock()
+        self._batcher = Batcher(self._extend_all, max_batch)
+        self._turn = threading.Condition()  # guards the counts and the three below
+        self._requests = 0
+        self._pending: OrderedDict[tuple[int, ...], None] = OrderedDict()
+        self._worker: threading.Thread | None = None
+
+    def encode(self, rows: Sequence[int]) -> Tensor:
+        """The user embedding of a history.
+
+        Args:
+            rows: of the items, oldest first, at least one.
+
+        Returns:
+            (D,) the User LLM's state at the last item, the caller's to keep.
+        """
+        if not rows:
+            raise ValueError("the history is empty")
+        window = tuple(rows[history_window(len(rows), self._max_history, self._stride) :])
+        known = self.prefixes.find(window)
+        if len(known) == len(window):
+            state, new = self._state(known[-1]), 0
+        else:
+            with self._request(window):
+                state, new = self._batcher.submit(window)
+        with self._turn:
+            self.counts.encoded += new
+            self.counts.reused += len(window) - new
+        self._prepare(rows)
+        return state
+
+    def wait_until_prepared(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is left to encode ahead; False if that takes longer than seconds."""
+        with self._turn:
+            return self._turn.wait_for(lambda: self._worker is None, timeout)
+
+    def _state(self, values: Tensor) -> Tensor:
+        return values[-self._items.shape[1] :].clone()
+
+    @contextmanager
+    def _request(self, window: tuple[int, ...]) -> Iterator[None]:
+        """Announce a request: what is encoded ahead steps aside."""
+        with self._turn:
+            self._requests += 1
+            self._pending.pop(window[:-1], None)  # the request goes on from where this got to
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._requests -= 1
+                self._turn.notify_all()
+
+    def _extend_all(self, windows: Sequence[tuple[int, ...]]) -> list[tuple[Tensor, int]]:
+        """As _extend, for several windows; those that add one item go through the model at once."""
+        answers: dict[tuple[int, ...], tuple[Tensor, int]] = {}
+        with self._compute:
+            appends = self._appends(windows)
+            if len(appends) > 1:
+                answers = self._append_all(appends)
+            for window in windows:
+                if window not in answers:
+                    answers[window] = self._extend(window)
+        return [(answers[window][0].clone(), answers[window][1]) for window in windows]
+
+    def _appends(self, windows: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], Tensor]:
+        """Those windows of which only the last item is new, with what is known of their prefix."""
+        if not self._steps.can_batch:
+            return {}
+        found = {window: self.prefixes.find(window) for window in windows if len(window) > 1}
+        return {
+            window: torch.stack(known)[:, : -self._items.shape[1]]
+            for window, known in found.items()
+            if len(known) == len(window) - 1
+        }
+
+    def _append_all(
+        self, appends: dict[tuple[int, ...], Tensor]
+    ) -> dict[tuple[int, ...], tuple[Tensor, int]]:
+        last = [window[-1] for window in appends]
+        memory, states = self._steps.append(list(appends.values()), self._items[last])
+        values = torch.cat([memory, states], dim=1)
+        for row, window in enumerate(appends):
+            self.prefixes.add(window, values[row : row + 1])
+        return {window: (states[row], 1) for row, window in enumerate(appends)}
+
+    def _extend(self, window: tuple[int, ...]) -> tuple[Tensor, int]:
+        """State at the end of a window and how many items had to be encoded; holds the model."""
+        known = self.prefixes.find(window)
+        if len(known) == len(window):
+            return self._state(known[-1]), 0
+        past = torch.stack(known)[:, : -self._items.shape[1]] if known else None
+        new = list(window[len(known) :])
+        memory, states = self._steps.extend(past, self._items[new])
+        if self._steps.can_resume:
+            self.prefixes.add(window, torch.cat([memory, states], dim=1))
+        return states[-1].clone(), len(new)
+
+    def _prepare(self, rows: Sequence[int]) -> None:
+        """Have the next window encoded ahead, without the item that is not known yet."""
+        now, following = (
+            history_window(length, self._max_history, self._stride)
+            for length in (len(rows), len(rows) + 1)
+        )
+        prefix = tuple(rows[following:])
+        if not self._prepares or following == now or not prefix:
+            return
+        if len(self.prefixes.find(prefix)) == len(prefix):
+            return
+        with self._turn:
+            self._pending[prefix] = None
+            self._pending.move_to_end(prefix)
+            while len(self._pending) > MAX_WAITING:
+                self._pending.popitem(last=False)
+            if self._worker is None:
+                # Not a daemon: one that is inside torch when Python ends would crash it.
+                self._worker = threading.Thread(target=self._work, name="encode-ahead")
+                self._worker.start()
+
+    def _work(self) -> None:
+        try:
+            while (prefix := self._next_pending()) is not None:
+                self._encode_ahead(prefix)
+                with self._turn:
+                    self._pending.pop(prefix, None)
+        except Exception:
+            # Whoever asks for this window meets the same error, and is told.
+            _log.exception("A history could not be encoded ahead")
+            with self._turn:
+                self._pending.clear()
+                self._worker = None
+                self._turn.notify_all()
+
+    def _next_pending(self) -> tuple[int, ...] | None:
+        """The window that waits longest; None ends the thread."""
+        with self._turn:
+            if self._pending and threading.main_thread().is_alive():
+                return next(iter(self._pending))
+            self._worker = None
+            self._turn.notify_all()
+            return None
+
+    def _encode_ahead(self, prefix: tuple[int, ...]) -> None:
+        reached = 0
+        while reached < len(prefix) and self._may_go_on(prefix):
+            with self._compute:
+                known = len(self.prefixes.find(prefix))
+                if known < reached:
+                    return  # forgotten meanwhile: the cache is too small to prepare anything
+                reached = min(known + SLICE_ITEMS, len(prefix))
+                self.counts.prepared += self._extend(prefix[:reached])[1]
+
+    def _may_go_on(self, prefix: tuple[int, ...]) -> bool:
+        """Wait while requests wait; whether this window is still wanted then."""
+        with self._turn:
+            self._turn.wait_for(lambda: not self._requests)
+            return prefix in self._pending and threading.main_thread().is_alive()

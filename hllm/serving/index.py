@@ -1,0 +1,132 @@
+"""Nearest neighbours by cosine: exact top-k over all item embeddings."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hllm.errors import UnknownItemError
+
+# From this share of allowed rows on, scoring every row and taking theirs is faster than copying
+# theirs out first (measured at 250,000 x 384: 58 ms for all rows, 64 to copy out every tenth).
+SCORE_ALL_FROM = 0.1
+
+
+class Index(Protocol):
+    """What a recommender searches: exact (here) or approximate (hllm.serving.approximate_index)."""
+
+    item_ids: list[str]
+    vectors: Tensor
+
+    def __len__(self) -> int:
+        """Number of items."""
+        ...
+
+    def rows(self, item_ids: Iterable[str]) -> list[int]:
+        """See RowLookup."""
+        ...
+
+    def search(
+        self,
+        query: Tensor,
+        top_k: int,
+        exclude: Iterable[int] = (),
+        allowed: np.ndarray | None = None,
+    ) -> list[tuple[int, float]]:
+        """See ItemIndex."""
+        ...
+
+
+class RowLookup:
+    """Item ids and their rows.
+
+    Attributes:
+        item_ids: N external ids.
+    """
+
+    def __init__(self, item_ids: Sequence[str]) -> None:
+        self.item_ids = list(item_ids)
+        self._row = {item_id: row for row, item_id in enumerate(self.item_ids)}
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    def rows(self, item_ids: Iterable[str]) -> list[int]:
+        """Rows of items.
+
+        Raises:
+            UnknownItemError: an item that has no embedding.
+        """
+        item_ids = list(item_ids)
+        unknown = [item_id for item_id in item_ids if item_id not in self._row]
+        if unknown:
+            raise UnknownItemError(
+                f"No embedding for item {unknown[0]!r}"
+                + (f" and {len(unknown) - 1} more" if len(unknown) > 1 else "")
+                + ": embed the catalogue again with  python -m hllm.embed"
+            )
+        return [self._row[item_id] for item_id in item_ids]
+
+
+class ItemIndex(RowLookup):
+    """Exact search over normalised item embeddings.
+
+    Attributes:
+        vectors: (N, D) float32, L2-normalised.
+    """
+
+    def __init__(self, item_ids: Sequence[str], vectors: Tensor) -> None:
+        super().__init__(item_ids)
+        self.vectors = F.normalize(vectors.float(), dim=-1)
+
+    def search(
+        self,
+        query: Tensor,
+        top_k: int,
+        exclude: Iterable[int] = (),
+        allowed: np.ndarray | None = None,
+    ) -> list[tuple[int, float]]:
+        """Best rows for one query.
+
+        Args:
+            query: (D,) any length.
+            top_k: how many at most.
+            exclude: rows that must not be found.
+            allowed: the only rows that may be found, e.g. of a category; None: all.
+
+        Returns:
+            (row, cosine) pairs, best first; of equal scores the smaller row first.
+        """
+        unit = F.normalize(query.float(), dim=-1)
+        excluded = np.fromiter(set(exclude), dtype=np.int64)
+        if allowed is not None:
+            rows = remaining(allowed, excluded, len(self))
+            chosen = torch.from_numpy(rows)
+            if len(rows) < SCORE_ALL_FROM * len(self):
+                scores = self.vectors[chosen] @ unit
+            else:
+                scores = (self.vectors @ unit)[chosen]
+            return [(int(rows[place]), score) for place, score in best_rows(scores, top_k)]
+        scores = self.vectors @ unit  # (N,)
+        scores[torch.from_numpy(excluded)] = float("-inf")
+        return best_rows(scores, min(top_k, len(self) - len(excluded)))
+
+
+def remaining(allowed: np.ndarray, excluded: np.ndarray, num_rows: int) -> np.ndarray:
+    """Rows that are allowed and not excluded, ascending.
+
+    Through one bit a row: a difference of sets sorts them (17 ms for 90,000 rows, this 0.2 ms).
+    """
+    left = np.zeros(num_rows, dtype=bool)
+    left[allowed] = True
+    left[excluded] = False
+    return np.flatnonzero(left)
+
+
+def best_rows(scores: Tensor, top_k: int) -> list[tuple[int, float]]:
+    """The top_k largest of (N,) scores as (row, score), best first; ties by row."""
+    values, rows = torch.topk(scores, max(0, min(top_k, len(scores))))
+    return sorted(zip(rows.tolist(), values.tolist(), strict=True), key=lambda x: (-x[1], x[0]))

@@ -1,0 +1,94 @@
+"""Language models with their matrices in NF4, computed in bfloat16 (Paper: 2305.14314).
+
+Matrices come to the device one by one, rounded on the way unless the file holds them in NF4:
+neither a float32 copy nor the whole model in 16 bits is ever held.
+"""
+
+import bitsandbytes as bnb
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from hllm.config import HLLMConfig
+from hllm.errors import CheckpointError
+from hllm.model import HLLM, make_user_llm
+from hllm.model_folder import USER_LLM, ModelFolder
+from hllm.weights.nf4_format import PackedMatrix
+from hllm.weights.nf4_layers import four_bit_layer, set_four_bit
+from hllm.weights.shapes import build
+
+
+def load_nf4(folder: ModelFolder, device: torch.device) -> PreTrainedModel:
+    """Load a User LLM with all its matrices in 4 bits.
+
+    Args:
+        folder: a trained or converted HLLM.
+        device: where it will compute.
+
+    Returns:
+        The model in evaluation mode; it reads and returns bfloat16.
+
+    Raises:
+        CheckpointError: weights are missing, damaged or do not fit config.json.
+    """
+    config = folder.config.user_config
+    with torch.device("meta"):
+        user_llm = build(lambda: make_user_llm(config), folder.path)
+    own = {name: tuple(value.shape) for name, value in user_llm.state_dict().items()}
+    if own != folder.user_shapes:
+        raise CheckpointError(
+            f"{folder}: weights do not fit config.json: restore both from one training."
+        )
+    for name, value in folder.packed_tensors(USER_LLM):
+        _place(user_llm, name.removeprefix(USER_LLM), value, device)
+    # Computed from the configuration, not stored; it stays in float32.
+    user_llm.rotary_emb = type(user_llm.rotary_emb)(config).to(device)
+    return user_llm.eval()
+
+
+def load_nf4_items(folder: ModelFolder, device: torch.device) -> HLLM:
+    """Load what encodes items from a folder whose matrices are stored in NF4.
+
+    Args:
+        folder: made by ``python -m hllm.checkpoint convert --dtype nf4``.
+        device: where it will compute.
+
+    Returns:
+        The model in evaluation mode, bfloat16. Its User LLM has no layers: those stay in the file.
+
+    Raises:
+        CheckpointError: weights are missing, damaged or do not fit config.json.
+    """
+    _ = folder.shapes  # says what is wrong better than transformers
+    try:
+        # Once more, as transformers reads it: with the note on NF4 that a ModelFolder leaves out.
+        config = HLLMConfig.from_pretrained(folder.path, trust_remote_code=False)
+        config.user_config.num_hidden_layers = 0
+        return HLLM.from_pretrained(
+            folder.path,
+            config=config,
+            device_map={"": device},
+            local_files_only=True,
+            trust_remote_code=False,
+        ).eval()
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise CheckpointError(
+            f"{folder} cannot be loaded in 4 bits ({reason}): restore it or convert it again."
+        ) from error
+
+
+def _place(model: nn.Module, name: str, value: Tensor | PackedMatrix, device: torch.device) -> None:
+    """Put one stored tensor where it belongs; the matrix of a linear layer becomes 4 bits."""
+    path, _, kind = name.rpartition(".")
+    module = model.get_submodule(path)
+    if isinstance(module, nn.Linear) and kind == "weight":
+        if not isinstance(module, bnb.nn.Linear4bit):
+            module = four_bit_layer(module)
+            model.set_submodule(path, module)
+        set_four_bit(module, value, device, torch.bfloat16)
+        return
+    plain = value.dequantize() if isinstance(value, PackedMatrix) else value
+    parameter = nn.Parameter(plain.to(torch.bfloat16).to(device), requires_grad=False)
+    setattr(module, kind, parameter)

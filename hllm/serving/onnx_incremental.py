@@ -1,0 +1,144 @@
+"""A User LLM in few bits on a CPU: ONNX Runtime behind the interface of hllm.serving.incremental.
+
+The graph is made once from a model folder and kept where the app may write; it is named by what it
+was made from, so that it is made again when the model changes.
+
+B histories, P items of a known prefix, S new items, D width, F numbers in keys and values of one
+item.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor
+
+from hllm.errors import CheckpointError
+from hllm.model_folder import USER_LLM, ModelFolder
+from hllm.serving.onnx_graph import export_llama
+
+_VERSION = 3  # of the graph: a change makes kept files useless
+
+logger = logging.getLogger(__name__)
+
+
+class OnnxIncremental:
+    """A graph of hllm.serving.onnx_graph as IncrementalModel.
+
+    Args:
+        path: the graph.
+        threads: of the matrix products; 0 = as many as the machine has cores.
+    """
+
+    can_resume = True
+    can_batch = True
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Spinning threads would take the cores from the search and from torch.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
+        self._cache = [value for value in self._session.get_inputs() if "_" in value.name]
+        _, self._heads, _, self._width = self._cache[0].shape
+
+    def extend(self, past: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
+        """See hllm.serving.incremental.IncrementalModel."""
+        memory, states = self._run([past], items.unsqueeze(0))
+        return memory[0], states[0]
+
+    def append(self, pasts: Sequence[Tensor], items: Tensor) -> tuple[Tensor, Tensor]:
+        """See hllm.serving.incremental.IncrementalModel."""
+        memory, states = self._run(pasts, items.unsqueeze(1))
+        return memory[:, 0], states[:, 0]
+
+    def _run(self, pasts: Sequence[Tensor | None], items: Tensor) -> tuple[Tensor, Tensor]:
+        """B times (P, F) and items (B, S, D) -> keys and values of the items (B, S, F), states."""
+        count = items.shape[1]
+        lengths = [0 if past is None else len(past) for past in pasts]
+        feeds = {
+            "embeddings": items.float().numpy(),
+            "last": np.array(lengths, dtype=np.int32) + np.int32(count - 1),
+            "total": np.array(max(lengths) + count, dtype=np.int32),
+        }
+        layers = self._side_by_side(pasts, max(lengths))
+        feeds |= {value.name: layers[row] for row, value in enumerate(self._cache)}
+        states, *whole = self._session.run(None, feeds)
+        new = [
+            [tensor[row, :, before : before + count] for tensor in whole]
+            for row, before in enumerate(lengths)
+        ]
+        # (B, 2 layers, heads, S, width) -> (B, S, F)
+        memory = torch.from_numpy(np.stack(new)).permute(0, 3, 1, 2, 4).flatten(2)
+        return memory, torch.from_numpy(states)
+
+    def _side_by_side(self, pasts: Sequence[Tensor | None], longest: int) -> np.ndarray:
+        """Keys and values (2 layers, B, heads, P of the longest, width); one copy, no more."""
+        shape = (len(self._cache), self._heads, self._width)
+        layers = torch.zeros(shape[0], len(pasts), shape[1], longest, shape[2])
+        for row, past in enumerate(pasts):
+            if past is not None:  # torch copies with all threads, numpy with one
+                layers[:, row, :, : len(past)] = past.unflatten(1, shape).permute(1, 2, 0, 3)
+        return layers.numpy()
+
+
+def prepare_onnx(model: ModelFolder, cache: Path, *, bits: int) -> Path:
+    """Make the graph of a model folder's User LLM, unless it was made before.
+
+    Args:
+        model: a trained or converted HLLM that hllm.serving.precision.fits_few_bits.
+        cache: folder for graphs.
+        bits: of the weights.
+
+    Returns:
+        The path of the graph.
+
+    Raises:
+        CheckpointError: its weights are missing or damaged.
+    """
+    config = model.config
+    folder = cache / f"user-llm-{_key(model, bits)}"
+    if not folder.is_dir():
+        logger.info("making %s: the User LLM in %d bits, once", folder, bits)
+        cache.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=cache, prefix=".user-llm-"))
+        try:
+            tensors = (
+                (name.removeprefix(USER_LLM), tensor) for name, tensor in model.tensors(USER_LLM)
+            )
+            export_llama(
+                tensors, config.user_config, fresh, bits=bits, max_history=config.max_history
+            )
+            _move(fresh, folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    return folder / "model.onnx"
+
+
+def _move(fresh: Path, folder: Path) -> None:
+    try:
+        os.rename(fresh, folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was faster, with the same graph
+            raise
+
+
+def _key(model: ModelFolder, bits: int) -> str:
+    """Names the weights by size and time: reading gigabytes to hash them would slow every start."""
+    try:
+        stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in model.files]
+    except OSError as error:
+        raise CheckpointError(f"{model} is not a complete model folder ({error}).") from error
+    text = json.dumps([_VERSION, bits, str(model.path.resolve()), stats])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

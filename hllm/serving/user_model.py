@@ -1,0 +1,85 @@
+"""Loading the User LLM alone, in a precision that this machine can compute."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hllm.checkpoint import load_user_llm
+from hllm.errors import CheckpointError
+from hllm.model import to_bfloat16
+from hllm.model_folder import ModelFolder
+from hllm.serving.incremental import IncrementalModel, TransformersIncremental
+from hllm.serving.precision import PRECISIONS, choose_precision, fits_few_bits
+
+
+@dataclass(frozen=True)
+class UserModel:
+    """A User LLM that is ready to answer.
+
+    Attributes:
+        steps: reads histories.
+        precision: one of PRECISIONS but "auto".
+        device: where it computes.
+        num_parameters: of the model, whatever their precision.
+    """
+
+    steps: IncrementalModel
+    precision: str
+    device: str
+    num_parameters: int
+
+
+def load_user_model(
+    source: ModelFolder | str | Path, precision: str = "auto", *, cache: Path | None = None
+) -> UserModel:
+    """Load only the User LLM of a model folder: all that serving needs once items are embedded.
+
+    Args:
+        source: a trained or converted HLLM.
+        precision: one of PRECISIONS.
+        cache: where graphs of int4 and int8 are kept; None: the system's temporary folder.
+
+    Raises:
+        CheckpointError: as hllm.checkpoint.load_user_llm; or the precision is not possible here.
+    """
+    if precision not in PRECISIONS:
+        raise CheckpointError(f"--precision {precision}: choose one of {', '.join(PRECISIONS)}")
+    folder = ModelFolder.of(source)
+    config = folder.config
+    size = sum(torch.Size(shape).numel() for shape in folder.user_shapes.values())
+    has_cuda = torch.cuda.is_available()
+    if precision == "auto":
+        precision = choose_precision(config, size, has_cuda=has_cuda)
+    if precision in ("int4", "int8"):
+        return UserModel(_few_bits(folder, precision, cache), precision, "cpu", size)
+    device = "cuda" if has_cuda else "cpu"
+    if precision == "nf4":
+        if not has_cuda:
+            raise CheckpointError(
+                "--precision nf4 needs a CUDA device, and there is none: use int4."
+            )
+        from hllm.serving.nf4_model import load_nf4  # noqa: PLC0415  bitsandbytes, only if it is used
+
+        user_llm = load_nf4(folder, torch.device(device))
+    else:
+        user_llm = load_user_llm(folder)
+        if precision == "bf16":
+            to_bfloat16(user_llm)
+        user_llm.to(torch.device(device))  # type: ignore[arg-type]
+    steps = TransformersIncremental(user_llm.eval(), config.max_history)
+    return UserModel(steps, precision, device, size)
+
+
+def _few_bits(folder: ModelFolder, precision: str, cache: Path | None) -> IncrementalModel:
+    if not fits_few_bits(folder.config):
+        raise CheckpointError(
+            f"{folder}: int4 and int8 run Llama-shaped User LLMs without biases only; start with "
+            "--precision fp32."
+        )
+    from hllm.serving.onnx_incremental import OnnxIncremental, prepare_onnx  # noqa: PLC0415  slow, for large models
+
+    bits = int(precision.removeprefix("int"))
+    kept = cache or Path(tempfile.gettempdir()) / "hllm-live-graphs"
+    return OnnxIncremental(prepare_onnx(folder, kept, bits=bits))

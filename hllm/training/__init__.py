@@ -1,0 +1,1 @@
+"""Training: what a step computes, the loop around it, and its options."""

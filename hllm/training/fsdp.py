@@ -1,0 +1,184 @@
+"""Sharded training (FSDP2): each process holds its part of weights, gradients and moments.
+
+What is whole, and when, on each device: a transformer layer while it computes, and the next one
+that is on its way; what lies outside of layers (token embeddings, item table, adapter, norms)
+during a step or a validation. A frozen or partly tuned Item LLM, and one under a fresh mlp adapter,
+are whole once before all that: when the catalogue is encoded. A model that is saved is put together
+on the first process's CPU; the state to resume from stays in parts. At the start, every process
+makes the whole model on its CPU, and brings its parts to the device layer by layer.
+
+Precision bf16 is autocast, as without shards: a policy of FSDP's would compute norms and residuals
+in bfloat16, too. So weights are gathered in float32, and their bfloat16 copies stay for the
+backward pass unless gradients are checkpointed.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor
+
+from hllm.errors import DataError
+from hllm.training.options import ModelOptions, TrainOptions
+
+Result = TypeVar("Result")
+_LEARNING_RATES = "learning_rates"
+
+
+def check_shardable(model_options: ModelOptions, options: TrainOptions, num_processes: int) -> None:
+    """Say early what cannot be sharded.
+
+    Raises:
+        DataError: a single process, or a base of 4 bits.
+    """
+    if not options.shard:
+        return
+    if num_processes == 1:
+        raise DataError(
+            "--shard needs several processes: start them with  torchrun --nproc_per_node=N "
+            "-m hllm.train ..."
+        )
+    if model_options.is_qlora:
+        raise DataError("--item_training qlora: a base of 4 bits cannot be sharded; choose lora")
+
+
+def shard(step: nn.Module, device: torch.device, *, bf16: bool) -> None:
+    """Leave every process its part of each parameter, in place; then make the optimiser.
+
+    Args:
+        step: a training step (hllm.training.step) with equal weights in all processes.
+        device: this process's.
+        bf16: run the forward pass under autocast.
+    """
+    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
+    scalars = {parameter for parameter in step.parameters() if parameter.ndim == 0}
+    for scalar in scalars:  # cannot be cut, so that FSDP does not average their gradients
+        scalar.data = scalar.data.to(device)
+        if scalar.requires_grad:
+            scalar.register_post_accumulate_grad_hook(_average_gradient)
+    layers = list(_layers(step))
+    for layer in layers:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(step, mesh=mesh, ignored_params=scalars)
+    if bf16:  # without its cache, which would hold weights and gradients of all layers
+        autocast = torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+        step.forward = autocast(step.forward)
+    register_fsdp_forward_method(step, "call")
+
+    def gather_once() -> None:
+        # The first time makes the tensors: in a validation's inference mode, unfit for training.
+        for layer in layers:
+            layer.unshard()  # type: ignore[operator]
+            layer.reshard()  # type: ignore[operator]
+
+    call_gathered(step, gather_once)
+
+
+def _layers(module: nn.Module) -> Iterator[nn.Module]:
+    """Members of the outermost module lists: the transformer layers of all our models."""
+    for child in module.children():
+        if isinstance(child, nn.ModuleList):
+            yield from child
+        else:
+            yield from _layers(child)
+
+
+@torch.no_grad()
+def _average_gradient(parameter: Tensor) -> None:
+    if parameter.grad is not None:
+        dist.all_reduce(parameter.grad)
+        parameter.grad /= dist.get_world_size()
+
+
+def call_gathered(step: Any, work: Callable[[], Result]) -> Result:
+    """Do work that calls parts of a step directly; if it is sharded, in all processes alike.
+
+    Args:
+        step: a training step.
+        work: may run the layers, which gather themselves; outside of them all is whole.
+    """
+    result = step.call(work)
+    if isinstance(step, FSDPModule):
+        step.reshard()
+    return result
+
+
+def most_calls(module: nn.Module, calls: int) -> int:
+    """The largest number of calls that any process plans if the module is sharded, else calls.
+
+    A sharded layer is gathered by all processes at once: each must run it equally often.
+    """
+    if not isinstance(module, FSDPModule):
+        return calls
+    device = next(module.parameters()).device
+    most = torch.tensor(calls, device=device)
+    dist.all_reduce(most, dist.ReduceOp.MAX)
+    return int(most)
+
+
+def whole_state(model: nn.Module) -> dict[str, Tensor]:
+    """State of a sharded model on the CPU; all processes must call, the first one gets it."""
+    state = {}
+    for name, value in model.state_dict().items():
+        whole = value.full_tensor() if isinstance(value, DTensor) else value
+        if dist.get_rank() == 0:
+            state[name] = whole.cpu()
+    return state
+
+
+def save_shard(folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Write this process's part of weights and moments, exactly, into a folder."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    tensors = {_LEARNING_RATES: torch.tensor(rates, dtype=torch.float64)}
+    for name, parameter in step.named_parameters():
+        tensors[name] = _part(parameter)
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"{name}/{key}"] = _part(value)
+    save_file({name: value.contiguous() for name, value in tensors.items()}, _file(folder))
+
+
+@torch.no_grad()
+def load_shard(folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Read what save_shard wrote.
+
+    Raises:
+        OSError: no such file: another number of processes, or a run without shards.
+        KeyError: it is of another model.
+        ValueError: it has other sizes.
+    """
+    stored = load_file(_file(folder))
+    rates = stored.pop(_LEARNING_RATES).tolist()
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+    for name, parameter in step.named_parameters():
+        _fill(parameter, stored.pop(name), name)
+    parameters = dict(step.named_parameters())
+    for name, value in stored.items():
+        owner, key = name.split("/")
+        state = optimizer.state[parameters[owner]]
+        if key == "step":  # a count, the same for all parts
+            state[key] = value
+        else:
+            state[key] = torch.zeros_like(parameters[owner])
+            _fill(state[key], value, name)
+
+
+def _file(folder: Path) -> Path:
+    return folder / f"shard_{dist.get_rank()}_of_{dist.get_world_size()}.safetensors"
+
+
+def _part(tensor: Tensor) -> Tensor:
+    return (tensor.to_local() if isinstance(tensor, DTensor) else tensor).detach().cpu()
+
+
+def _fill(tensor: Tensor, value: Tensor, name: str) -> None:
+    own = tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    if own.shape != value.shape:
+        raise ValueError(f"{name} has shape {tuple(value.shape)}, not {tuple(own.shape)}")
+    own.copy_(value)

@@ -1,0 +1,301 @@
+"""Options of a training run; each field's help text is the command line's."""
+
+import argparse
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, PretrainedConfig
+
+from hllm.atomic import atomic_text
+from hllm.baselines.id_models import KINDS, SequentialConfig
+from hllm.baselines.id_presets import ID_PRESETS
+from hllm.config import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS, HLLMConfig
+from hllm.errors import CheckpointError, DataError
+from hllm.schema.configs import read_language_model
+from hllm.schema.rules import one_line
+from hllm.text import DEFAULT_PROMPT
+from hllm.weights.packaged import MINILM, pretrained_folder
+
+HLLM_KIND = "hllm"
+MODEL_KINDS = (HLLM_KIND, *KINDS)
+ITEM_TRAINING = ("frozen", "top", "lora", "qlora", "full")
+PRECISIONS = ("fp32", "bf16")
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise DataError(f"--{name} {value}: choose one of {', '.join(allowed)}")
+
+
+def _option(default: Any, help_text: str) -> Any:
+    if isinstance(default, (list, dict)):
+        return field(default_factory=lambda: type(default)(default), metadata={"help": help_text})
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """What is trained."""
+
+    model_kind: str = _option(
+        HLLM_KIND,
+        f"one of {', '.join(MODEL_KINDS)}; the last three know items only by their number: of the "
+        "model's options they use user_layers, user_size, user_heads, max_history and the last "
+        "four",
+    )
+    item_llm: str = _option(
+        MINILM, f"Item LLM: {MINILM!r} (packaged, offline), or a folder with a transformers model"
+    )
+    item_pretrained: bool = _option(True, "start the Item LLM from its pretrained weights")
+    item_training: str = _option(
+        "frozen",
+        "frozen (states cached once: fastest), top (the last item_tuned_layers layers, states of "
+        "those below cached once), lora (adapter matrices), qlora (the same over a base of 4 bits; "
+        "needs a GPU), or full",
+    )
+    item_tuned_layers: int = _option(1, "top: how many of the Item LLM's layers are tuned")
+    item_pooling: str = _option("mean", f"one of {', '.join(POOLINGS)}")
+    item_adapter: str = _option("mlp", f"Item LLM states -> embeddings: {', '.join(ADAPTERS)}")
+    item_adapter_hidden_size: int = _option(1024, "hidden width of the mlp adapter")
+    lora_rank: int = _option(8, "rank of the LoRA matrices")
+    text_keys: list[str] = _option(["title"], "item fields that make up the text, in order")
+    item_prompt: str = _option(DEFAULT_PROMPT, "put in front of every item text")
+    max_text_tokens: int = _option(64, "longest item text, in tokens")
+    max_history: int = _option(50, "most items that the User LLM reads")
+    user_layers: int = _option(2, "layers of the User LLM (a Llama)")
+    user_size: int = _option(256, "width of the User LLM and of the item embeddings")
+    user_heads: int = _option(4, "attention heads of the User LLM")
+    user_llm: str = _option("", "folder with a pretrained transformers decoder to start from")
+    user_pretrained: bool = _option(
+        True, "start the User LLM from user_llm's weights; no = random weights of its shape"
+    )
+    objective: str = _option(
+        GENERATIVE,
+        f"one of {', '.join(OBJECTIVES)}; the last two learn the probability of a click",
+    )
+    id_inner_size: int = _option(0, "ID models: feed-forward width; 0 = the model's own choice")
+    id_table_size: int = _option(0, "id-llama: width of the item table; 0 = user_size")
+    id_key_value_heads: int = _option(0, "id-llama: heads of keys and values; 0 = user_heads")
+    id_learn_temperature: bool = _option(True, "ID models: learn it instead of fixing it at 0.05")
+
+    def __post_init__(self) -> None:
+        """Check what the command line cannot."""
+        _check_choice("model_kind", self.model_kind, MODEL_KINDS)
+        _check_choice("item_training", self.item_training, ITEM_TRAINING)
+        _check_choice("objective", self.objective, OBJECTIVES)
+        if self.objective != GENERATIVE and self.model_kind != HLLM_KIND:
+            raise DataError(f"--objective {self.objective} needs --model_kind {HLLM_KIND}")
+        if self.is_qlora and not self.item_pretrained:
+            raise DataError(
+                "--item_training qlora rounds pretrained weights: use --item_pretrained"
+            )
+
+    @property
+    def item_folder(self) -> Path:
+        """Folder of the transformers model that the Item LLM is."""
+        return pretrained_folder(MINILM) if self.item_llm == MINILM else Path(self.item_llm)
+
+    def to_config(self) -> HLLMConfig:
+        """The model's configuration.
+
+        Raises:
+            CheckpointError: a folder holds no transformers model, or none that is supported.
+        """
+        lora = {
+            "r": self.lora_rank,
+            "lora_alpha": 2 * self.lora_rank,
+            "target_modules": "all-linear",
+            "lora_dropout": 0.0,
+        }
+        return HLLMConfig(
+            item_config=_without_dropout(_language_model_config(self.item_folder)),
+            user_config=self._user_config(),
+            text_keys=self.text_keys,
+            item_prompt=self.item_prompt,
+            max_text_tokens=self.max_text_tokens,
+            max_history=self.max_history,
+            item_pooling=self.item_pooling,
+            item_adapter=self.item_adapter,
+            item_adapter_hidden_size=self.item_adapter_hidden_size,
+            # What qlora trains is right for its rounded base only: that is saved with the model.
+            item_base=MINILM if self.item_llm == MINILM and not self.is_qlora else None,
+            item_lora=lora if self.item_training in ("lora", "qlora") else None,
+            objective=self.objective,
+        )
+
+    @property
+    def is_qlora(self) -> bool:
+        """Whether the Item LLM's base is held in 4 bits."""
+        return self.item_training == "qlora"
+
+    def to_sequential(self, num_items: int, dropout: float) -> SequentialConfig:
+        """The configuration of an ID model.
+
+        Args:
+            num_items: padding included.
+            dropout: inside of the model.
+
+        Raises:
+            DataError: sizes that do not go together.
+        """
+        try:
+            return SequentialConfig(
+                kind=self.model_kind,
+                num_items=num_items,
+                hidden_size=self.user_size,
+                num_layers=self.user_layers,
+                num_heads=self.user_heads,
+                num_key_value_heads=self.id_key_value_heads or None,
+                inner_size=self.id_inner_size or None,
+                dropout=dropout,
+                max_history=self.max_history,
+                id_size=self.id_table_size or None,
+                learn_temperature=self.id_learn_temperature,
+            )
+        except ValueError as error:
+            raise DataError(f"impossible --model_kind {self.model_kind}: {error}") from error
+
+    def _user_config(self) -> PretrainedConfig:
+        if self.user_llm:
+            return _language_model_config(Path(self.user_llm))
+        return AutoConfig.for_model(
+            "llama",
+            hidden_size=self.user_size,
+            intermediate_size=2 * self.user_size,
+            num_hidden_layers=self.user_layers,
+            num_attention_heads=self.user_heads,
+            num_key_value_heads=self.user_heads,
+            max_position_embeddings=max(128, self.max_history),
+            vocab_size=1,
+            bos_token_id=None,
+            eos_token_id=None,
+        )
+
+
+def _without_dropout(config: PretrainedConfig) -> PretrainedConfig:
+    """Switch off BERT's dropout: as noise on whitened embeddings it drowns them (measured)."""
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        if hasattr(config, name):
+            setattr(config, name, 0.0)
+    return config
+
+
+def _language_model_config(folder: Path) -> PretrainedConfig:
+    values = read_language_model(folder)
+    try:
+        return AutoConfig.for_model(**values)
+    except Exception as error:  # transformers' checks of a configuration raise plain Exception
+        raise CheckpointError(
+            f"{folder} holds no language model that transformers knows ({one_line(error)}); give "
+            f"{MINILM!r} or a folder with config.json, tokenizer and weights."
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """How it is trained, and on what."""
+
+    interactions: Path = field(
+        metadata={"help": "interactions.csv[.gz]: item_id,user_id,timestamp"}
+    )
+    items: Path = field(metadata={"help": "items.csv[.gz]: item_id and text columns"})
+    output: Path = field(metadata={"help": "folder for the model, its log and resumable state"})
+    start_from: str = _option("", "folder of a trained model to start from (same widths)")
+    epochs: int = _option(10, "most passes over the training sequences")
+    max_steps: int = _option(0, "stop after this many steps; 0 = epochs decide")
+    batch_size: int = _option(256, "sequences a step and process")
+    num_negatives: int = _option(4096, "sampled items a step and process, shared by all positions")
+    negatives_per_position: bool = _option(
+        False, "draw num_negatives for every position (the reference's ID models on Books)"
+    )
+    click_candidates: int = _option(
+        8, "early and late fusion: negatives of the click loss at every position"
+    )
+    auxiliary_weight: float = _option(
+        1.0, "early and late fusion: weight of the generative loss beside the click loss"
+    )
+    learning_rate: float = _option(1e-3, "of User LLM, adapter and logit scale")
+    item_learning_rate: float = _option(1e-4, "of the Item LLM and its [ITEM] token")
+    weight_decay: float = _option(0.01, "AdamW's, on all parameters")
+    warmup: float = _option(0.05, "share of the steps with a rising learning rate")
+    lr_schedule: str = _option("cosine", "cosine, linear or constant")
+    dropout: float = _option(
+        0.2, "on the item embeddings that the User LLM reads; of sasrec and hstu"
+    )
+    clip_norm: float = _option(1.0, "largest gradient norm; 0 = no clipping, as the reference")
+    data_split: bool = _option(True, "cut long histories into chunks instead of using their end")
+    patience: int = _option(3, "stop after this many validations without a better ndcg@10")
+    eval_users: int = _option(10_000, "most users a validation")
+    eval_every: int = _option(0, "validate every so many steps; 0 = after every epoch")
+    precision: str = _option("fp32", "fp32 or bf16 (mixed precision; validation stays in fp32)")
+    gradient_checkpointing: bool = _option(False, "recompute activations: slower, less memory")
+    shard: bool = _option(
+        False,
+        "under torchrun: every process holds its part of weights, gradients and optimiser state "
+        "instead of all of them (FSDP2; not qlora); resumes in as many processes only",
+    )
+    seed: int = _option(2020, "of weights, batches, negatives and dropout")
+    tensorboard: bool = _option(False, "write TensorBoard events into the output folder")
+    reference_compatible: bool = _option(
+        False,
+        "train as the reference: its csv rules, random batches, num_negatives split among the "
+        "sequences (0 = max_history + 1 each), ranks' losses averaged, no clipping; "
+        "it has no --dropout",
+    )
+
+    def __post_init__(self) -> None:
+        """Check what the command line cannot."""
+        _check_choice("precision", self.precision, PRECISIONS)
+        if self.num_negatives < (0 if self.reference_compatible else 1):
+            raise DataError(f"--num_negatives {self.num_negatives}: at least 1 is needed")
+        if self.click_candidates < 1:
+            raise DataError(f"--click_candidates {self.click_candidates}: at least 1 is needed")
+        if self.reference_compatible and self.negatives_per_position:
+            raise DataError("--reference_compatible shares negatives: not per position")
+
+
+def save_options(folder: Path, model: ModelOptions, train: TrainOptions) -> None:
+    """Write both groups of options to train.json, so that the run can be repeated from it."""
+    values = dataclasses.asdict(model) | dataclasses.asdict(train)
+    text = json.dumps(values, indent=2, default=str, ensure_ascii=False)
+    with atomic_text(folder / "train.json") as file:
+        file.write(text + "\n")
+
+
+def config_defaults(source: str, parser: argparse.ArgumentParser) -> dict[str, Any]:
+    """Read options as defaults of the parser; they are no longer required flags.
+
+    Args:
+        source: a JSON file, or the name of one of hllm.baselines.id_presets.
+        parser: of the command line.
+
+    Raises:
+        DataError: the file cannot be read, or names an unknown option.
+    """
+    values = ID_PRESETS[source].options() if source in ID_PRESETS else _read_options(Path(source))
+    actions = {action.dest: action for action in parser._actions}
+    unknown = sorted(set(values) - set(actions))
+    if unknown:
+        raise DataError(
+            f"{source}: unknown option {unknown[0]!r}; see  python -m hllm.train --help"
+        )
+    for name, value in values.items():
+        actions[name].required = False
+        values[name] = Path(value) if actions[name].type is Path else value
+    return values
+
+
+def _read_options(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("it holds no object")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: cannot be read as JSON ({error}); give a file of options, or one of "
+            f"{', '.join(ID_PRESETS)}."
+        ) from error
+    return values

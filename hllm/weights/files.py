@@ -1,0 +1,243 @@
+"""Weights of a model folder: one safetensors file, or shards with an index as transformers writes.
+
+Reading and writing hold one tensor in memory, so that a model larger than memory can be converted,
+checked and fingerprinted.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from hllm.errors import CheckpointError
+from hllm.weights.nf4_format import (
+    QUANT_STATE,
+    Nf4Spec,
+    PackedMatrix,
+    TensorSpec,
+    packed_names,
+    packed_shape,
+)
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+SHARD_BYTES = 2_000_000_000
+_ELEMENTS_AT_ONCE = 1 << 24
+_NAMES = {
+    torch.float32: "F32",
+    torch.bfloat16: "BF16",
+    torch.float16: "F16",
+    torch.float64: "F64",
+    torch.uint8: "U8",
+}
+Spec = TensorSpec | Nf4Spec
+
+
+def weight_files(folder: str | Path) -> list[Path]:
+    """The safetensors files of a model folder, the single file first choice as in transformers.
+
+    Raises:
+        CheckpointError: the index is damaged or points out of the folder.
+    """
+    folder = Path(folder)
+    if (folder / WEIGHTS).exists() or not (folder / INDEX).exists():
+        return [folder / WEIGHTS]
+    try:
+        names = set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+        if not all(Path(name).name == name for name in names):
+            raise ValueError("it names files outside of its folder")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{folder / INDEX} is damaged ({error}): restore the file or convert again."
+        ) from error
+    return [folder / name for name in sorted(names)]
+
+
+@contextmanager
+def open_weights(folder: str | Path, prefix: str = "") -> Iterator[dict[str, Any]]:
+    """Open a model folder's weights: tensor name -> the file that holds it, in order of names.
+
+    Args:
+        folder: the model folder.
+        prefix: only tensors whose name begins so.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, also when that shows while reading.
+    """
+    path = Path(folder)
+    with ExitStack() as stack:
+        try:
+            holders: dict[str, Any] = {}
+            for path in weight_files(folder):
+                file = stack.enter_context(safe_open(path, framework="pt"))
+                holders |= {name: file for name in file.keys() if name.startswith(prefix)}
+            yield dict(sorted(holders.items()))
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(
+                f"{path} is missing or damaged ({error}): restore the file or train again."
+            ) from error
+
+
+def holds_nf4(folder: str | Path) -> bool:
+    """Whether matrices of a model folder are stored in NF4."""
+    with open_weights(folder) as holders:
+        return bool(packed_names(holders))
+
+
+def read_shapes(folder: str | Path, prefix: str = "") -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors, whatever they are stored in; reads next to nothing."""
+    with open_weights(folder, prefix) as holders:
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name, statistics in _entries(holders).items():
+            shapes[name] = tuple(holders[name].get_slice(name).get_shape())
+            if statistics:
+                key = statistics[QUANT_STATE]
+                with _damage_of(folder, name):
+                    shapes[name] = packed_shape(holders[key].get_tensor(key))
+        return shapes
+
+
+def iter_stored(folder: str | Path) -> Iterator[tuple[str, Tensor]]:
+    """Everything as it lies in the files, in order of names, one tensor at a time."""
+    with open_weights(folder) as holders:
+        for name, file in holders.items():
+            yield name, file.get_tensor(name)
+
+
+def iter_packed(
+    folder: str | Path, prefix: str = ""
+) -> Iterator[tuple[str, Tensor | PackedMatrix]]:
+    """Every tensor in order of names, one at a time; a matrix that is stored in NF4 stays so."""
+    with open_weights(folder, prefix) as holders:
+        for name, statistics in _entries(holders).items():
+            tensor = holders[name].get_tensor(name)
+            parts = {part: holders[key].get_tensor(key) for part, key in statistics.items()}
+            for value in (tensor, *parts.values()):
+                _check_finite(folder, name, value)
+            if not statistics:
+                yield name, tensor
+                continue
+            with _damage_of(folder, name):
+                packed = PackedMatrix(tensor, parts)
+            yield name, packed
+
+
+def iter_tensors(folder: str | Path, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Every tensor in order of names, one at a time; of a matrix in NF4 its values."""
+    for name, value in iter_packed(folder, prefix):
+        yield name, value.dequantize() if isinstance(value, PackedMatrix) else value
+
+
+def _check_finite(folder: str | Path, name: str, tensor: Tensor) -> None:
+    """Refuse NaN and infinity: every answer would be NaN, or quietly wrong."""
+    if not tensor.is_floating_point() or tensor.sum(dtype=torch.float32).isfinite():
+        return  # a sum takes no memory, and nearly always says enough
+    if not tensor.isfinite().all():
+        raise CheckpointError(
+            f"{folder}: {name} holds numbers that are not finite: restore the weights or train "
+            "again."
+        )
+
+
+@contextmanager
+def _damage_of(folder: str | Path, name: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise CheckpointError(
+            f"{folder}: {name} in NF4 is damaged: {error}; restore the file or convert again."
+        ) from error
+
+
+def _entries(holders: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Names of tensors -> what the statistics of a matrix in NF4 are called; none of others."""
+    packed = packed_names(holders)
+    inner = {name for parts in packed.values() for name in parts.values()}
+    return {name: packed.get(name, {}) for name in holders if name not in inner}
+
+
+def write_shards(
+    folder: Path,
+    specs: Mapping[str, Spec],
+    read: Callable[[Sequence[str]], Iterable[Tensor]],
+    shard_bytes: int = SHARD_BYTES,
+) -> list[Path]:
+    """Write tensors as one safetensors file, or as shards with an index where one does not do.
+
+    Args:
+        folder: where to.
+        specs: what to write, in this order.
+        read: gives the tensors of the names of one shard, in order; converted on the way.
+        shard_bytes: most bytes of a shard; a larger tensor gets a shard of its own.
+
+    Returns:
+        The files.
+    """
+    shards = list(_plan(specs, shard_bytes))
+    if len(shards) == 1:
+        _write_file(folder / WEIGHTS, {name: specs[name] for name in shards[0]}, read)
+        return [folder / WEIGHTS]
+    paths: list[Path] = []
+    weight_map: dict[str, str] = {}
+    for number, names in enumerate(shards, start=1):
+        path = folder / f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        _write_file(path, {name: specs[name] for name in names}, read)
+        paths.append(path)
+        weight_map |= {part: path.name for name in names for part in specs[name].parts(name)}
+    index = {
+        "metadata": {"total_size": sum(spec.num_bytes for spec in specs.values())},
+        "weight_map": weight_map,
+    }
+    (folder / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True), encoding="utf-8")
+    return paths
+
+
+def _plan(specs: Mapping[str, Spec], shard_bytes: int) -> Iterator[list[str]]:
+    """Cut the names into shards."""
+    shard: list[str] = []
+    size = 0
+    for name, spec in specs.items():
+        if shard and size + spec.num_bytes > shard_bytes:
+            yield shard
+            shard, size = [], 0
+        shard.append(name)
+        size += spec.num_bytes
+    yield shard
+
+
+def _write_file(
+    path: Path, specs: Mapping[str, Spec], read: Callable[[Sequence[str]], Iterable[Tensor]]
+) -> None:
+    # safetensors' own writer wants all tensors of a file in memory.
+    parts = {part: spec for name in specs for part, spec in specs[name].parts(name).items()}
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    starts: dict[str, int] = {}
+    end = 0
+    # Wide numbers come first: readers want them aligned.
+    for part, spec in sorted(parts.items(), key=lambda item: -item[1].dtype.itemsize):
+        starts[part], end = end, end + spec.num_bytes
+        header[part] = {
+            "dtype": _NAMES[spec.dtype],
+            "shape": list(spec.shape),
+            "data_offsets": [starts[part], end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name, tensor in zip(specs, read(list(specs)), strict=True):
+            assert tuple(tensor.shape) == specs[name].shape
+            for part, value in specs[name].encode(name, tensor):
+                file.seek(8 + len(text) + starts[part])
+                _write_tensor(file, value, parts[part])
+
+
+def _write_tensor(file: BinaryIO, tensor: Tensor, spec: TensorSpec) -> None:
+    assert tuple(tensor.shape) == spec.shape
+    for part in tensor.detach().reshape(-1).split(_ELEMENTS_AT_ONCE):
+        file.write(part.to(spec.dtype).view(torch.uint8).numpy().data)

@@ -1,0 +1,97 @@
+import re
+
+import pytest
+
+from app.bundle import bundle
+from app.settings import ROOT
+
+PAGE = ROOT / "assets" / "page"
+
+
+def write(folder, **sources):
+    for name, source in sources.items():
+        (folder / f"{name}.js").write_text(source, "utf-8")
+    return folder / "page.js"
+
+
+def test_what_is_imported_comes_first_and_once(tmp_path):
+    page = write(
+        tmp_path,
+        page='import { b } from "./b.js";\nimport {\n  a,\n} from "./a.js";\n\nstart(a, b);\n',
+        b='import { a } from "./a.js";\nexport async function b() {}\n',
+        a="export const a = 1;\nconst other = 2;\n",
+        alone="export const alone = 1;\n",
+    )
+    assert bundle(page).split("\n") == [
+        "const a = 1;",
+        "const other = 2;",
+        "",
+        "async function b() {}",
+        "",
+        "",
+        "start(a, b);",
+        "",
+    ]
+
+
+def test_name_of_two_modules_is_refused(tmp_path):
+    page = write(
+        tmp_path,
+        page='import { a } from "./a.js";\nconst LIMIT = 1;\n',
+        a="export function a() {}\nfunction LIMIT() {}\n",
+    )
+    with pytest.raises(ValueError, match=r"LIMIT is declared in a\.js and in page\.js"):
+        bundle(page)
+
+
+def test_circle_is_refused(tmp_path):
+    page = write(
+        tmp_path, page='import { a } from "./a.js";\n', a='import { p } from "./page.js";\n'
+    )
+    with pytest.raises(ValueError, match=r"page\.js imports itself through a\.js"):
+        bundle(page)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'import a from "./a.js";',
+        'import { a as b } from "./a.js";',
+        'import "./a.js";',
+        "export default function a() {}",
+        "export { a };",
+        "export let a = 1;",
+    ],
+)
+def test_what_would_lose_its_meaning_is_refused(tmp_path, line):
+    page = write(tmp_path, page=f"{line}\n", a="export const a = 1;\n")
+    with pytest.raises(ValueError, match=r"page\.js: this cannot be bundled: (import|export) "):
+        bundle(page)
+
+
+def test_page_has_every_module_and_each_says_what_it_is_for():
+    script = bundle(PAGE / "page.js")
+    assert not re.search(r"^(import|export)\b", script, re.M)
+    for module in PAGE.glob("*.js"):
+        headline = module.read_text("utf-8").split("\n", 1)[0]
+        assert headline.startswith("// ") and len(headline) > len("// ")
+        # contract.js holds types only: nothing of it runs.
+        assert (headline in script) == (module.name != "contract.js"), module.name
+
+
+def test_every_action_of_the_page_is_known():
+    page = (PAGE / "page.js").read_text("utf-8")
+    table = re.search(r"const actions = \{\n(.*?)\n  \};", page, re.S)[1]
+    known = set(re.findall(r'^    "?([\w-]+)"?:', table, re.M))
+    sources = [*ROOT.glob("app/*.py"), ROOT / "assets" / "page.html"]
+    used = {
+        name
+        for source in sources
+        for name in re.findall(r'data-action="([\w-]+)"', source.read_text("utf-8"))
+    }
+    retried = {
+        name
+        for source in PAGE.glob("*.js")
+        for name in re.findall(r'retryButton\("([\w-]+)"\)', source.read_text("utf-8"))
+    }
+    assert known == used | retried

@@ -1,0 +1,205 @@
+import json
+import re
+import typing
+from html import escape
+
+import pytest
+
+from app import payloads
+from app.catalog import ItemFilter
+from app.payloads import (
+    AnswerRequest,
+    BrowseQuery,
+    ClickPayload,
+    FilterPayload,
+    answer_payload,
+    browse_payload,
+)
+from app.session import clean_browse, clean_click, clean_filter
+from app.settings import ROOT
+
+SESSION = "0123456789abcdef"
+
+
+def ask(service, history, version=1, **item_filter):
+    request = {"version": version, "history": history, "session": SESSION, "filter": item_filter}
+    return answer_payload(service, request)
+
+
+def test_answer_carries_version_history_and_both_columns(service):
+    answer = ask(service, ["book-003", "book-001"], version=7)
+    assert answer["version"] == 7
+    assert [item["id"] for item in answer["history"]] == ["book-003", "book-001"]
+    assert answer["history"][0]["title"] == "Book number 3"
+    assert answer["columns"].keys() == {"hllm", "baseline"}
+    assert all(html.count('class="rec item"') == 10 for html in answer["columns"].values())
+    assert answer["start"] is None
+    assert answer["live"] == "10 recommendations updated"
+    assert "of 10 in both lists" in answer["agreement"]
+    json.dumps(answer)
+
+
+def test_empty_history_answers_with_popular_items_and_examples(service):
+    answer = ask(service, [])
+    assert "Popular in this catalogue" in answer["start"]
+    assert answer["columns"] == {} and answer["live"] == "Nothing clicked yet"
+    assert [len(example["items"]) for example in answer["examples"]] == [4, 4, 4, 4]
+
+
+@pytest.mark.parametrize(
+    "raw", [None, [], "x", {"history": {"a": 1}, "version": "9"}, {"history": [None] * 99}]
+)
+def test_any_request_gets_an_answer(service, raw):
+    answer = answer_payload(service, raw)
+    assert answer["version"] == 0 and answer["start"]
+
+
+def test_filtered_answer_counts_what_was_ranked_and_what_both_found(service):
+    answer = ask(service, ["book-001"], category="Mystery", max_price=10)
+    assert answer["filter"] == {"category": "Mystery", "min_price": None, "max_price": 10.0}
+    for html in answer["columns"].values():
+        assert sorted(re.findall(r'data-id="([^"]+)', html)) == ["book-002", "book-006", "book-010"]
+        assert "<b>3 items</b>" in html
+    assert answer["agreement"] == "3 of 3 in both lists"
+    assert answer["live"] == "3 recommendations updated"
+
+
+def test_nothing_left_by_the_filter_says_so_with_a_way_on(service):
+    chosen = ask(service, ["book-002", "book-006"], category="Mystery", max_price=6)
+    none = ask(service, ["book-002"], min_price=10**6)
+    for answer, sentence in (
+        (chosen, "nothing in “Mystery” at a price up to 6 that you have not chosen."),
+        (none, "There is nothing at a price from 1,000,000."),
+    ):
+        assert answer["live"] == "No recommendations" and answer["agreement"] == ""
+        for html in answer["columns"].values():
+            assert sentence in html and 'data-action="everything"' in html
+
+
+def test_category_that_is_gone_is_said_and_everything_recommended(service):
+    answer = ask(service, ["book-001"], category="${alert(1)}", min_price="x")
+    assert answer["filter"] == {"category": "", "min_price": None, "max_price": None}
+    assert answer["notices"] == [
+        "The category “${alert(1)}” is not in this catalogue and left the filter."
+    ]
+    assert answer["live"] == "10 recommendations updated"
+
+
+def test_hostile_category_is_text_where_nothing_is_left(tmp_path, new_service, new_hostile_items):
+    items = new_hostile_items()
+    service = new_service(tmp_path / "c.db", items)
+    for item in items:
+        answer = ask(service, [item.item_id], category=item.categories[0])
+        assert answer["filter"]["category"] == item.categories[0]
+        html = answer["columns"]["hllm"]
+        assert html.count(escape(item.categories[0])) == 1 and "<img" not in html
+
+
+def test_catalogue_that_disappears_is_said(service):
+    service.catalog.path.unlink()
+    answer = ask(service, ["book-001"], version=3)
+    assert answer["version"] == 3 and "cannot be read" in answer["error"]
+
+
+def test_browse_payload(tmp_path, new_service, new_items):
+    service = new_service(tmp_path / "c.db", new_items(60))
+    first = browse_payload(service, {})
+    assert first["html"].count("<li>") == 48 and first["count"] == "60 items"
+    second = browse_payload(service, {"cursor": first["cursor"]})
+    assert second["html"].count("<li>") == 12 and second["cursor"] is None
+    nothing = browse_payload(service, {"text": "zzzz"})
+    assert "Nothing found" in nothing["html"] and nothing["count"] == "No items"
+    service.catalog.path.unlink()
+    assert "cannot be read" in browse_payload(service, {})["count"]
+
+
+def contract():
+    """Names and keys of the payload types in the scripts."""
+    script = (ROOT / "assets" / "page" / "contract.js").read_text("utf-8")
+    return {
+        re.search(r"@typedef \{object\} (\w+)", comment)[1]: re.findall(
+            r"@property \{[^{}]+\} (\w+)$", comment, re.M
+        )
+        for comment in re.findall(r"/\*\*.*?\*/", script, re.S)
+    }
+
+
+def typed_dicts():
+    return {
+        name: list(typing.get_type_hints(value))
+        for name, value in vars(payloads).items()
+        if typing.is_typeddict(value)
+    }
+
+
+def test_scripts_and_python_know_the_same_payloads():
+    assert len(typed_dicts()) == 9
+    assert contract() == typed_dicts()
+
+
+def test_payloads_are_as_their_types_say(service):
+    start, lists = ask(service, []), ask(service, ["book-001"])
+    for payload in (start, lists):
+        assert_is(payload, payloads.AnswerPayload)
+    assert start["start"] and start["examples"] and lists["columns"]
+    for query in ({}, {"text": "zzzz"}):
+        assert_is(browse_payload(service, query), payloads.BrowsePayload)
+    service.catalog.path.unlink()
+    assert_is(ask(service, ["book-001"]), payloads.ErrorPayload)
+    assert_is(browse_payload(service, {}), payloads.BrowsePayload)
+
+
+def assert_is(value, kind):
+    """A value has the type that an annotation says, all the way down."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if typing.is_typeddict(kind):
+        hints = typing.get_type_hints(kind)
+        assert list(value) == list(hints)
+        for key, hint in hints.items():
+            assert_is(value[key], hint)
+    elif origin is list:
+        for element in value:
+            assert_is(element, arguments[0])
+    elif origin is dict:
+        for key, element in value.items():
+            assert_is(key, arguments[0])
+            assert_is(element, arguments[1])
+    else:
+        assert isinstance(value, kind)
+
+
+def test_everything_that_a_page_sends_is_read(service):
+    """A name in a request that the server does not know would be left out without a word."""
+    item_filter = {"category": "Mystery", "min_price": 5, "max_price": 20}
+    query = {"text": "7", "category": "Mystery", "sort": "title", "cursor": "c"}
+    click = {"item_id": "a", "source": "hllm", "rank": 3, "session": SESSION}
+    for sent, kind, read in (
+        (item_filter, FilterPayload, lambda raw: clean_filter(raw, lambda _: True)),
+        (query, BrowseQuery, clean_browse),
+        (click, ClickPayload, clean_click),
+    ):
+        assert sent.keys() == kind.__annotations__.keys()
+        for key in sent:
+            assert read(sent) != read({k: v for k, v in sent.items() if k != key}), key
+
+
+def test_every_part_of_a_question_counts(service, monkeypatch):
+    asked = []
+    answer = service.answer
+    monkeypatch.setattr(
+        service,
+        "answer",
+        lambda history, session, item_filter: (
+            asked.append((history, session, item_filter))
+            or answer(history, session, item_filter=item_filter)
+        ),
+    )
+    request: AnswerRequest = {
+        "version": 4,
+        "history": ["book-001"],
+        "filter": {"category": "Mystery", "min_price": None, "max_price": None},
+        "session": SESSION,
+    }
+    assert request.keys() == AnswerRequest.__annotations__.keys()
+    assert answer_payload(service, request)["version"] == 4
+    assert asked == [(["book-001"], SESSION, ItemFilter(category="Mystery"))]

@@ -1,0 +1,16 @@
+"""What "auto" means for a model and a machine."""
+
+from transformers import MistralConfig
+
+from hllm.model_folder import ModelFolder
+from hllm.serving.precision import choose_precision
+from tests.hllm.serving.conftest import SIZES
+
+
+def test_the_choice_for_a_machine(folder):
+    config = ModelFolder(folder).config
+    assert choose_precision(config, 1_000_000, has_cuda=True) == "fp32"
+    assert choose_precision(config, 1_000_000_000, has_cuda=True) == "nf4"
+    assert choose_precision(config, 1_000_000_000, has_cuda=False) == "int4"
+    config.user_config = MistralConfig(**SIZES)
+    assert choose_precision(config, 1_000_000_000, has_cuda=False) == "fp32"

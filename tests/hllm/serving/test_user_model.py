@@ -1,0 +1,20 @@
+import pytest
+import torch
+from transformers import MistralConfig
+
+from hllm.checkpoint import save_model
+from hllm.errors import CheckpointError
+from hllm.serving.user_model import load_user_model
+from tests.hllm.serving.conftest import SIZES
+
+
+def test_what_is_impossible_is_said(folder, make_hllm, tmp_path, tokenizer):
+    with pytest.raises(CheckpointError, match="int3: choose one of auto, fp32"):
+        load_user_model(folder, "int3")
+    if not torch.cuda.is_available():
+        with pytest.raises(CheckpointError, match="nf4 needs a CUDA device"):
+            load_user_model(folder, "nf4")
+    other = make_hllm(MistralConfig(**SIZES))
+    save_model(other, tmp_path / "mistral", tokenizer)
+    with pytest.raises(CheckpointError, match="Llama-shaped"):
+        load_user_model(tmp_path / "mistral", "int4", cache=tmp_path)

@@ -1,0 +1,91 @@
+"""The real command in two processes: the same steps as one process on the same global batches."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from hllm.checkpoint import load_model
+from hllm.train import Trainer, parse_options
+from hllm.training.batches import TrainBatch, make_batch
+
+ROOT = Path(__file__).parents[3]
+NUM_ITEMS = 24
+
+
+@pytest.fixture
+def argv(tmp_path, tokenizer, _tiny):
+    _tiny.item_llm.save_pretrained(tmp_path / "item_llm")
+    tokenizer.save_pretrained(tmp_path / "item_llm")
+    rows = "".join(f"i{n},{chr(97 + n) * 3}\n" for n in range(NUM_ITEMS))
+    (tmp_path / "items.csv").write_text(f"item_id,title\n{rows}")
+    lines = ["item_id,user_id,timestamp"]
+    for user in range(42):  # the last of three batches is short
+        lines += [f"i{(user + n) % NUM_ITEMS},u{user},{n}" for n in range(5 + user % 6)]
+    (tmp_path / "interactions.csv").write_text("\n".join(lines) + "\n")
+    values = {
+        "interactions": tmp_path / "interactions.csv", "items": tmp_path / "items.csv",
+        "item_llm": tmp_path / "item_llm", "item_training": "full", "item_prompt": "",
+        "user_size": 16, "user_layers": 1, "user_heads": 2, "item_adapter": "linear",
+        "num_negatives": 8, "max_history": 8, "dropout": 0, "warmup": 0, "max_steps": 5,
+        "eval_every": 5, "item_learning_rate": 0.001,
+    }  # fmt: skip
+    return [f"--{name}={value}" for name, value in values.items()]
+
+
+class OneProcess(Trainer):
+    """Sees in one process what two see together."""
+
+    def _batch(self, rows):
+        parts = [
+            make_batch(
+                [self.chunks[row] for row in rows[rank::2]],
+                self.interactions.num_items,
+                self.options.num_negatives,
+                seed=(self.options.seed, self.progress.step, rank),
+            )
+            for rank in range(2)
+        ]
+        width = max(part.items.shape[1] for part in parts)
+        pad = torch.nn.functional.pad
+        items = torch.cat([pad(p.items, (0, width - p.items.shape[1])) for p in parts])
+        return TrainBatch(items, items[:, 1:] != 0, torch.cat([p.negatives for p in parts]))
+
+
+def losses(output):
+    records = map(json.loads, (output / "log.jsonl").read_text().splitlines())
+    return [record["loss"] for record in records if record["kind"] == "train"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("objective", "shard"), [("generative", "no"), ("generative", "yes"), ("early_fusion", "no")]
+)
+def test_two_processes_train_as_one(tmp_path, argv, objective, shard):
+    argv = [*argv, f"--objective={objective}"]
+    pair, one = tmp_path / "pair", tmp_path / "one"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2",
+         f"--master_port={port}", "-m", "hllm.train", *argv, "--batch_size=8",
+         f"--output={pair}", f"--shard={shard}"],
+        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, timeout=300,
+    )  # fmt: skip
+    if objective == "generative":  # of the click loss, every rank takes other negatives
+        OneProcess(*parse_options([*argv, "--batch_size=16", f"--output={one}"])).run()
+        assert losses(pair) == pytest.approx(losses(one), abs=1e-4)
+        expected = load_model(one)[0].state_dict()
+        for name, value in load_model(pair)[0].state_dict().items():
+            torch.testing.assert_close(value, expected[name], atol=1e-4, rtol=1e-3)
+    assert len(losses(pair)) == 5
+    assert {path.name for path in (pair / "state").glob("step-*/random_states*")} == {
+        "random_states_0.pkl",
+        "random_states_1.pkl",
+    }

@@ -1,0 +1,43 @@
+"""The README: what configures a Space, and the lines of Python that it promises."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def space():
+    return yaml.safe_load(re.match(r"---\n(.*?)\n---\n", README, re.S)[1])
+
+
+def test_front_matter_is_short_and_configures_a_space(space):
+    # GitHub shows a table with a column for each key above everything else.
+    assert list(space) == ["title", "sdk", "sdk_version", "python_version", "app_file"]
+    assert (ROOT / space["app_file"]).is_file()
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert f"{space['sdk']}=={space['sdk_version']}" in constraints
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    least = project["requires-python"].removeprefix(">=")
+    assert [*map(int, space["python_version"].split("."))] >= [*map(int, least.split("."))]
+
+
+def test_python_example_recommends(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    examples = re.findall(r"```python\n(.*?)```", README, re.S)
+    assert len(examples) == 1
+    exec(compile(examples[0], "README.md", "exec"), {})
+    ranks = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert ranks == ["1", "2", "3", "4", "5"]
+
+
+def test_aliases_that_are_named_exist():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = set(re.findall(r"`(hllm-\w+)`", README))
+    assert named
+    assert named <= set(project["scripts"])
