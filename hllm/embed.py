@@ -27,6 +27,7 @@ from hllm.errors import HLLMError, StaleEmbeddingsError
 from hllm.model import HLLM
 from hllm.model_folder import ModelFolder
 from hllm.store import EMBEDDINGS, ItemEmbeddings, reusable
+from hllm.tables import CsvFormat, add_csv_options
 from hllm.text import TOKENS_PER_BATCH, item_text, text_hash, token_batches, tokenize
 
 logger = logging.getLogger(__name__)
@@ -277,15 +278,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--model", required=True, type=Path, help="model folder (python -m hllm.train)"
     )
     parser.add_argument("--items", required=True, type=Path, help="items.csv or items.csv.gz")
+    add_csv_options(parser)
     parser.add_argument("--output", type=Path, help=f"default: {EMBEDDINGS} in the model folder")
     parser.add_argument("--fp32", action="store_true", help="store float32 instead of float16")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         config = ModelFolder(options.model).config
+        items = read_items(
+            options.items, form=CsvFormat.parse(options.delimiter, options.quote, options.encoding)
+        )
         texts = [
             (item_id, item_text(fields, config.text_keys, config.item_prompt))
-            for item_id, fields in read_items(options.items).items()
+            for item_id, fields in items.items()
         ]
         output = options.output or options.model / EMBEDDINGS
         device = torch.device("cuda") if torch.cuda.is_available() else CPU

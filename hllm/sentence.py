@@ -18,6 +18,7 @@ from hllm.baselines.text_recommender import sentence_fingerprint
 from hllm.data import read_items
 from hllm.errors import HLLMError, StaleEmbeddingsError
 from hllm.store import ItemEmbeddings, reusable
+from hllm.tables import CsvFormat, add_csv_options
 from hllm.text import sentence_text, text_hash
 from hllm.weights.packaged import MINILM, pretrained_folder
 
@@ -109,12 +110,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--text-keys", default="title,tag,tags,description", help="columns, in order"
     )
+    add_csv_options(parser)
     parser.add_argument("--output", required=True, type=Path, help="a .safetensors file")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     keys = options.text_keys.split(",")
     try:
-        items = read_items(options.items)
+        items = read_items(
+            options.items, form=CsvFormat.parse(options.delimiter, options.quote, options.encoding)
+        )
         result = embed_sentences(list(items.items()), keys, options.output)
     except HLLMError as error:
         logger.error("%s", error)

@@ -46,14 +46,14 @@ class CsvFormat:
     quote: str = '"'
 
     @classmethod
-    def parse(cls, options: argparse.Namespace) -> "CsvFormat":
-        """Read the options of add_csv_options.
+    def parse(cls, delimiter: str, quote: str, encoding: str) -> "CsvFormat":
+        """Read the options of a command line, which add_csv_options explains.
 
         Raises:
             DataError: one of them makes no sense.
         """
-        delimiter = {"tab": "\t", r"\t": "\t"}.get(options.delimiter, options.delimiter)
-        quote = "" if options.quote == "none" else options.quote
+        delimiter = {"tab": "\t", r"\t": "\t"}.get(delimiter, delimiter)
+        quote = "" if quote == "none" else quote
         for option, text in (("--delimiter", delimiter), ("--quote", quote)):
             if len(text) > 1 or text in ("\n", "\r"):
                 raise DataError(
@@ -62,7 +62,7 @@ class CsvFormat:
                 )
         if delimiter and delimiter == quote:
             raise DataError(f"--delimiter and --quote are both {quote!r}: give two characters.")
-        return cls(check_encoding(options.encoding), delimiter, quote)
+        return cls(check_encoding(encoding), delimiter, quote)
 
     def delimiter_of(self, path: Path) -> str:
         """The delimiter of a file."""
@@ -71,29 +71,19 @@ class CsvFormat:
 
 
 DEFAULT_FORMAT = CsvFormat()
+HELP = {
+    "delimiter": "between cells of a csv: ';', '|', tab, ... (default: tab in .tsv, else comma)",
+    "quote": 'around cells that hold a delimiter; none: quotes are plain text (default: ")',
+    "encoding": "of text files: latin-1, cp1252, utf-16, ... (default: UTF-8)",
+}
 
 
 def add_csv_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how csv files are written."""
-    add = parser.add_argument
-    add(
-        "--delimiter",
-        default="",
-        metavar="CHAR",
-        help="between cells of a csv: ';', '|', tab, ... (default: a tab in .tsv, else a comma)",
-    )
-    add(
-        "--quote",
-        default='"',
-        metavar="CHAR",
-        help='around cells that hold a delimiter; none: quotes are plain text (default: ")',
-    )
-    add(
-        "--encoding",
-        default="",
-        metavar="NAME",
-        help="of text files: latin-1, cp1252, utf-16, ... (default: UTF-8)",
-    )
+    defaults = {"delimiter": "", "quote": '"', "encoding": ""}
+    for name, text in HELP.items():
+        metavar = "NAME" if name == "encoding" else "CHAR"
+        parser.add_argument(f"--{name}", default=defaults[name], metavar=metavar, help=text)
 
 
 def looks_like_data(names: Sequence[str]) -> bool:

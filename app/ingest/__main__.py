@@ -175,7 +175,7 @@ def _files(args: argparse.Namespace) -> Files:
         ),
         separators=getattr(args, "list_separator", "|;,"),
         covers=getattr(args, "covers", None),
-        form=CsvFormat.parse(args),
+        form=CsvFormat.parse(args.delimiter, args.quote, args.encoding),
     )
 
 

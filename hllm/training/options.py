@@ -16,6 +16,7 @@ from hllm.config import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS, HLLMConfig
 from hllm.errors import CheckpointError, DataError
 from hllm.schema.configs import read_language_model
 from hllm.schema.rules import one_line
+from hllm.tables import HELP, CsvFormat
 from hllm.text import DEFAULT_PROMPT
 from hllm.weights.packaged import MINILM, pretrained_folder
 
@@ -203,6 +204,9 @@ class TrainOptions:
     )
     items: Path = field(metadata={"help": "items.csv[.gz]: item_id and text columns"})
     output: Path = field(metadata={"help": "folder for the model, its log and resumable state"})
+    delimiter: str = _option("", HELP["delimiter"])
+    quote: str = _option('"', HELP["quote"])
+    encoding: str = _option("", HELP["encoding"])
     start_from: str = _option("", "folder of a trained model to start from (same widths)")
     epochs: int = _option(10, "most passes over the training sequences")
     max_steps: int = _option(0, "stop after this many steps; 0 = epochs decide")
@@ -255,6 +259,15 @@ class TrainOptions:
             raise DataError(f"--click_candidates {self.click_candidates}: at least 1 is needed")
         if self.reference_compatible and self.negatives_per_position:
             raise DataError("--reference_compatible shares negatives: not per position")
+
+    @property
+    def csv_format(self) -> CsvFormat:
+        """How the csv files are written.
+
+        Raises:
+            DataError: the options for it make no sense.
+        """
+        return CsvFormat.parse(self.delimiter, self.quote, self.encoding)
 
 
 def save_options(folder: Path, model: ModelOptions, train: TrainOptions) -> None:

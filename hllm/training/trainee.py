@@ -91,7 +91,11 @@ class HLLMTrainee(Trainee):
         self._options = options
         self._interactions = interactions
         self._device = device
-        self._items = read_items(options.items, reference_compatible=options.reference_compatible)
+        self._items = read_items(
+            options.items,
+            form=options.csv_format,
+            reference_compatible=options.reference_compatible,
+        )
         self._tokenizer, self.model = self._make()
         self._texts = self._item_texts()
         self._states = self._frozen_states()
@@ -176,11 +180,6 @@ class HLLMTrainee(Trainee):
     def _item_texts(self) -> list[str]:
         config = self.model.config
         fields = item_fields(self._interactions, self._items)
-        unknown = sum(record is None for record in fields[1:])
-        if unknown:
-            logger.warning(
-                "%d items of the interactions have no row in items.csv: no text", unknown
-            )
         return [item_text(record, config.text_keys, config.item_prompt) for record in fields]
 
     def _frozen_states(self) -> Tensor | None:

@@ -50,7 +50,7 @@ def test_ends_of_lines(path, end, last):
 )
 def test_rows_that_do_not_fit_are_told_and_the_others_read(path, row, problem):
     row = row if isinstance(row, bytes) else row.encode()
-    names, rows = read(write(path, b"item_id,title\nA1,One\n" + row + b"\nA3,Three\n"))
+    _, rows = read(write(path, b"item_id,title\nA1,One\n" + row + b"\nA3,Three\n"))
     assert [rows[0], rows[2]] == [(2, ["A1", "One"]), (4, ["A3", "Three"])]
     assert rows[1][0] == 3 and rows[1][1].startswith(problem)
 
@@ -177,7 +177,8 @@ def test_first_values(path):
 def options(*arguments):
     parser = argparse.ArgumentParser()
     add_csv_options(parser)
-    return CsvFormat.parse(parser.parse_args(arguments))
+    found = parser.parse_args(arguments)
+    return CsvFormat.parse(found.delimiter, found.quote, found.encoding)
 
 
 def test_options():
