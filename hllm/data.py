@@ -8,7 +8,7 @@ their first appearance in the interactions file, then those that only items.csv 
 import logging
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -163,20 +163,44 @@ def read_interactions(
         DataError: a missing file or column, a row that does not fit the header, an id that is
             empty, or a timestamp that is none (with its line).
     """
+    columns = _read_columns(path, form, by_position=reference_compatible)
+    timestamps, item_number = columns.timestamps, columns.item_number
+    order = _unstable_order(timestamps) if reference_compatible else time_order(timestamps)
+    users, items = np.asarray(columns.user_codes)[order], np.asarray(columns.item_codes)[order]
+    first, sequences = _by_user(users, items + 1)
+    user_ids = list(columns.user_number)
+    return Interactions(
+        item_ids=[PAD_ID, *item_number, *(i for i in extra_item_ids if i not in item_number)],
+        user_ids=[user_ids[user] for user in first],
+        user_indices=first + 1,
+        sequences=sequences,
+    )
+
+
+@dataclass
+class _Columns:
+    """The rows of an interactions file; ids are numbered in order of appearance."""
+
+    item_number: dict[str, int] = field(default_factory=dict)
+    user_number: dict[str, int] = field(default_factory=dict)
+    item_codes: "array[int]" = field(default_factory=lambda: array("q"))
+    user_codes: "array[int]" = field(default_factory=lambda: array("q"))
+    timestamps: list[Timestamp] = field(default_factory=list)
+
+
+def _read_columns(path: str | Path, form: CsvFormat, *, by_position: bool) -> _Columns:
     table = CsvTable(path, form)
     item_place, user_place, time_place = _interaction_places(
-        path, table.names, by_position=reference_compatible
+        path, table.names, by_position=by_position
     )
-    item_number: dict[str, int] = {}
-    user_number: dict[str, int] = {}
-    item_codes, user_codes = array("q"), array("q")
-    timestamps: list[Timestamp] = []
+    read = _Columns()
+    item_number, user_number = read.item_number, read.user_number
     for line, values in _good_rows(path, table):
         item, user = values[item_place], values[user_place]
-        item_codes.append(item_number.setdefault(item, len(item_number)))
-        user_codes.append(user_number.setdefault(user, len(user_number)))
+        read.item_codes.append(item_number.setdefault(item, len(item_number)))
+        read.user_codes.append(user_number.setdefault(user, len(user_number)))
         try:
-            timestamps.append(parse_timestamp(values[time_place]))
+            read.timestamps.append(parse_timestamp(values[time_place]))
         except ValueError as error:
             raise DataError(
                 f"{path}: line {line}: timestamp {error}; correct or remove that line."
@@ -184,25 +208,33 @@ def read_interactions(
         if not item.strip() or not user.strip() or MISSING in (item, user):
             _required(path, line, "item_id", item)
             _required(path, line, "user_id", user)
-    if not timestamps:
+    if not read.timestamps:
         raise DataError(f"{path}: has a header but no interactions; export them again.")
-    order = time_order(timestamps)
-    if reference_compatible:
-        numbers = pd.Series(np.array(list(map(float, timestamps))))
-        order = numbers.sort_values(kind="quicksort").index.to_numpy()
-    users = np.asarray(user_codes)[order]
-    items = np.asarray(item_codes)[order] + 1
-    appearance, _ = pd.factorize(users)  # users numbered by their first interaction in time
+    return read
+
+
+def _unstable_order(timestamps: Sequence[Timestamp]) -> np.ndarray:
+    numbers = pd.Series(np.array(timestamps, dtype=np.float64))
+    if all(isinstance(number, int) for number in timestamps):
+        numbers = pd.Series(np.array(timestamps, dtype=np.int64))
+    return numbers.sort_values(kind="quicksort").index.to_numpy()
+
+
+def _by_user(users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Rows in order of time become one sequence per user, in order of their first row.
+
+    Args:
+        users: (n,) int64 user of each row.
+        items: (n,) int64 item of each row.
+
+    Returns:
+        (num_users,) int64 user of each sequence, and the sequences, int64.
+    """
+    appearance, _ = pd.factorize(users)
     grouped = np.argsort(appearance, kind="stable")
     bounds = np.cumsum(np.bincount(appearance))[:-1]
     first = users[grouped][np.concatenate([[0], bounds])]
-    user_ids = list(user_number)
-    return Interactions(
-        item_ids=[PAD_ID, *item_number, *(i for i in extra_item_ids if i not in item_number)],
-        user_ids=[user_ids[user] for user in first],
-        user_indices=first.astype(np.int64) + 1,
-        sequences=np.split(items[grouped].astype(np.int64), bounds),
-    )
+    return first.astype(np.int64), np.split(items[grouped].astype(np.int64), bounds)
 
 
 def _interaction_places(

@@ -3,7 +3,6 @@
 The loop (hllm.training.trainer) is the same for all of them.
 """
 
-import logging
 import warnings
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -29,8 +28,6 @@ from hllm.text import item_text, text_hash, tokenize
 from hllm.training.options import HLLM_KIND, ModelOptions, TrainOptions
 from hllm.training.step import DiscriminativeStep, GenerativeStep, SequentialStep, TrainStep
 from hllm.training.top_layers import TopLayers
-
-logger = logging.getLogger(__name__)
 
 
 class Trainee(ABC):
