@@ -95,16 +95,22 @@ def read_items(
             for name, value in zip(names, values, strict=True)
             if value and value != MISSING and name != "item_id"
         }
+    _warn_of_repeated(
+        path, {item_id: (first, lines[item_id]) for item_id, first in repeated.items()}
+    )
+    return _typed_items(path, form) if reference_compatible else items
+
+
+def _warn_of_repeated(path: str | Path, repeated: Mapping[str, tuple[int, int]]) -> None:
     if repeated:
         examples = ", ".join(
-            f"{item_id!r} (lines {first} and {lines[item_id]})"
-            for item_id, first in islice(repeated.items(), NUM_EXAMPLES)
+            f"{item_id!r} (lines {first} and {last})"
+            for item_id, (first, last) in islice(repeated.items(), NUM_EXAMPLES)
         )
         logger.warning(
             "%s: %s item ids are there more than once, and the last row of each counts: %s",
             path, f"{len(repeated):,}", examples,
         )  # fmt: skip
-    return _typed_items(path, form) if reference_compatible else items
 
 
 def _good_rows(path: str | Path, table: CsvTable) -> Iterator[tuple[int, list[str]]]:

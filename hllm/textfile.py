@@ -21,6 +21,7 @@ MAX_LINE_CHARS = 32 * 2**20
 LINES_PER_TELL = 100
 _HEAD_BYTES = 512
 _GZIP = b"\x1f\x8b"
+_UTF32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Undecodable bytes come as lone surrogates (PEP 383): they cannot be confused with any text.
 _UNDECODED = re.compile("[\udc80-\udcff]")
@@ -160,6 +161,8 @@ def _codec(path: Path, head: bytes, encoding: str) -> str:
             raise DataError(f"{path} is {kind}, not a text file: {remedy}.")
     if head[257:262] == b"ustar":
         raise DataError(f"{path} is a tar archive, not a text file: unpack it.")
+    if not encoding and head.startswith(_UTF32_MARKS):
+        return "utf-32"
     if not encoding and head.startswith(_UTF16_MARKS):
         return "utf-16"
     if not encoding and b"\x00" in head[:64]:

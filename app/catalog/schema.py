@@ -36,6 +36,10 @@ WRITER_CACHE_KIB = 64 * 1024
 FTS_BUFFER_BYTES = 32 * 2**20
 
 _OLD_NOTES = ("original", "cut")
+_ROWS_WITH_NOTES = """
+SELECT id, extra FROM items WHERE id > ? AND (extra LIKE '%"original"%' OR extra LIKE '%"cut"%')
+ORDER BY id LIMIT 1000
+"""
 
 MIGRATION_SET = "catalog"
 migrations = Migrations(MIGRATION_SET)
@@ -185,16 +189,18 @@ def _create_places(db: Database) -> None:
 
 def _move_notes(db: Database) -> None:
     """Notes of the program were under names that a column of the data may have, too."""
-    rows = db.execute(
-        """SELECT id, extra FROM items WHERE extra LIKE '%"original"%' OR extra LIKE '%"cut"%'"""
-    ).fetchall()
-    for row_id, text in rows:
-        extra = json.loads(text)
-        notes = {name: extra.pop(name) for name in _OLD_NOTES if isinstance(extra.get(name), dict)}
-        if notes:
-            extra[NOTES_KEY] = notes
-            new = json.dumps(extra, ensure_ascii=False)
-            db.execute("UPDATE items SET extra = ? WHERE id = ?", [new, row_id])
+    last = 0
+    while rows := db.execute(_ROWS_WITH_NOTES, [last]).fetchall():
+        for row_id, text in rows:
+            extra = json.loads(text)
+            notes = {
+                name: extra.pop(name) for name in _OLD_NOTES if isinstance(extra.get(name), dict)
+            }
+            if notes:
+                extra[NOTES_KEY] = notes
+                new = json.dumps(extra, ensure_ascii=False)
+                db.execute("UPDATE items SET extra = ? WHERE id = ?", [new, row_id])
+        last = rows[-1][0]
 
 
 def run_script(db: Database, script: str) -> None:

@@ -106,7 +106,7 @@ def test_quotes_may_be_text(path):
 
 @pytest.mark.parametrize(
     ("encoding", "given"),
-    [("utf-8-sig", ""), ("utf-16", ""), ("utf-16-le", "utf-16-le"), ("latin-1", "latin-1"),
+    [("utf-8-sig", ""), ("utf-16", ""), ("utf-32", ""), ("utf-16-le", "utf-16-le"), ("latin-1", "latin-1"),
      ("cp1252", "cp1252"), ("utf-16-be", "utf-16-be")],
 )  # fmt: skip
 def test_encodings(path, encoding, given):
