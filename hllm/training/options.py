@@ -21,6 +21,7 @@ from hllm.config import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS, HLLMConfig
 from hllm.errors import CheckpointError, DataError
 from hllm.schema.configs import read_language_model
 from hllm.schema.rules import one_line
+from hllm.tables import HELP, CsvFormat
 from hllm.text import DEFAULT_PROMPT
 from hllm.weights.packaged import MINILM, pretrained_folder
 
@@ -229,6 +230,9 @@ class DataOptions:
     )
     items: Path = field(metadata={"help": "items.csv[.gz]: item_id and text columns"})
     output: Path = field(metadata={"help": "folder for the model, its log and resumable state"})
+    delimiter: str = _option("", HELP["delimiter"])
+    quote: str = _option('"', HELP["quote"])
+    encoding: str = _option("", HELP["encoding"])
     start_from: str = _option("", "folder of a trained model to start from (same widths)")
     tensorboard: bool = _option(False, "write TensorBoard events into the output folder")
 
@@ -308,6 +312,15 @@ class TrainOptions(DataOptions, LoopOptions, ClickOptions, DeviceOptions):
             raise DataError(f"--click_candidates {self.click_candidates}: at least 1 is needed")
         if self.reference_compatible and self.negatives_per_position:
             raise DataError("--reference_compatible shares negatives: not per position")
+
+    @property
+    def csv_format(self) -> CsvFormat:
+        """How the csv files are written.
+
+        Raises:
+            DataError: the options for it make no sense.
+        """
+        return CsvFormat.parse(self.delimiter, self.quote, self.encoding)
 
 
 # As --help shows them: what everybody needs first, what few need last.
