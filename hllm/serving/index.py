@@ -134,7 +134,7 @@ class ItemIndex(RowLookup):
 
 def remaining(allowed: np.ndarray, excluded: np.ndarray, num_rows: int) -> np.ndarray:
     """Rows that are allowed and not excluded, ascending."""
-    # A mask instead of np.setdiff1d, which sorts: 0.2 ms instead of 17 ms for 90,000 rows.
+    # A mask, because a difference of sets sorts: 0.2 ms instead of 17 ms for 90,000 rows.
     left = np.zeros(num_rows, dtype=bool)
     left[allowed] = True
     left[excluded] = False

@@ -51,9 +51,8 @@ class OnnxIncremental:
         self._session = onnxruntime.InferenceSession(
             path, options, providers=["CPUExecutionProvider"]
         )
-        self._cache = [
-            value for value in self._session.get_inputs() if "_" in value.name
-        ]  # key_i, value_i
+        # The inputs key_i and value_i, layer by layer.
+        self._cache = [value for value in self._session.get_inputs() if "_" in value.name]
         _, self._heads, _, self._width = self._cache[0].shape
 
     def extend(self, past: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:

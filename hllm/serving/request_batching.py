@@ -12,8 +12,8 @@ from typing import Generic, TypeVar, cast
 
 from hllm.errors import HLLMError
 
-# 1.1 billion parameters in int4 take 20 ms for one history, and 6.6 ms each for 16 or for 48: a
-# larger batch only makes everybody wait.
+# 1.1 billion parameters in int4 take 20 ms for one history, 6.6 ms each for 16 and no less each
+# for 48: a larger batch only makes everybody wait.
 MAX_BATCH = 16
 MAX_WAIT_S = 60.0
 
