@@ -31,9 +31,8 @@ CONFIG_BYTES = 2_000_000
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "bert")
 _REMEDY = "restore the file, or get the model from where it was made"
 
-_MOST_WORD_NUMBERS = (
-    4_000_000_000  # numbers in a table of word embeddings; Llama 3.1 405B has 2.1e9
-)
+# Numbers in a table of word embeddings; Llama 3.1 405B has 2.1e9.
+_MOST_WORD_NUMBERS = 4_000_000_000
 
 _SIZE = integer(1, 65_536)
 _COUNT = integer(0, 10_000_000)
@@ -315,8 +314,8 @@ def check_language_model(values: Mapping[str, Any], place: str) -> None:
     kind = values.get("model_type")
     if type(kind) is not str or kind not in _RULES:
         raise CheckpointError(
-            f"{place}: model_type {shown(kind)} is not a supported architecture; choose a model "
-            f"from {', '.join(MODEL_TYPES)}."
+            f"{place}: model_type {shown(kind)} is not a supported architecture; choose from "
+            f"{', '.join(MODEL_TYPES)}."
         )
     check(values, _LEGACY | _RULES[kind], place, _REMEDY)
     # A size that is missing would become transformers' default, a model of gigabytes.

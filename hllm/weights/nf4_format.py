@@ -22,8 +22,8 @@ _STATE_BYTES = 256  # JSON, filled up with blanks: its size must be known before
 # Tensor -> length of the table from codes to values: 4 bits, and 8 bits for the scales.
 _TABLES = {"quant_map": 16, "nested_quant_map": 256}
 _FLOATS = (torch.float32, torch.bfloat16, torch.float16)
-# config.json's note for transformers. Without a list of modules to skip, it would skip whatever comes
-# last. Names are matched at their beginnings and ends, hence full ones.
+# config.json's note for transformers. Without a list of modules to skip, it would skip whichever
+# comes last. It matches beginnings and ends of names, hence full ones.
 QUANTIZATION_CONFIG = {
     "quant_method": "bitsandbytes",
     "load_in_4bit": True,
