@@ -96,7 +96,7 @@ def _states_with_appended(
     # (B, S + R, S + R), rows look at columns.
     visible = torch.cat([torch.cat([causal, nobody], 2), torch.cat([prefix, itself], 2)], 1)
     inputs = torch.cat([histories, appended], dim=1).to(histories.dtype)
-    # transformers adds a mask of four dimensions to the attention logits: 0 leaves them as they are.
+    # transformers adds a 4D mask to the attention logits: 0 leaves a token visible.
     mask = torch.zeros_like(visible, dtype=inputs.dtype)
     mask.masked_fill_(~visible, torch.finfo(inputs.dtype).min)
     positions = torch.cat([columns.expand(len(histories), -1), after], dim=1)
