@@ -79,6 +79,7 @@ def build_model(
     if config.item_lora:
         from peft import LoraConfig, inject_adapter_in_model  # noqa: PLC0415  takes seconds
 
+        # Injected, not wrapped: the Item LLM keeps its own class.
         lora = LoraConfig(**config.item_lora)
         model.item_llm = inject_adapter_in_model(lora, model.item_llm)
     return model
@@ -149,6 +150,7 @@ def save_model(
     """
     state = trained_state(model, weights)
     with atomic_files(folder, opened_by=CONFIG) as temporary:
+        # As transformers writes it; version 4 opened no file without this entry.
         metadata = {"format": "pt"} | checksum_metadata(state)
         save_file(state, temporary / WEIGHTS, metadata=metadata)
         (temporary / CONFIG).write_text(model.config.to_json_string(), encoding="utf-8")

@@ -123,6 +123,7 @@ class HLLM(PreTrainedModel):
 
     config_class = HLLMConfig
     config: HLLMConfig
+    # What transformers looks up before it loads, trains or spreads a model.
     base_model_prefix = ""
     supports_gradient_checkpointing = True
     _supports_sdpa = True

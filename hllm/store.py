@@ -50,7 +50,8 @@ class ItemEmbeddings:
     Attributes:
         item_ids: N external ids, in the order of the rows.
         text_hashes: N hashes (hllm.text.text_hash) of the texts that were embedded.
-        vectors: (N, D) float16 or float32, not normalised; memory-mapped when loaded.
+        vectors: (N, D) float16 or float32, not normalised, as the User LLM reads them;
+            memory-mapped when loaded.
         fingerprint: of the model that made them (hllm.model_folder.ModelFolder).
     """
 
@@ -71,6 +72,7 @@ class ItemEmbeddings:
             "text_hashes": torch.tensor(
                 [list(bytes.fromhex(h)) for h in self.text_hashes], dtype=torch.uint8
             ).reshape(-1, 8),  # also without items
+            # A tensor, because the header that holds the metadata must not exceed 100 MB.
             "item_ids": torch.tensor(
                 list(json.dumps(self.item_ids, ensure_ascii=False).encode()), dtype=torch.uint8
             ),
@@ -104,6 +106,7 @@ class ItemEmbeddings:
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
+                # First, as a file of another kind may lack the tensors below.
                 if metadata.get("format") != FORMAT:
                     raise StaleEmbeddingsError(
                         f"{path} does not hold item embeddings of this version: delete it and make "
@@ -158,6 +161,7 @@ class ItemEmbeddings:
                 f"{path} was made by another model (fingerprint {self.fingerprint}, this model has "
                 f"{fingerprint}): make it again with  {remedy}"
             )
+        # Items that have left the catalogue do not matter: nothing is missing.
         known = dict(zip(self.item_ids, self.text_hashes, strict=True))
         changed = sum(known.get(item_id) != value for item_id, value in text_hashes)
         if changed:
@@ -179,6 +183,7 @@ def is_embeddings_file(path: str | Path) -> bool:
 
 def first_not_finite(vectors: Tensor) -> int | None:
     """The first row of (N, D) vectors with NaN or infinity in it; None: there is none."""
+    # Part by part: isfinite makes a tensor as long as what it looks at.
     step = max(1, _NUMBERS_AT_ONCE // max(vectors.shape[-1], 1))
     for start in range(0, len(vectors), step):
         finite = torch.isfinite(vectors[start : start + step]).all(dim=1)

@@ -128,7 +128,7 @@ class IDModel(nn.Module, ABC):
                 nn.init.normal_(parameter, std=INIT_STD)
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
-        self.item_table.weight[0] = 0
+        self.item_table.weight[0] = 0  # padding; normal_ has filled it
 
 
 class _Positions(nn.Module):
@@ -232,6 +232,7 @@ class HSTU(IDModel):
 
     def __init__(self, config: IDModelConfig) -> None:
         super().__init__(config)
+        # One row more than is ever read, as in the reference.
         self.positions = _Positions(config, config.max_history + 1)
         self.layers = nn.ModuleList(_HSTULayer(config) for _ in range(config.num_layers))
         self._initialise()

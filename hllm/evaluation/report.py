@@ -60,7 +60,7 @@ def comparison_report(
     own = per_case(ranks[first], (10,))
     result: dict[str, Any] = {}
     for name, others in ranks.items():
-        if name == first or len(others) == 0:
+        if name == first or len(others) == 0:  # a bootstrap needs at least one case
             continue
         values = per_case(others, (10,))
         result[name] = {}

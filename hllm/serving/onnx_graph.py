@@ -74,7 +74,7 @@ def export_llama(
     model = helper.make_model(
         helper.make_graph(nodes, "user_llm", _inputs(config), _outputs(config), graph.initializers),
         opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(FAST, 1)],
-        ir_version=10,
+        ir_version=10,  # the newest that onnx writes may be too new for onnxruntime
     )
     path = folder / "model.onnx"
     onnx.save(model, path)
@@ -191,7 +191,7 @@ def _attention(config: PretrainedConfig, layer: int, bits: int) -> Iterator[onnx
         domain=FAST,
         num_heads=heads,
         kv_num_heads=shared,
-        do_rotary=1,
+        do_rotary=1,  # RoPE in the kernel: cached keys are turned already
     )
     weight = f"{prefix}.o_proj.weight"
     yield _matmul(f"mixed_{layer}", weight, f"attended_{layer}", heads * width, size, bits)

@@ -53,6 +53,7 @@ def load_user_model(
     has_cuda = torch.cuda.is_available()
     if precision == "auto":
         precision = choose_precision(config, size, has_cuda=has_cuda)
+    # These kernels run on the CPU, even where there is a GPU.
     if precision in ("int4", "int8"):
         return UserModel(_few_bits(folder, precision, cache), precision, "cpu", size)
     device = "cuda" if has_cuda else "cpu"

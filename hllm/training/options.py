@@ -196,7 +196,7 @@ class ModelOptions(HLLMOptions, IDModelOptions):
             num_key_value_heads=self.user_heads,
             max_position_embeddings=max(128, self.max_history),
             vocab_size=1,  # it reads embeddings, never words
-            bos_token_id=None,
+            bos_token_id=None,  # Llama's default tokens would not be in that vocabulary
             eos_token_id=None,
         )
 
@@ -227,6 +227,7 @@ class DataOptions:
 
     _argument_group_name = "data and output"
 
+    # Without a default, so that the command line requires them.
     interactions: Path = field(
         metadata={"help": "interactions.csv[.gz]: item_id,user_id,timestamp"}
     )

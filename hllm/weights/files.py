@@ -34,7 +34,7 @@ from hllm.weights.nf4_format import (
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 SHARD_BYTES = 2_000_000_000
-_ELEMENTS_AT_ONCE = 1 << 24  # written at once: a converted copy of a large tensor never exists
+_ELEMENTS_AT_ONCE = 1 << 24  # converted at a time: no second copy of a large tensor is made
 # Names of dtypes in the header of a safetensors file.
 _DTYPE_NAMES = {
     torch.float32: "F32",
@@ -113,7 +113,7 @@ def read_shapes(folder: str | Path, prefix: str = "") -> dict[str, tuple[int, ..
 
 
 def iter_stored(folder: str | Path) -> Iterator[tuple[str, Tensor]]:
-    """Everything as it lies in the files, in order of names, one tensor at a time."""
+    """Everything as it is stored, in order of names, one tensor at a time."""
     with open_weights(folder) as holders:
         for name, file in holders.items():
             yield name, file.get_tensor(name)

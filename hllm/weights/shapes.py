@@ -33,7 +33,7 @@ def build(make: Callable[[], Any], source: str | Path) -> Any:
     """
     try:
         return make()
-    except CheckpointError:
+    except CheckpointError:  # one sentence already
         raise
     except Exception as error:  # transformers' checks of a configuration raise plain Exception
         raise CheckpointError(
