@@ -135,9 +135,17 @@ def _move(fresh: Path, folder: Path) -> None:
 
 
 def _key(model: ModelFolder, bits: int) -> str:
-    """Names the weights by size and time: reading gigabytes to hash them would slow every start."""
+    """Names the weights by place, size and times: hashing gigabytes would slow every start.
+
+    The time of change (ctime) is among them, which nothing but the machine itself sets: another
+    model under the same name, of the same size and with a copied time of its contents, is seen.
+    """
     try:
-        stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in model.files]
+        stats = [
+            (file.name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
+            for file in model.files
+            for s in (file.stat(),)
+        ]
     except OSError as error:
         raise CheckpointError(f"{model} is not a complete model folder ({error}).") from error
     text = json.dumps([_VERSION, bits, str(model.path.resolve()), stats])
