@@ -24,6 +24,7 @@ from hllm.errors import CheckpointError, DataError, TrainingError
 from hllm.evaluation.metrics import summarise
 from hllm.evaluation.ranking import rank_cases
 from hllm.evaluation.sample import sample_cases
+from hllm.store import EMBEDDINGS
 from hllm.training.batches import TrainBatch, batch_rows, make_batch, make_reference_batch
 from hllm.training.fsdp import (
     call_gathered,
@@ -46,7 +47,6 @@ from hllm.training.run_state import (
     save_objects,
     save_state,
 )
-from hllm.store import EMBEDDINGS
 from hllm.training.trainee import make_trainee
 from hllm.weights.files import WEIGHTS
 
