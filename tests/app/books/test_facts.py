@@ -24,11 +24,6 @@ GOOD = {
 }
 
 
-@pytest.fixture(scope="module")
-def books():
-    return load_books()
-
-
 def write_facts(tmp_path, *records):
     path = tmp_path / "books.jsonl"
     lines = [record if isinstance(record, str) else json.dumps(record) for record in records]
