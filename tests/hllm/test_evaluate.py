@@ -1,5 +1,4 @@
 import json
-import math
 
 import numpy as np
 import pytest
@@ -9,24 +8,12 @@ import torch.nn.functional as F
 from hllm import evaluate
 from hllm.baselines.id_models import SequentialConfig, make_sequential, save_sequential
 from hllm.checkpoint import save_model
-from hllm.data import EvalCase, Interactions, eval_cases
+from hllm.data import Interactions, eval_cases
 from hllm.errors import CheckpointError, DataError
 from hllm.evaluate import DataSet, evaluate_models, load_scorer, main
 from hllm.evaluation.metrics import recall_at
-from hllm.evaluation.ranking import mask_seen, rank_cases, tie_permutation
-from hllm.evaluation.report import comparison_report, format_report, json_ready, markdown_table
-from hllm.evaluation.scorers import HLLMScorer, SequentialScorer, pad_histories
-from hllm.evaluation.slices import (
-    bootstrap_means,
-    compare,
-    estimate_mean,
-    interval,
-    popularity_classes,
-    slice_masks,
-)
-from hllm.model import to_bfloat16
-
-INF = math.inf
+from hllm.evaluation.ranking import rank_cases
+from hllm.evaluation.report import format_report
 
 
 class Fixed:
@@ -40,173 +27,6 @@ class Fixed:
     def score(self, histories):
         self.sizes.append(len(histories))
         return self.scores.expand(len(histories), -1)
-
-
-def case(history, target, user=0):
-    return EvalCase(user, np.array(history, dtype=np.int64), target)
-
-
-def rank(scores, *cases, **options):
-    return rank_cases(Fixed(scores), cases, progress=False, **options).tolist()
-
-
-def test_history_and_padding_are_no_candidates():
-    scores = [9.0, 0.9, 0.8, 0.7, 0.6]
-    assert rank(scores, case([1], 3), case([1, 2], 3), case([4], 1)) == [2, 1, 1]
-
-
-def test_whole_history_is_masked_not_only_what_the_model_reads():
-    scores = [0.0, *np.linspace(1, 0.1, 60)]
-    assert rank(scores, case(list(range(1, 60)), 60)) == [1]
-
-
-def test_repeated_target_is_findable_unless_as_in_the_reference():
-    scores, repeated = [0.0, 0.9, 0.8, 0.7], case([2, 1, 2], 2)
-    assert rank(scores, repeated) == [1]
-    assert rank(scores, repeated, reference_compatible=True) == [INF]
-
-
-def test_masking_leaves_the_models_scores_alone():
-    scores = torch.ones(1, 4)
-    masked = mask_seen(scores, [case([1, 3], 2)])
-    assert masked.tolist() == [[-INF, -INF, 1, -INF]]
-    assert scores.tolist() == [[1, 1, 1, 1]]
-
-
-def test_ranks_come_in_the_order_of_the_cases_whatever_the_batch():
-    generator = np.random.default_rng(0)
-    scores = generator.random(40).tolist()
-    cases = [
-        case(generator.integers(1, 40, generator.integers(1, 20)), int(generator.integers(1, 40)))
-        for _ in range(23)
-    ]
-    whole = rank(scores, *cases)
-    assert whole == rank(scores, *cases, batch_size=1) == rank(scores, *cases, batch_size=5)
-    scorer = Fixed(scores)
-    rank_cases(scorer, cases, batch_size=10, progress=False)
-    assert scorer.sizes == [10, 10, 3]
-
-
-def test_ties_are_decided_by_the_fixed_permutation():
-    order = tie_permutation(30).tolist()
-    ranks = [rank([0.5] * 30, case([], target))[0] for target in range(1, 30)]
-    others = [order[1:].index(value) for value in sorted(order[1:])]
-    assert [ranks[position] for position in others] == list(range(1, 30))
-
-
-def test_no_cases():
-    assert rank([0.0, 1.0]) == []
-
-
-def test_histories_padded_on_the_right_and_cut_to_the_newest():
-    items, lengths = pad_histories([np.array([1, 2, 3]), np.array([4]), np.array([], int)], 2)
-    assert items.tolist() == [[2, 3], [4, 0], [0, 0]]
-    assert lengths.tolist() == [2, 1, 1]
-
-
-@torch.no_grad()
-def test_hllm_scores_are_cosines_of_the_last_state(tiny_model):
-    embeddings = torch.randn(12, 32)
-    histories = [np.array([1, 2, 3]), np.arange(1, 10), np.array([5])]
-    scores = HLLMScorer(tiny_model, embeddings).score(histories)
-    for row, history in enumerate(histories):
-        recent = embeddings[torch.from_numpy(history[-6:])]
-        state = tiny_model.encode_users(recent.unsqueeze(0)).last_hidden_state[0, -1]
-        expected = F.cosine_similarity(state.unsqueeze(0), embeddings)
-        torch.testing.assert_close(scores[row], expected, atol=1e-5, rtol=1e-4)
-
-
-@torch.no_grad()
-def test_bfloat16_is_near_and_coarse(tiny_model):
-    embeddings, histories = torch.randn(200, 32), [np.array([1, 2, 3])]
-    exact = HLLMScorer(tiny_model, embeddings).score(histories)
-    frequencies = tiny_model.user_llm.rotary_emb.inv_freq.clone()
-    to_bfloat16(tiny_model)
-    assert tiny_model.dtype == torch.bfloat16
-    assert torch.equal(tiny_model.user_llm.rotary_emb.inv_freq, frequencies)
-    coarse = HLLMScorer(tiny_model, embeddings, bf16=True).score(histories)
-    assert coarse.dtype == torch.float32
-    assert torch.equal(coarse, coarse.bfloat16().float())
-    assert 0 < (coarse - exact).abs().max() < 0.1
-
-
-def test_id_models_are_scored_alike():
-    torch.manual_seed(0)
-    model = make_sequential(SequentialConfig(kind="hstu", num_items=9, hidden_size=8, num_heads=2))
-    histories = [np.array([1, 2, 3]), np.array([4])]
-    scores = SequentialScorer(model.eval(), name="HSTU").score(histories)
-    with torch.no_grad():
-        states = model.encode_users(model.item_embeddings(torch.tensor([[1, 2, 3]])))
-        expected = F.cosine_similarity(states[0, -1:], model.item_embeddings())
-    torch.testing.assert_close(scores[0], expected, atol=1e-5, rtol=1e-4)
-
-
-def test_popularity_classes_by_hand():
-    counts = np.array([0, 100, 50, 50, 50, 9, 8, 7, 3, 3, 3, 0])
-    classes = popularity_classes(counts).tolist()
-    # 10 items occur; head: place 0; middle: places 1 to 4; tail: places 5 to 9
-    assert classes == ["cold", "head", *["middle"] * 4, *["tail"] * 5, "cold"]
-
-
-def test_items_of_equal_count_are_in_the_same_class():
-    assert set(popularity_classes(np.array([0, *[3] * 20])).tolist()) == {"cold", "head"}
-
-
-def test_slices():
-    cases = [
-        case(range(1, n + 1), target) for n, target in ((1, 1), (5, 9), (6, 9), (20, 9), (21, 2))
-    ]
-    masks = slice_masks(cases, np.array([0, 0, 4, *[1] * 19]))
-    assert masks["history 1-5"].tolist() == [True, True, False, False, False]
-    assert masks["history 6-10"].tolist() == [False, False, True, False, False]
-    assert masks["history 11-20"].tolist() == [False, False, False, True, False]
-    assert masks["history 21+"].tolist() == [False, False, False, False, True]
-    assert masks["target cold"].tolist() == [True, False, False, False, False]
-    assert masks["target head"].tolist() == [False, True, True, True, True]
-    assert masks["target repeated"].tolist() == [True, False, False, True, True]
-
-
-def test_bootstrap_agrees_with_resampling_case_by_case():
-    generator = np.random.default_rng(0)
-    values = (generator.random(400) < 0.1).astype(float)
-    quick = bootstrap_means(values[:, None], num_resamples=4000)[:, 0]
-    slow = values[generator.integers(0, 400, (4000, 400))].mean(axis=1)
-    assert quick.mean() == pytest.approx(slow.mean(), abs=0.002)
-    assert quick.std() == pytest.approx(slow.std(), rel=0.1)
-    assert interval(quick) == pytest.approx(interval(slow), abs=0.006)
-
-
-def test_bootstrap_is_seeded_and_paired():
-    values = np.random.default_rng(1).random(50)
-    assert estimate_mean(values) == estimate_mean(values)
-    difference, ratio = compare(values + 0.25, values)
-    assert (difference.value, difference.low, difference.high) == pytest.approx((0.25,) * 3)
-    assert ratio.low < ratio.value < ratio.high
-
-
-def test_nothing_to_compare_with():
-    assert math.isnan(estimate_mean(np.zeros(0)).value)
-    difference, ratio = compare(np.ones(5), np.zeros(5))
-    assert difference.value == 1
-    assert ratio.value == INF
-    assert json_ready(ratio.value) is None
-
-
-def test_comparison_of_a_model_with_the_others():
-    ranks = {"a": np.array([1.0, 2, 30, 4]), "b": np.array([30.0, 2, 30, 30])}
-    report = comparison_report(ranks, "a")
-    assert report["b"]["recall@10"]["difference"]["value"] == pytest.approx(0.5)
-    assert report["b"]["recall@10"]["ratio"]["value"] == pytest.approx(3)
-
-
-def test_table_is_aligned():
-    table = markdown_table(["model", "x"], [["a", "1.00"], ["longer", "10.00"]])
-    assert table.splitlines() == [
-        "| model  |     x |",
-        "| ------ | ----: |",
-        "| a      |  1.00 |",
-        "| longer | 10.00 |",
-    ]
 
 
 @pytest.fixture
