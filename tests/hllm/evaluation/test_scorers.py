@@ -2,8 +2,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from hllm.baselines.id_models import SequentialConfig, make_sequential
-from hllm.evaluation.scorers import HLLMScorer, SequentialScorer, pad_histories
+from hllm.baselines.id_models import IDModelConfig, make_id_model
+from hllm.evaluation.scorers import HLLMScorer, IDModelScorer, pad_histories
 from hllm.model import to_bfloat16
 
 
@@ -41,9 +41,9 @@ def test_bfloat16_is_near_and_coarse(tiny_model):
 
 def test_id_models_are_scored_alike():
     torch.manual_seed(0)
-    model = make_sequential(SequentialConfig(kind="hstu", num_items=9, hidden_size=8, num_heads=2))
+    model = make_id_model(IDModelConfig(kind="hstu", num_items=9, hidden_size=8, num_heads=2))
     histories = [np.array([1, 2, 3]), np.array([4])]
-    scores = SequentialScorer(model.eval(), name="HSTU").score(histories)
+    scores = IDModelScorer(model.eval(), name="HSTU").score(histories)
     with torch.no_grad():
         states = model.encode_users(model.item_embeddings(torch.tensor([[1, 2, 3]])))
         expected = F.cosine_similarity(states[0, -1:], model.item_embeddings())
