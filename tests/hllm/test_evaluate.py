@@ -15,19 +15,7 @@ from hllm.evaluate import DataSet, evaluate_models, load_scorer, main
 from hllm.evaluation.metrics import recall_at
 from hllm.evaluation.ranking import rank_cases
 from hllm.evaluation.report import format_report
-
-
-class Fixed:
-    """Gives everybody the same scores."""
-
-    def __init__(self, scores, name="fixed"):
-        self.name = name
-        self.scores = torch.tensor(scores)
-        self.sizes = []
-
-    def score(self, histories):
-        self.sizes.append(len(histories))
-        return self.scores.expand(len(histories), -1)
+from tests.hllm.evaluation.cases import Fixed
 
 
 @pytest.fixture

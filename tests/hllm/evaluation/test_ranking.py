@@ -1,29 +1,15 @@
+"""Ranks among all items: candidates, ties, order of the cases; AUC by hand."""
+
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 
-from hllm.data import EvalCase
-from hllm.evaluation.ranking import mask_seen, rank_cases, tie_permutation
+from hllm.evaluation.ranking import mask_seen, rank_cases, sampled_auc, tie_permutation
+from tests.hllm.evaluation.cases import Fixed, case
 
 INF = math.inf
-
-
-class Fixed:
-    """Gives everybody the same scores."""
-
-    def __init__(self, scores, name="fixed"):
-        self.name = name
-        self.scores = torch.tensor(scores)
-        self.sizes = []
-
-    def score(self, histories):
-        self.sizes.append(len(histories))
-        return self.scores.expand(len(histories), -1)
-
-
-def case(history, target, user=0):
-    return EvalCase(user, np.array(history, dtype=np.int64), target)
 
 
 def rank(scores, *cases, **options):
@@ -76,3 +62,44 @@ def test_ties_are_decided_by_the_fixed_permutation():
 
 def test_no_cases():
     assert rank([0.0, 1.0]) == []
+
+
+def test_auc_by_hand():
+    scorer = SimpleNamespace(score=lambda h: torch.tensor([[9.0, 9.0, 3.0, 2.0, 3.0]] * len(h)))
+    seen, unseen = np.array([1, 3]), np.array([1, 3, 4])
+    cases = [
+        SimpleNamespace(history=seen, target=2),  # against item 4 only: equal
+        SimpleNamespace(history=unseen[:2], target=4),
+        SimpleNamespace(history=np.array([1, 4]), target=2),  # against item 3 only
+        SimpleNamespace(history=unseen, target=2),  # against nobody
+    ]
+    np.testing.assert_array_equal(sampled_auc(scorer, cases), [0.5, 0.5, 1.0, np.nan])
+
+
+def test_a_score_that_is_no_number_finds_nothing():
+    assert rank([0.0, math.nan, 0.5], case([], 1), case([], 2)) == [INF, 1]
+
+
+def test_ranks_are_those_of_a_sorted_list_where_nothing_ties():
+    generator = np.random.default_rng(7)
+    scores = generator.permutation(30).astype(float)
+    for _ in range(20):
+        history, target = generator.integers(1, 30, 6), int(generator.integers(1, 30))
+        left = [i for i in range(1, 30) if i == target or i not in history]
+        expected = sorted(left, key=lambda i: -scores[i]).index(target) + 1
+        assert rank(scores.tolist(), case(history, target)) == [expected]
+
+
+def test_auc_does_not_depend_on_batches_and_of_nobody_is_nothing():
+    scorer = Fixed(np.linspace(0, 1, 30).tolist())
+    cases = [case([n], n + 1) for n in range(1, 20)]
+    whole = sampled_auc(scorer, cases)
+    np.testing.assert_array_equal(whole, sampled_auc(scorer, cases, batch_size=1))
+    assert (np.diff(whole) > -0.15).all() and whole[0] < 0.2 < 0.5 < whole[-1]
+    assert sampled_auc(scorer, []).shape == (0,)
+
+
+def test_the_tie_order_is_a_permutation_and_always_the_same():
+    order = tie_permutation(50)
+    assert sorted(order.tolist()) == list(range(50))
+    assert torch.equal(order, tie_permutation(50))

@@ -1,9 +1,10 @@
+"""Parts of the users, and intervals: by hand and against resampling case by case."""
+
 import math
 
 import numpy as np
 import pytest
 
-from hllm.data import EvalCase
 from hllm.evaluation.report import json_ready
 from hllm.evaluation.slices import (
     bootstrap_means,
@@ -13,12 +14,9 @@ from hllm.evaluation.slices import (
     popularity_classes,
     slice_masks,
 )
+from tests.hllm.evaluation.cases import case
 
 INF = math.inf
-
-
-def case(history, target, user=0):
-    return EvalCase(user, np.array(history, dtype=np.int64), target)
 
 
 def test_popularity_classes_by_hand():
@@ -70,3 +68,34 @@ def test_nothing_to_compare_with():
     assert difference.value == 1
     assert ratio.value == INF
     assert json_ready(ratio.value) is None
+
+
+def test_every_case_has_one_length_and_one_class():
+    generator = np.random.default_rng(3)
+    cases = [case(range(1, n + 1), int(generator.integers(1, 40))) for n in range(1, 60)]
+    masks = slice_masks(cases, generator.integers(0, 3, 40))
+    for kind in ("history", "target"):
+        parts = [m for name, m in masks.items() if name.startswith(kind) and "repeat" not in name]
+        assert (np.sum(parts, axis=0) == 1).all()
+
+
+def test_of_nobody_every_part_is_empty():
+    assert all(
+        mask.shape == (0,) and mask.dtype == bool for mask in slice_masks([], np.ones(3)).values()
+    )
+
+
+def test_nothing_seen_in_training_is_cold():
+    assert popularity_classes(np.zeros(4)).tolist() == ["cold"] * 4
+
+
+def test_without_any_spread_there_is_no_interval_to_speak_of():
+    estimate = estimate_mean(np.full(20, 0.25))
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((0.25,) * 3)
+    assert interval(np.arange(101.0), confidence=0.9) == pytest.approx((5, 95))
+
+
+def test_zero_against_zero_is_no_ratio():
+    difference, ratio = compare(np.zeros(4), np.zeros(4))
+    assert difference.value == difference.low == difference.high == 0
+    assert math.isnan(ratio.value)
