@@ -36,7 +36,7 @@ def test_presets_of_the_reference_are_options(name):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_kind": "gru"}, "--model_kind gru: choose one of hllm, sasrec, hstu, id-llama"),
+        ({"model_kind": "gru"}, "--model_kind gru: choose from hllm, sasrec, hstu, id-llama"),
         ({"model_kind": "sasrec", "user_heads": 3}, "16 is not divisible by num_heads 3"),
         ({"objective": "both"}, "--objective both: choose from generative, early_fusion"),
         ({"objective": "late_fusion", "model_kind": "hstu"}, "needs --model_kind hllm"),
