@@ -6,7 +6,6 @@ models convert on a machine that could not load them. Nothing that a file contai
 
 import argparse
 import logging
-import pickle
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from hllm.config import POOLINGS, HLLMConfig
 from hllm.errors import CheckpointError, shortened
 from hllm.model import HLLM
 from hllm.published.model_card import Origin, model_card
+from hllm.published.reference_file import open_reference
 from hllm.published.reference_layout import language_model_config, translate
 from hllm.published.tokenizer import portable_tokenizer
 from hllm.text import DEFAULT_PROMPT
@@ -92,7 +92,7 @@ def convert(
     """Convert a checkpoint; the output appears when it is complete.
 
     Args:
-        weights: pytorch_model.bin of the reference.
+        weights: pytorch_model.bin of the reference, or a file that its training saved.
         output: folder to make: config.json, safetensors, tokenizer, README.md.
         settings: what the file does not say; see PUBLISHED.
         item_base: folder with config.json and tokenizer of the Item LLM's base model.
@@ -193,7 +193,7 @@ class _Source:
 
     def __init__(self, path: Path, config: HLLMConfig) -> None:
         self.path = path
-        state = _load(path)
+        state = open_reference(path)
         self._key_of: dict[str, str] = {}
         self._found: dict[str, TensorSpec] = {}
         for key, tensor in state.items():
@@ -241,10 +241,10 @@ class _Source:
 
     def read(self, names: Sequence[str]) -> Iterator[Tensor]:
         """Tensors of one shard. The file is mapped anew at times, which lets go of pages read."""
-        state, num_bytes = _load(self.path), 0
+        state, num_bytes = open_reference(self.path), 0
         for name in names:
             if num_bytes > _MAPPED_BYTES:
-                state, num_bytes = _load(self.path), 0
+                state, num_bytes = open_reference(self.path), 0
             num_bytes += self._found[name].num_bytes
             if name in self._key_of:
                 key = self._key_of[name]
@@ -253,26 +253,13 @@ class _Source:
                 yield torch.zeros(self._found[name].shape)
 
 
-def _load(path: Path) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} holds more than tensors, which could run code: it was not opened."
-        ) from error
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        reason = str(error).split("\n", 1)[0]
-        raise CheckpointError(
-            f"{path} is missing, damaged or no zip file of torch ({reason}): download it again."
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
-        raise CheckpointError(f"{path} is not a flat table of tensors, as the reference writes it.")
-    return state
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``python -m hllm.checkpoint convert``."""
-    parser.add_argument("weights", type=Path, help="pytorch_model.bin of the reference")
+    parser.add_argument(
+        "weights", type=Path,
+        help="pytorch_model.bin of the reference, or what its training saved (weights under "
+        "'model', names with 'module.')",
+    )  # fmt: skip
     parser.add_argument("output", type=Path, help="model folder to make")
     parser.add_argument(
         "--preset", choices=PUBLISHED, help="a published model: text keys, prompt, lengths, source"
