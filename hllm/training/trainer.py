@@ -86,7 +86,7 @@ class Progress:
 
 
 class _Speed:
-    """Sequences and different items a second, over the last steps; validation does not count."""
+    """Sequences and different items per second, over the last steps, without validation."""
 
     def __init__(self) -> None:
         self._steps: deque[tuple[float, float, float]] = deque(maxlen=20)
@@ -193,7 +193,9 @@ class Trainer:
     def _timed_step(self, rows: np.ndarray) -> dict[str, float]:
         started = time.monotonic()
         stats = self._train_step(rows)
+        # Reading the loss waits for the device, so that this is the time of the whole step.
         seconds = max(time.monotonic() - started, 1e-9)
+        # Of this process; the others encode about as many.
         items = stats["unique_items"] * self.accelerator.num_processes
         return stats | self._speed.add(seconds, len(rows), items)
 
@@ -201,6 +203,7 @@ class Trainer:
         options, accelerator = self.options, self.accelerator
         batch = self._batch(rows).to(accelerator.device)
         self.step_module.train()
+        # By number, so that a resumed run logs at the same steps.
         with_stats = self.progress.step % STATS_EVERY == 0
         loss, stats = self.step_module(batch, with_stats=with_stats)
         accelerator.backward(loss)
@@ -261,6 +264,7 @@ class Trainer:
     def _validate(self) -> None:
         cases = eval_cases(self.interactions, "valid")
         if len(cases) > self.options.eval_users:
+            # The same users at every validation: else their choice would decide what is best.
             chosen = np.random.default_rng(self.options.seed).permutation(len(cases))
             cases = [cases[i] for i in chosen[: self.options.eval_users]]
         ranks = call_gathered(
