@@ -5,11 +5,14 @@ Text = prompt + ``"{key}: {value}"`` of every non-empty field, in the order of `
 no separator between fields (as the reference implementation does it).
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transformers import PreTrainedTokenizerBase
+if TYPE_CHECKING:  # takes seconds, for which nobody should wait who reads --help
+    from transformers import PreTrainedTokenizerBase
 
 TOKENS_PER_BATCH = 4096  # fills two cores or a small GPU; longer batches only cost memory
 DEFAULT_PROMPT = "Compress the following sentence into embedding: "

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-from hllm.config import POOLINGS, HLLMConfig
+from hllm.choices import POOLINGS
+from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError, shortened
 from hllm.model import HLLM
 from hllm.published.model_card import Origin, model_card

@@ -4,28 +4,33 @@ Every class of fields is a group of the command line. The two classes that the c
 ModelOptions and TrainOptions, are several groups in one, so that train.json stays a flat list.
 """
 
+from __future__ import annotations
+
 import argparse
 import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
-
-from transformers import AutoConfig, PretrainedConfig
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hllm.atomic import atomic_text
-from hllm.baselines.id_models import KINDS, SequentialConfig
 from hllm.baselines.id_presets import ID_PRESETS
-from hllm.config import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS, HLLMConfig
+from hllm.choices import ADAPTERS, GENERATIVE, ID_MODELS, OBJECTIVES, POOLINGS
 from hllm.errors import CheckpointError, DataError
 from hllm.schema.configs import read_language_model
 from hllm.schema.rules import one_line
 from hllm.text import DEFAULT_PROMPT
 from hllm.weights.packaged import MINILM, pretrained_folder
 
+if TYPE_CHECKING:  # model libraries take seconds, for which nobody should wait who reads --help
+    from transformers import PretrainedConfig
+
+    from hllm.baselines.id_models import SequentialConfig
+    from hllm.config import HLLMConfig
+
 HLLM_KIND = "hllm"
-MODEL_KINDS = (HLLM_KIND, *KINDS)
+MODEL_KINDS = (HLLM_KIND, *ID_MODELS)
 ITEM_TRAINING = ("frozen", "top", "lora", "qlora", "full")
 PRECISIONS = ("fp32", "bf16")
 Options = TypeVar("Options")
@@ -128,6 +133,8 @@ class ModelOptions(HLLMOptions, IDModelOptions):
         Raises:
             CheckpointError: a folder holds no transformers model, or none that is supported.
         """
+        from hllm.config import HLLMConfig  # noqa: PLC0415  transformers: not for --help
+
         lora = {
             "r": self.lora_rank,
             "lora_alpha": 2 * self.lora_rank,
@@ -165,6 +172,8 @@ class ModelOptions(HLLMOptions, IDModelOptions):
         Raises:
             DataError: sizes that do not go together.
         """
+        from hllm.baselines.id_models import SequentialConfig  # noqa: PLC0415  torch: not for --help
+
         try:
             return SequentialConfig(
                 kind=self.model_kind,
@@ -185,6 +194,8 @@ class ModelOptions(HLLMOptions, IDModelOptions):
     def _user_config(self) -> PretrainedConfig:
         if self.user_llm:
             return _language_model_config(Path(self.user_llm))
+        from transformers import AutoConfig  # noqa: PLC0415  seconds: not for --help
+
         return AutoConfig.for_model(
             "llama",
             hidden_size=self.user_size,
@@ -208,6 +219,8 @@ def _without_dropout(config: PretrainedConfig) -> PretrainedConfig:
 
 
 def _language_model_config(folder: Path) -> PretrainedConfig:
+    from transformers import AutoConfig  # noqa: PLC0415  seconds: not for --help
+
     values = read_language_model(folder)
     try:
         return AutoConfig.for_model(**values)
@@ -312,7 +325,7 @@ class TrainOptions(DataOptions, LoopOptions, ClickOptions, DeviceOptions):
 
 # As --help shows them: what everybody needs first, what few need last.
 GROUPS = (DataOptions, HLLMOptions, LoopOptions, DeviceOptions, ClickOptions, IDModelOptions)
-# Help of the --no_ flags, which HfArgumentParser gives to every option that is on by default.
+# Help of the --no_ flags, which every option has that is on by default.
 OPPOSITES = {
     "item_pretrained": "start the Item LLM from random weights of its shape",
     "user_pretrained": "start the User LLM from random weights of user_llm's shape",

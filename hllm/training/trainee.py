@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hllm.baselines.id_models import IDLlama, load_sequential, make_sequential, save_sequential
 from hllm.checkpoint import save_model
-from hllm.config import GENERATIVE
+from hllm.choices import GENERATIVE
 from hllm.data import Interactions, item_fields, read_items
 from hllm.embed import embed_items
 from hllm.errors import CheckpointError, DataError
