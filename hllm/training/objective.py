@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.nn.functional import all_gather
 
-from hllm.baselines.id_models import SequentialModel
+from hllm.baselines.id_models import IDModel
 from hllm.click_head import ClickHead, click_loss
 from hllm.model import HLLM
 from hllm.training.batches import TrainBatch
@@ -41,7 +41,7 @@ class UserEncoder(Protocol):
     """What an objective needs of a training step."""
 
     @property
-    def model(self) -> HLLM | SequentialModel:
+    def model(self) -> HLLM | IDModel:
         """With a parameter logit_scale."""
 
     def encode_users(self, histories: Tensor, lengths: Tensor) -> Tensor:

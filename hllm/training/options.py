@@ -26,7 +26,7 @@ from hllm.weights.packaged import MINILM, pretrained_folder
 if TYPE_CHECKING:  # model libraries take seconds, for which nobody should wait who reads --help
     from transformers import PretrainedConfig
 
-    from hllm.baselines.id_models import SequentialConfig
+    from hllm.baselines.id_models import IDModelConfig
     from hllm.config import HLLMConfig
 
 HLLM_KIND = "hllm"
@@ -162,7 +162,7 @@ class ModelOptions(HLLMOptions, IDModelOptions):
         """Whether the Item LLM's base is held in 4 bits."""
         return self.item_training == "qlora"
 
-    def to_sequential(self, num_items: int, dropout: float) -> SequentialConfig:
+    def to_id_model(self, num_items: int, dropout: float) -> IDModelConfig:
         """The configuration of an ID model.
 
         Args:
@@ -172,10 +172,10 @@ class ModelOptions(HLLMOptions, IDModelOptions):
         Raises:
             DataError: sizes that do not go together.
         """
-        from hllm.baselines.id_models import SequentialConfig  # noqa: PLC0415  torch: not for --help
+        from hllm.baselines.id_models import IDModelConfig  # noqa: PLC0415  torch: not for --help
 
         try:
-            return SequentialConfig(
+            return IDModelConfig(
                 kind=self.model_kind,
                 num_items=num_items,
                 hidden_size=self.user_size,

@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from hllm.baselines.id_models import SequentialModel
+from hllm.baselines.id_models import IDModel
 from hllm.model import HLLM
 from hllm.training.batches import TrainBatch
 from hllm.training.item_encoder import TrainedItemEncoder
@@ -28,7 +28,7 @@ class Step(nn.Module, ABC):
 
     def __init__(
         self,
-        model: HLLM | SequentialModel,
+        model: HLLM | IDModel,
         objective: Objective | None = None,
         *,
         dropout: float = 0.0,
@@ -115,7 +115,7 @@ class HLLMStep(Step):
 class IDModelStep(Step):
     """An ID model's step."""
 
-    model: SequentialModel
+    model: IDModel
 
     def item_embeddings(self, items: Tensor) -> Tensor:
         """See Step.item_embeddings."""

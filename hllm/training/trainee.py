@@ -10,14 +10,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hllm.baselines.id_models import IDLlama, load_sequential, make_sequential, save_sequential
+from hllm.baselines.id_models import IDLlama, load_id_model, make_id_model, save_id_model
 from hllm.checkpoint import save_model
 from hllm.choices import GENERATIVE
 from hllm.data import Interactions, item_fields, read_items
 from hllm.embed import embed_items
 from hllm.errors import CheckpointError, DataError
 from hllm.evaluation.ranking import Scorer
-from hllm.evaluation.scorers import SequentialScorer, make_scorer
+from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.schema.tokenizers import read_tokenizer
 from hllm.store import EMBEDDINGS
 from hllm.text import item_text
@@ -157,8 +157,8 @@ class IDModelTrainee(Trainee):
         device: torch.device,
     ) -> None:
         self._item_ids = interactions.item_ids
-        config = model_options.to_sequential(interactions.num_items, options.dropout)
-        self.model = make_sequential(config)
+        config = model_options.to_id_model(interactions.num_items, options.dropout)
+        self.model = make_id_model(config)
         if options.start_from:
             self._copy_trained_weights(options.start_from)
         if options.gradient_checkpointing:
@@ -173,7 +173,7 @@ class IDModelTrainee(Trainee):
         )
 
     def _copy_trained_weights(self, folder: str) -> None:
-        model, item_ids = load_sequential(folder)
+        model, item_ids = load_id_model(folder)
         # Row n of the item table is item n: with other items it would be another one's.
         if item_ids != self._item_ids:
             raise CheckpointError(
@@ -187,8 +187,8 @@ class IDModelTrainee(Trainee):
     def scorer(self) -> Scorer:
         """See Trainee.scorer."""
         self.step.eval()
-        return SequentialScorer(self.model, name=self.model.config.kind)
+        return IDModelScorer(self.model, name=self.model.config.kind)
 
     def save(self, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
         """See Trainee.save."""
-        save_sequential(self.model, folder, self._item_ids, weights)
+        save_id_model(self.model, folder, self._item_ids, weights)

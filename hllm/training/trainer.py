@@ -22,6 +22,7 @@ from hllm.data import train_chunks as chunks_of
 from hllm.errors import CheckpointError, DataError
 from hllm.evaluation.metrics import summarise
 from hllm.evaluation.ranking import rank_cases
+from hllm.evaluation.sample import sample_cases
 from hllm.training.batches import TrainBatch, batch_rows, make_batch, make_reference_batch
 from hllm.training.fsdp import (
     call_gathered,
@@ -262,11 +263,11 @@ class Trainer:
             self.log.write(kind, self.progress.step, values)
 
     def _validate(self) -> None:
-        cases = eval_cases(self.interactions, "valid")
-        if len(cases) > self.options.eval_users:
-            # The same users at every validation: else their choice would decide what is best.
-            chosen = np.random.default_rng(self.options.seed).permutation(len(cases))
-            cases = [cases[i] for i in chosen[: self.options.eval_users]]
+        options = self.options
+        # The same users at every validation: else their choice would decide what is best.
+        cases = sample_cases(
+            eval_cases(self.interactions, "valid"), options.eval_users, options.seed
+        )
         ranks = call_gathered(
             self.trainee.step,
             lambda: rank_cases(

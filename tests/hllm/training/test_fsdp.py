@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hllm.baselines.id_models import load_sequential
+from hllm.baselines.id_models import load_id_model
 from hllm.checkpoint import load_model
 from hllm.errors import DataError
 from hllm.train import parse_options
@@ -100,7 +100,7 @@ def seen(folder, name):
 
 
 def weights(folder, name):
-    load = load_sequential if name.split("-")[0] in ("sasrec", "hstu", "id") else load_model
+    load = load_id_model if name.split("-")[0] in ("sasrec", "hstu", "id") else load_model
     return load(folder / name)[0].state_dict()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hllm.baselines.id_models import SequentialConfig, make_sequential
+from hllm.baselines.id_models import IDModelConfig, make_id_model
 from hllm.training.batches import make_batch
 from hllm.training.loss import contrastive_logits
 from hllm.training.step import IDModelStep
@@ -12,7 +12,7 @@ from hllm.training.step import IDModelStep
 
 def test_per_position_negatives_equal_a_loop():
     torch.manual_seed(0)
-    model = make_sequential(SequentialConfig(kind="sasrec", num_items=30, hidden_size=16)).eval()
+    model = make_id_model(IDModelConfig(kind="sasrec", num_items=30, hidden_size=16)).eval()
     chunks = [np.array([1, 2, 3, 4]), np.array([7, 8])]
     batch = make_batch(chunks, 30, 40, seed=(1,), per_position=True)
     assert batch.negatives.shape == (4, 40)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hllm.baselines.id_models import SequentialConfig
+from hllm.baselines.id_models import IDModelConfig
 from hllm.baselines.id_presets import ID_PRESETS
 from hllm.errors import DataError
 from hllm.train import parse_options
@@ -27,7 +27,7 @@ def test_presets_of_the_reference_are_options(name):
     argv = ["--config", name, "--interactions", "i", "--items", "x", "--output", "o"]
     model, run = parse_options(argv)
     preset = ID_PRESETS[name]
-    assert model.to_sequential(9, run.dropout) == SequentialConfig(num_items=9, **preset.model)
+    assert model.to_id_model(9, run.dropout) == IDModelConfig(num_items=9, **preset.model)
     assert run.negatives_per_position == preset.negatives_per_position
     assert (run.learning_rate, run.num_negatives) == (preset.learning_rate, preset.num_negatives)
     assert (run.lr_schedule, run.warmup, run.clip_norm) == (preset.lr_schedule, 0, 0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hllm.baselines.id_models import load_sequential
+from hllm.baselines.id_models import load_id_model
 from hllm.errors import CheckpointError, DataError
 from tests.hllm.training.runs import small_trainer
 
@@ -17,7 +17,7 @@ def test_id_model_goes_on_from_another_run_on_the_same_items_only(small, tmp_pat
     again = small_trainer(
         small, tmp_path / "second", model_kind="hstu", start_from=tmp_path / "first"
     )
-    saved = load_sequential(tmp_path / "first")[0].state_dict()
+    saved = load_id_model(tmp_path / "first")[0].state_dict()
     assert all(v.equal(saved[k]) for k, v in again.trainee.step.model.state_dict().items())
     other = tmp_path / "other.csv"
     other.write_text((small / "interactions.csv").read_text().replace("i3,", "new,"))
