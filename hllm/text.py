@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # importing it takes seconds, also for commands that read no 
 logger = logging.getLogger(__name__)
 
 TOKENS_PER_BATCH = 4096  # fills two cores or a small GPU; longer batches only cost memory
+DEFAULT_KEYS = ("title", "tag", "tags", "description")  # of the sentence baseline
 DEFAULT_PROMPT = "Compress the following sentence into embedding: "
 
 
@@ -103,7 +104,7 @@ def text_hash(text: str) -> str:
 
 
 def tokenize(
-    tokenizer: "PreTrainedTokenizerBase", texts: Iterable[str], max_text_tokens: int
+    tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], max_text_tokens: int
 ) -> list[list[int]]:
     """Turn item texts into token ids.
 

@@ -8,19 +8,26 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import wraps
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from hllm.errors import HLLMError
 
-Main = Callable[[Sequence[str] | None], int]
 USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 logger = logging.getLogger(__name__)
 # Libraries that report every file they open or save.
 _TALKATIVE = ("accelerate", "httpx", "sentence_transformers", "transformers", "bitsandbytes")
+
+
+class Main(Protocol):
+    """A command: reads the arguments (None: those of the process), works, returns the exit code."""
+
+    def __call__(self, argv: Sequence[str] | None = None) -> int:
+        """Run it."""
+        ...
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -35,7 +42,7 @@ def command(main: Main) -> Main:
     """Make a main function that ends as every command does.
 
     Args:
-        main: reads the arguments, works, and returns the exit code.
+        main: the command itself.
 
     Returns:
         The same with exit code 2 and one sentence for what a person can mend, 130 for Ctrl-C.
@@ -47,23 +54,31 @@ def command(main: Main) -> Main:
         quiet_libraries()
         try:
             return main(argv)
-        except KeyboardInterrupt:
-            logger.error("Interrupted. What is done is kept; the same command goes on from there.")
-            return INTERRUPTED
-        except BrokenPipeError:  # whoever read our output, `head` for one, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        except Exception as error:
-            sentence = sentence_of(error)
-            if sentence is None:
+        except (Exception, KeyboardInterrupt) as error:
+            code = exit_code(error)
+            if code is None:
                 raise
-            logger.error("%s", sentence)
-            return USER_ERROR
+            return code
 
     return run
 
 
-def sentence_of(error: Exception) -> str | None:
+def exit_code(error: BaseException) -> int | None:
+    """Say an error in one sentence; None, and not a word, if it is a fault of the program."""
+    if isinstance(error, KeyboardInterrupt):
+        logger.error("Interrupted. What is done is kept; the same command goes on from there.")
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):  # whoever read our output, `head` for one, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    sentence = sentence_of(error)
+    if sentence is None:
+        return None
+    logger.error("%s", sentence)
+    return USER_ERROR
+
+
+def sentence_of(error: BaseException) -> str | None:
     """What a person can do about an error; None if it is a fault of the program."""
     if isinstance(error, HLLMError):
         return str(error)
@@ -78,7 +93,7 @@ def sentence_of(error: Exception) -> str | None:
     return None
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     """Whether torch could not allocate: on a GPU it has a class for that, on a CPU only words."""
     return type(error).__name__ == "OutOfMemoryError" or (
         isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
