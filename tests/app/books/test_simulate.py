@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from app.books import load_books
+from app.books.facts import load_books
 from app.books import simulate as simulate_cli
 from app.books.readers import MAX_HISTORY, MIN_HISTORY, NOISE, SERIES, simulate
 from app.books.shelf import build_shelf
