@@ -20,7 +20,6 @@ from hllm.evaluation.ranking import Scorer
 from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.schema.tokenizers import read_tokenizer
 from hllm.store import EMBEDDINGS
-from hllm.text import item_text
 from hllm.training.initial_model import checkpoint_gradients, make_initial_model
 from hllm.training.item_encoder import ItemTexts, make_item_encoder
 from hllm.training.objective import ClickObjective, GenerativeObjective, Objective
@@ -109,7 +108,7 @@ class HLLMTrainee(Trainee):
             logger.warning(
                 "%d items of the interactions have no row in items.csv: no text", unknown
             )
-        return [item_text(record, config.text_keys, config.item_prompt) for record in fields]
+        return [config.item_text(record) for record in fields]
 
     @torch.inference_mode()
     def scorer(self) -> Scorer:
@@ -125,10 +124,7 @@ class HLLMTrainee(Trainee):
         """Embed all items, those that nobody has touched too."""
         self._encoder.save_embeddings(folder, self.texts)
         config = self.model.config
-        texts = [
-            (item_id, item_text(fields, config.text_keys, config.item_prompt))
-            for item_id, fields in self._items.items()
-        ]
+        texts = [(item_id, config.item_text(fields)) for item_id, fields in self._items.items()]
         embed_items(folder, texts, folder / EMBEDDINGS)
 
 
