@@ -7,8 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from app.books.facts import load_books
+from app.books import csv_pair as csv_writer
 from app.books import simulate as simulate_cli
+from app.books.facts import load_books
 from app.books.readers import MAX_HISTORY, MIN_HISTORY, NOISE, SERIES, simulate
 from app.books.shelf import build_shelf
 from app.catalog import text_fields
@@ -39,7 +40,7 @@ def histories(simulated):
 @pytest.fixture(scope="module")
 def csv_pair(books, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pair")
-    simulate_cli.write_csv_pair(books, folder, num_readers=150, seed=5)
+    csv_writer.write_csv_pair(books, folder, num_readers=150, seed=5)
     return folder
 
 
@@ -50,7 +51,7 @@ def rows_of(path):
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(books, csv_pair, tmp_path):
     for seed, same in ((5, True), (6, False)):
-        simulate_cli.write_csv_pair(books, tmp_path, num_readers=150, seed=seed)
+        csv_writer.write_csv_pair(books, tmp_path, num_readers=150, seed=seed)
         first = (csv_pair / "interactions.csv").read_bytes()
         assert (first == (tmp_path / "interactions.csv").read_bytes()) is same
         assert (csv_pair / "items.csv").read_bytes() == (tmp_path / "items.csv").read_bytes()
@@ -193,7 +194,7 @@ def test_an_interrupted_run_leaves_no_half_written_file(books, tmp_path, monkeyp
         yield ("a", "b", 1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(simulate_cli, "_interaction_rows", rows)
+    monkeypatch.setattr(csv_writer, "_interaction_rows", rows)
     with pytest.raises(KeyboardInterrupt):
-        simulate_cli.write_csv_pair(books, tmp_path, num_readers=5, seed=1)
+        csv_writer.write_csv_pair(books, tmp_path, num_readers=5, seed=1)
     assert [path.name for path in tmp_path.iterdir()] == ["items.csv"]
