@@ -1,14 +1,12 @@
 """HLLM Live: starts the app. `python app.py --help` teaches; a Space runs this file as it is."""
 
-import logging
 import os
 import sys
 
 from app.settings import parse_settings
-from hllm.commands.shell import exit_code, quiet_libraries
+from hllm.commands.shell import exit_code, set_up_output
 
-logging.basicConfig(level=logging.INFO, format="%(message)s")
-quiet_libraries()
+set_up_output()
 
 try:
     settings = parse_settings(sys.argv[1:] if __name__ == "__main__" else [], os.environ)

@@ -50,6 +50,7 @@ from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.evaluation.slices import slice_masks
 from hllm.model import to_bfloat16
 from hllm.sentence import baseline_keys, sentence_embeddings, sentence_text
+from hllm.tables import DEFAULT_FORMAT, CsvFormat
 from hllm.text import check_text_keys
 
 __all__ = ["DataSet", "Scorer", "evaluate_models", "load_scorer", "rank_cases", "run"]
@@ -69,15 +70,22 @@ class DataSet:
 
     @classmethod
     def read(
-        cls, interactions: str | Path, items: str | Path, *, reference_compatible: bool = False
+        cls,
+        interactions: str | Path,
+        items: str | Path,
+        *,
+        form: CsvFormat = DEFAULT_FORMAT,
+        reference_compatible: bool = False,
     ) -> "DataSet":
         """Read both files.
 
         Raises:
             DataError: missing or malformed.
         """
-        sequences = read_interactions(interactions, reference_compatible=reference_compatible)
-        records = read_items(items, reference_compatible=reference_compatible)
+        sequences = read_interactions(
+            interactions, form=form, reference_compatible=reference_compatible
+        )
+        records = read_items(items, form=form, reference_compatible=reference_compatible)
         return cls(sequences, list(item_fields(sequences, records)))
 
 
@@ -277,7 +285,10 @@ def run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any]
     """
     device = check_device(options.device)
     data = DataSet.read(
-        options.interactions, options.items, reference_compatible=options.reference_compatible
+        options.interactions,
+        options.items,
+        form=CsvFormat.parse(options.delimiter, options.quote, options.encoding),
+        reference_compatible=options.reference_compatible,
     )
 
     keys: list[str] = []

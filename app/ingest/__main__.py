@@ -1,26 +1,22 @@
 """Import data sets into a catalogue and export it for training: python -m app.ingest --help."""
 
 import argparse
-import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from app.catalog import Catalog
-from app.errors import IngestError
-from app.ingest.export import export_pair
-from app.ingest.formats import FORMATS, Files, Source, sources_of
-from app.ingest.preview import describe, preview
-from app.ingest.run import Summary, run_import
-from app.ingest.tables import INTERACTION_COLUMNS, ITEM_COLUMNS, parse_mapping
-from hllm.errors import HLLMError
+from app.ingest.columns import INTERACTION_COLUMNS, ITEM_COLUMNS
+from hllm.commands.shell import CommandParser, command
+from hllm.tables import add_csv_options
 
 _DESCRIPTION = """\
 Import a data set into a catalogue, the one SQLite file that the app opens.
 
-Files may be plain or .gz and of any size. Before anything is written, the import says what it
-found; --dry-run stops there. Records that cannot be read go to CATALOG.rejects.jsonl with line and
-reason; the others are imported. An import that was stopped goes on when the same command is
-repeated, and repeating a finished one changes only what has changed: nothing is stored twice.
+Files may be plain or .gz, of any size and in any encoding. Before anything is written, the import
+says what it found; --dry-run stops there. Records that cannot be read go to CATALOG.rejects.jsonl
+with line and reason; the others are imported. An import that was stopped goes on when the same
+command is repeated, and repeating a finished one changes only what has changed.
+What a corrected file no longer has is kept, and the command says so; --replace removes it.
 """
 _EPILOG = """\
 examples:
@@ -47,15 +43,15 @@ _HELP = {
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
+    """The command line; its subcommands are app.ingest.formats.FORMATS and export."""
+    parser = CommandParser(
         prog="python -m app.ingest",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="FORMAT")
-    for name in FORMATS:
+    for name in _HELP:
         _add_import(commands.add_parser(name, help=_HELP[name], description=_HELP[name]), name)
     export = commands.add_parser(
         "export", help="write a catalogue as the csv pair that python -m hllm.train reads"
@@ -80,6 +76,12 @@ def _add_import(command: argparse.ArgumentParser, name: str) -> None:
     )
     add("--name", default="", help="name of a new catalogue, for people (default: file name)")
     add("--dry-run", action="store_true", help="say what the files hold and write nothing")
+    add(
+        "--replace",
+        action="store_true",
+        help="remove what earlier versions of the same files brought and these no longer have",
+    )
+    add_csv_options(command)
     add(
         "--k-core",
         type=int,
@@ -111,99 +113,13 @@ def _add_import(command: argparse.ArgumentParser, name: str) -> None:
         )
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 2 for an error, 130 if interrupted."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
     args = build_parser().parse_args(argv)
-    try:
-        if args.command == "export":
-            return _export(args)
-        return _import(args)
-    except HLLMError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write(
-            "\nInterrupted. All that was written is kept; repeat the command to go on.\n"
-        )
-        return 130
+    from app.ingest.command import run_export, run_format  # noqa: PLC0415  pyarrow, pandas: not for --help
 
-
-def _import(args: argparse.Namespace) -> int:
-    if not args.items and not args.interactions:
-        raise IngestError("Nothing to import: name files with --items and --interactions.")
-    if args.k_core < 0:
-        raise IngestError(f"--k-core {args.k_core} must be 0 (off) or more.")
-    sources = sources_of(args.command, _files(args))
-    _say(f"format: {args.command}")
-    for source in sources:
-        _say(describe(preview(source)))
-    if args.dry_run:
-        _say("Dry run: nothing was written.")
-        return 0
-    _check_place(args.catalog, sources)
-    with Catalog.create(args.catalog, name=args.name) as catalog:
-        summary = run_import(catalog, sources, k_core=args.k_core)
-        _say(_report(catalog, summary))
-    return 0
-
-
-def _files(args: argparse.Namespace) -> Files:
-    return Files(
-        items=tuple(args.items),
-        interactions=tuple(args.interactions),
-        item_map=parse_mapping(getattr(args, "map", ""), tuple(ITEM_COLUMNS)),
-        interaction_map=parse_mapping(
-            getattr(args, "map_interactions", ""), tuple(INTERACTION_COLUMNS)
-        ),
-        separators=getattr(args, "list_separator", "|;,"),
-        covers=getattr(args, "covers", None),
-    )
-
-
-def _check_place(catalog: Path, sources: list[Source]) -> None:
-    if not catalog.exists() and not any(source.kind == "items" for source in sources):
-        raise IngestError(
-            f"The catalogue {catalog} does not exist yet, and interactions need items: "
-            "import the items first, or with them (--items)."
-        )
-
-
-def _report(catalog: Catalog, summary: Summary) -> str:
-    items, interactions = summary.items, summary.interactions
-    num_interactions, num_users = catalog.count_interactions()
-    lines = [
-        *summary.speeds,
-        f"items: {items.added:,} added, {items.updated:,} updated, {items.unchanged:,} unchanged",
-        f"interactions: {interactions.added:,} added, {interactions.duplicates:,} already there",
-    ]
-    if interactions.unknown_items:
-        lines.append(
-            f"  {interactions.unknown_items:,} left out because their item is not in the "
-            "catalogue: import its metadata and repeat the command"
-        )
-    if summary.removed_by_k_core:
-        lines.append(f"  {summary.removed_by_k_core:,} removed by --k-core")
-    if summary.rejects:
-        lines.append(f"{summary.num_rejects:,} records could not be read: see {summary.rejects}")
-    lines.append(
-        f"{catalog.path} ({catalog.name}): {catalog.num_items:,} items, {num_interactions:,} "
-        f"interactions of {num_users:,} users, data version {catalog.data_version}, "
-        f"{summary.seconds:.1f} s"
-    )
-    return "\n".join(lines)
-
-
-def _export(args: argparse.Namespace) -> int:
-    with Catalog.open(args.catalog) as catalog:
-        num_items, num_interactions = export_pair(catalog, args.output, compress=args.gzip)
-    _say(f"{args.output}: {num_items:,} items, {num_interactions:,} interactions")
-    return 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    return run_export(args) if args.command == "export" else run_format(args)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hllm.commands.shell import CommandParser, command
+from hllm.tables import CsvFormat, add_csv_options
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +21,7 @@ def _parser() -> CommandParser:
         "--model", required=True, type=Path, help="model folder (python -m hllm.train)"
     )
     parser.add_argument("--items", required=True, type=Path, help="items.csv or items.csv.gz")
+    add_csv_options(parser)
     parser.add_argument(
         "--output", type=Path, help="default: embeddings.safetensors in the model folder"
     )
@@ -31,6 +33,7 @@ def _parser() -> CommandParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: see --help."""
     options = _parser().parse_args(argv)
+    form = CsvFormat.parse(options.delimiter, options.quote, options.encoding)
     import torch  # noqa: PLC0415  this and what follows take seconds: not for --help
 
     from hllm.data import read_items  # noqa: PLC0415  the same
@@ -41,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     folder = ModelFolder(options.model)
     config = folder.config
-    items = read_items(options.items)
+    items = read_items(options.items, form=form)
     check_text_keys(items.values(), config.text_keys, source=options.items, every=False)
     texts = [(item_id, config.item_text(fields)) for item_id, fields in items.items()]
     output = options.output or options.model / EMBEDDINGS

@@ -9,6 +9,7 @@ from pathlib import Path
 from hllm.atomic import atomic_path
 from hllm.choices import BASELINES
 from hllm.commands.shell import CommandParser, command
+from hllm.tables import add_csv_options
 from hllm.text import DEFAULT_KEYS
 
 
@@ -25,6 +26,7 @@ def _parser() -> CommandParser:
     add = parser.add_argument
     add("--interactions", required=True, type=Path, help="csv[.gz]: item_id,user_id,timestamp")
     add("--items", required=True, type=Path, help="csv[.gz]: item_id and text columns")
+    add_csv_options(parser)
     add("--model", action="append", default=[], type=Path, metavar="FOLDER",
         help="trained model, repeatable; the first is compared with every other")  # fmt: skip
     add("--baselines", default="", metavar="LIST",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hllm.commands.shell import CommandParser, command
+from hllm.tables import CsvFormat, add_csv_options
 from hllm.text import DEFAULT_KEYS
 from hllm.weights.packaged import MINILM
 
@@ -33,6 +34,7 @@ def _parser() -> CommandParser:
         type=Path,
         help="a .safetensors file; default: baseline.safetensors in the model folder",
     )
+    add_csv_options(parser)
     return parser
 
 
@@ -43,12 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.output is None and options.model is None:
         parser.error("give --model FOLDER, or --output FILE")
+    form = CsvFormat.parse(options.delimiter, options.quote, options.encoding)
     from hllm.data import read_items  # noqa: PLC0415  this and what follows take seconds: not for --help
     from hllm.sentence import baseline_keys, embed_sentences  # noqa: PLC0415  the same
     from hllm.store import BASELINE  # noqa: PLC0415  the same
 
     output = options.output or options.model / BASELINE
-    items = read_items(options.items)
+    items = read_items(options.items, form=form)
     keys = baseline_keys(
         list(items.values()), options.text_keys, options.model, source=options.items
     )

@@ -5,12 +5,13 @@ program and keeps its traceback.
 """
 
 import argparse
+import io
 import logging
 import os
 import sys
 from collections.abc import Sequence
 from functools import wraps
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, TextIO
 
 from hllm.errors import HLLMError
 
@@ -35,7 +36,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the command with exit code 2."""
-        self.exit(USER_ERROR, f"{self.prog}: {' '.join(message.split())}; see --help\n")
+        self.exit(USER_ERROR, f"{self.prog}: error: {' '.join(message.split())}; see --help\n")
 
 
 def command(main: Main) -> Main:
@@ -50,8 +51,7 @@ def command(main: Main) -> Main:
 
     @wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
-        logging.basicConfig(level=logging.INFO, format="%(message)s")
-        quiet_libraries()
+        set_up_output()
         try:
             return main(argv)
         except (Exception, KeyboardInterrupt) as error:
@@ -98,6 +98,32 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return type(error).__name__ == "OutOfMemoryError" or (
         isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     )
+
+
+class _StandardError(logging.StreamHandler):
+    """Writes to what sys.stderr is at that moment."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)  # the parent's would set a stream
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
+_HANDLER = _StandardError()
+
+
+def set_up_output() -> None:
+    """Send messages to standard error as they are, and nothing that libraries say of themselves."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files and columns may hold anything
+            stream.reconfigure(errors="backslashreplace")
+    root = logging.getLogger()
+    if _HANDLER not in root.handlers:
+        root.addHandler(_HANDLER)
+    root.setLevel(logging.INFO)
+    quiet_libraries()
 
 
 def quiet_libraries() -> None:

@@ -16,7 +16,7 @@ class Origin:
     Attributes:
         source: address of the file.
         data: data set that it was trained on.
-        base: name of the base model of both language models.
+        base: name of the model that both language models started from.
     """
 
     source: str = ""

@@ -186,7 +186,7 @@ def test_command_line(tmp_path, capsys, caplog):
     ]
     with pytest.raises(SystemExit):
         simulate_cli.main(["--output", str(tmp_path), "--readers", "0"])
-    assert "--readers must be at least 1, not 0" in capsys.readouterr().err
+    assert "--readers must be from 1 to 10000000, not 0" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_leaves_no_half_written_file(books, tmp_path, monkeypatch):
