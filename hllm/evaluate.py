@@ -194,7 +194,8 @@ def evaluate_models(
         The report: see hllm.evaluation.report; NaN-free, ready for JSON.
 
     Raises:
-        DataError: nobody can be evaluated.
+        DataError: nobody can be evaluated, or a model finds no target at all.
+        CheckpointError: a model gives scores that are not finite.
     """
     cases, masks = _cases(data.interactions, phase, max_users, seed)
     ranks: dict[str, np.ndarray] = {}
@@ -209,6 +210,12 @@ def evaluate_models(
             reference_compatible=reference_compatible,
             progress=progress,
         )
+        if not np.isfinite(ranks[name]).any():
+            raise DataError(
+                f"{name}: no target was found among the {data.interactions.num_items - 1:,} items: "
+                "every user's last item is one that the user had before, which "
+                "--reference-compatible counts as a miss; evaluate without it."
+            )
         seconds = round(time.perf_counter() - start, 2)
         models[name] = {"seconds": seconds} | model_report(ranks[name], masks, seed=seed)
         models[name]["metrics"] |= _auc(scorer, cases, auc_negatives, batch_size)

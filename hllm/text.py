@@ -73,7 +73,7 @@ def check_text_keys(
             must, for the keys of a model that meets another catalogue.
 
     Raises:
-        DataError: there are no items, or no item has such a field.
+        DataError: there are no items, no fields to read, or a field that no item has.
     """
     records = list(records)
     filled = Counter(
@@ -81,6 +81,11 @@ def check_text_keys(
     )
     if not records:
         raise DataError(f"{source} holds no items: export them again.")
+    if not text_keys:
+        raise DataError(
+            f"{source}: no text key is given, so that all items would have the same text: the "
+            f"columns are {', '.join(filled) or 'all empty'}."
+        )
     unknown = [key for key in text_keys if not filled[key]]
     if unknown and (every or len(unknown) == len(text_keys)):
         raise DataError(

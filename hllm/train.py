@@ -8,6 +8,8 @@ all items. A run that is stopped continues, step for step, when the same command
 """
 
 import argparse
+import logging
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -17,13 +19,16 @@ from hllm.commands.dataclass_options import add_dataclass
 from hllm.commands.shell import CommandParser, command
 from hllm.training.options import (
     GROUPS,
+    HLLM_KIND,
     OPPOSITES,
     ModelOptions,
     TrainOptions,
     config_defaults,
     options_of,
 )
+from hllm.training.run_record import RunRecord, open_run
 
+logger = logging.getLogger(__name__)
 _PROGRAM = "python -m hllm.train"
 
 
@@ -60,16 +65,43 @@ def parse_options(argv: Sequence[str] | None = None) -> tuple[ModelOptions, Trai
     return options_of(ModelOptions, values), options_of(TrainOptions, values)
 
 
+def _finished(record: RunRecord, model: ModelOptions, train: TrainOptions) -> str:
+    best = record.result or {}
+    text = f"{train.output} is finished: best ndcg@10 {best['ndcg@10']:.4f} at step {best['step']}"
+    page = f", or {_page_command(train)}" if model.model_kind == HLLM_KIND else ""
+    return f"{text}; next: {_evaluate_command(train)}{page}"
+
+
+def _evaluate_command(train: TrainOptions) -> str:
+    files = ["--interactions", str(train.interactions), "--items", str(train.items)]
+    rules = ["--reference-compatible"] if train.reference_compatible else []
+    return shlex.join(
+        ["python", "-m", "hllm.evaluate", "--model", str(train.output), *files, *rules]
+    )
+
+
+def _page_command(train: TrainOptions) -> str:
+    model = shlex.join(["--model", str(train.output)])
+    return f"python app.py --catalog CATALOG {model}"  # which one, training has not been told
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: see --help."""
     model, train = parse_options(argv)
-    from hllm.training.run_state import CONTINUES  # noqa: PLC0415  torch takes seconds: not for --help
+    record = open_run(model, train)  # before anything heavy
+    if record.is_finished:
+        logger.info("%s", _finished(record, model, train))
+        return 0
+    from hllm.training.run_state import CONTINUES  # noqa: PLC0415  torch takes seconds
     from hllm.training.trainer import Trainer  # noqa: PLC0415  the same
 
     with storage_errors(train.output, CONTINUES):
         train.output.mkdir(parents=True, exist_ok=True)
-        Trainer(model, train).run()
+        Trainer(model, train, record).run()
+    logger.info("next: %s", _evaluate_command(train))
+    if model.model_kind == HLLM_KIND:
+        logger.info("or:   %s", _page_command(train))
     return 0
 
 

@@ -48,6 +48,7 @@ RULES: dict[str, Rule] = {
     "delimiter": text(),
     "quote": text(),
     "encoding": text(),
+    "restart": _FLAG,
     "tensorboard": _FLAG,
     "epochs": _COUNT,
     "batch_size": _COUNT,

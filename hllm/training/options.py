@@ -23,6 +23,7 @@ from hllm.schema.rules import one_line
 from hllm.tables import HELP, CsvFormat
 from hllm.text import DEFAULT_PROMPT
 from hllm.training.option_rules import HLLM_KIND, MODEL_KINDS, check_options, check_together
+from hllm.training.run_record import OPTIONS
 from hllm.weights.packaged import MINILM, pretrained_folder
 
 if TYPE_CHECKING:  # model libraries take seconds, for which nobody should wait who reads --help
@@ -236,6 +237,11 @@ class DataOptions:
     quote: str = _option('"', HELP["quote"])
     encoding: str = _option("", HELP["encoding"])
     start_from: str = _option("", "folder of a trained model to start from (same widths)")
+    restart: bool = _option(
+        False,
+        "train anew where the output folder holds another run, which stands until the new one has "
+        "a model",
+    )
     tensorboard: bool = _option(False, "write TensorBoard events into the output folder")
 
 
@@ -348,8 +354,9 @@ def options_of(kind: type[Options], values: Mapping[str, Any]) -> Options:
 def save_options(folder: Path, model: ModelOptions, train: TrainOptions) -> None:
     """Write both groups of options to train.json, so that the run can be repeated from it."""
     values = dataclasses.asdict(model) | dataclasses.asdict(train)
+    del values["restart"]  # a repetition shall continue
     text = json.dumps(values, indent=2, default=str, ensure_ascii=False)
-    with atomic_text(folder / "train.json") as file:
+    with atomic_text(folder / OPTIONS) as file:
         file.write(text + "\n")
 
 

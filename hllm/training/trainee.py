@@ -19,6 +19,7 @@ from hllm.evaluation.ranking import Scorer
 from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.schema.tokenizers import read_tokenizer
 from hllm.store import EMBEDDINGS
+from hllm.text import check_text_keys
 from hllm.training.initial_model import checkpoint_gradients, make_initial_model
 from hllm.training.item_encoder import ItemTexts, make_item_encoder
 from hllm.training.objective import ClickObjective, GenerativeObjective, Objective
@@ -87,6 +88,7 @@ class HLLMTrainee(Trainee):
             form=options.csv_format,
             reference_compatible=options.reference_compatible,
         )
+        check_text_keys(self._items.values(), model_options.text_keys, source=options.items)
         config = model_options.to_config()
         # Before the weights, which can take minutes: a folder without a tokenizer is said at once.
         tokenizer = read_tokenizer(model_options.item_folder, config.item_config.vocab_size)

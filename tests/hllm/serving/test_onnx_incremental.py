@@ -104,6 +104,19 @@ def test_the_graph_is_made_once_and_again_for_other_weights(folder, tmp_path):
     assert len(graphs()) == 2
 
 
+def test_another_model_of_the_same_size_and_time_gets_its_own_graph(folder, tmp_path):
+    items = torch.randn(4, 64, generator=torch.Generator().manual_seed(5))
+    weights = folder / "model.safetensors"
+    before = weights.stat()
+    first = load_user_model(folder, "int4", cache=tmp_path / "graphs").steps.extend(None, items)[1]
+    tensors = {name: value.flip(0).contiguous() for name, value in load_file(weights).items()}
+    save_file(tensors, weights, metadata={"format": "pt"})
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other = load_user_model(folder, "int4", cache=tmp_path / "graphs").steps.extend(None, items)[1]
+    torch.testing.assert_close(other, rounded_states(folder, items, 4), atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(other, first, atol=1e-2)
+
+
 def test_recommendations_in_int8_are_those_in_fp32(folder, tmp_path):
     texts = [(f"i{n}", f"title: book {n}") for n in range(30)]
     embed_items(folder, texts, folder / "embeddings.safetensors", progress=False)
