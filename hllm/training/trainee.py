@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hllm.baselines.id_models import IDLlama, load_id_model, make_id_model, save_id_model
 from hllm.checkpoint import save_model
-from hllm.config import GENERATIVE
+from hllm.choices import GENERATIVE
 from hllm.data import Interactions, item_fields, read_items
 from hllm.embed import embed_items
 from hllm.errors import CheckpointError, DataError
@@ -23,7 +23,8 @@ from hllm.text import check_text_keys
 from hllm.training.initial_model import checkpoint_gradients, make_initial_model
 from hllm.training.item_encoder import ItemTexts, make_item_encoder
 from hllm.training.objective import ClickObjective, GenerativeObjective, Objective
-from hllm.training.options import HLLM_KIND, ModelOptions, TrainOptions
+from hllm.training.option_rules import HLLM_KIND
+from hllm.training.options import ModelOptions, TrainOptions
 from hllm.training.step import HLLMStep, IDModelStep, Step
 
 

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from hllm import evaluate
 from hllm.baselines.id_models import IDModelConfig, make_id_model, save_id_model
 from hllm.checkpoint import save_model
+from hllm.commands.evaluate import main
 from hllm.data import Interactions, eval_cases
 from hllm.errors import CheckpointError, DataError
-from hllm.evaluate import DataSet, evaluate_models, load_scorer, main
+from hllm.evaluate import DataSet, evaluate_models, load_scorer
 from hllm.evaluation.metrics import recall_at
 from hllm.evaluation.ranking import rank_cases
 from hllm.evaluation.report import format_report
