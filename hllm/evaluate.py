@@ -59,7 +59,7 @@ class DataSet:
     """A csv pair, read.
 
     Attributes:
-        interactions: sequences by user.
+        interactions: sequences by user, and the items to rank (hllm.evaluation.ranking).
         fields: text fields by item_index; None for padding and for items without a record.
     """
 
@@ -75,9 +75,18 @@ class DataSet:
         Raises:
             DataError: missing or malformed.
         """
-        sequences = read_interactions(interactions, reference_compatible=reference_compatible)
         records = read_items(items, reference_compatible=reference_compatible)
+        sequences = read_interactions(
+            interactions,
+            extra_item_ids=() if reference_compatible else list(records),
+            reference_compatible=reference_compatible,
+        )
         return cls(sequences, list(item_fields(sequences, records)))
+
+    @property
+    def num_touched(self) -> int:
+        """Number of items with an interaction; the others are numbered behind them."""
+        return max(int(sequence.max()) for sequence in self.interactions.sequences)
 
 
 def load_scorer(
@@ -99,12 +108,13 @@ def load_scorer(
     name = folder.resolve().name
     if _model_type(folder) == ID_MODEL_TYPE:
         sequential, item_ids = load_id_model(folder)
-        if item_ids != data.interactions.item_ids:
+        if item_ids != data.interactions.item_ids[: data.num_touched + 1]:
             raise CheckpointError(
                 f"{folder} was trained on another data set (its items differ): an ID model can "
                 "only be evaluated on the interactions that it was trained on."
             )
-        return IDModelScorer(sequential.to(device), name=name)
+        num_items = data.interactions.num_items
+        return IDModelScorer(sequential.to(device), name=name, num_items=num_items)
     model, tokenizer = load_model(folder)
     model.to(torch.device(device))  # type: ignore[arg-type]
     if bf16:
@@ -204,7 +214,7 @@ def evaluate_models(
         models[name] = {"seconds": seconds} | model_report(ranks[name], masks, seed=seed)
         models[name]["metrics"] |= _auc(scorer, cases, auc_negatives, batch_size)
     rules = {"phase": phase, "reference_compatible": reference_compatible, "seed": seed}
-    return _report(rules, data.interactions.num_items - 1, ranks, models)
+    return _report(rules, data, ranks, models)
 
 
 def _auc(
@@ -217,13 +227,14 @@ def _auc(
 
 
 def _report(
-    rules: dict[str, Any], num_items: int, ranks: dict[str, np.ndarray], models: dict[str, Any]
+    rules: dict[str, Any], data: DataSet, ranks: dict[str, np.ndarray], models: dict[str, Any]
 ) -> dict[str, Any]:
     repeated = "repeated targets count as misses"
     repeated = repeated if rules["reference_compatible"] else "never the target"
     report = rules | {
         "num_cases": len(next(iter(ranks.values()), ())),
-        "num_items": num_items,
+        "num_items": data.interactions.num_items - 1,
+        "num_untouched_items": data.interactions.num_items - 1 - data.num_touched,
         "seen_items": f"the history is masked, {repeated}",
         "models": models,
     }
@@ -256,7 +267,8 @@ def _unique(name: str, taken: dict[str, Any]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hllm.evaluate",
-        description="Rank each user's held-out item among all items and report recall, ndcg and "
+        description="Rank each user's held-out item among all items of both files, those that "
+        "nobody has touched too, and report recall, ndcg and "
         "MRR, by part of the users too, with confidence intervals. The last interaction of a user "
         "is the test target, the one before it the validation target.",
         epilog="Example: python -m hllm.evaluate --interactions games/interactions.csv.gz "
@@ -265,7 +277,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--interactions", required=True, type=Path, help="csv[.gz]: item_id,user_id,timestamp")
-    add("--items", required=True, type=Path, help="csv[.gz]: item_id and text columns")
+    add("--items", required=True, type=Path,
+        help="csv[.gz]: item_id and text columns; every row is a candidate")  # fmt: skip
     add("--model", action="append", default=[], type=Path, metavar="FOLDER",
         help="trained model, repeatable; the first is compared with every other")  # fmt: skip
     add("--baselines", default="", metavar="LIST",
@@ -284,8 +297,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--bf16", action="store_true",
         help="evaluate HLLM in bfloat16, as the published numbers were (many ties)")  # fmt: skip
     add("--reference-compatible", action="store_true",
-        help="as the reference: repeated targets are misses, columns by position, typed csv cells, "
-        "unstable sort by time")  # fmt: skip
+        help="as the reference: only items with interactions are candidates, repeated targets are "
+        "misses, columns by position, typed csv cells, unstable sort by time")  # fmt: skip
     return parser
 
 

@@ -28,17 +28,19 @@ from hllm.training.top_layers import TopLayers
 
 @dataclass(frozen=True)
 class ItemTexts:
-    """The items of the interactions, by item index (0 = padding).
+    """The items of the catalogue, by item index (0 = padding).
 
     Attributes:
-        item_ids: one per item.
+        item_ids: one per item; those that nobody has touched come last.
         texts: what the Item LLM reads, see hllm.text.item_text.
         tokenizer: the Item LLM's.
+        num_trained: items of the interactions, padding included: what training draws from.
     """
 
     item_ids: list[str]
     texts: Sequence[str]
     tokenizer: PreTrainedTokenizerBase
+    num_trained: int
 
 
 class TrainedItemEncoder(ABC):
@@ -190,7 +192,8 @@ def make_item_encoder(
     whiten = fit_adapter and isinstance(adapter, ItemAdapter)
     states = _item_states(model, texts, device) if is_frozen or whiten else torch.empty(0)
     if whiten and isinstance(adapter, ItemAdapter):
-        adapter.fit_whitening(states[1:].to(device))  # the padding item is no text
+        # The padding item is no text, and what nobody has touched says nothing of what is read.
+        adapter.fit_whitening(states[1 : texts.num_trained].to(device))
     if is_frozen:
         return FrozenItems(model, states)
     token_ids = tokenize(texts.tokenizer, texts.texts, model.config.max_text_tokens)
