@@ -99,6 +99,7 @@ class HLLMTrainee(Trainee):
             device,
             # A trained model's adapter has learnt behind the whitening it was trained with.
             fit_adapter=not options.start_from,
+            exact=options.reference_compatible,
         )
         self.step = HLLMStep(self._encoder, objective, dropout=options.dropout)
 
