@@ -140,5 +140,9 @@ def _states(encode: Encoder, texts: Sequence[str]) -> Tensor:
 
 
 def _least_cosine(one: Tensor, other: Tensor) -> float:
-    """The smallest cosine between states (N, H) of the same text; NaN where one is not finite."""
-    return F.cosine_similarity(one, other).min().item()
+    """The smallest cosine between states (N, H) of the same text; NaN where one is not finite.
+
+    Without what all states have in common: it is most of them, and would hide every difference.
+    """
+    center = other.mean(dim=0)
+    return F.cosine_similarity(one - center, other - center).min().item()

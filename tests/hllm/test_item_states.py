@@ -1,7 +1,9 @@
 """What names a state, and when a processor's bfloat16 is trusted."""
 
 import copy
+import json
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,9 +11,13 @@ import torch
 from hllm.checkpoint import build_model, load_model, save_model
 from hllm.config import HLLMConfig
 from hllm.embed import item_batches
-from hllm.embedder import encode_all
+from hllm.embedder import distinct_by_length, encode_all
 from hllm.item_states import checked, has_fast_bfloat16, is_made_in_bfloat16, state_key
+from hllm.schema.tokenizers import read_tokenizer
+from hllm.training.options import ModelOptions
+from hllm.weights.packaged import MINILM, pretrained_folder
 
+BOOKS = Path(__file__).parents[2] / "assets" / "books" / "books.jsonl"
 LORA = {"r": 2, "lora_alpha": 4, "target_modules": "all-linear", "lora_dropout": 0.0}
 
 
@@ -98,22 +104,41 @@ def test_bfloat16_is_used_where_it_agrees_and_float32_where_it_does_not(caplog):
     caplog.set_level("INFO")
 
     def exact(texts):
-        yield list(range(len(texts))), torch.eye(len(texts)) + 0.1
+        yield list(range(len(texts))), torch.eye(len(texts)) + 100
 
-    def turned(texts):
-        yield list(range(len(texts))), torch.eye(len(texts)) * 2 + 0.2
+    def near(texts):
+        yield list(range(len(texts))), torch.eye(len(texts)) + 100.001
 
-    def wrong(texts):
-        yield list(range(len(texts))), torch.eye(len(texts)).flip(0)
+    def wrong(texts):  # the large part that all have in common hides it from a plain cosine
+        yield list(range(len(texts))), torch.eye(len(texts)).flip(0) + 100
 
     def damaged(texts):
         yield list(range(len(texts))), torch.full((len(texts),) * 2, float("nan"))
 
     texts = ["a", "b", "c"]
-    same = encode_all(checked(turned, exact), texts, progress=False)
-    assert torch.equal(same, torch.eye(3) * 2 + 0.2)
+    same = encode_all(checked(near, exact), texts, progress=False)
+    assert torch.equal(same, torch.eye(3) + 100.001)
     for fast in (wrong, damaged):
         found = encode_all(checked(fast, exact), texts, progress=False)
-        assert torch.equal(found, torch.eye(3) + 0.1)
+        assert torch.equal(found, torch.eye(3) + 100)
     assert "encoding in bfloat16" in caplog.text
     assert "encoding in float32" in caplog.text
+
+
+def test_bfloat16_agrees_on_a_real_text_encoder():
+    folder = pretrained_folder(MINILM)
+    config = ModelOptions(text_keys=["title"]).to_config()
+    model = build_model(config, item_weights=folder).eval()
+    tokenizer = read_tokenizer(folder, config.item_config.vocab_size)
+    books = map(json.loads, BOOKS.read_text(encoding="utf-8").splitlines()[::50])
+    texts = distinct_by_length(map(config.item_text, books))
+    exact, fast = (
+        encode_all(
+            partial(item_batches, model, tokenizer, adapt=False, bf16=bf16), texts, progress=False
+        )
+        for bf16 in (False, True)
+    )
+    assert not torch.equal(exact, fast)
+    assert torch.cosine_similarity(fast, exact).min() >= 0.999
+    center = exact.mean(dim=0)
+    assert torch.cosine_similarity(fast - center, exact - center).min() >= 0.999

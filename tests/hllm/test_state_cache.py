@@ -1,4 +1,4 @@
-"""The cache of states: what is kept is found, by anybody, and nothing that goes wrong is an error."""
+"""The cache of states: what is kept is found by anybody; nothing that goes wrong is an error."""
 
 import os
 
