@@ -61,7 +61,7 @@ class DataSet:
     """A csv pair, read.
 
     Attributes:
-        interactions: sequences by user.
+        interactions: sequences by user, and the items to rank (hllm.evaluation.ranking).
         fields: text fields by item_index; None for padding and for items without a record.
     """
 
@@ -82,11 +82,19 @@ class DataSet:
         Raises:
             DataError: missing or malformed.
         """
-        sequences = read_interactions(
-            interactions, form=form, reference_compatible=reference_compatible
-        )
         records = read_items(items, form=form, reference_compatible=reference_compatible)
+        sequences = read_interactions(
+            interactions,
+            form=form,
+            extra_item_ids=() if reference_compatible else list(records),
+            reference_compatible=reference_compatible,
+        )
         return cls(sequences, list(item_fields(sequences, records)))
+
+    @property
+    def num_touched(self) -> int:
+        """Number of items with an interaction; the others are numbered behind them."""
+        return max(int(sequence.max()) for sequence in self.interactions.sequences)
 
 
 def load_scorer(
@@ -108,12 +116,13 @@ def load_scorer(
     name = folder.resolve().name
     if _model_type(folder) == ID_MODEL_TYPE:
         sequential, item_ids = load_id_model(folder)
-        if item_ids != data.interactions.item_ids:
+        if item_ids != data.interactions.item_ids[: data.num_touched + 1]:
             raise CheckpointError(
                 f"{folder} was trained on another data set (its items differ): an ID model can "
                 "only be evaluated on the interactions that it was trained on."
             )
-        return IDModelScorer(sequential.to(device), name=name)
+        num_items = data.interactions.num_items
+        return IDModelScorer(sequential.to(device), name=name, num_items=num_items)
     model, tokenizer = load_model(folder)
     model.to(torch.device(device))  # type: ignore[arg-type]
     if bf16:
@@ -220,7 +229,7 @@ def evaluate_models(
         models[name] = {"seconds": seconds} | model_report(ranks[name], masks, seed=seed)
         models[name]["metrics"] |= _auc(scorer, cases, auc_negatives, batch_size)
     rules = {"phase": phase, "reference_compatible": reference_compatible, "seed": seed}
-    return _report(rules, data.interactions.num_items - 1, ranks, models)
+    return _report(rules, data, ranks, models)
 
 
 def _auc(
@@ -233,13 +242,14 @@ def _auc(
 
 
 def _report(
-    rules: dict[str, Any], num_items: int, ranks: dict[str, np.ndarray], models: dict[str, Any]
+    rules: dict[str, Any], data: DataSet, ranks: dict[str, np.ndarray], models: dict[str, Any]
 ) -> dict[str, Any]:
     repeated = "repeated targets count as misses"
     repeated = repeated if rules["reference_compatible"] else "never the target"
     report = rules | {
         "num_cases": len(next(iter(ranks.values()), ())),
-        "num_items": num_items,
+        "num_items": data.interactions.num_items - 1,
+        "num_untouched_items": data.interactions.num_items - 1 - data.num_touched,
         "seen_items": f"the history is masked, {repeated}",
         "models": models,
     }

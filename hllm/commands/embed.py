@@ -15,7 +15,8 @@ def _parser() -> CommandParser:
         prog="python -m hllm.embed",
         description="Embed every item of a catalogue with a trained model's Item LLM. Run it again "
         "after the catalogue has changed: only new and changed texts are encoded. A killed run "
-        "continues where it stopped.",
+        "continues where it stopped. What the Item LLM made of a text is kept in a cache that all "
+        "runs share: the folder that HLLM_CACHE names, or hllm-live in your cache folder.",
     )
     parser.add_argument(
         "--model", required=True, type=Path, help="model folder (python -m hllm.train)"

@@ -16,16 +16,18 @@ from hllm.text import DEFAULT_KEYS
 def _parser() -> CommandParser:
     parser = CommandParser(
         prog="python -m hllm.evaluate",
-        description="Rank each user's held-out item among all items and report recall, ndcg and "
-        "MRR, by part of the users too, with confidence intervals. The last interaction of a user "
-        "is the test target, the one before it the validation target.",
+        description="Rank each user's held-out item among all items of both files, those that "
+        "nobody has touched too, and report recall, ndcg and MRR, by part of the users too, with "
+        "confidence intervals. The last interaction of a user is the test target, the one before "
+        "it the validation target.",
         epilog="Example: python -m hllm.evaluate --interactions games/interactions.csv.gz "
         "--items games/items.csv.gz --model runs/games --baselines popularity,minilm-decay "
         "--output results.json",
     )
     add = parser.add_argument
     add("--interactions", required=True, type=Path, help="csv[.gz]: item_id,user_id,timestamp")
-    add("--items", required=True, type=Path, help="csv[.gz]: item_id and text columns")
+    add("--items", required=True, type=Path,
+        help="csv[.gz]: item_id and text columns; every row is a candidate")  # fmt: skip
     add_csv_options(parser)
     add("--model", action="append", default=[], type=Path, metavar="FOLDER",
         help="trained model, repeatable; the first is compared with every other")  # fmt: skip
@@ -45,8 +47,8 @@ def _parser() -> CommandParser:
     add("--bf16", action="store_true",
         help="evaluate HLLM in bfloat16, as the published numbers were (many ties)")  # fmt: skip
     add("--reference-compatible", action="store_true",
-        help="as the reference: repeated targets are misses, columns by position, typed csv cells, "
-        "unstable sort by time")  # fmt: skip
+        help="as the reference: only items with interactions are candidates, repeated targets are "
+        "misses, columns by position, typed csv cells, unstable sort by time")  # fmt: skip
     return parser
 
 

@@ -113,14 +113,21 @@ def format_report(report: Mapping[str, Any]) -> str:
     """The report as Markdown tables, in percent with 95% intervals."""
     models: Mapping[str, Any] = report["models"]
     parts = [
-        f"{report['num_cases']:,} users, phase {report['phase']}, "
-        f"{report['num_items']:,} candidate items; percent, [95% bootstrap interval]",
+        f"{report['num_cases']:,} users, phase {report['phase']}, {_candidates(report)}; percent, "
+        "[95% bootstrap interval]",
         _metric_table(models),
         _slice_table(models),
     ]
     for first, others in report.get("comparisons", {}).items():
         parts.append(_comparison_table(first, others))
     return "\n\n".join(part for part in parts if part)
+
+
+def _candidates(report: Mapping[str, Any]) -> str:
+    text = f"{report['num_items']:,} candidate items"
+    if untouched := report.get("num_untouched_items", 0):  # older reports have none
+        text += f" ({untouched:,} that nobody has touched; ID models rank them last)"
+    return text
 
 
 def _metric_table(models: Mapping[str, Any]) -> str:

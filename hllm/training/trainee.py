@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from hllm.baselines.id_models import IDLlama, load_id_model, make_id_model, save_id_model
 from hllm.checkpoint import save_model
@@ -93,7 +94,7 @@ class HLLMTrainee(Trainee):
         # Before the weights, which can take minutes: a folder without a tokenizer is said at once.
         tokenizer = read_tokenizer(model_options.item_folder, config.item_config.vocab_size)
         self.model = make_initial_model(config, model_options, options, device)
-        self.texts = ItemTexts(interactions.item_ids, self._item_texts(interactions), tokenizer)
+        self.texts = self._item_texts(interactions, tokenizer, options)
         self._encoder = make_item_encoder(
             self.model,
             self.texts,
@@ -101,13 +102,26 @@ class HLLMTrainee(Trainee):
             device,
             # A trained model's adapter has learnt behind the whitening it was trained with.
             fit_adapter=not options.start_from,
+            exact=options.reference_compatible,
         )
         self.step = HLLMStep(self._encoder, objective, dropout=options.dropout)
 
-    def _item_texts(self, interactions: Interactions) -> list[str]:
+    def _item_texts(
+        self,
+        interactions: Interactions,
+        tokenizer: PreTrainedTokenizerBase,
+        options: TrainOptions,
+    ) -> ItemTexts:
         config = self.model.config
         fields = item_fields(interactions, self._items)
-        return [config.item_text(record) for record in fields]
+        item_ids, num_trained = interactions.item_ids, interactions.num_items
+        if not options.reference_compatible:  # validation ranks what the page ranks
+            known = set(item_ids)
+            untouched = [item_id for item_id in self._items if item_id not in known]
+            item_ids = item_ids + untouched
+            fields += [self._items[item_id] for item_id in untouched]
+        texts = [config.item_text(record) for record in fields]
+        return ItemTexts(item_ids, texts, tokenizer, num_trained)
 
     @torch.inference_mode()
     def scorer(self) -> Scorer:
@@ -120,7 +134,7 @@ class HLLMTrainee(Trainee):
         save_model(self.model, folder, self.texts.tokenizer, weights)
 
     def finish(self, folder: Path) -> None:
-        """Embed all items, those that nobody has touched too."""
+        """Embed all items."""
         self._encoder.save_embeddings(folder, self.texts)
         config = self.model.config
         texts = [(item_id, config.item_text(fields)) for item_id, fields in self._items.items()]
