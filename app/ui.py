@@ -28,7 +28,7 @@ from app.pictures import picture_route
 from app.render import render_shell
 from app.service import TOP_K, Service
 from app.session import clean_click
-from app.settings import ROOT, Settings
+from app.settings import ROOT, Settings, writable_dir
 from hllm.errors import HLLMError
 from hllm.serving.request_batching import MAX_BATCH
 
@@ -159,6 +159,7 @@ def launch_options(demo: gr.Blocks, service: Service, settings: Settings) -> dic
         surface=surface_of(demo),
         reloading="GRADIO_WATCH_DIRS" in os.environ,
     )
+    pictures = writable_dir(settings.data_dir) / "pictures"
     return {
         "server_name": settings.host,
         "server_port": settings.port,
@@ -168,7 +169,7 @@ def launch_options(demo: gr.Blocks, service: Service, settings: Settings) -> dic
         "ssr_mode": False,
         "share": False,
         "state_session_capacity": MAX_SESSIONS,
-        "app_kwargs": {"middleware": [gate], "routes": [picture_route(service)]},
+        "app_kwargs": {"middleware": [gate], "routes": [picture_route(service, pictures)]},
         "num_workers": 0,  # Gradio's own file servers would be beside the gate
         "mcp_server": False,
     }

@@ -166,12 +166,13 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def serve():
+def serve(tmp_path_factory):
     demos = []
+    settings = Settings(host="127.0.0.1", data_dir=tmp_path_factory.mktemp("data"))
 
     def start(service):
         demo = build_demo(service)
-        options = launch_options(demo, service, Settings(host="127.0.0.1"))
+        options = launch_options(demo, service, settings)
         _, url, _ = demo.launch(quiet=True, prevent_thread_lock=True, **options)
         demos.append(demo)
         return url.rstrip("/")

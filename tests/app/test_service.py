@@ -1,3 +1,4 @@
+import re
 import sqlite3
 import threading
 import time
@@ -246,8 +247,9 @@ def test_card_takes_pictures_from_the_folder_only(tmp_path):
     def cover(item_id, image=""):
         return make_card(CatalogItem(item_id=item_id, title="T", image=image), covers).cover
 
-    assert cover("a") == "covers?item=a"
-    assert cover("../x&y", image="b c.png") == "covers?item=..%2Fx%26y"
+    assert re.fullmatch(r"covers\?item=a&v=[0-9a-f]{16}", cover("a"))
+    assert cover("../x&y", image="b c.png").startswith("covers?item=..%2Fx%26y&v=")
+    assert cover("x" * 305).startswith("data:") and cover("y", "z" * 305).startswith("data:")
     for item_id, image in [("../secret", ""), ("x", "../secret.png"), ("x", "https://h/a.jpg")]:
         assert cover(item_id, image).startswith("data:")
 
