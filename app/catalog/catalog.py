@@ -126,6 +126,11 @@ class Catalog:
         return self._meta()["data_version"]
 
     @property
+    def covers(self) -> str:
+        """What note_covers kept, or ""."""
+        return self._meta().get("covers", "")
+
+    @property
     def is_stale(self) -> bool:
         """Whether items or interactions came in since the last reindex."""
         return self._meta().get("stale") == "1"
@@ -291,6 +296,15 @@ class Catalog:
             if reindex and counts.added:
                 index.reindex(db)
         return counts
+
+    def note_covers(self, note: str) -> None:
+        """Remember the folder of the items' pictures (see app.picture_files.folder_note).
+
+        Raises:
+            CatalogError: the catalogue cannot be written.
+        """
+        with self._file.writing() as db:
+            write.write_meta(db, covers=note)
 
     def keep_k_core(self, k: int) -> int:
         """Remove interactions of items and users with fewer than k (see write.k_core).

@@ -12,6 +12,7 @@ from app.ingest.formats import FORMATS, Files, Source, sources_of
 from app.ingest.preview import describe, preview
 from app.ingest.run import Summary, run_import
 from app.ingest.tables import INTERACTION_COLUMNS, ITEM_COLUMNS, parse_mapping
+from app.picture_files import folder_note
 from hllm.errors import HLLMError
 
 _DESCRIPTION = """\
@@ -88,7 +89,7 @@ def _add_import(command: argparse.ArgumentParser, name: str) -> None:
         help="keep only interactions of items and users with at least K (one pass, as HLLM does)",
     )
     if name == "pixelrec":
-        add("--covers", type=Path, help="folder with pictures named <item_id>.jpg")
+        add("--covers", type=Path, help="folder with pictures named <item_id>.jpg, for the page")
     if name == "table":
         add(
             "--map",
@@ -102,7 +103,7 @@ def _add_import(command: argparse.ArgumentParser, name: str) -> None:
             metavar="FIELD=COLUMN,...",
             help=f"fields: {', '.join(INTERACTION_COLUMNS)}",
         )
-        add("--covers", type=Path, help="folder with pictures named <item_id>.jpg")
+        add("--covers", type=Path, help="folder with pictures named <item_id>.jpg, for the page")
         add(
             "--list-separator",
             default="|;,",
@@ -143,6 +144,8 @@ def _import(args: argparse.Namespace) -> int:
         return 0
     _check_place(args.catalog, sources)
     with Catalog.create(args.catalog, name=args.name) as catalog:
+        if covers := getattr(args, "covers", None):
+            catalog.note_covers(folder_note(covers))
         summary = run_import(catalog, sources, k_core=args.k_core)
         _say(_report(catalog, summary))
     return 0
