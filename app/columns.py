@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # At run time this would import torch, for which the page mus
 
 State = Literal["loading", "ready", "failed"]
 COMPARE_DEPTH = 100
+LIST_LENGTH = 10  # how many items a list of the page shows, and a program gets by default
 
 logger = logging.getLogger(__name__)
 

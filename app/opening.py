@@ -10,6 +10,7 @@ longer to import than everything else to start, and nobody should wait for them 
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from app.errors import CatalogError
 from app.filter_rows import FilterRows
 from app.picture_files import noted_folder
 from app.service import Service
-from app.settings import ROOT, Settings, writable_dir
+from app.settings import ROOT, Settings, is_reloading, writable_dir
 from hllm.errors import CheckpointError, StaleEmbeddingsError
 
 if TYPE_CHECKING:
@@ -47,7 +48,11 @@ def open_service(settings: Settings) -> Service:
         if chosen is not None:
             column.load_or_raise()
     # The baseline first: it loads faster, so that a visitor soon sees one column answer.
-    load_in_background([column for column in reversed(columns) if not column.is_loaded])
+    loading = load_in_background([column for column in reversed(columns) if not column.is_loaded])
+    if is_reloading(os.environ):
+        # After an edit Gradio takes our modules out of sys.modules, and an import that is under way
+        # in another thread fails. So nobody sees the page before the models are loaded.
+        loading.join()
     return Service(
         catalog,
         columns,

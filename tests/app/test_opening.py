@@ -52,3 +52,9 @@ def test_folder_that_is_gone_or_another_one_is_said_once_and_covers_are_drawn(im
     assert covers_of(imported) == ["drawn"] * 3
     said = [r.getMessage() for r in caplog.records if "--covers FOLDER" in r.getMessage()]
     assert len(said) == 2
+
+
+def test_models_are_loaded_before_gradio_can_take_their_modules_away(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_WATCH_DIRS", "somewhere")
+    service = open_service(Settings(data_dir=tmp_path))
+    assert [column.info().state for column in service.columns] == ["ready", "ready"]
