@@ -34,7 +34,7 @@ def render_column(
         cards: by item id; items without a card are left out.
         item_filter: what was left out, in case nothing remains.
     """
-    head = _head(answer)
+    head = _head(answer, other.info)
     if answer.result is None:
         return head + _message(answer.info)
     shown = [item for item in answer.result.items if item.item_id in cards][:LIST_LENGTH]
@@ -99,7 +99,7 @@ def _render_examples(examples: Sequence[Example]) -> str:
     return f'<h2>Start from an example</h2><ul class="examples">{buttons}</ul>'
 
 
-def _head(answer: ColumnAnswer) -> str:
+def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
     info, result = answer.info, answer.result
     facts = []
     if result is not None:
@@ -110,12 +110,26 @@ def _head(answer: ColumnAnswer) -> str:
             _fact("", info.precision, "precision of the model"),
             _fact("", info.device, "device that computed it"),
         ]
+    if info.reads:
+        facts.append(_fact("reads", ", ".join(info.reads), "the fields of an item that it reads"))
     model = f'<p class="model" title="{text(info.model)}">{text(info.model)}</p>'
     return (
         f'<header class="column-head"><h2>{text(info.title)}</h2>'
         f"{model if info.model else ''}"
-        f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}</header>"
+        f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}"
+        f"{_different_texts(info, other)}</header>"
     )
+
+
+def _different_texts(info: ColumnInfo, other: ColumnInfo) -> str:
+    """Said where the columns compare more than the models."""
+    if not info.reads or not other.reads or set(info.reads) == set(other.reads):
+        return ""
+    sentence = (
+        f"{info.title} and {other.title} do not read the same texts of an item: the lists differ "
+        "for this reason, too."
+    )
+    return f'<p class="different-texts" role="note">{text(sentence)}</p>'
 
 
 def _fact(name: str, value: str, meaning: str) -> str:

@@ -24,8 +24,14 @@ def sentence_fingerprint(text_keys: Sequence[str]) -> str:
     return f"{SENTENCE_FINGERPRINT}:{','.join(text_keys)}"
 
 
+def _text_keys(fingerprint: str) -> tuple[str, ...]:
+    return tuple(filter(None, fingerprint.partition(":")[2].split(",")))
+
+
 class TextBaseline:
     """The page's comparison: MiniLM sentence embeddings, history pooled with decay.
+
+    Its text_keys are those that the embeddings were made from, as their file says.
 
     Args:
         embeddings: of a catalogue, from hllm.sentence.embed_sentences: of length 1.
@@ -41,6 +47,7 @@ class TextBaseline:
         self._index = make_index(embeddings, index_beside)
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
+        self.text_keys = _text_keys(embeddings.fingerprint)
 
     @torch.inference_mode()
     def recommend(
@@ -85,15 +92,15 @@ def load_text_baseline(
         StaleEmbeddingsError: missing, damaged, of another model or too old.
     """
     embeddings = ItemEmbeddings.load(path, remedy="python -m hllm.sentence")
-    kind, _, keys = embeddings.fingerprint.partition(":")
+    kind, _, _ = embeddings.fingerprint.partition(":")
     if kind != SENTENCE_FINGERPRINT:
         raise StaleEmbeddingsError(
             f"{path} does not hold {MINILM} sentence embeddings: make it again with  "
             "python -m hllm.sentence"
         )
+    text_keys = _text_keys(embeddings.fingerprint)
     hashes = (
-        (item_id, text_hash(sentence_text(values, keys.split(","))))
-        for item_id, values in fields or ()
+        (item_id, text_hash(sentence_text(values, text_keys))) for item_id, values in fields or ()
     )
     check_once(
         lambda: embeddings.check(

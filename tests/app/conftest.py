@@ -40,6 +40,7 @@ class FakeRecommender:
         self.precision = "fp32"
         self.device = "cpu"
         self.num_items = len(item_ids)
+        self.text_keys = ("title", "description")
         self.calls: list[tuple[str, ...]] = []
         self.item_ids = list(item_ids)
 

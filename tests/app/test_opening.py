@@ -58,3 +58,6 @@ def test_models_are_loaded_before_gradio_can_take_their_modules_away(tmp_path, m
     monkeypatch.setenv("GRADIO_WATCH_DIRS", "somewhere")
     service = open_service(Settings(data_dir=tmp_path))
     assert [column.info().state for column in service.columns] == ["ready", "ready"]
+    # Both built-in models read the same texts, and say so.
+    keys = ("title", "creator", "categories", "tags", "series")
+    assert [column.info().reads for column in service.columns] == [keys, keys]

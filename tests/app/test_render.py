@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -153,3 +154,18 @@ def test_summary_counts_the_overlap():
 
 def test_plural():
     assert [plural(n, "item") for n in (0, 1, 16859)] == ["0 items", "1 item", "16,859 items"]
+
+
+def test_columns_say_what_they_read_and_whether_it_differs():
+    def shown(keys, other_keys):
+        mine = answer(replace(READY, reads=keys), ("a", 1.0))
+        other = answer(replace(OTHER, reads=other_keys), ("a", 1.0))
+        return Reader(render_column(mine, other, {"a": card()})).text
+
+    same = shown(("title", "<b>tag"), ("<b>tag", "title"))
+    assert "reads title, <b>tag" in same and "not read the same" not in same
+    different = shown(("title",), ("title", "description"))
+    assert "reads title" in different
+    assert "HLLM and Baseline do not read the same texts of an item" in different
+    # While one of them loads, or cannot say, nothing is claimed.
+    assert "not read the same" not in shown(("title",), ())

@@ -5,7 +5,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hllm.baselines.text_recommender import SENTENCE_FINGERPRINT, TextBaseline, load_text_baseline
+from hllm.baselines.text_recommender import (
+    SENTENCE_FINGERPRINT,
+    TextBaseline,
+    load_text_baseline,
+    sentence_fingerprint,
+)
 from hllm.baselines.text_scorer import TextScorer
 from hllm.errors import StaleEmbeddingsError, UnknownItemError
 from hllm.store import ItemEmbeddings
@@ -18,6 +23,11 @@ def embeddings(fingerprint=SENTENCE_FINGERPRINT):
 
 def history(*items):
     return np.array(items, dtype=np.int64)
+
+
+def test_baseline_knows_which_fields_its_embeddings_were_made_from():
+    made_from = sentence_fingerprint(["title", "description"])
+    assert TextBaseline(embeddings(made_from)).text_keys == ("title", "description")
 
 
 def test_recommendations_of_the_page_baseline():
