@@ -22,9 +22,9 @@ from torch import Tensor
 
 from hllm.data import eval_cases
 from hllm.embed import load_encoder, stored_or_encoded
-from hllm.evaluate import DataSet, sample_cases
+from hllm.evaluate import DataSet
+from hllm.evaluation.sample import sample_cases
 from hllm.serving.user_model import UserModel, load_user_model
-from hllm.text import item_text
 
 
 def precisions() -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def quality(options: argparse.Namespace) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, tokenizer = load_encoder(options.model, device)
     config = model.config
-    texts = [item_text(fields, config.text_keys, config.item_prompt) for fields in data.fields]
+    texts = [config.item_text(fields) for fields in data.fields]
     pairs = list(zip(data.interactions.item_ids, texts, strict=True))
     items = stored_or_encoded(options.model, model, tokenizer, pairs)
     candidates = F.normalize(items, dim=-1)

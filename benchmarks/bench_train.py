@@ -33,8 +33,9 @@ from hllm.data import Interactions, item_fields, read_interactions, read_items, 
 from hllm.model import HLLM
 from hllm.text import item_text, tokenize
 from hllm.training.batches import TrainBatch, make_batch
+from hllm.training.item_encoder import WholeItems
 from hllm.training.loss import contrastive_logits, info_nce
-from hllm.training.step import TrainStep
+from hllm.training.step import HLLMStep
 from hllm.weights.packaged import MINILM, pretrained_folder
 
 TEXT_KEYS = ["title"]
@@ -50,7 +51,7 @@ class Contest:
         self._token_ids = token_ids
         self._width = model.config.max_text_tokens
         self.models = {name: copy.deepcopy(model).to(device) for name in ("unique", "padded")}
-        self._step = TrainStep(self.models["unique"], token_ids)
+        self._step = HLLMStep(WholeItems(self.models["unique"], token_ids))
         self._optimizers = {
             name: torch.optim.AdamW(model.parameters(), lr=1e-5)
             for name, model in self.models.items()

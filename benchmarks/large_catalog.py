@@ -23,7 +23,7 @@ from benchmarks.bench_catalog import build
 from benchmarks.bench_precision import WIDTH, make_folder
 from hllm.model_folder import ModelFolder
 from hllm.store import EMBEDDINGS, ItemEmbeddings
-from hllm.text import item_text, text_hash
+from hllm.text import text_hash
 
 BATCH = 10_000
 
@@ -43,7 +43,7 @@ def main() -> None:
     config = ModelFolder(model).config
     texts = Catalog.open(catalog).iter_texts()
     hashes = [
-        (item_id, text_hash(item_text(fields, config.text_keys, config.item_prompt)))
+        (item_id, text_hash(config.item_text(fields)))
         for item_id, fields in tqdm(texts, total=options.items, unit=" items")
     ]
     generator = torch.Generator().manual_seed(1)

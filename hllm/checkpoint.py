@@ -25,6 +25,7 @@ from hllm.config import HLLMConfig
 from hllm.errors import HLLMError
 from hllm.model import HLLM, make_user_llm, without_vocabulary
 from hllm.model_folder import CONFIG, USER_LLM, ModelFolder
+from hllm.weights.checksums import checksum_metadata
 from hllm.weights.files import WEIGHTS, iter_tensors
 from hllm.weights.packaged import pretrained_folder
 from hllm.weights.shapes import (
@@ -144,8 +145,10 @@ def save_model(
     Raises:
         StorageError: the disk is full; the old model stands.
     """
+    state = trained_state(model, weights)
     with atomic_files(folder, opened_by=CONFIG) as temporary:
-        save_file(trained_state(model, weights), temporary / WEIGHTS, metadata={"format": "pt"})
+        metadata = {"format": "pt"} | checksum_metadata(state)
+        save_file(state, temporary / WEIGHTS, metadata=metadata)
         (temporary / CONFIG).write_text(model.config.to_json_string(), encoding="utf-8")
         if tokenizer is not None and not model.config.item_base:
             tokenizer.save_pretrained(temporary)

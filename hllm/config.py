@@ -4,13 +4,14 @@ It travels with the weights (config.json), so that what was trained is what is e
 """
 
 import copy
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
 from hllm.click_head import EARLY_FUSION, LATE_FUSION
 from hllm.schema.configs import check_hllm
-from hllm.text import DEFAULT_PROMPT
+from hllm.text import DEFAULT_PROMPT, item_text
 
 POOLINGS = ("item_token", "mean")
 ADAPTERS = ("none", "linear", "mlp")
@@ -108,6 +109,10 @@ class HLLMConfig(PretrainedConfig):
     def embedding_size(self) -> int:
         """Width of item and user embeddings: the User LLM's hidden size."""
         return int(self.user_config.hidden_size)
+
+    def item_text(self, fields: Mapping[str, Any] | None) -> str:
+        """The text that this model reads of an item; see hllm.text.item_text."""
+        return item_text(fields, self.text_keys, self.item_prompt)
 
 
 def _sub_config(value: PretrainedConfig | dict[str, Any] | None) -> PretrainedConfig:

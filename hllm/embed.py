@@ -3,34 +3,31 @@
     python -m hllm.embed --model runs/games --items data/games/items.csv
 
 Items are encoded in order of their length, so that a batch holds almost no padding. What is done is
-kept in part files beside the output; a killed run continues behind the last of them.
+kept in part files beside the output (hllm.embedder), from where a killed run continues.
 """
 
 import argparse
 import logging
-import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from hllm.checkpoint import load_model
 from hllm.data import read_items
-from hllm.errors import HLLMError, StaleEmbeddingsError
+from hllm.embedder import embed_incrementally, embed_to_file, encode_all, load_or_none
+from hllm.errors import HLLMError
 from hllm.model import HLLM
 from hllm.model_folder import ModelFolder
-from hllm.store import EMBEDDINGS, ItemEmbeddings, reusable
-from hllm.text import TOKENS_PER_BATCH, item_text, text_hash, token_batches, tokenize
+from hllm.store import EMBEDDINGS, ItemEmbeddings
+from hllm.text import TOKENS_PER_BATCH, check_text_keys, token_batches, tokenize
 
 logger = logging.getLogger(__name__)
-ITEMS_PER_PART = 2048
 TEXTS_AT_ONCE = 512  # that are tokenised while those before them are encoded
 CPU = torch.device("cpu")
 
@@ -58,6 +55,26 @@ def load_encoder(
 
 
 @torch.inference_mode()
+def item_batches(
+    model: HLLM,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    *,
+    adapt: bool = True,
+    tokens_per_batch: int = TOKENS_PER_BATCH,
+) -> Iterator[tuple[list[int], Tensor]]:
+    """The Item LLM as a hllm.embedder.Encoder; arguments as encode_catalog's.
+
+    Yields:
+        Places in the texts and their vectors (B, D) float32 on the CPU, not normalised.
+    """
+    encode = model.encode_items if adapt else model.item_states
+    for start, token_ids in _tokenized(tokenizer, texts, model.config.max_text_tokens):
+        for rows in token_batches(token_ids, tokens_per_batch):
+            vectors = encode([token_ids[row] for row in rows])
+            yield [start + row for row in rows], vectors.float().cpu()
+
+
 def encode_catalog(
     model: HLLM,
     tokenizer: PreTrainedTokenizerBase,
@@ -66,37 +83,23 @@ def encode_catalog(
     adapt: bool = True,
     tokens_per_batch: int = TOKENS_PER_BATCH,
     progress: bool = True,
-    bar: tqdm | None = None,
 ) -> Tensor:
     """Embed texts with the Item LLM.
 
     Args:
         model: in eval mode, on its device.
         tokenizer: the Item LLM's.
-        texts: N item texts (hllm.text.item_text); equal texts are encoded once.
+        texts: N item texts (HLLMConfig.item_text); equal texts are encoded once.
         adapt: False gives the Item LLM's states (N, H) before the adapter, as cached for training
             with a frozen Item LLM.
         tokens_per_batch: most padded tokens of a batch.
         progress: whether to show a progress bar.
-        bar: a progress bar of the caller's to advance instead.
 
     Returns:
         (N, D) float32 on the CPU, not normalised.
     """
-    unique = sorted(dict.fromkeys(texts), key=len)  # so that texts of a batch are of one length
-    encode = model.encode_items if adapt else model.item_states
-    width = model.config.embedding_size if adapt else model.config.item_size
-    encoded = torch.empty(len(unique), width)
-    with ExitStack() as stack:
-        if bar is None:
-            bar = stack.enter_context(_bar(len(unique), progress))
-        for start, token_ids in _tokenized(tokenizer, unique, model.config.max_text_tokens):
-            for rows in token_batches(token_ids, tokens_per_batch):
-                places = [start + row for row in rows]
-                encoded[places] = encode([token_ids[row] for row in rows]).float().cpu()
-                bar.update(len(rows))
-    row_of = {text: row for row, text in enumerate(unique)}
-    return encoded[[row_of[text] for text in texts]]
+    encode = partial(item_batches, model, tokenizer, adapt=adapt, tokens_per_batch=tokens_per_batch)
+    return encode_all(encode, texts, progress=progress)
 
 
 def _tokenized(
@@ -134,29 +137,18 @@ def stored_or_encoded(
     Returns:
         (N, D) float32 on the CPU, not normalised; nothing is written.
     """
-    folder = Path(folder)
-    look_up = reusable(_load_or_none(folder / EMBEDDINGS), ModelFolder(folder).fingerprint)
-    known = [look_up(item_id, text_hash(text)) for item_id, text in texts]
-    missing = [row for row, vector in enumerate(known) if vector is None]
-    logger.info("%d of %d items have to be encoded", len(missing), len(texts))
-    fresh = dict(
-        zip(
-            missing,
-            encode_catalog(model, tokenizer, [texts[row][1] for row in missing]),
-            strict=True,
-        )
-    )
-    return torch.stack(
-        [fresh[row] if vector is None else vector.float() for row, vector in enumerate(known)]
-    )
-
-
-def _bar(total: int, progress: bool) -> tqdm:
-    return tqdm(total=total, unit=" items", desc="embedding", disable=not progress)
+    stored = load_or_none(Path(folder) / EMBEDDINGS)
+    return embed_incrementally(
+        texts,
+        [stored] if stored else [],
+        ModelFolder(folder).fingerprint,
+        lambda: partial(item_batches, model, tokenizer),
+        dtype=torch.float32,
+    ).vectors
 
 
 def embed_items(
-    model_folder: str | Path,
+    model_folder: ModelFolder | str | Path,
     texts: Sequence[tuple[str, str]],
     output: str | Path,
     *,
@@ -177,92 +169,15 @@ def embed_items(
     Returns:
         The embeddings, also written to `output`.
     """
-    output = Path(output)
-    fingerprint = ModelFolder(model_folder).fingerprint
-    dtype = torch.float16 if half else torch.float32
-    parts = _Parts(output, fingerprint)
-    hashes = [text_hash(text) for _, text in texts]
-    known = [reusable(source, fingerprint) for source in (_load_or_none(output), parts.merged())]
-
-    def find(row: int) -> Tensor | None:
-        vectors = (look_up(texts[row][0], hashes[row]) for look_up in known)
-        return next((vector for vector in vectors if vector is not None), None)
-
-    todo = [row for row in range(len(texts)) if find(row) is None]
-    logger.info("%d of %d items have to be encoded", len(todo), len(texts))
-    if todo:
-        model, tokenizer = load_encoder(model_folder, device)
-        encode = partial(encode_catalog, model, tokenizer)
-        _encode_parts(encode, texts, hashes, todo, parts, dtype=dtype, progress=progress)
-        known.append(reusable(parts.merged(), fingerprint))
-    found = [vector.to(dtype) for row in range(len(texts)) if (vector := find(row)) is not None]
-    vectors = torch.stack(found) if found else torch.empty(0, 1, dtype=dtype)
-    result = ItemEmbeddings([item_id for item_id, _ in texts], hashes, vectors, fingerprint)
-    result.save(output)
-    parts.remove()
-    return result
-
-
-def _encode_parts(
-    encode: Callable[..., Tensor],
-    texts: Sequence[tuple[str, str]],
-    hashes: Sequence[str],
-    todo: list[int],
-    parts: "_Parts",
-    *,
-    dtype: torch.dtype,
-    progress: bool,
-) -> None:
-    """Encode the rows of texts in `todo`, shortest first, and keep each finished part."""
-    todo = sorted(todo, key=lambda row: len(texts[row][1]))
-    with _bar(len(todo), progress) as bar:
-        for start in range(0, len(todo), ITEMS_PER_PART):
-            rows = todo[start : start + ITEMS_PER_PART]
-            done = bar.n + len(rows)
-            vectors = encode([texts[r][1] for r in rows], bar=bar)
-            bar.update(done - bar.n)  # equal texts were encoded once
-            item_ids = [texts[r][0] for r in rows]
-            parts.add(item_ids, [hashes[r] for r in rows], vectors.to(dtype))
-
-
-class _Parts:
-    """Finished pieces of a running job, in a folder beside its output."""
-
-    def __init__(self, output: Path, fingerprint: str) -> None:
-        self.folder = output.with_name(f"{output.name}.parts")
-        self.fingerprint = fingerprint
-
-    def add(self, item_ids: list[str], hashes: list[str], vectors: Tensor) -> None:
-        number = len(list(self.folder.glob("*.safetensors"))) if self.folder.is_dir() else 0
-        part = ItemEmbeddings(item_ids, hashes, vectors, self.fingerprint)
-        part.save(self.folder / f"{number:06d}.safetensors")
-
-    def merged(self) -> ItemEmbeddings | None:
-        if not self.folder.is_dir():
-            return None
-        parts = [_load_or_none(path) for path in sorted(self.folder.glob("*.safetensors"))]
-        own = [part for part in parts if part and part.fingerprint == self.fingerprint]
-        if not own:
-            return None
-        return ItemEmbeddings(
-            [item_id for part in own for item_id in part.item_ids],
-            [value for part in own for value in part.text_hashes],
-            torch.cat([part.vectors for part in own]),
-            self.fingerprint,
-        )
-
-    def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _load_or_none(path: Path) -> ItemEmbeddings | None:
-    if not path.exists():
-        return None
-    try:
-        return ItemEmbeddings.load(path)
-    except StaleEmbeddingsError as error:  # it is a cache: make it again
-        logger.warning("%s", error)
-        return None
+    folder = ModelFolder.of(model_folder)
+    return embed_to_file(
+        texts,
+        output,
+        folder.fingerprint,
+        lambda: partial(item_batches, *load_encoder(folder, device)),
+        dtype=torch.float16 if half else torch.float32,
+        progress=progress,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -281,17 +196,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--fp32", action="store_true", help="store float32 instead of float16")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    output = options.output or options.model / EMBEDDINGS
     try:
-        config = ModelFolder(options.model).config
-        texts = [
-            (item_id, item_text(fields, config.text_keys, config.item_prompt))
-            for item_id, fields in read_items(options.items).items()
-        ]
-        output = options.output or options.model / EMBEDDINGS
+        folder = ModelFolder(options.model)
+        config = folder.config
+        items = read_items(options.items)
+        check_text_keys(items.values(), config.text_keys, source=options.items, every=False)
+        texts = [(item_id, config.item_text(fields)) for item_id, fields in items.items()]
         device = torch.device("cuda") if torch.cuda.is_available() else CPU
-        result = embed_items(options.model, texts, output, device=device, half=not options.fp32)
+        result = embed_items(folder, texts, output, device=device, half=not options.fp32)
     except HLLMError as error:
         logger.error("%s", error)
+        return 2
+    except OSError as error:
+        logger.error("%s cannot be written (%s)", output, error.strerror)
         return 2
     size = output.stat().st_size / 1e6
     logger.info(

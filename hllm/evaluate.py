@@ -25,7 +25,7 @@ import transformers
 from hllm.atomic import atomic_path
 from hllm.baselines.counts import ItemKNN, Popularity
 from hllm.baselines.id_models import MODEL_TYPE as ID_MODEL_TYPE
-from hllm.baselines.id_models import load_sequential
+from hllm.baselines.id_models import load_id_model
 from hllm.baselines.text_scorer import HISTORY_POOLINGS, TextScorer
 from hllm.checkpoint import load_model
 from hllm.data import (
@@ -41,11 +41,12 @@ from hllm.embed import encode_catalog, stored_or_encoded
 from hllm.errors import CheckpointError, DataError, HLLMError
 from hllm.evaluation.ranking import Scorer, rank_cases, sampled_auc
 from hllm.evaluation.report import comparison_report, format_report, json_ready, model_report
-from hllm.evaluation.scorers import SequentialScorer, make_scorer
+from hllm.evaluation.sample import sample_cases
+from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.evaluation.slices import slice_masks
 from hllm.model import to_bfloat16
-from hllm.sentence import sentence_embeddings, sentence_text
-from hllm.text import item_text
+from hllm.sentence import DEFAULT_KEYS, baseline_keys, sentence_embeddings, sentence_text
+from hllm.text import check_text_keys
 
 __all__ = ["DataSet", "Scorer", "evaluate_models", "load_scorer", "main", "rank_cases"]
 
@@ -85,7 +86,7 @@ def load_scorer(
     """Load a trained model of any kind for evaluation.
 
     Args:
-        folder: an HLLM (hllm.train), or an ID model (hllm.baselines.id_models.save_sequential).
+        folder: an HLLM (hllm.train), or an ID model (hllm.baselines.id_models.save_id_model).
         data: what it will be evaluated on; an HLLM embeds those of its items first whose embedding
             is not in the folder.
         device: of torch.
@@ -97,19 +98,21 @@ def load_scorer(
     folder = Path(folder)
     name = folder.resolve().name
     if _model_type(folder) == ID_MODEL_TYPE:
-        sequential, item_ids = load_sequential(folder)
+        sequential, item_ids = load_id_model(folder)
         if item_ids != data.interactions.item_ids:
             raise CheckpointError(
                 f"{folder} was trained on another data set (its items differ): an ID model can "
                 "only be evaluated on the interactions that it was trained on."
             )
-        return SequentialScorer(sequential.to(device), name=name)
+        return IDModelScorer(sequential.to(device), name=name)
     model, tokenizer = load_model(folder)
     model.to(torch.device(device))  # type: ignore[arg-type]
     if bf16:
         to_bfloat16(model)
-    config = model.config
-    texts = [item_text(fields, config.text_keys, config.item_prompt) for fields in data.fields]
+    check_text_keys(
+        data.fields[1:], model.config.text_keys, source=f"items for {folder}", every=False
+    )
+    texts = [model.config.item_text(fields) for fields in data.fields]
     if bf16:  # stored embeddings were made in another precision
         embeddings = encode_catalog(model, tokenizer, texts)
     else:
@@ -150,14 +153,6 @@ def baseline_scorers(
                 texts = [sentence_text(fields, text_keys) for fields in data.fields]
                 sentences = torch.from_numpy(sentence_embeddings(texts, device=device))
             yield TextScorer(sentences, name.removeprefix("minilm-"))
-
-
-def sample_cases(cases: list[EvalCase], max_users: int | None, seed: int) -> list[EvalCase]:
-    """At most max_users cases, a random sample without replacement in the original order."""
-    if max_users is None or len(cases) <= max_users:
-        return cases
-    rows = np.random.default_rng(seed).choice(len(cases), max_users, replace=False)
-    return [cases[row] for row in sorted(rows)]
 
 
 def evaluate_models(
@@ -275,8 +270,9 @@ def _parser() -> argparse.ArgumentParser:
         help="trained model, repeatable; the first is compared with every other")  # fmt: skip
     add("--baselines", default="", metavar="LIST",
         help=f"comma-separated, of: {', '.join(BASELINES)}")  # fmt: skip
-    add("--text-keys", default="title,tag,tags,description", metavar="LIST",
-        help="columns that MiniLM reads (HLLM knows its own); default: %(default)s")  # fmt: skip
+    add("--text-keys", metavar="LIST",
+        help="columns that MiniLM reads; default: those that the first HLLM reads, or without one "
+        f"those there are of {','.join(DEFAULT_KEYS)}")  # fmt: skip
     add("--phase", choices=("test", "valid"), default="test", help="default: %(default)s")
     add("--output", type=Path, metavar="FILE", help="also write the results as JSON")
     add("--max-users", type=int, metavar="N", help="evaluate a random sample of N users")
@@ -311,10 +307,16 @@ def _run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any
         options.interactions, options.items, reference_compatible=options.reference_compatible
     )
 
+    keys: list[str] = []
+    if any(name.startswith("minilm-") for name in baselines):  # before hours of other models
+        hllms = (folder for folder in options.model if _model_type(folder) != ID_MODEL_TYPE)
+        keys = baseline_keys(
+            data.fields[1:], options.text_keys, next(hllms, None), source=options.items
+        )
+
     def scorers() -> Iterator[Scorer]:
         for folder in options.model:
             yield load_scorer(folder, data, device=options.device, bf16=options.bf16)
-        keys = options.text_keys.split(",")
         yield from baseline_scorers(baselines, data, text_keys=keys, device=options.device)
 
     report = evaluate_models(

@@ -19,12 +19,14 @@ import pyarrow.parquet as pq
 import torch
 
 from hllm.atomic import atomic_path
+from hllm.embedder import load_replaceable
 from hllm.errors import DataError, HLLMError
-from hllm.store import FORMAT, ItemEmbeddings
+from hllm.store import FORMAT, ItemEmbeddings, first_not_finite
 
 logger = logging.getLogger(__name__)
 _COLUMNS = ("item_id", "text_hash", "embedding")
 _ROWS_PER_GROUP = 16_384
+_MAGIC = b"PAR1"  # every Parquet file begins so
 
 
 def export_parquet(embeddings: ItemEmbeddings, path: str | Path) -> None:
@@ -86,9 +88,12 @@ def import_parquet(path: str | Path) -> ItemEmbeddings:
             raise DataError(f"{path}, row {row + 1}: no {name}; remove the row or export again.")
     values = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     vectors = torch.from_numpy(values.copy()).reshape(len(table), kind.list_size)
-    if not torch.isfinite(vectors).all():
-        row = int((~torch.isfinite(vectors).all(dim=1)).nonzero()[0])
-        raise DataError(f"{path}, row {row + 1}: its embedding is not finite; embed it again.")
+    row = first_not_finite(vectors)
+    if row is not None:
+        raise DataError(
+            f"{path}, row {row + 1}: the embedding of item {table['item_id'][row].as_py()!r} has "
+            "NaN or infinity in it; embed it again."
+        )
     hashes = table["text_hash"].to_pylist()
     for row, value in enumerate(hashes):
         if len(value) != 16 or set(value) - set("0123456789abcdef"):
@@ -97,6 +102,22 @@ def import_parquet(path: str | Path) -> ItemEmbeddings:
     if len(set(item_ids)) < len(item_ids):
         raise DataError(f"{path} has an item_id twice: remove one of the rows.")
     return ItemEmbeddings(item_ids, hashes, vectors, metadata["fingerprint"])
+
+
+def _check_replaceable(path: Path) -> None:
+    """Refuse to write Parquet over a file that is none, such as a model's weights.
+
+    Raises:
+        DataError: see above.
+    """
+    if not path.exists():
+        return
+    is_parquet = False
+    if path.is_file():
+        with path.open("rb") as file:
+            is_parquet = file.read(len(_MAGIC)) == _MAGIC
+    if not is_parquet:
+        raise DataError(f"{path} is there and is no Parquet: give another output, or remove it.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -115,10 +136,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         if options.direction == "export":
+            _check_replaceable(options.output)
             embeddings = ItemEmbeddings.load(options.source)
             export_parquet(embeddings, options.output)
         else:
             embeddings = import_parquet(options.source)
+            load_replaceable(options.output, embeddings.fingerprint)
             embeddings.save(options.output)
     except HLLMError as error:
         logger.error("%s", error)

@@ -13,12 +13,12 @@ from torch import Tensor
 from hllm.config import HLLMConfig
 from hllm.errors import StaleEmbeddingsError
 from hllm.model_folder import ModelFolder
-from hllm.serving.fit_check import check_once
+from hllm.serving.fit_check import check_once, open_embeddings
 from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder
 from hllm.serving.index import Index, ItemIndex
 from hllm.serving.user_model import UserModel, load_user_model
 from hllm.store import EMBEDDINGS, ItemEmbeddings
-from hllm.text import item_text, text_hash
+from hllm.text import text_hash
 
 # Encoding the next window ahead pays where encoding it anew takes long: 1.6 s for 50 items at 1.1
 # billion parameters, but 6 ms at 1.3 million, where the thread costs more than it saves.
@@ -257,20 +257,20 @@ def make_index(embeddings: ItemEmbeddings, beside: Path | None = None) -> Index:
         beside: their file; see hllm.serving.approximate_index.
     """
     if embeddings.vectors.numel() < APPROXIMATE_FROM:
-        return ItemIndex(embeddings.item_ids, embeddings.vectors)
+        return ItemIndex(embeddings.item_ids, embeddings.vectors, beside)
     from hllm.serving.approximate_index import ApproximateIndex  # noqa: PLC0415  faiss, for large catalogues
 
     return ApproximateIndex(embeddings.item_ids, embeddings.vectors, beside)
 
 
 def describe(config: HLLMConfig) -> str:
-    """What the two language models are, for a person: "all-MiniLM-L6-v2 -> Llama 4 x 256"."""
+    """The two language models for a person: "all-MiniLM-L6-v2 -> Llama 4 x 256, reads title"."""
     item = config.item_base or f"{config.item_config.model_type} {config.item_size}"
     lora = " + LoRA" if config.item_lora else ""
     user = config.user_config
     return (
         f"{item}{lora} \u2192 {user.model_type.capitalize()} "
-        f"{user.num_hidden_layers}\u00d7{user.hidden_size}"
+        f"{user.num_hidden_layers}\u00d7{user.hidden_size}, reads {', '.join(config.text_keys)}"
     )
 
 
@@ -303,11 +303,8 @@ def load_hllm(
     path = Path(embeddings_path or folder.path / EMBEDDINGS)
     config = folder.config
     user = load_user_model(folder, precision, cache=cache)
-    embeddings = ItemEmbeddings.load(path)
-    hashes = (
-        (item_id, text_hash(item_text(values, config.text_keys, config.item_prompt)))
-        for item_id, values in (fields or ())
-    )
+    embeddings = open_embeddings(path, notes=cache)
+    hashes = ((item_id, text_hash(config.item_text(values))) for item_id, values in (fields or ()))
     check_once(
         lambda: embeddings.check(folder.fingerprint, hashes, path=str(path)),
         files=[*folder.files, path],

@@ -1,27 +1,32 @@
 """Sentence embeddings of items: the text baseline's part that needs sentence-transformers.
 
-python -m hllm.sentence --items items.csv --output baseline.safetensors
+    python -m hllm.sentence --model runs/games --items data/games/items.csv
+
+The baseline is compared with an HLLM, so that it reads the same fields of an item.
 """
 
 import argparse
+import json
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from sentence_transformers import SentenceTransformer
+from torch import Tensor
 
-from hllm.baselines.text_recommender import sentence_fingerprint
 from hllm.data import read_items
-from hllm.errors import HLLMError, StaleEmbeddingsError
-from hllm.store import ItemEmbeddings, reusable
-from hllm.text import sentence_text, text_hash
+from hllm.embedder import Encoder, embed_to_file, encode_all
+from hllm.errors import HLLMError
+from hllm.store import BASELINE, ItemEmbeddings, sentence_fingerprint
+from hllm.text import check_text_keys, sentence_text, token_batches, tokenize
 from hllm.weights.packaged import MINILM, pretrained_folder
 
 logger = logging.getLogger(__name__)
+DEFAULT_KEYS = ("title", "tag", "tags", "description")
+TEXTS_AT_ONCE = 512
 
 
 def sentence_embeddings(
@@ -40,20 +45,44 @@ def sentence_embeddings(
     Raises:
         CheckpointError: the packaged weights are missing or not the official ones.
     """
+    return encode_all(open_encoder(device), texts, progress=progress).numpy()
+
+
+def open_encoder(device: str = "cpu") -> Encoder:
+    """Load all-MiniLM-L6-v2 as a hllm.embedder.Encoder: vectors (B, 384) float32, L2-normalised.
+
+    Raises:
+        CheckpointError: the packaged weights are missing or not the official ones.
+    """
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415  takes seconds, often not needed
+
     folder = pretrained_folder(MINILM)
-    encoder = SentenceTransformer(
+    model = SentenceTransformer(
         str(folder),
         device=device,
         local_files_only=True,
         trust_remote_code=False,
         model_kwargs={"use_safetensors": True},
     )
-    unique = list(dict.fromkeys(texts))
-    encoded = encoder.encode(
-        unique, batch_size=64, show_progress_bar=progress, normalize_embeddings=True
-    )
-    row_of = {text: row for row, text in enumerate(unique)}
-    return np.asarray(encoded, dtype=np.float32)[[row_of[text] for text in texts]]
+    max_tokens: int = model.max_seq_length or model.tokenizer.model_max_length
+
+    def encode(texts: Sequence[str]) -> Iterator[tuple[list[int], Tensor]]:
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            block = list(texts[start : start + TEXTS_AT_ONCE])
+            token_ids = tokenize(model.tokenizer, block, max_tokens)
+            # Batches by length in tokens: 64 long descriptions at once are mostly padding, and
+            # their attention does not fit into a processor's cache.
+            for rows in token_batches(token_ids):
+                vectors = model.encode(
+                    [block[row] for row in rows],
+                    batch_size=len(rows),
+                    show_progress_bar=False,
+                    normalize_embeddings=True,
+                )
+                found = torch.from_numpy(np.asarray(vectors, dtype=np.float32))
+                yield [start + row for row in rows], found
+
+    return encode
 
 
 def embed_sentences(
@@ -74,52 +103,102 @@ def embed_sentences(
     Returns:
         The embeddings (float16), also written to `output`.
     """
-    try:
-        known = ItemEmbeddings.load(output) if Path(output).exists() else None
-    except StaleEmbeddingsError as error:  # it is a cache: make it again
-        logger.warning("%s", error)
-        known = None
-    fingerprint = sentence_fingerprint(text_keys)
     texts = [(item_id, sentence_text(fields, text_keys)) for item_id, fields in items]
-    find = reusable(known, fingerprint)
-    hashes = [text_hash(text) for _, text in texts]
-    vectors = [find(item_id, value) for (item_id, _), value in zip(texts, hashes, strict=True)]
-    missing = [row for row, vector in enumerate(vectors) if vector is None]
-    logger.info("%d of %d items have to be encoded", len(missing), len(texts))
-    if missing:
-        encoded = sentence_embeddings([texts[row][1] for row in missing], progress=progress)
-        for row, vector in zip(missing, torch.from_numpy(encoded).half(), strict=True):
-            vectors[row] = vector
-    found = [vector for vector in vectors if vector is not None]
-    stacked = torch.stack(found) if found else torch.empty(0, 1, dtype=torch.float16)
-    item_ids = [item_id for item_id, _ in texts]
-    result = ItemEmbeddings(item_ids, hashes, stacked, fingerprint)
-    result.save(output)
-    return result
+    return embed_to_file(
+        texts, output, sentence_fingerprint(text_keys), open_encoder, progress=progress
+    )
+
+
+def baseline_keys(
+    records: Sequence[Mapping[str, Any] | None],
+    chosen: str | None,
+    model_folder: Path | None,
+    *,
+    source: str | Path,
+) -> list[str]:
+    """The fields that the baseline reads.
+
+    Args:
+        records: fields of every item; None for an item without a record.
+        chosen: comma-separated names that somebody has typed; None: those of the model.
+        model_folder: the HLLM that the baseline stands beside; None: those of DEFAULT_KEYS that
+            the items have.
+        source: the file of the items, for messages.
+
+    Raises:
+        DataError: a chosen field that no item has, or none of the others.
+        CheckpointError: the model has no readable configuration.
+    """
+    if chosen is not None:
+        keys = [key.strip() for key in chosen.split(",") if key.strip()]
+        check_text_keys(records, keys, source=source)
+        return keys
+    if model_folder is not None:
+        keys = _keys_of(model_folder)
+        check_text_keys(records, keys, source=source, every=False)
+        return keys
+    check_text_keys(records, DEFAULT_KEYS, source=source, every=False)
+    return [key for key in DEFAULT_KEYS if any(fields and fields.get(key) for fields in records)]
+
+
+def _keys_of(model_folder: Path) -> list[str]:
+    """The fields that an HLLM reads, without importing the models for a line of JSON."""
+    try:
+        values = json.loads((model_folder / "config.json").read_text(encoding="utf-8"))
+        keys = values["text_keys"]
+        if values["model_type"] == "hllm" and all(isinstance(key, str) for key in keys):
+            return list(keys)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    from hllm.model_folder import ModelFolder  # noqa: PLC0415  it says what is wrong
+
+    return ModelFolder(model_folder).config.text_keys
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m hllm.sentence",
+        description=f"Embed every item of a catalogue with {MINILM} for the app's baseline column. "
+        "Run it again after the catalogue has changed: only new and changed texts are encoded. A "
+        "killed run continues where it stopped.",
+    )
+    parser.add_argument("--items", required=True, type=Path, help="items.csv or items.csv.gz")
+    parser.add_argument(
+        "--model", type=Path, help="the HLLM's folder: the baseline reads the same columns as it"
+    )
+    parser.add_argument(
+        "--text-keys",
+        metavar="LIST",
+        help="other columns, comma-separated, in order; default: the model's, or without a model "
+        f"those there are of {','.join(DEFAULT_KEYS)}",
+    )
+    parser.add_argument(
+        "--output", type=Path, help=f"a .safetensors file; default: {BASELINE} in the model folder"
+    )
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: see --help."""
-    parser = argparse.ArgumentParser(
-        prog="python -m hllm.sentence",
-        description=f"Embed every item of a catalogue with {MINILM} for the app's baseline column. "
-        "Run it again after the catalogue has changed: only new and changed texts are encoded.",
-    )
-    parser.add_argument("--items", required=True, type=Path, help="items.csv or items.csv.gz")
-    parser.add_argument(
-        "--text-keys", default="title,tag,tags,description", help="columns, in order"
-    )
-    parser.add_argument("--output", required=True, type=Path, help="a .safetensors file")
+    parser = _parser()
     options = parser.parse_args(argv)
+    if options.output is None and options.model is None:
+        parser.error("give --model FOLDER, or --output FILE")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    keys = options.text_keys.split(",")
+    output = options.output or options.model / BASELINE
     try:
         items = read_items(options.items)
-        result = embed_sentences(list(items.items()), keys, options.output)
+        keys = baseline_keys(
+            list(items.values()), options.text_keys, options.model, source=options.items
+        )
+        result = embed_sentences(list(items.items()), keys, output)
     except HLLMError as error:
         logger.error("%s", error)
         return 2
-    logger.info("%s: %d items", options.output, len(result.item_ids))
+    except OSError as error:
+        logger.error("%s cannot be written (%s)", output, error.strerror)
+        return 2
+    logger.info("%s: %d items, reads %s", output, len(result.item_ids), ", ".join(keys))
     return 0
 
 

@@ -1,14 +1,16 @@
 """Item embeddings on disk: one safetensors file, a cache that may be deleted at any time.
 
 Tensors: item_embeddings (N, D) float16 or float32, text_hashes (N, 8) uint8, item_ids (bytes)
-uint8, a JSON list in UTF-8. Metadata: format, fingerprint of the model. A vector belongs to
-(item_id, fingerprint, text hash); two items with the same text are two rows.
+uint8, a JSON list in UTF-8. Metadata: format, fingerprint of the model, SHA-256 of each tensor
+(hllm.weights.checksums; older files have none). A vector belongs to (item_id, fingerprint, text
+hash); two items with the same text are two rows. No number of it is NaN or infinite.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,10 +19,28 @@ from torch import Tensor
 
 from hllm.atomic import atomic_path
 from hllm.errors import StaleEmbeddingsError
+from hllm.weights.checksums import ChecksumError, check_digest, checksum_metadata, stored_digests
+from hllm.weights.packaged import MINILM
 
 EMBEDDINGS = "embeddings.safetensors"  # default file name inside a model folder
 FORMAT = "hllm-item-embeddings/1"
 REMEDY = "python -m hllm.embed"
+BASELINE = "baseline.safetensors"  # sentence embeddings of the text baseline in a model folder
+SENTENCE_FINGERPRINT = f"sentence-embeddings/{MINILM}/1"
+_NUMBERS_AT_ONCE = 1 << 24  # a check of a memory-mapped file shall not need its size in memory
+
+
+def sentence_fingerprint(text_keys: Sequence[str]) -> str:
+    """Name of sentence embeddings of these fields, as their file keeps it."""
+    return f"{SENTENCE_FINGERPRINT}:{','.join(text_keys)}"
+
+
+def are_sentences(fingerprint: str) -> bool:
+    """Whether embeddings are a sentence encoder's, for the baseline, and not an HLLM's."""
+    return fingerprint.startswith("sentence-embeddings/")
+
+
+_TENSORS = ("item_embeddings", "text_hashes", "item_ids")
 
 
 @dataclass(frozen=True)
@@ -40,7 +60,12 @@ class ItemEmbeddings:
     fingerprint: str
 
     def save(self, path: str | Path) -> None:
-        """Write the file under a temporary name, then rename: a reader never sees half of it."""
+        """Write the file under a temporary name, then rename: a reader never sees half of it.
+
+        Raises:
+            StaleEmbeddingsError: a number is NaN or infinite; nothing is written.
+        """
+        check_finite(self.item_ids, self.vectors, where=str(path))
         tensors = {
             "item_embeddings": self.vectors.contiguous(),
             "text_hashes": torch.tensor(
@@ -52,18 +77,24 @@ class ItemEmbeddings:
         }
         metadata = {"format": FORMAT, "fingerprint": self.fingerprint}
         with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata=metadata)
+            save_file(tensors, temporary, metadata=metadata | checksum_metadata(tensors))
 
     @classmethod
-    def load(cls, path: str | Path, *, remedy: str = REMEDY) -> "ItemEmbeddings":
-        """Open the file; vectors stay on disk until they are touched.
+    def load(
+        cls, path: str | Path, *, remedy: str = REMEDY, verify: bool = True
+    ) -> "ItemEmbeddings":
+        """Open the file.
 
         Args:
             path: the file.
             remedy: the command that makes it, for messages.
+            verify: read all of it and compare it with its checksums. False leaves the vectors on
+                disk until they are touched; for a file that was verified since it last changed
+                (hllm.serving.fit_check.open_embeddings).
 
         Raises:
-            StaleEmbeddingsError: missing, corrupt or of another kind.
+            StaleEmbeddingsError: missing, corrupt, of another kind, or with numbers that are not
+                finite.
         """
         path = Path(path)
         if not path.is_file():
@@ -78,17 +109,30 @@ class ItemEmbeddings:
                         f"{path} holds no item embeddings of this version: delete it and make them "
                         f"again with  {remedy}"
                     )
-                vectors = file.get_tensor("item_embeddings")
-                hashes = file.get_tensor("text_hashes").numpy()
-                item_ids = json.loads(file.get_tensor("item_ids").numpy().tobytes())
-        except (SafetensorError, OSError, ValueError, KeyError) as error:
+                tensors = {name: file.get_tensor(name) for name in _TENSORS}
+            if verify:
+                digests = stored_digests(metadata)
+                for name, tensor in tensors.items():
+                    check_digest(name, tensor, digests)
+            loaded = cls._of(tensors, metadata["fingerprint"])
+        except (SafetensorError, ChecksumError, OSError, ValueError, KeyError) as error:
             raise StaleEmbeddingsError(
                 f"{path} is damaged ({error}): delete it and make the item embeddings again with  "
                 f"{remedy}"
             ) from error
-        return cls(
-            item_ids, [row.tobytes().hex() for row in hashes], vectors, metadata["fingerprint"]
-        )
+        if verify:
+            check_finite(loaded.item_ids, loaded.vectors, where=str(path), remedy=remedy)
+        return loaded
+
+    @classmethod
+    def _of(cls, tensors: Mapping[str, Tensor], fingerprint: str) -> "ItemEmbeddings":
+        vectors, hashes, names = (tensors[name] for name in _TENSORS)
+        item_ids: Any = json.loads(names.numpy().tobytes())
+        if not isinstance(item_ids, list) or not all(isinstance(name, str) for name in item_ids):
+            raise ValueError("its item ids are no list of texts")
+        if vectors.ndim != 2 or not len(item_ids) == len(hashes) == len(vectors):
+            raise ValueError("it has not one vector and one text hash for each item id")
+        return cls(item_ids, [row.tobytes().hex() for row in hashes.numpy()], vectors, fingerprint)
 
     def check(
         self,
@@ -123,17 +167,43 @@ class ItemEmbeddings:
             )
 
 
-def reusable(known: ItemEmbeddings | None, fingerprint: str) -> Callable[[str, str], Tensor | None]:
-    """Look-up (item_id, text hash) -> (D,) vector among embeddings of the same model, else None."""
-    if known is None or known.fingerprint != fingerprint:
-        return lambda item_id, value: None
-    rows = {
-        pair: row for row, pair in enumerate(zip(known.item_ids, known.text_hashes, strict=True))
-    }
-    vectors = known.vectors
+def is_embeddings_file(path: str | Path) -> bool:
+    """Whether a file is item embeddings of any version, perhaps damaged, and so may be replaced."""
+    path = Path(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("format", "").startswith("hllm-item-embeddings/")
+    except (SafetensorError, OSError):  # what cannot be read is told by its name
+        return path.is_file() and path.suffix == ".safetensors"
 
-    def look_up(item_id: str, value: str) -> Tensor | None:
-        row = rows.get((item_id, value))
-        return None if row is None else vectors[row]
 
-    return look_up
+def first_not_finite(vectors: Tensor) -> int | None:
+    """The first row of (N, D) vectors with NaN or infinity in it; None: there is none."""
+    step = max(1, _NUMBERS_AT_ONCE // max(vectors.shape[-1], 1))
+    for start in range(0, len(vectors), step):
+        finite = torch.isfinite(vectors[start : start + step]).all(dim=1)
+        if not finite.all():
+            return start + int(finite.int().argmin())
+    return None
+
+
+def check_finite(
+    item_ids: Sequence[str], vectors: Tensor, *, where: str, remedy: str = REMEDY
+) -> None:
+    """Make sure that every number of the vectors is finite: a NaN would rank first in any search.
+
+    Args:
+        item_ids: N external ids.
+        vectors: (N, D).
+        where: the file, for the message.
+        remedy: the command that makes it, for the message.
+
+    Raises:
+        StaleEmbeddingsError: names the first item with NaN or infinity.
+    """
+    row = first_not_finite(vectors)
+    if row is not None:
+        raise StaleEmbeddingsError(
+            f"{where}: the embedding of item {item_ids[row]!r} has NaN or infinity in it: delete "
+            f"the file and make the item embeddings again with  {remedy}"
+        )

@@ -6,10 +6,18 @@ no separator between fields (as the reference implementation does it).
 """
 
 import hashlib
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from transformers import PreTrainedTokenizerBase
+from hllm.errors import DataError
+
+if TYPE_CHECKING:  # importing it takes seconds, also for commands that read no tokens
+    from transformers import PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
 
 TOKENS_PER_BATCH = 4096  # fills two cores or a small GPU; longer batches only cost memory
 DEFAULT_PROMPT = "Compress the following sentence into embedding: "
@@ -48,13 +56,52 @@ def sentence_text(fields: Mapping[str, Any] | None, text_keys: Sequence[str]) ->
     return ". ".join(str(fields[key]) for key in text_keys if fields.get(key))
 
 
+def check_text_keys(
+    records: Iterable[Mapping[str, Any] | None],
+    text_keys: Sequence[str],
+    *,
+    source: str | Path,
+    every: bool = True,
+) -> None:
+    """Make sure that items have the fields that are going to be read; say which are mostly empty.
+
+    Args:
+        records: fields of every item; None for an item without a record.
+        text_keys: the fields.
+        source: the file of the items, for messages.
+        every: each of the fields must be there, as for keys that somebody has typed. False: one of
+            them must, as for the keys of a model that meets another catalogue.
+
+    Raises:
+        DataError: there are no items, or a field that no item has.
+    """
+    records = list(records)
+    filled = Counter(
+        name for fields in records if fields for name, value in fields.items() if value
+    )
+    if not records:
+        raise DataError(f"{source} holds no items: export them again.")
+    unknown = [key for key in text_keys if not filled[key]]
+    if unknown and (every or len(unknown) == len(text_keys)):
+        raise DataError(
+            f"{source}: no column {', '.join(map(repr, unknown))} with any text: the columns are "
+            f"{', '.join(filled) or 'all empty'}."
+        )
+    for key in text_keys:
+        empty = len(records) - filled[key]
+        if 2 * empty > len(records):
+            logger.warning(
+                "%s: %r is empty for %s of %s items", source, key, f"{empty:,}", f"{len(records):,}"
+            )
+
+
 def text_hash(text: str) -> str:
     """First 16 hex digits of the SHA-256 of a text: tells whether an embedding is out of date."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def tokenize(
-    tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], max_text_tokens: int
+    tokenizer: "PreTrainedTokenizerBase", texts: Iterable[str], max_text_tokens: int
 ) -> list[list[int]]:
     """Turn item texts into token ids.
 

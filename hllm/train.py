@@ -17,34 +17,57 @@ from transformers import HfArgumentParser
 from hllm.atomic import storage_errors
 from hllm.baselines.id_presets import ID_PRESETS
 from hllm.errors import HLLMError
-from hllm.training.options import ModelOptions, TrainOptions, config_defaults
+from hllm.training.options import (
+    GROUPS,
+    OPPOSITES,
+    ModelOptions,
+    TrainOptions,
+    config_defaults,
+    options_of,
+)
 from hllm.training.run_state import CONTINUES
 from hllm.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
 
-def parse_options(argv: Sequence[str] | None = None) -> tuple[ModelOptions, TrainOptions]:
-    """Read the command line; --config gives defaults that flags override."""
-    first = argparse.ArgumentParser(add_help=False)
-    first.add_argument("--config")
-    known, rest = first.parse_known_args(argv)
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Keeps the lines of the description, and shows defaults where there is one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, "") else super()._get_help_string(action)
+
+
+def _make_parser() -> argparse.ArgumentParser:
     parser = HfArgumentParser(
-        [ModelOptions, TrainOptions],  # type: ignore[list-item]  # they are dataclasses
+        GROUPS,  # type: ignore[arg-type]  # they are dataclasses
         prog="python -m hllm.train",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_HelpFormatter,
     )
     parser.add_argument(
         "--config",
         help="defaults for all other options: a JSON file, or the reference's settings of an ID "
         f"model: {', '.join(ID_PRESETS)}",
     )
+    for action in parser._actions:
+        if action.dest in OPPOSITES and action.nargs == 0:  # the flag --no_...
+            action.help = OPPOSITES[action.dest]
+            action.default = argparse.SUPPRESS  # the option itself has one
+    return parser
+
+
+def parse_options(argv: Sequence[str] | None = None) -> tuple[ModelOptions, TrainOptions]:
+    """Read the command line; --config gives defaults that flags override."""
+    # The file must be known before the rest is read: its values are no longer required flags.
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument("--config")
+    known, rest = first.parse_known_args(argv)
+    parser = _make_parser()
     if known.config:
-        defaults = config_defaults(known.config, parser)
-        parser.set_defaults(**defaults)
-    model, train, *_ = parser.parse_args_into_dataclasses(rest)
-    return model, train
+        parser.set_defaults(**config_defaults(known.config, parser))
+    values = vars(parser.parse_args(rest))
+    return options_of(ModelOptions, values), options_of(TrainOptions, values)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -25,6 +25,7 @@ from hllm.errors import CheckpointError
 from hllm.model import INITIAL_TEMPERATURE
 from hllm.schema.configs import CONFIG_BYTES, check_id_model
 from hllm.schema.rules import read_object
+from hllm.weights.checksums import checksum_metadata
 from hllm.weights.files import iter_tensors, read_shapes
 from hllm.weights.shapes import build, check_fit, shapes_of
 
@@ -35,7 +36,7 @@ MODEL_TYPE = "hllm-id"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SequentialConfig:
+class IDModelConfig:
     """Shape of an ID model.
 
     Attributes:
@@ -79,7 +80,7 @@ class SequentialConfig:
             )
 
 
-class SequentialModel(nn.Module, ABC):
+class IDModel(nn.Module, ABC):
     """Common part: item table and temperature.
 
     Attributes:
@@ -87,7 +88,7 @@ class SequentialModel(nn.Module, ABC):
         logit_scale: () natural log of the factor on cosine similarities.
     """
 
-    def __init__(self, config: SequentialConfig) -> None:
+    def __init__(self, config: IDModelConfig) -> None:
         super().__init__()
         self.config = config
         self.item_table = nn.Embedding(
@@ -134,7 +135,7 @@ class SequentialModel(nn.Module, ABC):
 class _Positions(nn.Module):
     """Learned absolute positions inside the reference's window, which is padded on the left."""
 
-    def __init__(self, config: SequentialConfig, rows: int) -> None:
+    def __init__(self, config: IDModelConfig, rows: int) -> None:
         super().__init__()
         self.max_history = config.max_history
         self.table = nn.Embedding(rows, config.hidden_size)
@@ -157,13 +158,13 @@ def _causal(width: int, device: torch.device) -> Tensor:
     return torch.ones(width, width, dtype=torch.bool, device=device).tril()
 
 
-class SASRec(SequentialModel):
+class SASRec(IDModel):
     """Self-attentive sequential recommendation (Kang and McAuley, arXiv 1808.09781).
 
     Post-LN Transformer encoder with causal attention over item + position embeddings.
     """
 
-    def __init__(self, config: SequentialConfig) -> None:
+    def __init__(self, config: IDModelConfig) -> None:
         super().__init__(config)
         self.positions = _Positions(config, config.max_history)
         self.norm = nn.LayerNorm(config.hidden_size, eps=1e-12)
@@ -172,7 +173,7 @@ class SASRec(SequentialModel):
         self._initialise()
 
     @staticmethod
-    def _layer(config: SequentialConfig) -> nn.TransformerEncoderLayer:
+    def _layer(config: IDModelConfig) -> nn.TransformerEncoderLayer:
         layer = nn.TransformerEncoderLayer(
             d_model=config.hidden_size,
             nhead=config.num_heads,
@@ -188,7 +189,7 @@ class SASRec(SequentialModel):
         return layer
 
     def encode_users(self, item_embeddings: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """See SequentialModel.encode_users."""
+        """See IDModel.encode_users."""
         states = item_embeddings + self.positions(item_embeddings, lengths)
         states = self.dropout(self.norm(states))
         hidden = ~_causal(states.shape[1], states.device)
@@ -200,7 +201,7 @@ class SASRec(SequentialModel):
 class _HSTULayer(nn.Module):
     """Pointwise aggregated attention: silu instead of softmax, no 1/sqrt(d), gated by u."""
 
-    def __init__(self, config: SequentialConfig) -> None:
+    def __init__(self, config: IDModelConfig) -> None:
         super().__init__()
         self.num_heads = config.num_heads
         self.window = config.max_history
@@ -221,20 +222,20 @@ class _HSTULayer(nn.Module):
         return states + self.output(self.dropout(u * self.norm(mixed)))
 
 
-class HSTU(SequentialModel):
+class HSTU(IDModel):
     """Hierarchical sequential transduction unit (Zhai et al., arXiv 2402.17152), as the reference.
 
     Its relative bias by position and time is not used there and not built here; no final norm.
     """
 
-    def __init__(self, config: SequentialConfig) -> None:
+    def __init__(self, config: IDModelConfig) -> None:
         super().__init__(config)
         self.positions = _Positions(config, config.max_history + 1)
         self.layers = nn.ModuleList(_HSTULayer(config) for _ in range(config.num_layers))
         self._initialise()
 
     def encode_users(self, item_embeddings: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """See SequentialModel.encode_users."""
+        """See IDModel.encode_users."""
         states = item_embeddings + self.positions(item_embeddings, lengths)
         causal = _causal(states.shape[1], states.device)
         for layer in self.layers:
@@ -242,10 +243,10 @@ class HSTU(SequentialModel):
         return states
 
 
-class IDLlama(SequentialModel):
+class IDLlama(IDModel):
     """A Llama over an item table: HLLM's User LLM without the Item LLM (SASRec-1B there)."""
 
-    def __init__(self, config: SequentialConfig) -> None:
+    def __init__(self, config: IDModelConfig) -> None:
         super().__init__(config)
         size = config.hidden_size
         self.projection = nn.Linear(config.id_size, size) if config.id_size else nn.Identity()
@@ -265,24 +266,24 @@ class IDLlama(SequentialModel):
         self._initialise()
 
     def item_embeddings(self, items: Tensor | None = None) -> Tensor:
-        """See SequentialModel.item_embeddings."""
+        """See IDModel.item_embeddings."""
         return self.projection(super().item_embeddings(items))
 
     def encode_users(self, item_embeddings: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """See SequentialModel.encode_users; RoPE is relative, so lengths play no part."""
+        """See IDModel.encode_users; RoPE is relative, so lengths play no part."""
         return self.llama(inputs_embeds=item_embeddings, use_cache=False).last_hidden_state
 
 
-_CLASSES: dict[str, type[SequentialModel]] = {"sasrec": SASRec, "hstu": HSTU, "id-llama": IDLlama}
+_CLASSES: dict[str, type[IDModel]] = {"sasrec": SASRec, "hstu": HSTU, "id-llama": IDLlama}
 
 
-def make_sequential(config: SequentialConfig) -> SequentialModel:
+def make_id_model(config: IDModelConfig) -> IDModel:
     """Make an ID model with random weights."""
     return _CLASSES[config.kind](config)
 
 
-def save_sequential(
-    model: SequentialModel,
+def save_id_model(
+    model: IDModel,
     folder: str | Path,
     item_ids: list[str],
     weights: Mapping[str, Tensor] | None = None,
@@ -299,13 +300,14 @@ def save_sequential(
     state = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     values = {"model_type": MODEL_TYPE, **asdict(model.config)}
     with atomic_files(folder, opened_by="config.json") as temporary:
-        save_file(state, temporary / "model.safetensors", metadata={"format": "pt"})
+        metadata = {"format": "pt"} | checksum_metadata(state)
+        save_file(state, temporary / "model.safetensors", metadata=metadata)
         for name, content in (("config.json", values), ("item_ids.json", item_ids)):
             (temporary / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
-def load_sequential(folder: str | Path) -> tuple[SequentialModel, list[str]]:
-    """Load what save_sequential wrote: the model in eval mode on the CPU, and its item ids.
+def load_id_model(folder: str | Path) -> tuple[IDModel, list[str]]:
+    """Load what save_id_model wrote: the model in eval mode on the CPU, and its item ids.
 
     Raises:
         CheckpointError: something is missing, damaged or does not fit together.
@@ -316,7 +318,7 @@ def load_sequential(folder: str | Path) -> tuple[SequentialModel, list[str]]:
         if values.get("model_type") != MODEL_TYPE:
             raise ValueError(f"model_type is not {MODEL_TYPE!r}")
         check_id_model(values, str(folder / "config.json"))
-        config = SequentialConfig(**{k: v for k, v in values.items() if k != "model_type"})
+        config = IDModelConfig(**{k: v for k, v in values.items() if k != "model_type"})
         item_ids = json.loads((folder / "item_ids.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(
@@ -325,12 +327,12 @@ def load_sequential(folder: str | Path) -> tuple[SequentialModel, list[str]]:
     if not isinstance(item_ids, list) or not all(isinstance(item, str) for item in item_ids):
         raise CheckpointError(f"{folder}: item_ids.json is no list of texts: train again.")
     # Sizes are compared before memory is taken for them.
-    check_fit(shapes_of(lambda: make_sequential(config), folder), read_shapes(folder), folder)
+    check_fit(shapes_of(lambda: make_id_model(config), folder), read_shapes(folder), folder)
     if len(item_ids) != config.num_items:
         raise CheckpointError(
             f"{folder}: item_ids.json names {len(item_ids)} items, the model has "
             f"{config.num_items}: restore both from one training."
         )
-    model = build(lambda: make_sequential(config), folder)
+    model = build(lambda: make_id_model(config), folder)
     model.load_state_dict(dict(iter_tensors(folder)))
     return model.eval(), item_ids

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-# Option of hllm.training.options -> argument of SequentialConfig.
+# Option of hllm.training.options -> argument of IDModelConfig.
 _MODEL_OPTIONS = {
     "model_kind": "kind",
     "user_size": "hidden_size",
@@ -23,7 +23,7 @@ class Preset:
     """Hyper-parameters of one of the reference's scripts.
 
     Attributes:
-        model: arguments of SequentialConfig but num_items.
+        model: arguments of IDModelConfig but num_items.
         learning_rate: of AdamW.
         lr_schedule: constant, or cosine without a warm-up.
         weight_decay: on all parameters.

@@ -11,21 +11,12 @@ from torch import Tensor
 from hllm.baselines.text_scorer import pool_history
 from hllm.errors import StaleEmbeddingsError
 from hllm.recommend import Recommendations, make_index, recommend_from
-from hllm.serving.fit_check import check_once
-from hllm.store import ItemEmbeddings
+from hllm.serving.fit_check import check_once, open_embeddings
+from hllm.store import SENTENCE_FINGERPRINT, ItemEmbeddings
 from hllm.text import sentence_text, text_hash
 from hllm.weights.packaged import MINILM
 
-SENTENCE_FINGERPRINT = f"sentence-embeddings/{MINILM}/1"
-
-
-def sentence_fingerprint(text_keys: Sequence[str]) -> str:
-    """Name of sentence embeddings of these fields, as their file keeps it."""
-    return f"{SENTENCE_FINGERPRINT}:{','.join(text_keys)}"
-
-
-def _text_keys(fingerprint: str) -> tuple[str, ...]:
-    return tuple(filter(None, fingerprint.partition(":")[2].split(",")))
+REMEDY = "python -m hllm.sentence"
 
 
 class TextBaseline:
@@ -39,15 +30,17 @@ class TextBaseline:
     """
 
     name = "MiniLM baseline"
-    model = f"{MINILM}, weighted mean of the history"
     precision = "fp32"
     device = "cpu"
 
     def __init__(self, embeddings: ItemEmbeddings, index_beside: Path | None = None) -> None:
         self._index = make_index(embeddings, index_beside)
+        keys = _text_keys(embeddings)
+        reads = f", reads {', '.join(keys)}" if keys else ""
+        self.model = f"{MINILM}, weighted mean of the history{reads}"
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
-        self.text_keys = _text_keys(embeddings.fingerprint)
+        self.text_keys = tuple(_text_keys(embeddings))
 
     @torch.inference_mode()
     def recommend(
@@ -91,23 +84,23 @@ def load_text_baseline(
     Raises:
         StaleEmbeddingsError: missing, damaged, of another model or too old.
     """
-    embeddings = ItemEmbeddings.load(path, remedy="python -m hllm.sentence")
-    kind, _, _ = embeddings.fingerprint.partition(":")
-    if kind != SENTENCE_FINGERPRINT:
+    embeddings = open_embeddings(path, notes=cache, remedy=REMEDY)
+    if embeddings.fingerprint.partition(":")[0] != SENTENCE_FINGERPRINT:
         raise StaleEmbeddingsError(
             f"{path} does not hold {MINILM} sentence embeddings: make it again with  "
             "python -m hllm.sentence"
         )
-    text_keys = _text_keys(embeddings.fingerprint)
-    hashes = (
-        (item_id, text_hash(sentence_text(values, text_keys))) for item_id, values in fields or ()
-    )
+    keys = _text_keys(embeddings)
+    hashes = ((item_id, text_hash(sentence_text(values, keys))) for item_id, values in fields or ())
     check_once(
-        lambda: embeddings.check(
-            embeddings.fingerprint, hashes, path=str(path), remedy="python -m hllm.sentence"
-        ),
+        lambda: embeddings.check(embeddings.fingerprint, hashes, path=str(path), remedy=REMEDY),
         files=[Path(path)],
         texts_version=texts_version,
         notes=cache,
     )
     return TextBaseline(embeddings, Path(path))
+
+
+def _text_keys(embeddings: ItemEmbeddings) -> list[str]:
+    """The fields that were read; hllm.store.sentence_fingerprint names them."""
+    return [key for key in embeddings.fingerprint.partition(":")[2].split(",") if key]

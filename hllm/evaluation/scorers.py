@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hllm.baselines.id_models import SequentialModel
+from hllm.baselines.id_models import IDModel
 from hllm.click_head import ClickHead
 from hllm.model import HLLM
 
@@ -156,10 +156,10 @@ def make_scorer(
     return kind(model, item_embeddings, name=name, bf16=bf16)
 
 
-class SequentialScorer(SequenceScorer):
+class IDModelScorer(SequenceScorer):
     """An ID model (hllm.baselines.id_models) with its own item table."""
 
-    def __init__(self, model: SequentialModel, *, name: str) -> None:
+    def __init__(self, model: IDModel, *, name: str) -> None:
         with torch.no_grad():
             table = model.item_embeddings().detach()
         super().__init__(name, model.encode_users, table, model.config.max_history)

@@ -23,7 +23,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hllm.atomic import atomic_path
-from hllm.serving.index import RowLookup, best_rows, remaining
+from hllm.serving.index import RowLookup, best_rows, remaining, unit_query
+from hllm.store import check_finite
 
 EXACT_ROWS = 2_000  # so few allowed items are faster ranked than searched
 _VERSION = 1  # of the settings below: another one makes kept files useless
@@ -44,6 +45,9 @@ class ApproximateIndex(RowLookup):
         vectors: (N, D) as stored: any float dtype, not normalised, usually memory-mapped.
         beside: the embeddings file; the index is kept beside it and made again when it is stale.
             None keeps it in memory only.
+
+    Raises:
+        StaleEmbeddingsError: a vector has NaN or infinity in it.
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class ApproximateIndex(RowLookup):
     ) -> None:
         super().__init__(item_ids)
         self.vectors = vectors
-        self._index = _open(vectors, beside)
+        self._index = _open(self.item_ids, vectors, beside)
         self._lists = faiss.extract_index_ivf(self._index)
 
     def search(
@@ -63,7 +67,7 @@ class ApproximateIndex(RowLookup):
     ) -> list[tuple[int, float]]:
         """See hllm.serving.index.ItemIndex.search; an item may be missed, a score is exact."""
         excluded = np.fromiter(set(exclude), dtype=np.int64)
-        unit = F.normalize(query.float(), dim=-1)
+        unit = unit_query(query)
         if allowed is not None and len(allowed) <= EXACT_ROWS:
             rows = remaining(allowed, excluded, len(self))
         else:
@@ -92,12 +96,15 @@ class ApproximateIndex(RowLookup):
         return rows[0][rows[0] >= 0]
 
 
-def _open(vectors: Tensor, beside: Path | None) -> faiss.Index:
+def _open(item_ids: Sequence[str], vectors: Tensor, beside: Path | None) -> faiss.Index:
     """Read the kept index, memory-mapped, or make it."""
     if beside is None:
+        check_finite(item_ids, vectors, where="the search index")
         return _build(vectors)
     path = beside.with_name(f"{beside.stem}.{_key(vectors, beside)}.faiss")
     if not path.exists():
+        # Before it is made: one NaN would spoil the centres of all lists.
+        check_finite(item_ids, vectors, where=str(beside))
         index = _build(vectors)
         try:
             with atomic_path(path) as temporary:

@@ -1,6 +1,7 @@
-"""Remembers that stored embeddings fit a catalogue, so that the next start need not read its texts.
+"""Remembers what was found in order, so that the next start need not look at it again.
 
-Reading and hashing 700,000 texts takes longer than everything else that a start does.
+Reading and hashing 700,000 texts takes longer than everything else that a start does, and so does
+reading gigabytes of embeddings to compare them with their checksums.
 """
 
 import hashlib
@@ -9,11 +10,38 @@ import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from hllm.store import REMEDY, ItemEmbeddings
+
 logger = logging.getLogger(__name__)
 
 
+def open_embeddings(
+    path: str | Path, *, notes: Path | None, remedy: str = REMEDY
+) -> ItemEmbeddings:
+    """Open an embeddings file, verified once for each change of it.
+
+    Args:
+        path: the file.
+        notes: folder where it is noted that the file was verified; None: it is verified now.
+        remedy: the command that makes it, for messages.
+
+    Raises:
+        StaleEmbeddingsError: see hllm.store.ItemEmbeddings.load.
+    """
+    path = Path(path)
+    if not path.is_file():  # the next line says how to make it
+        return ItemEmbeddings.load(path, remedy=remedy)
+    check_once(
+        lambda: ItemEmbeddings.load(path, remedy=remedy),
+        files=[path],
+        texts_version="checksums",
+        notes=notes,
+    )
+    return ItemEmbeddings.load(path, remedy=remedy, verify=False)
+
+
 def check_once(
-    check: Callable[[], None], *, files: Iterable[Path], texts_version: str, notes: Path | None
+    check: Callable[[], object], *, files: Iterable[Path], texts_version: str, notes: Path | None
 ) -> None:
     """Run a check, unless it passed before for the very same files and texts.
 
@@ -21,8 +49,8 @@ def check_once(
         check: raises where something does not fit.
         files: what it looks at; told apart by place, size and times of change, as reading
             gigabytes to hash them would take as long as the check.
-        texts_version: names the texts that it looks at; empty: they have no such name, and the
-            check runs every time.
+        texts_version: names what it looks at beside the files, the texts of a catalogue; empty:
+            they have no such name, and the check runs every time.
         notes: folder where what passed is noted; None: the check runs every time.
 
     Raises:

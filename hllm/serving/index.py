@@ -1,6 +1,7 @@
 """Nearest neighbours by cosine: exact top-k over all item embeddings."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -8,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hllm.errors import UnknownItemError
+from hllm.errors import CheckpointError, UnknownItemError
+from hllm.store import check_finite
 
 # From this share of allowed rows on, scoring every row and taking theirs is faster than copying
 # theirs out first (measured at 250,000 x 384: 58 ms for all rows, 64 to copy out every tenth).
@@ -74,12 +76,23 @@ class RowLookup:
 class ItemIndex(RowLookup):
     """Exact search over normalised item embeddings.
 
+    Args:
+        item_ids: N external ids.
+        vectors: (N, D) any float dtype and lengths.
+        source: the file that they are from, for messages.
+
     Attributes:
         vectors: (N, D) float32, L2-normalised.
+
+    Raises:
+        StaleEmbeddingsError: a vector has NaN or infinity in it.
     """
 
-    def __init__(self, item_ids: Sequence[str], vectors: Tensor) -> None:
+    def __init__(
+        self, item_ids: Sequence[str], vectors: Tensor, source: Path | None = None
+    ) -> None:
         super().__init__(item_ids)
+        check_finite(item_ids, vectors, where=str(source or "the search index"))
         self.vectors = F.normalize(vectors.float(), dim=-1)
 
     def search(
@@ -98,9 +111,13 @@ class ItemIndex(RowLookup):
             allowed: the only rows that may be found, e.g. of a category; None: all.
 
         Returns:
-            (row, cosine) pairs, best first; of equal scores the smaller row first.
+            (row, cosine) pairs, best first; of equal scores the smaller row first. Every cosine is
+            finite.
+
+        Raises:
+            CheckpointError: the query has NaN or infinity in it.
         """
-        unit = F.normalize(query.float(), dim=-1)
+        unit = unit_query(query)
         excluded = np.fromiter(set(exclude), dtype=np.int64)
         if allowed is not None:
             rows = remaining(allowed, excluded, len(self))
@@ -112,7 +129,7 @@ class ItemIndex(RowLookup):
             return [(int(rows[place]), score) for place, score in best_rows(scores, top_k)]
         scores = self.vectors @ unit  # (N,)
         scores[torch.from_numpy(excluded)] = float("-inf")
-        return best_rows(scores, min(top_k, len(self) - len(excluded)))
+        return best_rows(scores, top_k)  # without the excluded, whose score is not finite
 
 
 def remaining(allowed: np.ndarray, excluded: np.ndarray, num_rows: int) -> np.ndarray:
@@ -126,7 +143,25 @@ def remaining(allowed: np.ndarray, excluded: np.ndarray, num_rows: int) -> np.nd
     return np.flatnonzero(left)
 
 
+def unit_query(query: Tensor) -> Tensor:
+    """A user embedding (D,), normalised, float32.
+
+    Raises:
+        CheckpointError: it has NaN or infinity in it, and so would every score have.
+    """
+    if not torch.isfinite(query).all():
+        raise CheckpointError(
+            "The User LLM answered with NaN or infinity: its weights are damaged or its training "
+            "diverged; restore the model folder or train again."
+        )
+    return F.normalize(query.float(), dim=-1)
+
+
 def best_rows(scores: Tensor, top_k: int) -> list[tuple[int, float]]:
-    """The top_k largest of (N,) scores as (row, score), best first; ties by row."""
+    """The top_k largest finite scores of (N,) as (row, score), best first; ties by row."""
+    # topk takes NaN for the largest of all numbers.
+    scores = scores.masked_fill(~torch.isfinite(scores), float("-inf"))
     values, rows = torch.topk(scores, max(0, min(top_k, len(scores))))
-    return sorted(zip(rows.tolist(), values.tolist(), strict=True), key=lambda x: (-x[1], x[0]))
+    found = zip(rows.tolist(), values.tolist(), strict=True)
+    finite = (pair for pair in found if pair[1] != float("-inf"))
+    return sorted(finite, key=lambda pair: (-pair[1], pair[0]))

@@ -42,7 +42,7 @@ def batch_rows(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int) -
 
     Args:
         lengths: (num_chunks,) length of each training chunk.
-        batch_size: chunks a batch; the last batch may be smaller.
+        batch_size: chunks per batch; the last batch may be smaller.
         seed: of the run.
         epoch: 0-based; every epoch groups anew.
 
@@ -50,10 +50,11 @@ def batch_rows(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int) -
         Row numbers of each batch; every row occurs once.
     """
     rng = np.random.default_rng((seed, epoch))
-    # Random among equal lengths, and a little among neighbours, so that batches differ.
+    # Similar lengths together, or a batch would be mostly padding. The noise mixes equal lengths,
+    # and a little their neighbours, so that no epoch repeats another one's batches.
     order = np.argsort(lengths + rng.uniform(0, 2, len(lengths)), kind="stable")
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-    rng.shuffle(batches)
+    rng.shuffle(batches)  # else every epoch would go from the short histories to the long ones
     return batches
 
 
@@ -78,6 +79,8 @@ def make_batch(
     items = _padded(chunks)
     mask = items[:, 1:] != PAD_INDEX
     size = (int(mask.sum()), num_negatives) if per_position else num_negatives
+    # From 1 on: 0 is the padding item. A generator of its own, so that nothing else that draws
+    # random numbers changes what a resumed run sees.
     negatives = np.random.default_rng(tuple(seed)).integers(1, num_items, size)
     return TrainBatch(items, mask, torch.from_numpy(negatives))
 
@@ -92,8 +95,7 @@ def make_reference_batch(
 ) -> TrainBatch:
     """Pad chunks and draw each sequence's negatives as the reference does.
 
-    The random items that the reference pads with are drawn, for the order of the random numbers,
-    and dropped: nothing of the loss depends on them.
+    The same stream of random numbers gives the same negatives.
 
     Args:
         chunks: B arrays of item indices, of at most max_history + 1.
@@ -107,6 +109,8 @@ def make_reference_batch(
         reference_sample(rng, chunk.tolist(), num_items, max_history, per_sequence)
         for chunk in chunks
     ]
+    # The items that the reference pads with are drawn to keep the order of the random numbers, and
+    # dropped: nothing in the loss depends on them.
     items = _padded(chunks)
     negatives = torch.tensor([item for _, drawn, _ in samples for item in drawn])
     return TrainBatch(items, items[:, 1:] != PAD_INDEX, negatives)
@@ -114,6 +118,7 @@ def make_reference_batch(
 
 def _padded(chunks: Sequence[np.ndarray]) -> Tensor:
     width = max(len(chunk) for chunk in chunks)
+    # At least one column of inputs and one of targets, even if all chunks hold a single item.
     items = np.full((len(chunks), max(width, 2)), PAD_INDEX, dtype=np.int64)
     for row, chunk in enumerate(chunks):
         items[row, : len(chunk)] = chunk

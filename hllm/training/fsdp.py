@@ -56,13 +56,16 @@ def shard(step: nn.Module, device: torch.device, *, bf16: bool) -> None:
         device: this process's.
         bf16: run the forward pass under autocast.
     """
+    # One dimension: every process holds a part, none holds a copy of another one's.
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     scalars = {parameter for parameter in step.parameters() if parameter.ndim == 0}
-    for scalar in scalars:  # cannot be cut, so that FSDP does not average their gradients
+    # A single number cannot be cut. FSDP ignores it: it neither moves it nor averages its gradient.
+    for scalar in scalars:
         scalar.data = scalar.data.to(device)
         if scalar.requires_grad:
             scalar.register_post_accumulate_grad_hook(_average_gradient)
     layers = list(_layers(step))
+    # The inner ones first: what is left over belongs to the outermost unit.
     for layer in layers:
         fully_shard(layer, mesh=mesh)
     fully_shard(step, mesh=mesh, ignored_params=scalars)
@@ -105,17 +108,17 @@ def call_gathered(step: Any, work: Callable[[], Result]) -> Result:
     """
     result = step.call(work)
     if isinstance(step, FSDPModule):
+        # Without a backward pass nothing frees what lies outside of the layers.
         step.reshard()
     return result
 
 
 def most_calls(module: nn.Module, calls: int) -> int:
-    """The largest number of calls that any process plans if the module is sharded, else calls.
-
-    A sharded layer is gathered by all processes at once: each must run it equally often.
-    """
-    if not isinstance(module, FSDPModule):
+    """The largest number of calls that any process plans if the module is sharded, else calls."""
+    # A sharded layer is gathered by all processes at once: each must run it equally often.
+    if not any(isinstance(part, FSDPModule) for part in module.modules()):
         return calls
+    # On the device that the processes talk through.
     device = next(module.parameters()).device
     most = torch.tensor(calls, device=device)
     dist.all_reduce(most, dist.ReduceOp.MAX)
@@ -126,6 +129,7 @@ def whole_state(model: nn.Module) -> dict[str, Tensor]:
     """State of a sharded model on the CPU; all processes must call, the first one gets it."""
     state = {}
     for name, value in model.state_dict().items():
+        # All processes take part in putting it together, though only the first one keeps it.
         whole = value.full_tensor() if isinstance(value, DTensor) else value
         if dist.get_rank() == 0:
             state[name] = whole.cpu()
@@ -153,6 +157,7 @@ def load_shard(folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer) 
         ValueError: it has other sizes.
     """
     stored = load_file(_file(folder))
+    # The schedule sets a rate after a step only: the first step of a resumed run needs these.
     rates = stored.pop(_LEARNING_RATES).tolist()
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate
@@ -165,6 +170,7 @@ def load_shard(folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer) 
         if key == "step":  # a count, the same for all parts
             state[key] = value
         else:
+            # A fresh optimiser has no moments before its first step.
             state[key] = torch.zeros_like(parameters[owner])
             _fill(state[key], value, name)
 

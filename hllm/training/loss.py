@@ -44,6 +44,7 @@ def contrastive_logits(
     scale = logit_scale.exp()
     positive = (user * positives).sum(dim=-1, keepdim=True)  # (P, 1)
     negative = user @ negatives.T  # (P, M)
+    # Which negatives count is a decision, not part of the loss: no gradient goes through it.
     with torch.no_grad():
         false = positives @ negatives.T > threshold
     # -inf after the scale: before it, the gradient of logit_scale would be 0 * inf = NaN.
@@ -63,6 +64,7 @@ def info_nce(logits: Tensor, *, num_positions: Tensor | None = None) -> Tensor:
         the reference gives NaN).
     """
     labels = torch.zeros(logits.shape[0], dtype=torch.long, device=logits.device)
+    # A sum, divided below: the mean of no position would be NaN and ruin the weights.
     total = F.cross_entropy(logits.float(), labels, reduction="sum")
     count = num_positions if num_positions is not None else torch.tensor(float(logits.shape[0]))
     return total / count.to(total.device).clamp_min(1e-9)

@@ -10,8 +10,7 @@ from torch import nn
 def lr_multiplier(step: int, total_steps: int, warmup_ratio: float, kind: str = "cosine") -> float:
     """Factor on the learning rate at an optimiser step.
 
-    Linear warm-up over total_steps * warmup_ratio steps (not rounded, as in the reference: the
-    first step has factor 0 if there is a warm-up at all), then down to 0.
+    Linear warm-up over total_steps * warmup_ratio steps, then down to 0.
 
     Args:
         step: 0-based.
@@ -24,8 +23,9 @@ def lr_multiplier(step: int, total_steps: int, warmup_ratio: float, kind: str = 
     """
     if kind not in ("cosine", "linear", "constant"):
         raise ValueError(f"lr schedule {kind!r}: choose cosine, linear or constant")
-    warmup = total_steps * warmup_ratio
+    warmup = total_steps * warmup_ratio  # not rounded, as in the reference
     if step < warmup:
+        # With any warm-up the first step has factor 0: it changes no weight, as in the reference.
         return step / max(1.0, warmup)
     if kind == "constant":
         return 1.0
@@ -44,8 +44,13 @@ def make_optimizer(
 ) -> torch.optim.AdamW:
     """AdamW over everything trainable; the Item LLM and its [ITEM] token have their own rate.
 
-    Weight decay is on all parameters, as in the reference.
+    Args:
+        named_parameters: of the model; those without requires_grad are left out.
+        learning_rate: of User LLM, adapter, click head and logit scale, or of an ID model.
+        item_learning_rate: of the Item LLM and its [ITEM] token.
+        weight_decay: on all parameters.
     """
+    # No exception for biases and norms: the reference decays all parameters alike.
     groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     for name, parameter in named_parameters:
         if parameter.requires_grad:
@@ -53,6 +58,6 @@ def make_optimizer(
     options = [
         {"params": groups[is_item], "lr": item_learning_rate if is_item else learning_rate}
         for is_item in (True, False)
-        if groups[is_item]
+        if groups[is_item]  # a frozen Item LLM leaves its group empty
     ]
     return torch.optim.AdamW(options, weight_decay=weight_decay)

@@ -1,16 +1,21 @@
-"""Options of a training run; each field's help text is the command line's."""
+"""Options of a training run; each field's help text is the command line's.
+
+Every class of fields is a group of the command line. The two classes that the code works with,
+ModelOptions and TrainOptions, are several groups in one, so that train.json stays a flat list.
+"""
 
 import argparse
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from transformers import AutoConfig, PretrainedConfig
 
 from hllm.atomic import atomic_text
-from hllm.baselines.id_models import KINDS, SequentialConfig
+from hllm.baselines.id_models import KINDS, IDModelConfig
 from hllm.baselines.id_presets import ID_PRESETS
 from hllm.config import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS, HLLMConfig
 from hllm.errors import CheckpointError, DataError
@@ -23,6 +28,7 @@ HLLM_KIND = "hllm"
 MODEL_KINDS = (HLLM_KIND, *KINDS)
 ITEM_TRAINING = ("frozen", "top", "lora", "qlora", "full")
 PRECISIONS = ("fp32", "bf16")
+Options = TypeVar("Options")
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -37,49 +43,67 @@ def _option(default: Any, help_text: str) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions:
-    """What is trained."""
+class HLLMOptions:
+    """The model, and what an HLLM is made of; an ID model shares the sizes of the User LLM."""
+
+    _argument_group_name = "model"
 
     model_kind: str = _option(
         HLLM_KIND,
-        f"one of {', '.join(MODEL_KINDS)}; the last three know items only by their number: of the "
-        "model's options they use user_layers, user_size, user_heads, max_history and the last "
-        "four",
+        f"one of {', '.join(MODEL_KINDS)}; the last three know items only by their number: of this "
+        "group they use user_layers, user_size, user_heads and max_history",
     )
-    item_llm: str = _option(
-        MINILM, f"Item LLM: {MINILM!r} (packaged, offline), or a folder with a transformers model"
-    )
-    item_pretrained: bool = _option(True, "start the Item LLM from its pretrained weights")
     item_training: str = _option(
         "frozen",
         "frozen (states cached once: fastest), top (the last item_tuned_layers layers, states of "
         "those below cached once), lora (adapter matrices), qlora (the same over a base of 4 bits; "
         "needs a GPU), or full",
     )
-    item_tuned_layers: int = _option(1, "top: how many of the Item LLM's layers are tuned")
-    item_pooling: str = _option("mean", f"one of {', '.join(POOLINGS)}")
-    item_adapter: str = _option("mlp", f"Item LLM states -> embeddings: {', '.join(ADAPTERS)}")
-    item_adapter_hidden_size: int = _option(1024, "hidden width of the mlp adapter")
-    lora_rank: int = _option(8, "rank of the LoRA matrices")
+    item_llm: str = _option(
+        MINILM, f"Item LLM: {MINILM!r} (packaged, offline), or a folder with a transformers model"
+    )
     text_keys: list[str] = _option(["title"], "item fields that make up the text, in order")
-    item_prompt: str = _option(DEFAULT_PROMPT, "put in front of every item text")
-    max_text_tokens: int = _option(64, "longest item text, in tokens")
-    max_history: int = _option(50, "most items that the User LLM reads")
+    max_history: int = _option(50, "the User LLM reads at most this many items, the newest")
     user_layers: int = _option(2, "layers of the User LLM (a Llama)")
     user_size: int = _option(256, "width of the User LLM and of the item embeddings")
     user_heads: int = _option(4, "attention heads of the User LLM")
-    user_llm: str = _option("", "folder with a pretrained transformers decoder to start from")
-    user_pretrained: bool = _option(
-        True, "start the User LLM from user_llm's weights; no = random weights of its shape"
-    )
     objective: str = _option(
         GENERATIVE,
-        f"one of {', '.join(OBJECTIVES)}; the last two learn the probability of a click",
+        f"one of {', '.join(OBJECTIVES)}; the last two also learn the probability of a click",
     )
-    id_inner_size: int = _option(0, "ID models: feed-forward width; 0 = the model's own choice")
+    item_pretrained: bool = _option(True, "start the Item LLM from its pretrained weights")
+    item_tuned_layers: int = _option(1, "top: how many of the Item LLM's layers are tuned")
+    lora_rank: int = _option(8, "lora, qlora: rank of the matrices")
+    item_pooling: str = _option(
+        "mean",
+        f"one of {', '.join(POOLINGS)}: an item's embedding comes from the state at a learned "
+        "[ITEM] token behind its text (the paper), or from the mean state of its text",
+    )
+    item_adapter: str = _option("mlp", f"Item LLM states -> embeddings: {', '.join(ADAPTERS)}")
+    item_adapter_hidden_size: int = _option(1024, "hidden width of the mlp adapter")
+    item_prompt: str = _option(DEFAULT_PROMPT, "put in front of every item text")
+    max_text_tokens: int = _option(64, "longer item texts are cut to this many tokens")
+    user_llm: str = _option(
+        "", "folder with a transformers decoder that the User LLM is; its sizes replace user_*"
+    )
+    user_pretrained: bool = _option(True, "start the User LLM from user_llm's weights")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IDModelOptions:
+    """What only SASRec, HSTU and the Llama over an item table have."""
+
+    _argument_group_name = "ID models (--model_kind sasrec, hstu, id-llama)"
+
+    id_inner_size: int = _option(0, "feed-forward width; 0 = the model's own choice")
     id_table_size: int = _option(0, "id-llama: width of the item table; 0 = user_size")
     id_key_value_heads: int = _option(0, "id-llama: heads of keys and values; 0 = user_heads")
-    id_learn_temperature: bool = _option(True, "ID models: learn it instead of fixing it at 0.05")
+    id_learn_temperature: bool = _option(True, "learn the temperature of the softmax")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(HLLMOptions, IDModelOptions):
+    """What is trained."""
 
     def __post_init__(self) -> None:
         """Check what the command line cannot."""
@@ -131,7 +155,7 @@ class ModelOptions:
         """Whether the Item LLM's base is held in 4 bits."""
         return self.item_training == "qlora"
 
-    def to_sequential(self, num_items: int, dropout: float) -> SequentialConfig:
+    def to_id_model(self, num_items: int, dropout: float) -> IDModelConfig:
         """The configuration of an ID model.
 
         Args:
@@ -142,7 +166,7 @@ class ModelOptions:
             DataError: sizes that do not go together.
         """
         try:
-            return SequentialConfig(
+            return IDModelConfig(
                 kind=self.model_kind,
                 num_items=num_items,
                 hidden_size=self.user_size,
@@ -195,8 +219,10 @@ def _language_model_config(folder: Path) -> PretrainedConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions:
-    """How it is trained, and on what."""
+class DataOptions:
+    """What a run reads and writes."""
+
+    _argument_group_name = "data and output"
 
     interactions: Path = field(
         metadata={"help": "interactions.csv[.gz]: item_id,user_id,timestamp"}
@@ -204,32 +230,62 @@ class TrainOptions:
     items: Path = field(metadata={"help": "items.csv[.gz]: item_id and text columns"})
     output: Path = field(metadata={"help": "folder for the model, its log and resumable state"})
     start_from: str = _option("", "folder of a trained model to start from (same widths)")
-    epochs: int = _option(10, "most passes over the training sequences")
+    tensorboard: bool = _option(False, "write TensorBoard events into the output folder")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopOptions:
+    """How long a run trains, on what batches, with which optimiser."""
+
+    _argument_group_name = "training"
+
+    epochs: int = _option(10, "stop after this many passes over the training sequences")
+    batch_size: int = _option(256, "sequences per step and process")
+    learning_rate: float = _option(1e-3, "of User LLM, adapter and logit scale")
+    item_learning_rate: float = _option(1e-4, "of the Item LLM and its [ITEM] token")
+    num_negatives: int = _option(
+        4096, "sampled items per step and process, shared by all positions"
+    )
+    dropout: float = _option(
+        0.2, "on the item embeddings that the User LLM reads; in sasrec and hstu, inside the model"
+    )
+    patience: int = _option(3, "stop after this many validations without a better ndcg@10")
+    eval_every: int = _option(0, "validate after every so many steps; 0 = after every epoch")
+    eval_users: int = _option(10_000, "validate on at most this many users")
     max_steps: int = _option(0, "stop after this many steps; 0 = epochs decide")
-    batch_size: int = _option(256, "sequences a step and process")
-    num_negatives: int = _option(4096, "sampled items a step and process, shared by all positions")
+    weight_decay: float = _option(0.01, "AdamW's, on all parameters")
+    warmup: float = _option(0.05, "share of the steps in which the learning rate rises")
+    lr_schedule: str = _option("cosine", "cosine, linear or constant")
+    clip_norm: float = _option(1.0, "largest gradient norm; 0 = no clipping, as the reference")
+    data_split: bool = _option(True, "cut long histories into chunks and train on all of them")
     negatives_per_position: bool = _option(
         False, "draw num_negatives for every position (the reference's ID models on Books)"
     )
-    click_candidates: int = _option(
-        8, "early and late fusion: negatives of the click loss at every position"
+    seed: int = _option(2020, "of weights, batches, negatives and dropout")
+    reference_compatible: bool = _option(
+        False,
+        "train as the reference: its csv rules, random batches, num_negatives split among the "
+        "sequences (0 = max_history + 1 each), processes' losses averaged, no clipping; "
+        "it has no --dropout",
     )
-    auxiliary_weight: float = _option(
-        1.0, "early and late fusion: weight of the generative loss beside the click loss"
-    )
-    learning_rate: float = _option(1e-3, "of User LLM, adapter and logit scale")
-    item_learning_rate: float = _option(1e-4, "of the Item LLM and its [ITEM] token")
-    weight_decay: float = _option(0.01, "AdamW's, on all parameters")
-    warmup: float = _option(0.05, "share of the steps with a rising learning rate")
-    lr_schedule: str = _option("cosine", "cosine, linear or constant")
-    dropout: float = _option(
-        0.2, "on the item embeddings that the User LLM reads; of sasrec and hstu"
-    )
-    clip_norm: float = _option(1.0, "largest gradient norm; 0 = no clipping, as the reference")
-    data_split: bool = _option(True, "cut long histories into chunks instead of using their end")
-    patience: int = _option(3, "stop after this many validations without a better ndcg@10")
-    eval_users: int = _option(10_000, "most users a validation")
-    eval_every: int = _option(0, "validate every so many steps; 0 = after every epoch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClickOptions:
+    """What only the discriminative variants have."""
+
+    _argument_group_name = "clicks (--objective early_fusion, late_fusion)"
+
+    click_candidates: int = _option(8, "negatives of the click loss at every position")
+    auxiliary_weight: float = _option(1.0, "weight of the generative loss beside the click loss")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions:
+    """How a run fits its devices, and how many processes share it."""
+
+    _argument_group_name = "memory, speed and several processes"
+
     precision: str = _option("fp32", "fp32 or bf16 (mixed precision; validation stays in fp32)")
     gradient_checkpointing: bool = _option(False, "recompute activations: slower, less memory")
     shard: bool = _option(
@@ -237,14 +293,11 @@ class TrainOptions:
         "under torchrun: every process holds its part of weights, gradients and optimiser state "
         "instead of all of them (FSDP2; not qlora); resumes in as many processes only",
     )
-    seed: int = _option(2020, "of weights, batches, negatives and dropout")
-    tensorboard: bool = _option(False, "write TensorBoard events into the output folder")
-    reference_compatible: bool = _option(
-        False,
-        "train as the reference: its csv rules, random batches, num_negatives split among the "
-        "sequences (0 = max_history + 1 each), ranks' losses averaged, no clipping; "
-        "it has no --dropout",
-    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(DataOptions, LoopOptions, ClickOptions, DeviceOptions):
+    """How it is trained, and on what."""
 
     def __post_init__(self) -> None:
         """Check what the command line cannot."""
@@ -255,6 +308,26 @@ class TrainOptions:
             raise DataError(f"--click_candidates {self.click_candidates}: at least 1 is needed")
         if self.reference_compatible and self.negatives_per_position:
             raise DataError("--reference_compatible shares negatives: not per position")
+
+
+# As --help shows them: what everybody needs first, what few need last.
+GROUPS = (DataOptions, HLLMOptions, LoopOptions, DeviceOptions, ClickOptions, IDModelOptions)
+# Help of the --no_ flags, which HfArgumentParser gives to every option that is on by default.
+OPPOSITES = {
+    "item_pretrained": "start the Item LLM from random weights of its shape",
+    "user_pretrained": "start the User LLM from random weights of user_llm's shape",
+    "id_learn_temperature": "fix the temperature of the softmax at 0.05",
+    "data_split": "train on the end of long histories only",
+}
+
+
+def options_of(kind: type[Options], values: Mapping[str, Any]) -> Options:
+    """Make ModelOptions or TrainOptions of those values that are theirs.
+
+    Raises:
+        DataError: values that do not go together.
+    """
+    return kind(**{own.name: values[own.name] for own in dataclasses.fields(kind)})  # type: ignore[arg-type]
 
 
 def save_options(folder: Path, model: ModelOptions, train: TrainOptions) -> None:

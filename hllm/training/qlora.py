@@ -21,9 +21,7 @@ from hllm.weights.shapes import check_language_model, shapes_of
 class Base4bit(bnb.nn.Linear4bit):
     """A frozen linear layer in NF4.
 
-    Its state is the rounded weight as an ordinary matrix, so that a saved model computes what was
-    trained, on any machine. Loading a run's state leaves the layer alone: the start of the run has
-    made the same one from the same weights.
+    Its state is the rounded weight as an ordinary matrix.
 
     Args:
         layer: a layer in 4 bits; its weight is taken over.
@@ -58,12 +56,14 @@ class Base4bit(bnb.nn.Linear4bit):
         set_four_bit(self, value, weight.device, weight.quant_state.dtype)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        # Not the packed numbers: a saved model then computes what was trained, on any machine.
         destination[f"{prefix}weight"] = self.rounded().to(self.compute_dtype)
         if self.bias is not None:
             destination[f"{prefix}bias"] = self.bias if keep_vars else self.bias.detach()
 
     def _load_from_state_dict(self, *arguments: Any, **options: Any) -> None:
-        """Nothing: see the class."""
+        """Leave the layer alone."""
+        # A run that goes on has made the same layer from the same weights when it started.
 
 
 def load_base(
@@ -81,7 +81,7 @@ def load_base(
         compute_dtype: of the products: float32 or bfloat16.
 
     Returns:
-        The model; what is no matrix of a linear layer is float32.
+        The model; everything but the matrices of linear layers is float32.
 
     Raises:
         CheckpointError: weights are missing, damaged or of another shape.
@@ -120,7 +120,7 @@ def load_base(
 
 @torch.no_grad()
 def start_from(model: HLLM, folder: str | Path) -> None:
-    """Take over what fits of another model, one tensor at a time.
+    """Copy the weights of a trained HLLM that this model has, too.
 
     Args:
         model: with LoRA matrices over layers of load_base.
@@ -130,13 +130,14 @@ def start_from(model: HLLM, folder: str | Path) -> None:
         CheckpointError: weights are missing, damaged or of another shape.
     """
     modules, parameters = dict(model.named_modules()), dict(model.named_parameters())
+    # One tensor at a time: two whole models would not fit where qlora is needed.
     for name, value in iter_packed(folder):
         path, _, kind = name.rpartition(".")
         path = f"{path}.base_layer" if f"{path}.base_layer" in modules else path
         layer: Any = modules.get(path)
         own = parameters.get(f"{path}.{kind}" if path else kind)
         if own is None:
-            continue
+            continue  # such as a click head
         is_base = isinstance(layer, Base4bit) and kind == "weight"
         shape = (layer.out_features, layer.in_features) if is_base else tuple(own.shape)
         if tuple(value.shape) != shape:

@@ -1,4 +1,4 @@
-"""The log of a training run: one JSON object a line, and TensorBoard events if wanted."""
+"""The log of a training run: one JSON object per line, and TensorBoard events if wanted."""
 
 import json
 from collections.abc import Mapping
@@ -46,6 +46,7 @@ class RunLog:
         if not self._path.exists():
             return
         lines = self._path.read_text(encoding="utf-8").splitlines()
+        # A run that was killed while it wrote leaves a line without its end.
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
         with atomic_text(self._path) as file:
             file.writelines(f"{line}\n" for line in kept)

@@ -19,8 +19,8 @@ from hllm.text import token_batches
 class TopLayers:
     """The last layers of an HLLM's Item LLM behind cached states of those below.
 
-    The layers are the model's own: training them here trains the model. Freezes all below them,
-    the [ITEM] token too, and caches H float32 numbers a token of the catalogue.
+    The layers are the model's own: training them here trains the model. Freezes all below them and
+    the [ITEM] token, and caches H float32 numbers per token of the catalogue.
 
     Args:
         model: on its device, in eval mode.
@@ -47,14 +47,18 @@ class TopLayers:
                 f"1 to {len(layers) - 1}, or --item_training full."
             )
         below, tuned = layers[:-num_layers], layers[-num_layers:]
+        # A change below the tuned layers would make the cached states wrong: all of it is frozen.
         model.item_llm.requires_grad_(False)
         model.item_emb_tokens.requires_grad_(False)
         tuned.requires_grad_(True)
-        norm = getattr(model.item_llm, "norm", None)  # behind a decoder's last layer
+        # A decoder has a norm behind its last layer, so that it can be tuned, too.
+        norm = getattr(model.item_llm, "norm", None)
         if isinstance(norm, nn.Module):
             norm.requires_grad_(True)
         self._token_ids = token_ids
         self._replay = _Replay()
+        # The view shares all else with the model, so that the tuned layers get the masks and
+        # positions that they get in the whole model.
         self._model = _with_layers(model, f"item_llm.{name}", nn.ModuleList([self._replay, *tuned]))
         self._states = _states_behind(model, below[-1], token_ids, progress=progress)
 
@@ -107,9 +111,12 @@ def _states_behind(
         total=len(token_ids), unit=" items", desc="lower layers", disable=not progress
     ) as bar:
         for rows in token_batches(token_ids):
+            # For the hook only; layers behind the caught one run in vain.
             model.item_states([token_ids[row] for row in rows])
             states = caught.pop().float().cpu()
             for row, item in zip(rows, states, strict=True):
+                # A clone without padding: a view would keep the padded batch in memory. The model
+                # gives an empty text one column, too.
                 found[row] = item[: max(1, len(token_ids[row]) + by_token)].clone()
             bar.update(len(rows))
     hook.remove()

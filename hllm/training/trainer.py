@@ -22,6 +22,7 @@ from hllm.data import train_chunks as chunks_of
 from hllm.errors import CheckpointError, DataError
 from hllm.evaluation.metrics import summarise
 from hllm.evaluation.ranking import rank_cases
+from hllm.evaluation.sample import sample_cases
 from hllm.training.batches import TrainBatch, batch_rows, make_batch, make_reference_batch
 from hllm.training.fsdp import (
     call_gathered,
@@ -86,7 +87,7 @@ class Progress:
 
 
 class _Speed:
-    """Sequences and different items a second, over the last steps; validation does not count."""
+    """Sequences and different items per second, over the last steps, without validation."""
 
     def __init__(self) -> None:
         self._steps: deque[tuple[float, float, float]] = deque(maxlen=20)
@@ -193,7 +194,9 @@ class Trainer:
     def _timed_step(self, rows: np.ndarray) -> dict[str, float]:
         started = time.monotonic()
         stats = self._train_step(rows)
+        # Reading the loss waits for the device, so that this is the time of the whole step.
         seconds = max(time.monotonic() - started, 1e-9)
+        # Of this process; the others encode about as many.
         items = stats["unique_items"] * self.accelerator.num_processes
         return stats | self._speed.add(seconds, len(rows), items)
 
@@ -201,6 +204,7 @@ class Trainer:
         options, accelerator = self.options, self.accelerator
         batch = self._batch(rows).to(accelerator.device)
         self.step_module.train()
+        # By number, so that a resumed run logs at the same steps.
         with_stats = self.progress.step % STATS_EVERY == 0
         loss, stats = self.step_module(batch, with_stats=with_stats)
         accelerator.backward(loss)
@@ -259,10 +263,11 @@ class Trainer:
             self.log.write(kind, self.progress.step, values)
 
     def _validate(self) -> None:
-        cases = eval_cases(self.interactions, "valid")
-        if len(cases) > self.options.eval_users:
-            chosen = np.random.default_rng(self.options.seed).permutation(len(cases))
-            cases = [cases[i] for i in chosen[: self.options.eval_users]]
+        options = self.options
+        # The same users at every validation: else their choice would decide what is best.
+        cases = sample_cases(
+            eval_cases(self.interactions, "valid"), options.eval_users, options.seed
+        )
         ranks = call_gathered(
             self.trainee.step,
             lambda: rank_cases(

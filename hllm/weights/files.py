@@ -15,6 +15,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from hllm.errors import CheckpointError
+from hllm.weights.checksums import (
+    UNKNOWN,
+    ChecksumError,
+    TensorDigest,
+    VerifiedFile,
+    digests_to_metadata,
+)
 from hllm.weights.nf4_format import (
     QUANT_STATE,
     Nf4Spec,
@@ -75,9 +82,10 @@ def open_weights(folder: str | Path, prefix: str = "") -> Iterator[dict[str, Any
             holders: dict[str, Any] = {}
             for path in weight_files(folder):
                 file = stack.enter_context(safe_open(path, framework="pt"))
-                holders |= {name: file for name in file.keys() if name.startswith(prefix)}
+                verified = VerifiedFile(file)
+                holders |= {name: verified for name in file.keys() if name.startswith(prefix)}
             yield dict(sorted(holders.items()))
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, ChecksumError, OSError) as error:
             raise CheckpointError(
                 f"{path} is missing or damaged ({error}): restore the file or train again."
             ) from error
@@ -215,7 +223,25 @@ def _write_file(
 ) -> None:
     # safetensors' own writer wants all tensors of a file in memory.
     parts = {part: spec for name in specs for part, spec in specs[name].parts(name).items()}
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    digests = dict.fromkeys(parts, UNKNOWN)
+    text, starts = _header(parts, digests)
+    with path.open("wb") as file:
+        file.write(text)
+        for name, tensor in zip(specs, read(list(specs)), strict=True):
+            assert tuple(tensor.shape) == specs[name].shape
+            for part, value in specs[name].encode(name, tensor):
+                file.seek(len(text) + starts[part])
+                digests[part] = _write_tensor(file, value, parts[part])
+        # Every digest is as long as its placeholder, so that nothing moves.
+        file.seek(0)
+        file.write(_header(parts, digests)[0])
+
+
+def _header(
+    parts: Mapping[str, TensorSpec], digests: Mapping[str, str]
+) -> tuple[bytes, dict[str, int]]:
+    """The header of a safetensors file, and where each tensor begins behind it."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"} | digests_to_metadata(digests)}
     starts: dict[str, int] = {}
     end = 0
     # Wide numbers come first: readers want them aligned.
@@ -228,16 +254,15 @@ def _write_file(
         }
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for name, tensor in zip(specs, read(list(specs)), strict=True):
-            assert tuple(tensor.shape) == specs[name].shape
-            for part, value in specs[name].encode(name, tensor):
-                file.seek(8 + len(text) + starts[part])
-                _write_tensor(file, value, parts[part])
+    return len(text).to_bytes(8, "little") + text, starts
 
 
-def _write_tensor(file: BinaryIO, tensor: Tensor, spec: TensorSpec) -> None:
+def _write_tensor(file: BinaryIO, tensor: Tensor, spec: TensorSpec) -> str:
+    """Write one tensor and return its digest."""
     assert tuple(tensor.shape) == spec.shape
+    digest = TensorDigest(spec.dtype, tuple(spec.shape))
     for part in tensor.detach().reshape(-1).split(_ELEMENTS_AT_ONCE):
-        file.write(part.to(spec.dtype).view(torch.uint8).numpy().data)
+        stored = part.to(spec.dtype)
+        digest.update(stored)
+        file.write(stored.view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -16,7 +16,9 @@ from hllm.evaluation.ranking import sampled_auc
 from hllm.evaluation.scorers import ClickScorer, HLLMScorer, make_scorer
 from hllm.model_folder import ModelFolder
 from hllm.training.batches import make_batch
-from hllm.training.step import DiscriminativeStep, TrainStep
+from hllm.training.item_encoder import WholeItems
+from hllm.training.objective import ClickObjective
+from hllm.training.step import HLLMStep
 
 BOTH = pytest.mark.parametrize("objective", ["early_fusion", "late_fusion"])
 HISTORIES = [np.array([1, 2, 3]), np.array([4]), np.array([2, 5, 1, 3, 4, 2, 1])]  # one is too long
@@ -66,9 +68,9 @@ def test_step_is_the_weighted_sum_of_both_losses(make_model, token_ids, objectiv
     ids = [[1], *token_ids]
     chunks = [np.array([1, 2, 3, 4]), np.array([5, 1])]
     batch = make_batch(chunks, 6, 4, seed=(0, 1))
-    step = DiscriminativeStep(model, ids, num_candidates=3, auxiliary_weight=0.25)
-    loss, _ = step(batch)
-    generative, _ = TrainStep(model, ids)(batch)
+    items = WholeItems(model, ids)
+    loss, _ = HLLMStep(items, ClickObjective(num_candidates=3, auxiliary_weight=0.25))(batch)
+    generative, _ = HLLMStep(items)(batch)
     negatives, width = batch.negatives.tolist(), batch.items.shape[1] - 1
     terms = []
     with torch.no_grad():

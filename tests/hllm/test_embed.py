@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import hllm.embed
+import hllm.embedder
 from hllm.checkpoint import load_model, save_model
 from hllm.embed import embed_items, encode_catalog, main, stored_or_encoded
 from hllm.store import EMBEDDINGS, ItemEmbeddings
@@ -24,13 +25,14 @@ def folder(tiny_model, tokenizer, tmp_path):
 def encoded(monkeypatch):
     """Texts that went through the Item LLM, in order."""
     seen = []
-    real = hllm.embed.encode_catalog
+    real = hllm.embed.item_batches
 
     def counting(model, tokenizer, texts, **options):
-        seen.extend(texts)
-        return real(model, tokenizer, texts, **options)
+        for places, vectors in real(model, tokenizer, texts, **options):
+            seen.extend(texts[place] for place in places)
+            yield places, vectors
 
-    monkeypatch.setattr(hllm.embed, "encode_catalog", counting)
+    monkeypatch.setattr(hllm.embed, "item_batches", counting)
     return seen
 
 
@@ -83,26 +85,28 @@ def test_second_run_encodes_nothing_and_changed_text_alone(folder, tmp_path, enc
 
 
 def test_killed_run_continues_behind_its_last_part(folder, tmp_path, encoded, monkeypatch):
-    monkeypatch.setattr(hllm.embed, "ITEMS_PER_PART", 10)
+    monkeypatch.setattr(hllm.embedder, "SECONDS_PER_PART", 0)  # a part after every batch
+    monkeypatch.setattr(hllm.embed, "TEXTS_AT_ONCE", 10)
     output = tmp_path / "e.safetensors"
-    counting = hllm.embed.encode_catalog
+    counting = hllm.embed.item_batches
 
     def dies(*args, **options):
-        if len(encoded) >= 20:
-            raise KeyboardInterrupt
-        return counting(*args, **options)
+        for batch in counting(*args, **options):
+            if len(encoded) > 20:
+                raise KeyboardInterrupt
+            yield batch
 
-    monkeypatch.setattr(hllm.embed, "encode_catalog", dies)
+    monkeypatch.setattr(hllm.embed, "item_batches", dies)
     with pytest.raises(KeyboardInterrupt):
         embed_items(folder, TEXTS, output, progress=False)
     assert not output.exists()
-    monkeypatch.setattr(hllm.embed, "encode_catalog", counting)
+    monkeypatch.setattr(hllm.embed, "item_batches", counting)
     encoded.clear()
     resumed = embed_items(folder, TEXTS, output, progress=False)
     assert len(encoded) == 20
     assert list(tmp_path.glob("*.parts")) == []
     whole = embed_items(folder, TEXTS, tmp_path / "whole", progress=False)
-    assert torch.equal(resumed.vectors, whole.vectors)
+    torch.testing.assert_close(resumed.vectors, whole.vectors, atol=1e-3, rtol=1e-3)
 
 
 def test_changed_model_encodes_everything_again(folder, tmp_path, encoded, tiny_model, tokenizer):
@@ -145,3 +149,34 @@ def test_command_line_writes_beside_the_model(folder, tmp_path):
 def test_command_line_error_is_one_sentence(tmp_path, caplog):
     assert main(["--model", str(tmp_path / "no"), "--items", "x.csv"]) == 2
     assert "No HLLM model at" in caplog.text
+
+
+def test_a_second_command_does_not_load_the_model(folder, tmp_path, caplog, monkeypatch):
+    caplog.set_level("INFO")
+    items = tmp_path / "items.csv"
+    items.write_text("item_id,title\na,Dune\nb,Emma\n")
+    assert main(["--model", str(folder), "--items", str(items)]) == 0
+    monkeypatch.setattr(hllm.embed, "load_encoder", None)
+    assert main(["--model", str(folder), "--items", str(items)]) == 0
+    assert "is up to date: nothing to do" in caplog.text
+
+
+def test_items_without_any_text_of_the_model_are_an_error(folder, tmp_path, caplog):
+    items = tmp_path / "items.csv"
+    items.write_text("item_id,name\na,Dune\nb,Emma\n")
+    assert main(["--model", str(folder), "--items", str(items)]) == 2
+    assert "no column 'title' with any text: the columns are name" in caplog.text
+    assert not (folder / EMBEDDINGS).exists()
+
+
+def test_a_model_whose_states_overflow_stops_and_names_an_item(
+    tiny_model, tokenizer, tmp_path, caplog
+):
+    with torch.no_grad():
+        tiny_model.item_llm.layers[-1].mlp.down_proj.weight.fill_(3e38)  # finite, as loaders ask
+    save_model(tiny_model, tmp_path / "model", tokenizer)
+    items = tmp_path / "items.csv"
+    items.write_text("item_id,title\na,Dune\nb,Emma\n")
+    assert main(["--model", str(tmp_path / "model"), "--items", str(items)]) == 2
+    assert "Item 'a' got an embedding with NaN or infinity" in caplog.text
+    assert not (tmp_path / "model" / EMBEDDINGS).exists()

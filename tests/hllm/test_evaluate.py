@@ -2,12 +2,13 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
 from hllm import evaluate
-from hllm.baselines.id_models import SequentialConfig, make_sequential, save_sequential
+from hllm.baselines.id_models import IDModelConfig, make_id_model, save_id_model
 from hllm.checkpoint import save_model
 from hllm.data import EvalCase, Interactions, eval_cases
 from hllm.errors import CheckpointError, DataError
@@ -15,7 +16,7 @@ from hllm.evaluate import DataSet, evaluate_models, load_scorer, main
 from hllm.evaluation.metrics import recall_at
 from hllm.evaluation.ranking import mask_seen, rank_cases, tie_permutation
 from hllm.evaluation.report import comparison_report, format_report, json_ready, markdown_table
-from hllm.evaluation.scorers import HLLMScorer, SequentialScorer, pad_histories
+from hllm.evaluation.scorers import HLLMScorer, IDModelScorer, pad_histories
 from hllm.evaluation.slices import (
     bootstrap_means,
     compare,
@@ -132,9 +133,9 @@ def test_bfloat16_is_near_and_coarse(tiny_model):
 
 def test_id_models_are_scored_alike():
     torch.manual_seed(0)
-    model = make_sequential(SequentialConfig(kind="hstu", num_items=9, hidden_size=8, num_heads=2))
+    model = make_id_model(IDModelConfig(kind="hstu", num_items=9, hidden_size=8, num_heads=2))
     histories = [np.array([1, 2, 3]), np.array([4])]
-    scores = SequentialScorer(model.eval(), name="HSTU").score(histories)
+    scores = IDModelScorer(model.eval(), name="HSTU").score(histories)
     with torch.no_grad():
         states = model.encode_users(model.item_embeddings(torch.tensor([[1, 2, 3]])))
         expected = F.cosine_similarity(states[0, -1:], model.item_embeddings())
@@ -266,8 +267,8 @@ def test_command_line_with_every_kind_of_model(
 ):
     save_model(tiny_model, tmp_path / "tiny", tokenizer)
     data = DataSet.read(*files)
-    config = SequentialConfig(kind="sasrec", num_items=13, hidden_size=8, num_heads=2)
-    save_sequential(make_sequential(config), tmp_path / "ids", data.interactions.item_ids)
+    config = IDModelConfig(kind="sasrec", num_items=13, hidden_size=8, num_heads=2)
+    save_id_model(make_id_model(config), tmp_path / "ids", data.interactions.item_ids)
     monkeypatch.setattr(
         evaluate, "sentence_embeddings", lambda texts, device: np.eye(len(texts), dtype=np.float32)
     )
@@ -304,8 +305,8 @@ def test_the_catalogue_is_embedded_as_the_model_reads_it(files, tmp_path, tiny_m
 
 
 def test_id_model_of_another_data_set(files, tmp_path):
-    config = SequentialConfig(kind="sasrec", num_items=3, hidden_size=8, num_heads=2)
-    save_sequential(make_sequential(config), tmp_path, ["[PAD]", "x", "y"])
+    config = IDModelConfig(kind="sasrec", num_items=3, hidden_size=8, num_heads=2)
+    save_id_model(make_id_model(config), tmp_path, ["[PAD]", "x", "y"])
     with pytest.raises(CheckpointError, match="trained on another data set"):
         load_scorer(tmp_path, DataSet.read(*files))
 
@@ -330,4 +331,41 @@ def test_missing_model_is_one_sentence_and_writes_nothing(files, tmp_path, caplo
     arguments = ["--interactions", str(files[0]), "--items", str(files[1]), "--output", str(output)]
     assert main([*arguments, "--model", str(tmp_path / "nowhere")]) == 2
     assert "No HLLM model at" in caplog.text
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--model", "tiny"], "Book 3"),
+        (["--model", "tiny", "--text-keys", "title,item_note"], "Book 3. note 3"),
+        ([], "Book 3"),
+    ],
+)
+def test_baselines_read_what_the_first_hllm_reads(
+    files, tmp_path, tiny_model, tokenizer, monkeypatch, options, expected
+):
+    save_model(tiny_model, tmp_path / "tiny", tokenizer)
+    table = pd.read_csv(files[1], dtype=str)
+    table["item_note"] = "note " + table["item_id"].str.removeprefix("i")
+    table.to_csv(tmp_path / "noted.csv", index=False)
+    read = []
+
+    def embeddings(texts, device):
+        read.extend(texts)
+        return np.eye(len(texts), dtype=np.float32)
+
+    monkeypatch.setattr(evaluate, "sentence_embeddings", embeddings)
+    options = [str(tmp_path / option) if option == "tiny" else option for option in options]
+    arguments = ["--interactions", str(files[0]), "--items", str(tmp_path / "noted.csv")]
+    assert main([*arguments, "--baselines", "minilm-last", *options]) == 0
+    assert expected in read
+
+
+def test_a_misspelt_key_of_the_baselines_is_an_error(files, tmp_path, caplog):
+    arguments = ["--interactions", str(files[0]), "--items", str(files[1])]
+    arguments += ["--baselines", "minilm-last", "--text-keys", "titel"]
+    output = tmp_path / "out.json"
+    assert main([*arguments, "--output", str(output)]) == 2
+    assert "no column 'titel' with any text: the columns are title" in caplog.text
     assert not output.exists()

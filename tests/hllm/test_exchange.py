@@ -4,6 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from hllm.errors import DataError
 from hllm.exchange import export_parquet, import_parquet, main
@@ -47,7 +48,7 @@ def changed(table, name, values):
         (lambda t: changed(t, "text_hash", ["0" * 16] * 4 + ["zz"]), "row 5: text_hash 'zz'"),
         (
             lambda t: changed(t, "embedding", [[1.0] * 8] * 4 + [[float("nan")] * 8]),
-            "row 5: its embedding is not finite",
+            "row 5: the embedding of item 'e' has NaN",
         ),
         (lambda t: t.set_column(2, "embedding", pa.array([1.0] * 5)), "not lists of one length"),
     ],
@@ -66,3 +67,43 @@ def test_no_parquet_at_all(tmp_path, caplog):
     assert main(["import", str(path), str(tmp_path / "out")]) == 2
     assert "cannot be read as Parquet" in caplog.text
     assert not (tmp_path / "out").exists()
+
+
+def test_export_replaces_parquet_and_nothing_else(embeddings, tmp_path, caplog):
+    source, output = tmp_path / "e.safetensors", tmp_path / "e.parquet"
+    embeddings.save(source)
+    for _ in range(2):
+        assert main(["export", str(source), str(output)]) == 0
+    before = source.read_bytes()
+    assert main(["export", str(source), str(source)]) == 2
+    assert "is there and is no Parquet: give another output" in caplog.text
+    assert source.read_bytes() == before
+
+
+def test_export_of_rotten_numbers_stops(embeddings, tmp_path, caplog):
+    source, output = tmp_path / "e.safetensors", tmp_path / "e.parquet"
+    embeddings.save(source)
+    content = bytearray(source.read_bytes())
+    start = 8 + int.from_bytes(content[:8], "little")
+    content[start : start + 16] = b"\xff" * 16
+    source.write_bytes(content)
+    assert main(["export", str(source), str(output)]) == 2
+    assert "is damaged" in caplog.text
+    assert not output.exists()
+
+
+def test_import_replaces_embeddings_of_another_model_and_no_other_file(
+    embeddings, tmp_path, caplog
+):
+    parquet, output = tmp_path / "e.parquet", tmp_path / "e.safetensors"
+    export_parquet(embeddings, parquet)
+    ItemEmbeddings(["x"], ["0" * 16], torch.ones(1, 2), "another model").save(output)
+    assert main(["import", str(parquet), str(output)]) == 0
+    assert "was made by another model" in caplog.text
+    assert ItemEmbeddings.load(output).item_ids == embeddings.item_ids
+    weights = tmp_path / "model.safetensors"
+    save_file({"w": torch.zeros(2)}, weights)
+    before = weights.read_bytes()
+    assert main(["import", str(parquet), str(weights)]) == 2
+    assert "holds no item embeddings: give another output" in caplog.text
+    assert weights.read_bytes() == before

@@ -32,9 +32,10 @@ from hllm.evaluation.scorers import HLLMScorer
 from hllm.published import reference_layout
 from hllm.published.convert import SourceSettings, convert
 from hllm.training.batches import TrainBatch, reference_sample
+from hllm.training.item_encoder import WholeItems
 from hllm.training.loss import clamp_logit_scale, contrastive_logits, contrastive_stats, info_nce
 from hllm.training.optimizer import lr_multiplier, make_optimizer
-from hllm.training.step import TrainStep
+from hllm.training.step import HLLMStep
 
 PARITY = Path(
     os.environ.get("PARITY_DIR") or Path(__file__).parents[2].parent / "shared" / "parity"
@@ -287,7 +288,7 @@ def test_logits(fixture):
 def test_gradients(fixture):
     for number, batch in enumerate(fixture.expected["train_batches"]):
         model = copy.deepcopy(fixture.model)
-        loss, _ = TrainStep(model, fixture.token_ids)(to_batch(batch))
+        loss, _ = HLLMStep(WholeItems(model, fixture.token_ids))(to_batch(batch))
         close(loss.item(), batch["loss"])
         loss.backward()
         gradients = {name: value.grad for name, value in model.named_parameters()}
@@ -311,7 +312,7 @@ def test_adamw_steps(fixture):
     expected = fixture.expected["optimizer_trajectory"]
     batch = to_batch(fixture.expected["train_batches"][expected["batch"]])
     model = copy.deepcopy(fixture.model)
-    step = TrainStep(model, fixture.token_ids)
+    step = HLLMStep(WholeItems(model, fixture.token_ids))
     rate, total = expected["lr"], expected["total_steps"]
     warmup = expected["warmup_steps"] / total
     optimizer = make_optimizer(

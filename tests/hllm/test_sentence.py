@@ -1,10 +1,23 @@
+"""The text baseline's embeddings: what is read, and by whom."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
+from sentence_transformers import SentenceTransformer
 
 from hllm import sentence
 from hllm.baselines.text_recommender import load_text_baseline
+from hllm.checkpoint import save_model
 from hllm.errors import StaleEmbeddingsError
-from hllm.sentence import embed_sentences, sentence_text
+from hllm.sentence import embed_sentences, main, sentence_text
+from hllm.weights.packaged import MINILM, pretrained_folder
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_sentence_text_is_the_contents_only():
@@ -16,18 +29,18 @@ def test_sentence_text_is_the_contents_only():
 def test_only_changed_sentences_are_encoded(tmp_path, monkeypatch):
     encoded = []
 
-    def encode(texts, *, progress):
+    def encode(texts):
         encoded.extend(texts)
-        return np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
+        yield list(range(len(texts))), torch.tensor([[len(text), 1.0] for text in texts])
 
-    monkeypatch.setattr(sentence, "sentence_embeddings", encode)
+    monkeypatch.setattr(sentence, "open_encoder", lambda: encode)
     path = tmp_path / "baseline.safetensors"
     first = [("a", {"title": "x"}), ("b", {"title": "yy", "year": "1815"})]
     embed_sentences(first, ["title"], path)
     titles = [("b", "yy"), ("a", "changed"), ("c", "yy")]
     fields = [(item_id, {"title": title}) for item_id, title in titles]
     result = embed_sentences(fields, ["title"], path)
-    assert encoded == ["x", "yy", "changed", "yy"]
+    assert encoded == ["x", "yy", "yy", "changed"]
     assert result.vectors[:, 0].tolist() == [2, 7, 2]
     assert load_text_baseline(path, fields=fields).num_items == 3
     with pytest.raises(StaleEmbeddingsError, match=r"2 items .* run  python -m hllm\.sentence"):
@@ -42,3 +55,85 @@ def test_minilm_as_packaged():
     cosines = vectors @ vectors.T
     assert cosines[0, 1] > 0.5 > cosines[0, 2]
     assert (vectors[1] == vectors[3]).all()
+
+
+def test_batches_by_tokens_give_what_sentence_transformers_gives():
+    random.seed(0)
+    words = "time novel of the dragon a river war and heart night".split()
+    texts = [" ".join(random.choices(words, k=k)) for k in (1, 400, 30, 250, 2, 90, 260, 5)] + [""]
+    plain = SentenceTransformer(str(pretrained_folder(MINILM)), device="cpu", local_files_only=True)
+    expected = plain.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    found = sentence.sentence_embeddings(texts, progress=False)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """Texts that went through the sentence encoder, which is not loaded."""
+    seen = []
+
+    def encode(texts):
+        seen.extend(texts)
+        yield list(range(len(texts))), torch.ones(len(texts), 384)
+
+    monkeypatch.setattr(sentence, "open_encoder", lambda: encode)
+    return seen
+
+
+@pytest.fixture
+def items(tmp_path):
+    path = tmp_path / "items.csv"
+    path.write_text("item_id,title,description\na,Emma,A novel\nb,Dune,Sand\n")
+    return str(path)
+
+
+def test_the_baseline_reads_what_its_model_reads(make_model, tokenizer, tmp_path, items, encoded):
+    save_model(make_model(text_keys=["title"]), tmp_path / "run", tokenizer)
+    assert main(["--model", str(tmp_path / "run"), "--items", items]) == 0
+    assert encoded == ["Emma", "Dune"]
+    baseline = load_text_baseline(tmp_path / "run" / "baseline.safetensors")
+    assert baseline.model.endswith("weighted mean of the history, reads title")
+
+
+def test_chosen_keys_and_those_without_a_model(tmp_path, items, encoded):
+    output = str(tmp_path / "b.safetensors")
+    assert main(["--items", items, "--output", output]) == 0
+    assert encoded == ["Dune. Sand", "Emma. A novel"]
+    encoded.clear()
+    assert main(["--items", items, "--text-keys", "description, title", "--output", output]) == 0
+    assert encoded == ["Sand. Dune", "A novel. Emma"]
+    encoded.clear()
+    assert main(["--items", items, "--text-keys", "description, title", "--output", output]) == 0
+    assert encoded == []
+
+
+def test_a_misspelt_key_is_an_error_and_nothing_is_written(tmp_path, items, encoded, caplog):
+    output = tmp_path / "b.safetensors"
+    assert main(["--items", items, "--text-keys", "titel", "--output", str(output)]) == 2
+    assert "no column 'titel' with any text: the columns are title, description" in caplog.text
+    assert not output.exists()
+    assert encoded == []
+
+
+def test_without_a_place_to_write_to_nothing_starts(items, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--items", items])
+    assert stop.value.code == 2
+    assert "give --model FOLDER, or --output FILE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("config", [None, "{", '{"model_type": "bert"}', '{"model_type": "hllm"'])
+def test_a_folder_that_is_no_hllm_is_one_clear_error(tmp_path, items, encoded, caplog, config):
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    assert main(["--model", str(tmp_path), "--items", items]) == 2
+    assert "No HLLM model at" in caplog.text or "is not the configuration of an HLLM" in caplog.text
+    assert encoded == []
+
+
+def test_a_finished_run_is_repeated_without_importing_a_model(tmp_path):
+    code = (
+        "import sys; import hllm.sentence; "
+        "sys.exit(bool({'transformers', 'sentence_transformers'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hllm.text import DEFAULT_PROMPT, item_text, text_hash, tokenize
+from hllm.errors import DataError
+from hllm.text import DEFAULT_PROMPT, check_text_keys, item_text, text_hash, tokenize
 
 KEYS = ["title", "tag", "description"]
 
@@ -53,3 +54,32 @@ def test_tokenize_empty_text_and_no_texts(tokenizer):
     assert tokenize(tokenizer, [""], 8) == [[tokenizer.bos_token_id]]
     assert tokenize(tokenizer, [], 8) == []
     assert tokenize(tokenizer, iter(["a", "b"]), 8) == tokenize(tokenizer, ["a", "b"], 8)
+
+
+RECORDS = [{"title": "Emma", "year": "1815"}, {"title": "Dune"}, None, {"title": "", "tag": ""}]
+
+
+@pytest.mark.parametrize("every", [True, False])
+def test_an_unknown_key_is_an_error_that_names_the_columns(every):
+    with pytest.raises(DataError, match=r"x\.csv: no column 'titel' .*columns are title, year"):
+        check_text_keys(RECORDS, ["titel"], source="x.csv", every=every)
+
+
+def test_of_a_models_keys_one_must_be_there_and_the_empty_are_named(caplog):
+    check_text_keys(RECORDS, ["title", "tag"], source="x.csv", every=False)
+    assert "x.csv: 'tag' is empty for 4 of 4 items" in caplog.text
+    with pytest.raises(DataError, match="no column 'tag' with any text"):
+        check_text_keys(RECORDS, ["title", "tag"], source="x.csv")
+
+
+def test_a_key_that_most_items_lack_is_said_and_one_that_half_have_is_not(caplog):
+    check_text_keys(RECORDS, ["title", "year"], source="x.csv")
+    assert "'year' is empty for 3 of 4 items" in caplog.text
+    assert "'title'" not in caplog.text
+
+
+def test_no_items_and_no_texts_are_errors():
+    with pytest.raises(DataError, match=r"x\.csv holds no items"):
+        check_text_keys([], ["title"], source="x.csv")
+    with pytest.raises(DataError, match="the columns are all empty"):
+        check_text_keys([None, {}], ["title"], source="x.csv", every=False)

@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 
 from hllm.baselines.id_models import (
-    SequentialConfig,
-    load_sequential,
-    make_sequential,
-    save_sequential,
+    IDModelConfig,
+    load_id_model,
+    make_id_model,
+    save_id_model,
 )
 from hllm.baselines.id_presets import ID_PRESETS
 from hllm.errors import CheckpointError
@@ -22,7 +22,7 @@ def make(kind, **changes):
         "num_items": 20, "hidden_size": 16, "num_layers": 2, "num_heads": 4, "max_history": 6,
         "dropout": 0.0,
     }  # fmt: skip
-    model = make_sequential(SequentialConfig(kind=kind, **options | changes)).eval()
+    model = make_id_model(IDModelConfig(kind=kind, **options | changes)).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:
@@ -123,7 +123,7 @@ def test_everything_learns(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_start_values(kind):
-    model = make_sequential(SequentialConfig(kind=kind, num_items=500, hidden_size=32))
+    model = make_id_model(IDModelConfig(kind=kind, num_items=500, hidden_size=32))
     assert model.item_table.weight[0].abs().sum() == 0
     assert 0.018 < model.item_table.weight[1:].std().item() < 0.022
     assert model.logit_scale.item() == pytest.approx(math.log(1 / 0.07))
@@ -158,9 +158,9 @@ def test_dropout_only_in_training():
 
 @pytest.mark.parametrize("name", ID_PRESETS)
 def test_presets_are_possible(name):
-    config = SequentialConfig(num_items=10, **ID_PRESETS[name].model)
+    config = IDModelConfig(num_items=10, **ID_PRESETS[name].model)
     with torch.device("meta"):  # no memory: some have a billion parameters
-        model = make_sequential(config)
+        model = make_id_model(config)
     parameters = sum(value.numel() for value in model.parameters())
     assert (parameters > 3e8) == ("1b" in name)
 
@@ -183,8 +183,8 @@ def test_impossible_settings(options, message):
 def test_save_and_load(kind, tmp_path):
     model = make(kind)
     item_ids = ["[PAD]", *(f"\u00e9{number}" for number in range(1, 20))]
-    save_sequential(model, tmp_path / "new" / "run", item_ids)
-    loaded, ids = load_sequential(tmp_path / "new" / "run")
+    save_id_model(model, tmp_path / "new" / "run", item_ids)
+    loaded, ids = load_id_model(tmp_path / "new" / "run")
     assert ids == item_ids
     assert not loaded.training
     items = torch.randn(1, 4, 16)
@@ -193,10 +193,10 @@ def test_save_and_load(kind, tmp_path):
 
 def test_load_says_what_is_wrong(tmp_path):
     with pytest.raises(CheckpointError, match="no usable ID model"):
-        load_sequential(tmp_path)
-    save_sequential(make("hstu"), tmp_path, ["[PAD]"])
+        load_id_model(tmp_path)
+    save_id_model(make("hstu"), tmp_path, ["[PAD]"])
     with pytest.raises(CheckpointError, match="names 1 items, the model has 20"):
-        load_sequential(tmp_path)
+        load_id_model(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"broken")
     with pytest.raises(CheckpointError, match="restore the file or train again"):
-        load_sequential(tmp_path)
+        load_id_model(tmp_path)

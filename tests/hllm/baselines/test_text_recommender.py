@@ -5,15 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hllm.baselines.text_recommender import (
-    SENTENCE_FINGERPRINT,
-    TextBaseline,
-    load_text_baseline,
-    sentence_fingerprint,
-)
+from hllm.baselines.text_recommender import SENTENCE_FINGERPRINT, TextBaseline, load_text_baseline
 from hllm.baselines.text_scorer import TextScorer
 from hllm.errors import StaleEmbeddingsError, UnknownItemError
-from hllm.store import ItemEmbeddings
+from hllm.store import ItemEmbeddings, sentence_fingerprint
 
 
 def embeddings(fingerprint=SENTENCE_FINGERPRINT):

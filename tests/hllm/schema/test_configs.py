@@ -9,10 +9,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
 from hllm.baselines.id_models import (
-    SequentialConfig,
-    load_sequential,
-    make_sequential,
-    save_sequential,
+    IDModelConfig,
+    load_id_model,
+    make_id_model,
+    save_id_model,
 )
 from hllm.checkpoint import build_model, load_model, load_user_llm, save_model
 from hllm.errors import CheckpointError
@@ -277,8 +277,8 @@ def test_conversion_follows_the_same_schema(language_model, tmp_path):
     ],
 )  # fmt: skip
 def test_an_odd_id_model_is_one_sentence(tmp_path, key, value):
-    config = SequentialConfig(kind="sasrec", num_items=5, hidden_size=16, max_history=4)
-    save_sequential(make_sequential(config), tmp_path, list("abcde"))
-    load_sequential(tmp_path)
+    config = IDModelConfig(kind="sasrec", num_items=5, hidden_size=16, max_history=4)
+    save_id_model(make_id_model(config), tmp_path, list("abcde"))
+    load_id_model(tmp_path)
     change(tmp_path / "config.json", **{key: value})
-    refused(load_sequential, tmp_path)
+    refused(load_id_model, tmp_path)

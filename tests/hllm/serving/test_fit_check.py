@@ -3,8 +3,12 @@
 import os
 
 import pytest
+import torch
 
-from hllm.serving.fit_check import check_once
+from hllm import store
+from hllm.errors import StaleEmbeddingsError
+from hllm.serving.fit_check import check_once, open_embeddings
+from hllm.store import ItemEmbeddings
 
 
 @pytest.fixture
@@ -55,3 +59,36 @@ def test_without_a_version_or_a_folder_it_always_runs(run, tmp_path):
     assert [run(""), run(""), run(notes=None), run(notes=None)] == [True] * 4
     gone = tmp_path / "gone"  # cannot be written
     assert [run(notes=gone), run(notes=gone)] == [True, True]
+
+
+def test_embeddings_are_verified_once_for_each_change_of_the_file(tmp_path, monkeypatch):
+    path, notes = tmp_path / "e.safetensors", tmp_path / "notes"
+    notes.mkdir()
+    embeddings = ItemEmbeddings(["a", "b"], ["0" * 16] * 2, torch.randn(2, 64), "f")
+    embeddings.save(path)
+    read = []
+    real = store.check_digest
+
+    def counting(name, *rest):
+        read.append(name)
+        real(name, *rest)
+
+    monkeypatch.setattr(store, "check_digest", counting)
+    for _ in range(2):
+        assert torch.equal(open_embeddings(path, notes=notes).vectors, embeddings.vectors)
+    assert read.count("item_embeddings") == 1
+    open_embeddings(path, notes=None)
+    assert read.count("item_embeddings") == 2
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 255
+    path.write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(StaleEmbeddingsError, match="damaged"):
+            open_embeddings(path, notes=notes)
+
+
+def test_missing_embeddings_say_how_to_make_them(tmp_path):
+    with pytest.raises(
+        StaleEmbeddingsError, match=r"No item embeddings .* python -m hllm\.sentence"
+    ):
+        open_embeddings(tmp_path / "no", notes=tmp_path, remedy="python -m hllm.sentence")

@@ -5,7 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hllm.errors import UnknownItemError
+from hllm.errors import CheckpointError, StaleEmbeddingsError, UnknownItemError
+from hllm.serving.approximate_index import ApproximateIndex
 from hllm.serving.index import ItemIndex
 
 
@@ -75,3 +76,35 @@ def test_only_allowed_rows_are_found(share):
 def test_nothing_allowed_finds_nothing():
     index = ItemIndex(["a", "b"], torch.eye(2))
     assert index.search(torch.ones(2), 5, allowed=np.array([], dtype=np.int32)) == []
+
+
+@pytest.mark.parametrize("make", [ItemIndex, ApproximateIndex])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_vector_that_is_not_finite_is_refused_by_name(make, bad, tmp_path):
+    vectors = torch.randn(90, 16)
+    vectors[57, 3] = bad
+    path = tmp_path / "e.safetensors"
+    path.touch()
+    ids = [f"i{n}" for n in range(90)]
+    with pytest.raises(StaleEmbeddingsError, match=r"e\.safetensors: .*item 'i57'.*hllm\.embed"):
+        make(ids, vectors, path)
+
+
+@pytest.mark.parametrize("make", [ItemIndex, ApproximateIndex])
+def test_vectors_that_change_later_never_give_a_score_that_is_not_finite(make):
+    torch.manual_seed(2)
+    index = make([f"i{n}" for n in range(90)], torch.randn(90, 16))
+    index.vectors[::2] = float("nan")
+    for allowed in (None, np.arange(3), np.arange(60)):
+        found = index.search(torch.randn(16), 90, allowed=allowed)
+        assert found
+        assert all(np.isfinite(score) and row % 2 for row, score in found)
+
+
+@pytest.mark.parametrize("make", [ItemIndex, ApproximateIndex])
+def test_a_user_embedding_that_is_not_finite_is_an_error(make):
+    index = make([f"i{n}" for n in range(90)], torch.randn(90, 16))
+    query = torch.randn(16)
+    query[3] = float("nan")
+    with pytest.raises(CheckpointError, match="User LLM answered with NaN"):
+        index.search(query, 5)

@@ -1,4 +1,4 @@
-"""Run by test_sharding under torchrun: training runs one after the other in the same processes.
+"""Run by test_fsdp under torchrun: training runs one after the other in the same processes.
 
 Argument: a JSON file with a list of runs {"name", "argv", ...}. Every process writes what it saw of
 a run beside it, to NAME.RANK.json.
@@ -18,7 +18,7 @@ from torch.distributed.tensor import DTensor
 from hllm.errors import HLLMError
 from hllm.text import token_batches
 from hllm.train import Trainer, parse_options
-from hllm.training import step
+from hllm.training import item_encoder
 from hllm.training.fsdp import most_calls
 
 BATCHES = []  # of items: [this process's, most of all]
@@ -97,8 +97,8 @@ def run(argv, dies_at=None, foreach=None):
 
 def main(path):
     # So few tokens a batch of items that the processes have different numbers of batches.
-    step.token_batches = partial(token_batches, budget=60)
-    step.most_calls = counted_calls
+    item_encoder.token_batches = partial(token_batches, budget=60)
+    item_encoder.most_calls = counted_calls
     # Its cache makes unsharded runs add up gradients in bfloat16; sharded ones never do.
     torch.set_autocast_cache_enabled(False)
     for entry in json.loads(path.read_text()):

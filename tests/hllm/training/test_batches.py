@@ -1,8 +1,10 @@
 """Training batches: every sequence once, padding, negatives that follow from the step."""
 
+import random
+
 import numpy as np
 
-from hllm.training.batches import batch_rows, make_batch
+from hllm.training.batches import batch_rows, make_batch, make_reference_batch, reference_sample
 
 
 def test_each_epoch_holds_every_row_once_in_another_order():
@@ -42,3 +44,15 @@ def test_negatives_follow_from_the_seed_and_cover_all_items_but_padding():
     assert first.equal(again)
     assert not first.equal(other)
     assert sorted(set(first.tolist())) == [1, 2, 3, 4, 5]
+
+
+def test_reference_batches_draw_what_the_reference_draws():
+    chunks = [np.array([1, 2, 3]), np.array([4, 5])]
+    for per_sequence in (None, 4):
+        batch = make_reference_batch(chunks, 20, per_sequence, max_history=5, seed=(1, 2))
+        rng, expected = random.Random(repr((1, 2))), []
+        for chunk in chunks:
+            expected += reference_sample(rng, chunk.tolist(), 20, 5, per_sequence)[1]
+        assert batch.negatives.tolist() == expected
+        assert len(expected) == 2 * (per_sequence or 6)
+        assert batch.items.tolist() == [[1, 2, 3], [4, 5, 0]]

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from hllm.baselines.id_models import load_sequential
+from hllm.baselines.id_models import load_id_model
 from hllm.checkpoint import load_model
 from hllm.errors import DataError
 from hllm.train import parse_options
 from hllm.training.fsdp import check_shardable
+from tests.hllm.training.runs import argv, read_log
 
 ROOT = Path(__file__).parents[3]
-NUM_ITEMS = 24
 KINDS = {
     "full": {"item_training": "full", "item_pooling": "item_token", "item_adapter": "mlp"},
     "lora": {"item_training": "lora"},
@@ -39,15 +39,12 @@ LONG = {"item_training": "full", "dropout": 0.2, "max_steps": 9, "eval_every": 3
 
 def options(folder, name, **changes):
     values = {
-        "interactions": folder / "interactions.csv", "items": folder / "items.csv",
-        "item_llm": folder / "item_llm", "output": folder / name, "item_prompt": "",
-        "user_size": 16, "user_layers": 2, "user_heads": 2, "item_adapter": "linear",
-        "batch_size": 8, "num_negatives": 8, "max_history": 8, "dropout": 0, "warmup": 0,
-        "max_steps": 5, "eval_every": 5, "item_learning_rate": 0.001, "clip_norm": 0.5,
+        "user_layers": 2, "max_steps": 5, "eval_every": 5, "item_learning_rate": 0.001,
+        "clip_norm": 0.5,
     } | changes  # fmt: skip
     if "start_from" in values:
         values["start_from"] = folder / values["start_from"]
-    return [f"--{key}={value}" for key, value in values.items()]
+    return argv(folder, folder / name, **values)
 
 
 def planned(folder):
@@ -77,17 +74,10 @@ def planned(folder):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, tokenizer, _tiny):
+def folder(tmp_path_factory, write_data):
     """All runs, done."""
-    folder = tmp_path_factory.mktemp("runs")
-    _tiny.item_llm.save_pretrained(folder / "item_llm")
-    tokenizer.save_pretrained(folder / "item_llm")
-    rows = "".join(f"i{n},{chr(97 + n) * (3 + n % 5)}\n" for n in range(NUM_ITEMS))
-    (folder / "items.csv").write_text(f"item_id,title\n{rows}")
-    lines = ["item_id,user_id,timestamp"]
-    for user in range(42):  # the last of three batches is short
-        lines += [f"i{(user + n) % NUM_ITEMS},u{user},{n}" for n in range(5 + user % 6)]
-    (folder / "interactions.csv").write_text("\n".join(lines) + "\n")
+    walks = [(user, 5 + user % 6) for user in range(42)]  # the last of three batches is short
+    folder = write_data(tmp_path_factory.mktemp("runs"), walks)
     (folder / "runs.json").write_text(json.dumps(planned(folder)))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -102,8 +92,7 @@ def folder(tmp_path_factory, tokenizer, _tiny):
 
 
 def log(folder, name, kind, key):
-    records = map(json.loads, (folder / name / "log.jsonl").read_text().splitlines())
-    return [record[key] for record in records if record["kind"] == kind]
+    return read_log(folder / name, kind, key)
 
 
 def seen(folder, name):
@@ -111,7 +100,7 @@ def seen(folder, name):
 
 
 def weights(folder, name):
-    load = load_sequential if name.split("-")[0] in ("sasrec", "hstu", "id") else load_model
+    load = load_id_model if name.split("-")[0] in ("sasrec", "hstu", "id") else load_model
     return load(folder / name)[0].state_dict()
 
 

@@ -10,7 +10,8 @@ from hllm.config import HLLMConfig
 from hllm.errors import DataError
 from hllm.model import HLLM
 from hllm.training.batches import make_batch
-from hllm.training.step import TrainStep
+from hllm.training.item_encoder import TopItems, WholeItems
+from hllm.training.step import HLLMStep
 from hllm.training.top_layers import TopLayers
 
 TOKEN_IDS = [[], [1], [5, 6, 7], [1, 2], [3, 9, 4, 8, 2], [7, 7], [2, 4, 6, 8], [11]]
@@ -41,12 +42,12 @@ def model(request, tiny_model):
 
 def test_same_loss_and_gradients_as_in_the_whole_model(model):
     whole = copy.deepcopy(model)
-    top = TopLayers(model, TOKEN_IDS, 1, progress=False)
+    top = TopItems(model, TOKEN_IDS, 1)
     for name, parameter in whole.named_parameters():
         parameter.requires_grad_(dict(model.named_parameters())[name].requires_grad)
     batch = make_batch([[1, 2, 3], [4, 5]], len(TOKEN_IDS), 4, seed=[1])
-    behind, _ = TrainStep(model, TOKEN_IDS, top=top)(batch)
-    oracle, _ = TrainStep(whole, TOKEN_IDS)(batch)
+    behind, _ = HLLMStep(top)(batch)
+    oracle, _ = HLLMStep(WholeItems(whole, TOKEN_IDS))(batch)
     behind.backward()
     oracle.backward()
     torch.testing.assert_close(behind, oracle)

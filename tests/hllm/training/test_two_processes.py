@@ -1,6 +1,5 @@
 """The real command in two processes: the same steps as one process on the same global batches."""
 
-import json
 import os
 import socket
 import subprocess
@@ -13,29 +12,20 @@ import torch
 from hllm.checkpoint import load_model
 from hllm.train import Trainer, parse_options
 from hllm.training.batches import TrainBatch, make_batch
+from tests.hllm.training.runs import argv, losses
 
 ROOT = Path(__file__).parents[3]
-NUM_ITEMS = 24
+
+
+CHANGES = {
+    "item_training": "full", "max_steps": 5, "eval_every": 5, "item_learning_rate": 0.001,
+}  # fmt: skip
 
 
 @pytest.fixture
-def argv(tmp_path, tokenizer, _tiny):
-    _tiny.item_llm.save_pretrained(tmp_path / "item_llm")
-    tokenizer.save_pretrained(tmp_path / "item_llm")
-    rows = "".join(f"i{n},{chr(97 + n) * 3}\n" for n in range(NUM_ITEMS))
-    (tmp_path / "items.csv").write_text(f"item_id,title\n{rows}")
-    lines = ["item_id,user_id,timestamp"]
-    for user in range(42):  # the last of three batches is short
-        lines += [f"i{(user + n) % NUM_ITEMS},u{user},{n}" for n in range(5 + user % 6)]
-    (tmp_path / "interactions.csv").write_text("\n".join(lines) + "\n")
-    values = {
-        "interactions": tmp_path / "interactions.csv", "items": tmp_path / "items.csv",
-        "item_llm": tmp_path / "item_llm", "item_training": "full", "item_prompt": "",
-        "user_size": 16, "user_layers": 1, "user_heads": 2, "item_adapter": "linear",
-        "num_negatives": 8, "max_history": 8, "dropout": 0, "warmup": 0, "max_steps": 5,
-        "eval_every": 5, "item_learning_rate": 0.001,
-    }  # fmt: skip
-    return [f"--{name}={value}" for name, value in values.items()]
+def data(tmp_path, write_data):
+    walks = [(user, 5 + user % 6) for user in range(42)]  # the last of three batches is short
+    return write_data(tmp_path, walks)
 
 
 class OneProcess(Trainer):
@@ -57,29 +47,24 @@ class OneProcess(Trainer):
         return TrainBatch(items, items[:, 1:] != 0, torch.cat([p.negatives for p in parts]))
 
 
-def losses(output):
-    records = map(json.loads, (output / "log.jsonl").read_text().splitlines())
-    return [record["loss"] for record in records if record["kind"] == "train"]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("objective", "shard"), [("generative", "no"), ("generative", "yes"), ("early_fusion", "no")]
 )
-def test_two_processes_train_as_one(tmp_path, argv, objective, shard):
-    argv = [*argv, f"--objective={objective}"]
+def test_two_processes_train_as_one(tmp_path, data, objective, shard):
+    changes = CHANGES | {"objective": objective}
     pair, one = tmp_path / "pair", tmp_path / "one"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2",
-         f"--master_port={port}", "-m", "hllm.train", *argv, "--batch_size=8",
-         f"--output={pair}", f"--shard={shard}"],
+         f"--master_port={port}", "-m", "hllm.train",
+         *argv(data, pair, shard=shard, **changes)],
         cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, timeout=300,
     )  # fmt: skip
     if objective == "generative":  # of the click loss, every rank takes other negatives
-        OneProcess(*parse_options([*argv, "--batch_size=16", f"--output={one}"])).run()
+        OneProcess(*parse_options(argv(data, one, batch_size=16, **changes))).run()
         assert losses(pair) == pytest.approx(losses(one), abs=1e-4)
         expected = load_model(one)[0].state_dict()
         for name, value in load_model(pair)[0].state_dict().items():

@@ -1,4 +1,4 @@
-"""Run by test_train: the loss and gradient of one global batch, by one process and by two (gloo).
+"""Run by test_step: the loss and gradient of one global batch, by one process and by two (gloo).
 
 Prints a JSON list of two lists: [loss, gradient norms ...] of one process, then of two.
 """
@@ -17,8 +17,9 @@ from hllm.checkpoint import build_model
 from hllm.config import HLLMConfig
 from hllm.text import tokenize
 from hllm.training.batches import TrainBatch, make_batch
+from hllm.training.item_encoder import WholeItems
 from hllm.training.options import ModelOptions
-from hllm.training.step import TrainStep
+from hllm.training.step import HLLMStep
 
 
 def global_batch():
@@ -44,7 +45,7 @@ def measure(folder, batch, world):
     model = build_model(config, item_weights=folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     token_ids = tokenize(tokenizer, [f"title: {n * 7919 % 997}" for n in range(25)], 64)
-    step = TrainStep(model, token_ids)
+    step = HLLMStep(WholeItems(model, token_ids))
     loss, _ = step(batch)
     loss.backward()
     total = loss.detach()

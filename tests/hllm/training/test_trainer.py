@@ -1,0 +1,187 @@
+"""Training: it learns, resumes exactly, equals itself, and says what is wrong."""
+
+import json
+
+import numpy as np
+import pytest
+from accelerate.state import AcceleratorState
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+
+from hllm import evaluate
+from hllm.errors import CheckpointError
+from hllm.recommend import load_hllm
+from hllm.train import Trainer
+from tests.hllm.training.runs import NUM_ITEMS, losses, small_trainer, train_ring
+
+KINDS = ["sasrec", "hstu", "id-llama"]
+LEARNS = {"epochs": 6, "eval_every": 48, "dropout": 0}
+
+MODELS = [{"item_training": "lora"}, {"item_training": "full"}, {"model_kind": "id-llama"}]
+
+
+def evaluated(ring, run):
+    """Validation ndcg@10 of the saved model by the command that users give."""
+    report = run / "report.json"
+    argv = ["--interactions", ring / "interactions.csv", "--items", ring / "items.csv"]
+    argv += ["--model", run, "--phase", "valid", "--output", report]
+    assert evaluate.main([str(part) for part in argv]) == 0
+    return json.loads(report.read_text())["models"]["run"]["metrics"]["ndcg@10"]
+
+
+@pytest.mark.parametrize("item_training", ["frozen", "lora", "full"])
+def test_learns_the_ring_and_serves_what_it_learnt(ring, tmp_path, item_training):
+    rates = {"item_learning_rate": 1e-3} if item_training == "lora" else {}
+    _, result = train_ring(ring, tmp_path / "run", item_training=item_training, **LEARNS | rates)
+    assert result["ndcg@10"] > 0.9
+    found = load_hllm(tmp_path / "run").recommend(["i3", "i4", "i5"], top_k=3)
+    assert found.items[0].item_id == "i6"
+    assert evaluated(ring, tmp_path / "run") == pytest.approx(result["ndcg@10"], abs=1e-3)
+
+
+@pytest.mark.parametrize("objective", ["early_fusion", "late_fusion"])
+def test_click_models_learn_the_ring_and_evaluate_as_they_validated(ring, tmp_path, objective):
+    longer = {"user_layers": 2, "epochs": 25, "eval_every": 200}
+    _, result = train_ring(ring, tmp_path / "run", objective=objective, **LEARNS | longer)
+    assert result["ndcg@10"] > 0.9
+    assert evaluated(ring, tmp_path / "run") == pytest.approx(result["ndcg@10"], abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_id_models_learn_the_ring_and_evaluate_as_they_validated(ring, tmp_path, kind):
+    _, result = train_ring(ring, tmp_path / "run", model_kind=kind, **LEARNS)
+    assert result["ndcg@10"] > 0.9
+    assert evaluated(ring, tmp_path / "run") == pytest.approx(result["ndcg@10"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"item_training": "frozen"},
+        {"item_training": "lora"},
+        {"item_training": "top"},
+        *({"model_kind": kind} for kind in KINDS),
+    ],
+    ids=lambda model: "-".join(model.values()),
+)
+def test_killed_run_continues_with_the_same_losses(ring, tmp_path, monkeypatch, model):
+    changes = {"max_steps": 9, "eval_every": 3} | model
+    train_ring(ring, tmp_path / "whole", **changes)
+    whole = losses(tmp_path / "whole")
+    steps = iter(range(1000))
+    real = Trainer._train_step
+
+    def dies(self, rows):
+        if next(steps) == 7:  # one step behind the last saved state
+            raise KeyboardInterrupt
+        return real(self, rows)
+
+    monkeypatch.setattr(Trainer, "_train_step", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train_ring(ring, tmp_path / "killed", **changes)
+    monkeypatch.setattr(Trainer, "_train_step", real)
+    train_ring(ring, tmp_path / "killed", **changes)
+    assert losses(tmp_path / "killed") == whole
+    assert len(whole) == 9
+
+
+def test_equal_seeds_give_equal_runs_and_others_do_not(ring, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        train_ring(ring, tmp_path / name, max_steps=3, seed=seed)
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+    assert losses(tmp_path / "a") != losses(tmp_path / "c")
+
+
+def test_stops_early_and_keeps_the_best_model(ring, tmp_path):
+    _, result = train_ring(
+        ring, tmp_path / "run", epochs=50, eval_every=2, patience=2, learning_rate=0.3
+    )
+    log = [json.loads(x) for x in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    values = {r["step"]: r["ndcg@10"] for r in log if r["kind"] == "valid"}
+    assert values[result["step"]] == pytest.approx(max(values.values()), abs=1e-6)
+    assert max(values) == result["step"] + 4
+
+
+def test_resuming_with_other_widths_is_one_clear_error(ring, tmp_path):
+    train_ring(ring, tmp_path / "run", epochs=1)
+    with pytest.raises(CheckpointError, match="does not fit these options"):
+        train_ring(ring, tmp_path / "run", epochs=1, user_size=32)
+
+
+def test_collapse_of_the_item_embeddings_is_said(ring, tmp_path, caplog):
+    items = tmp_path / "items.csv"  # nothing tells them apart
+    items.write_text("item_id,title\n" + "".join(f"i{n},same\n" for n in range(NUM_ITEMS)))
+    with pytest.raises(CheckpointError, match="NaN or infinity"):  # no negative: the loss is NaN
+        train_ring(ring, tmp_path / "run", item_training="full", items=items, max_steps=1)
+    assert "the item embeddings collapse: lower --item_learning_rate" in caplog.text
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: "-".join(model.values()))
+def test_gradient_checkpointing_runs_layers_twice_and_changes_no_loss(small, tmp_path, model):
+    found = {}
+    for on in (False, True):
+        run = small_trainer(small, tmp_path / str(on), gradient_checkpointing=on, **model)
+        layers = [m for m in run.trainee.step.modules() if type(m).__name__ == "LlamaDecoderLayer"]
+        calls = [0] * len(layers)
+        for number, layer in enumerate(layers):
+
+            def count(*_, number=number, calls=calls):
+                calls[number] += 1
+
+            # Inside of the layer: what lies around it is not run again.
+            layer.mlp.register_forward_pre_hook(count)
+        rows = run._batches(0)
+        found[on] = calls, [run._train_step(rows[0])["loss"], run._train_step(rows[1])["loss"]]
+    assert len(calls) == (1 if "model_kind" in model else 3)
+    assert found[True][0] == [2 * number for number in found[False][0]]
+    assert found[True][1] == pytest.approx(found[False][1], abs=1e-5)  # the gradients agreed
+
+
+@pytest.mark.parametrize("model", MODELS[1:], ids=lambda model: "-".join(model.values()))
+def test_bf16_stays_close_to_fp32(small, tmp_path, model):
+    for precision in ("fp32", "bf16"):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        run = small_trainer(small, tmp_path / precision, precision=precision, **model)
+        assert run.accelerator.mixed_precision == ("bf16" if precision == "bf16" else "no")
+        run.run()
+    full, half = losses(tmp_path / "fp32"), losses(tmp_path / "bf16")
+    assert half != full
+    assert half == pytest.approx(full, rel=0.05, abs=0.05)
+
+
+def test_tensorboard_throughput_and_clipping(small, tmp_path, capsys):
+    run = small_trainer(
+        small, tmp_path / "run", model_kind="sasrec", tensorboard=True, clip_norm=1e-3
+    )
+    norms = []
+    real = run.optimizer.step
+
+    def step():
+        gradients = [p.grad for p in run.trainee.step.parameters() if p.grad is not None]
+        norms.append(nn.utils.get_total_norm(gradients).item())
+        real()
+
+    run.optimizer.step = step
+    run.run()
+    assert max(norms) <= 1.01e-3
+    events = EventAccumulator(str(tmp_path / "run")).Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == [1, 2]
+    assert events.Scalars("valid/ndcg@10")
+    assert events.Scalars("train/sequences_per_s")[0].value > 0
+    assert " sequences/s, " in (shown := capsys.readouterr().err) and " items/s" in shown
+
+
+def test_reference_compatible_run_shares_out_negatives_and_does_not_clip(
+    small, tmp_path, monkeypatch
+):
+    run = small_trainer(small, tmp_path / "run", model_kind="hstu", reference_compatible=True)
+    monkeypatch.setattr(run.accelerator, "clip_grad_norm_", None)  # calling it would fail
+    assert min(map(len, run.chunks)) == 2
+    assert len(run._batch(np.arange(8)).negatives) == 8
+    assert len(run._batch(np.arange(3)).negatives) == 3  # one each, however many there are
+    run.run()
+    assert len(losses(tmp_path / "run")) == 2
+    every = small_trainer(
+        small, tmp_path / "all", model_kind="hstu", reference_compatible=True, num_negatives=0
+    )
+    assert len(every._batch(np.arange(8)).negatives) == 8 * 7
