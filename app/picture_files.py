@@ -11,7 +11,7 @@ import os
 import threading
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from app.catalog import CatalogItem
 from hllm.atomic import atomic_path
@@ -130,7 +130,8 @@ class SmallPictures:
         try:
             encoded = small_copy(path)
         except Exception as error:
-            logger.warning("%s: a cover is drawn instead of this picture (%s)", path, error)
+            reason = "no picture" if isinstance(error, UnidentifiedImageError) else error
+            logger.warning("%s: a cover is drawn instead of this picture (%s)", path, reason)
             self._broken.add(version)
             return None
         self._keep(copy, encoded)

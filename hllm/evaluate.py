@@ -24,7 +24,6 @@ import transformers
 
 from hllm.atomic import atomic_path
 from hllm.baselines.counts import ItemKNN, Popularity
-from hllm.baselines.id_models import MODEL_TYPE as ID_MODEL_TYPE
 from hllm.baselines.id_models import load_id_model
 from hllm.baselines.text_scorer import HISTORY_POOLINGS, TextScorer
 from hllm.checkpoint import load_model
@@ -45,6 +44,7 @@ from hllm.evaluation.sample import sample_cases
 from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.evaluation.slices import slice_masks
 from hllm.model import to_bfloat16
+from hllm.schema.configs import ID_MODEL_TYPE
 from hllm.sentence import DEFAULT_KEYS, baseline_keys, sentence_embeddings, sentence_text
 from hllm.text import check_text_keys
 

@@ -59,6 +59,7 @@ class Catalog:
                 f"There is no catalogue {path}: make one with python -m app.ingest, or check the "
                 "name."
             )
+        schema.check_kind(path)
         try:
             catalog = cls(path)
             with catalog._file.reading() as connection:

@@ -87,8 +87,8 @@ def load_text_baseline(
     embeddings = open_embeddings(path, notes=cache, remedy=REMEDY)
     if embeddings.fingerprint.partition(":")[0] != SENTENCE_FINGERPRINT:
         raise StaleEmbeddingsError(
-            f"{path} does not hold {MINILM} sentence embeddings: make it again with  "
-            "python -m hllm.sentence"
+            f"{path} holds item embeddings of another model, not {MINILM} sentence embeddings: "
+            "name the baseline's file, or make one with  python -m hllm.sentence"
         )
     keys = _text_keys(embeddings)
     hashes = ((item_id, text_hash(sentence_text(values, keys))) for item_id, values in fields or ())

@@ -1,13 +1,19 @@
 """From settings to a service: pictures that the catalogue knows of, and advice at the start."""
 
 import shutil
+import sqlite3
 
 import pytest
+import torch
 from PIL import Image
 
+from app.catalog import Catalog, CatalogItem
 from app.ingest.__main__ import main as ingest
 from app.opening import open_service
-from app.settings import Settings
+from app.settings import ROOT, Settings
+from hllm.baselines.id_models import IDModelConfig, make_id_model, save_id_model
+from hllm.errors import HLLMError
+from hllm.store import ItemEmbeddings, sentence_fingerprint
 
 
 @pytest.fixture
@@ -61,3 +67,61 @@ def test_models_are_loaded_before_gradio_can_take_their_modules_away(tmp_path, m
     # Both built-in models read the same texts, and say so.
     keys = ("title", "creator", "categories", "tags", "series")
     assert [column.info().reads for column in service.columns] == [keys, keys]
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A catalogue, and a folder in which tests make what does not fit to it."""
+    with Catalog.create(tmp_path / "c.db") as catalog:
+        catalog.add_items([CatalogItem(item_id=f"i{n}", title=f"Item {n}") for n in range(5)])
+    return tmp_path
+
+
+def refused(folder, words, **settings):
+    settings = {"catalog": folder / "c.db", "data_dir": folder / "data", **settings}
+    with pytest.raises(HLLMError, match=words) as caught:
+        open_service(Settings(**settings))
+    assert "\n" not in str(caught.value)
+
+
+def test_folder_of_an_id_model_is_called_what_it_is(small):
+    config = IDModelConfig(kind="sasrec", num_items=6, hidden_size=8, num_heads=1)
+    save_id_model(make_id_model(config), small / "id", [f"i{n}" for n in range(5)])
+    refused(small, r"holds an ID model \(sasrec\).*hllm\.train.*hllm\.evaluate", model=small / "id")
+
+
+def test_catalogue_of_another_program_says_what_to_name(small):
+    sqlite3.connect(small / "foreign.db").execute("CREATE TABLE moz_places (id)").connection.close()
+    foreign = small / "foreign.db"
+    refused(small, r"another program \(tables: moz_places\).*app\.ingest", catalog=foreign)
+    (small / "empty.db").touch()
+    refused(small, r"an empty database, not a catalogue", catalog=small / "empty.db")
+    (small / "items.csv").write_text("item_id,title\na,b\n")
+    refused(small, r"no SQLite file at all: import data", catalog=small / "items.csv")
+
+
+def test_catalogue_of_a_newer_program_says_so(small):
+    connection = sqlite3.connect(small / "c.db")
+    connection.execute("UPDATE _sqlite_migrations SET name = '0099' WHERE name = '0004_filters'")
+    connection.commit()
+    connection.close()
+    refused(small, "newer version of this program.*update")
+
+
+def test_embeddings_of_another_catalogue_or_model_are_called_what_they_are(small):
+    def stored(name, item_ids, fingerprint):
+        vectors = torch.ones(len(item_ids), 384)
+        ItemEmbeddings(item_ids, ["00" * 8] * len(item_ids), vectors, fingerprint).save(
+            small / name
+        )
+        return small / name
+
+    sentences = sentence_fingerprint(["title"])
+    another = stored("another.safetensors", ["x", "y"], sentences)
+    refused(small, "belongs to another catalogue: none of the 5 items", baseline=another)
+    older = stored("older.safetensors", ["i0", "i1"], sentences)
+    refused(small, "older than the catalogue: 5 items are new", baseline=older)
+    of_hllm = stored("hllm.safetensors", ["i0"], "f" * 16)
+    refused(small, "name the baseline's file", baseline=of_hllm)
+    model = ROOT / "assets" / "books" / "model"
+    refused(small, "which are the baseline's.*hllm.embed", model=model, embeddings=older)

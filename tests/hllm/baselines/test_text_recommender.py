@@ -83,9 +83,9 @@ def test_load_baseline_notices_what_does_not_fit(tmp_path):
     with pytest.raises(StaleEmbeddingsError, match="No item embeddings"):
         load_text_baseline(path)
     embeddings("another").save(path)
-    with pytest.raises(StaleEmbeddingsError, match="does not hold all-MiniLM-L6-v2"):
+    with pytest.raises(StaleEmbeddingsError, match="another model, not all-MiniLM-L6-v2"):
         load_text_baseline(path)
     embeddings().save(path)
     assert load_text_baseline(path).num_items == 3
     with pytest.raises(StaleEmbeddingsError, match="older than the catalogue: 1 items"):
-        load_text_baseline(path, fields=[("d", {"title": "new"})])
+        load_text_baseline(path, fields=[("a", {"title": "new"})])
