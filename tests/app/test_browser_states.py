@@ -192,6 +192,13 @@ def test_picture_that_is_damaged_or_gone_is_the_drawn_cover(
     page.locator("[data-id=book-003].card").click()
     history_is(page, "book-003")
     assert page.locator(".history img").evaluate_all(LOADED)
+    page.route("**/covers**", lambda route: route.abort())  # pictures that do not arrive at all
+    page.reload()
+    page.wait_for_selector(".card img[src*='viewBox=']")
+    page.wait_for_timeout(500)
+    assert page.locator(".card img").evaluate_all(LOADED)
+    assert all("ERR_FAILED" in problem for problem in open_page.problems)
+    open_page.problems.clear()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
