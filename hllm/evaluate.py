@@ -24,7 +24,7 @@ import transformers
 
 from hllm.atomic import atomic_path
 from hllm.baselines.counts import ItemKNN, Popularity
-from hllm.baselines.id_models import load_id_model
+from hllm.baselines.id_models import ID_MODEL_TYPE, load_id_model
 from hllm.baselines.text_scorer import HISTORY_POOLINGS, TextScorer
 from hllm.checkpoint import load_model
 from hllm.data import (
@@ -44,7 +44,6 @@ from hllm.evaluation.sample import sample_cases
 from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.evaluation.slices import slice_masks
 from hllm.model import to_bfloat16
-from hllm.schema.configs import ID_MODEL_TYPE
 from hllm.sentence import DEFAULT_KEYS, baseline_keys, sentence_embeddings, sentence_text
 from hllm.tables import DEFAULT_FORMAT, CsvFormat, add_csv_options
 from hllm.text import check_text_keys
