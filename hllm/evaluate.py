@@ -28,8 +28,7 @@ import torch
 import transformers
 
 from hllm.baselines.counts import ItemKNN, Popularity
-from hllm.baselines.id_models import MODEL_TYPE as ID_MODEL_TYPE
-from hllm.baselines.id_models import load_id_model
+from hllm.baselines.id_models import ID_MODEL_TYPE, load_id_model
 from hllm.baselines.text_scorer import TextScorer
 from hllm.checkpoint import load_model
 from hllm.data import (

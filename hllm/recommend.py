@@ -73,7 +73,7 @@ class Recommendations:
 class ItemRanker(Protocol):
     """Whatever ranks a catalogue for a history: an HLLM (Recommender) or a baseline.
 
-    `item_ids` are in the order of the rows.
+    `item_ids` are in the order of the rows, `text_keys` the fields of an item that it reads.
     """
 
     name: str
@@ -82,6 +82,7 @@ class ItemRanker(Protocol):
     device: str
     num_items: int
     item_ids: list[str]
+    text_keys: tuple[str, ...]
 
     def recommend(
         self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
@@ -219,6 +220,7 @@ class Recommender:
         self.device = user.device
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
+        self.text_keys = tuple(config.text_keys)
 
     @classmethod
     def from_pretrained(

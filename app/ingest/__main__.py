@@ -90,7 +90,7 @@ def _add_import(command: argparse.ArgumentParser, name: str) -> None:
         help="keep only interactions of items and users with at least K (one pass, as HLLM does)",
     )
     if name == "pixelrec":
-        add("--covers", type=Path, help="folder with pictures named <item_id>.jpg")
+        add("--covers", type=Path, help="folder with pictures named <item_id>.jpg, for the page")
     if name == "table":
         add(
             "--map",
@@ -104,7 +104,7 @@ def _add_import(command: argparse.ArgumentParser, name: str) -> None:
             metavar="FIELD=COLUMN,...",
             help=f"fields: {', '.join(INTERACTION_COLUMNS)}",
         )
-        add("--covers", type=Path, help="folder with pictures named <item_id>.jpg")
+        add("--covers", type=Path, help="folder with pictures named <item_id>.jpg, for the page")
         add(
             "--list-separator",
             default="|;,",

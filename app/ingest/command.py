@@ -13,6 +13,7 @@ from app.ingest.preview import describe, preview
 from app.ingest.report import report, unmet_ids
 from app.ingest.run import run_import
 from app.ingest.tables import parse_mapping
+from app.picture_files import folder_note
 from hllm.tables import CsvFormat
 
 
@@ -31,6 +32,8 @@ def run_format(args: argparse.Namespace) -> int:
         return 0
     _check_place(args.catalog, sources)
     with Catalog.create(args.catalog, name=args.name) as catalog:
+        if covers := getattr(args, "covers", None):
+            catalog.note_covers(folder_note(covers))
         summary = run_import(catalog, sources, k_core=args.k_core, replace=args.replace)
         _say(report(catalog, summary))
         if unmet := unmet_ids(catalog, summary):

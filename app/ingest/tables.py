@@ -1,5 +1,6 @@
 """Tables with named columns: the csv pair, PixelRec, and any csv, tsv or parquet file."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,8 @@ def _cover(folder: Path | None, item_id: str) -> str:
     if folder is None or not item_id or item_id != Path(item_id).name:
         return ""
     candidates = (folder / f"{item_id}{ending}" for ending in _IMAGE_ENDINGS)
-    return next((str(path.resolve()) for path in candidates if path.is_file()), "")
+    # Not Path.is_file: of an id that is longer than a file's name can be, it raises.
+    return next((str(path.resolve()) for path in candidates if os.path.isfile(path)), "")
 
 
 def interaction_converter(columns: Mapping[str, str]) -> Callable[[Fields], Interaction]:
