@@ -1,4 +1,4 @@
-"""Every command line with odd values and damaged files: one sentence and exit code 2, or success."""
+"""Every command line with odd values and damaged files: one sentence and exit code 2."""
 
 import gzip
 import importlib
