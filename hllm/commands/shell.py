@@ -107,7 +107,7 @@ class _StandardError(logging.StreamHandler):
         logging.Handler.__init__(self)  # the parent's would set a stream
 
     @property
-    def stream(self) -> TextIO:  # type: ignore[override]
+    def stream(self) -> TextIO:
         return sys.stderr
 
 
