@@ -137,7 +137,8 @@ def _steps(options: argparse.Namespace, import_options: Sequence[str]) -> list[S
     results = folder / "results.json"
     both = ("--items", str(items), "--interactions", str(interactions))
     # What is ours comes last: of an option that is given twice the last one counts.
-    imported = ("app.ingest", options.format, *import_options, "--catalog", str(catalog),
+    imported = ("app.ingest", options.format, f"--name={folder.resolve().name}",
+                *import_options, "--catalog", str(catalog),
                 "--items", *map(str, options.items),
                 "--interactions", *map(str, options.interactions))  # fmt: skip
     exported = ("app.ingest", "export", "--catalog", str(catalog), "--output", str(items.parent))

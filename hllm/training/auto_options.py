@@ -13,7 +13,9 @@ from hllm.errors import DataError
 from hllm.training.data_facts import DataFacts, FieldFacts
 
 MIN_FILLED = 0.1
-KIND_SHARE = 0.95  # so many of a column's texts are numbers, or addresses, if it is a column of them
+KIND_SHARE = (
+    0.95  # so many of a column's texts are numbers, or addresses, if it is a column of them
+)
 PERCENTILE = 95
 MAX_TEXT_TOKENS = 128  # what MiniLM was trained on; time grows with it
 MIN_TEXT_TOKENS = 16
