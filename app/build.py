@@ -81,9 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", type=Path, required=True, metavar="FOLDER",
         help="folder for the catalogue, the model and the results")  # fmt: skip
     add("--format", choices=FORMATS, default="table",
-        help="of the files; default: table (csv, tsv or parquet with names of columns)")  # fmt: skip
+        help="default: table, which is csv, tsv or parquet with names of columns")  # fmt: skip
     add("--preset", default=AUTO, metavar="FILE",
-        help="options of python -m hllm.train as a JSON file; default: auto, chosen from the data")  # fmt: skip
+        help="options of the training, a JSON file; default: auto, chosen from the data")  # fmt: skip
     return parser
 
 

@@ -1,7 +1,7 @@
 """Results of an evaluation: a JSON-ready dictionary, and tables for people (Markdown)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What can be measured of a csv pair before a training: its fields, their lengths, its histories."""
+"""What is measured of a csv pair before a training: fields, lengths of texts and histories."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -13,9 +13,9 @@ from hllm.checkpoint import save_model
 from hllm.data import EvalCase, Interactions, eval_cases
 from hllm.errors import CheckpointError, DataError
 from hllm.evaluate import DataSet, evaluate_models, load_scorer, main
+from hllm.evaluation.markdown import markdown_table
 from hllm.evaluation.metrics import recall_at
 from hllm.evaluation.ranking import mask_seen, rank_cases, tie_permutation
-from hllm.evaluation.markdown import markdown_table
 from hllm.evaluation.report import comparison_report, format_report, json_ready
 from hllm.evaluation.scorers import HLLMScorer, IDModelScorer, pad_histories
 from hllm.evaluation.slices import (
