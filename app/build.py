@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=FORMATS, default="table",
         help="default: table, which is csv, tsv or parquet with names of columns")  # fmt: skip
     add("--preset", default=AUTO, metavar="FILE",
-        help="options of the training, a JSON file; default: auto, chosen from the data")  # fmt: skip
+        help="JSON file with options of the training; default: chosen from the data")  # fmt: skip
     return parser
 
 

@@ -71,7 +71,7 @@ def test_from_files_to_answers(files):
     done = build(files)
     assert done.returncode == 0, done.stderr
     assert "description: filled for 8% of items only: left out" in done.stdout
-    assert "| run " in done.stdout and "| minilm-decay " in done.stdout  # the table
+    assert "| run " in done.stdout and "| MiniLM decay " in done.stdout  # the table
     last = done.stdout.splitlines()[-1].split()
     assert last[:2] == ["python", "app.py"]
     service = open_service(parse_settings(last[2:], {}))

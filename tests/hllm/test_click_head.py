@@ -144,5 +144,5 @@ def test_auc_by_hand():
 
 
 def test_unknown_objective():
-    with pytest.raises(ValueError, match="objective 'both': choose one of generative, early"):
+    with pytest.raises(ValueError, match="objective 'both': choose from generative, early"):
         HLLMConfig(objective="both")

@@ -1,5 +1,6 @@
 """Migrations, versions and damaged files."""
 
+import json
 import os
 import sqlite3
 import stat
@@ -92,7 +93,7 @@ def test_older_version_is_brought_up_to_date(tmp_path):
     connection.commit()
     connection.close()
     catalog = Catalog.open(path)
-    assert catalog.resume_line("x", "y") == 0
+    assert catalog.begin_import("x", "y").after == 0
     assert catalog.num_items == 1
 
 
@@ -113,14 +114,43 @@ def test_catalogue_from_before_filters_can_be_filtered(tmp_path):
         assert catalog.filters.version() != before
 
 
+def _as_before_places(path):
+    """Undo the latest migration: what a catalogue of an older program looks like."""
+    connection = sqlite3.connect(path)
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name = '0005_places'")
+    connection.execute("DROP TABLE import_files")
+    connection.execute("DROP TABLE item_places")
+    connection.execute("DELETE FROM meta WHERE key = 'time_digits'")
+    return connection
+
+
+def test_notes_of_older_catalogues_move_out_of_the_way_of_columns(tmp_path):
+    path = tmp_path / "old.db"
+    with Catalog.create(path, "Old") as catalog:
+        catalog.add_items([CatalogItem(item_id="a"), CatalogItem(item_id="b")])
+        catalog.add_interactions([("u", "a", 5)])
+        version = catalog.data_version
+    connection = _as_before_places(path)
+    old = {"original": {"title": "<b>A"}, "cut": "Fair", "pages": 3}
+    connection.execute("UPDATE items SET extra = ? WHERE item_id = 'a'", [json.dumps(old)])
+    connection.commit()
+    connection.close()
+    with Catalog.open(path) as catalog:
+        extra = catalog.get(["a"])["a"].extra
+        assert extra == {"cut": "Fair", "pages": 3, "": {"original": {"title": "<b>A"}}}
+        assert list(catalog.iter_interactions()) == [("u", "a", 5)]
+        assert catalog.data_version == version
+
+
 def test_migration_names_are_frozen():
     # A name that shipped must stay: databases out there remember it.
     names = [migration.name for migration in migrations._migrations]
-    assert names[:4] == [
+    assert names[:5] == [
         "0001_items_interactions_events",
         "0002_browse_and_search",
         "0003_imports",
         "0004_filters",
+        "0005_places",
     ]
 
 

@@ -96,7 +96,7 @@ def test_oversized_and_unstorable_values_are_bounded(tmp_path):
     )
     item = catalog.get(["a"])["a"]
     assert item.title == "t?" and len(item.description) == MAX_DESCRIPTION_CHARS
-    assert item.extra["cut"] == {"description": 5_000_000, "long": 10**6}
+    assert item.extra[""]["cut"] == {"description": 5_000_000, "long": 10**6}
     assert (item.year, item.price, item.popularity, len(item.tags)) == (None, None, 0, 100)
 
 

@@ -38,7 +38,8 @@ def options(*fields, **more):
 
 def test_the_games_get_the_values_of_their_measured_preset():
     lengths = [7] * 45_000 + [22] * 5_546  # 50,546 users
-    chosen = options(num_items=16_859, lengths=lengths)
+    title = field("title", TITLE.tokens, num_filled=16_859)
+    chosen = options(title, num_items=16_859, lengths=lengths)
     assert chosen == {
         "item_training": "frozen",
         "text_keys": ["title"],
