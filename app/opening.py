@@ -13,7 +13,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.books import build_books_catalog, load_books
+from app.books.facts import build_books_catalog, load_books
 from app.catalog import Catalog, text_fields
 from app.columns import Column, load_in_background
 from app.errors import CatalogError

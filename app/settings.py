@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import CatalogError
+from hllm.commands.shell import CommandParser
 from hllm.serving.precision import PRECISIONS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,8 +101,8 @@ def host_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser(environ: Mapping[str, str]) -> CommandParser:
+    parser = CommandParser(
         prog="app.py",
         description=_DESCRIPTION,
         epilog=_EPILOG,

@@ -6,9 +6,13 @@ Items are encoded in order of their length, so that a batch holds almost no padd
 kept in part files beside the output (hllm.embedder), from where a killed run continues.
 """
 
-import argparse
-import logging
-import sys
+if __name__ == "__main__":  # before torch is imported, so that --help answers at once
+    import sys
+
+    from hllm.commands.embed import main
+
+    sys.exit(main())
+
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,16 +23,12 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from hllm.checkpoint import load_model
-from hllm.data import read_items
 from hllm.embedder import embed_incrementally, embed_to_file, encode_all, load_or_none
-from hllm.errors import HLLMError
 from hllm.model import HLLM
 from hllm.model_folder import ModelFolder
 from hllm.store import EMBEDDINGS, ItemEmbeddings
-from hllm.tables import CsvFormat, add_csv_options
-from hllm.text import TOKENS_PER_BATCH, check_text_keys, token_batches, tokenize
+from hllm.text import TOKENS_PER_BATCH, token_batches, tokenize
 
-logger = logging.getLogger(__name__)
 TEXTS_AT_ONCE = 512  # that are tokenised while those before them are encoded
 CPU = torch.device("cpu")
 
@@ -179,52 +179,3 @@ def embed_items(
         dtype=torch.float16 if half else torch.float32,
         progress=progress,
     )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line: see --help."""
-    parser = argparse.ArgumentParser(
-        prog="python -m hllm.embed",
-        description="Embed every item of a catalogue with a trained model's Item LLM. Run it again "
-        "after the catalogue has changed: only new and changed texts are encoded. A killed run "
-        "continues where it stopped.",
-    )
-    parser.add_argument(
-        "--model", required=True, type=Path, help="model folder (python -m hllm.train)"
-    )
-    parser.add_argument("--items", required=True, type=Path, help="items.csv or items.csv.gz")
-    add_csv_options(parser)
-    parser.add_argument("--output", type=Path, help=f"default: {EMBEDDINGS} in the model folder")
-    parser.add_argument("--fp32", action="store_true", help="store float32 instead of float16")
-    options = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    output = options.output or options.model / EMBEDDINGS
-    try:
-        folder = ModelFolder(options.model)
-        config = folder.config
-        items = read_items(
-            options.items, form=CsvFormat.parse(options.delimiter, options.quote, options.encoding)
-        )
-        check_text_keys(items.values(), config.text_keys, source=options.items, every=False)
-        texts = [(item_id, config.item_text(fields)) for item_id, fields in items.items()]
-        device = torch.device("cuda") if torch.cuda.is_available() else CPU
-        result = embed_items(folder, texts, output, device=device, half=not options.fp32)
-    except HLLMError as error:
-        logger.error("%s", error)
-        return 2
-    except OSError as error:
-        logger.error("%s cannot be written (%s)", output, error.strerror)
-        return 2
-    size = output.stat().st_size / 1e6
-    logger.info(
-        "%s: %d items, %d dimensions, %.1f MB",
-        output,
-        len(result.item_ids),
-        result.vectors.shape[1],
-        size,
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

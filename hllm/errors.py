@@ -23,6 +23,10 @@ class DataError(HLLMError):
     """A data file is missing or malformed; the message names file, line and remedy."""
 
 
+class TrainingError(HLLMError):
+    """Training has diverged; nothing of it was saved since the last state."""
+
+
 class StorageError(HLLMError, OSError):
     """The disk is full. An OSError as well, for callers that can do without the file."""
 

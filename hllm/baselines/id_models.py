@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel
 
 from hllm.atomic import atomic_files
+from hllm.choices import ID_MODELS
 from hllm.errors import CheckpointError
 from hllm.model import INITIAL_TEMPERATURE
 from hllm.schema.configs import CONFIG_BYTES, check_id_model
@@ -30,7 +31,6 @@ from hllm.weights.checksums import checksum_metadata
 from hllm.weights.files import iter_tensors, read_shapes
 from hllm.weights.shapes import build, check_fit, shapes_of
 
-KINDS = ("sasrec", "hstu", "id-llama")
 FIXED_TEMPERATURE = 0.05  # of the reference's fix_temp
 INIT_STD = 0.02
 MODEL_TYPE = "hllm-id"
@@ -68,8 +68,8 @@ class IDModelConfig:
     learn_temperature: bool = True
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind {self.kind!r}: choose from {', '.join(KINDS)}")
+        if self.kind not in ID_MODELS:
+            raise ValueError(f"kind {self.kind!r}: choose from {', '.join(ID_MODELS)}")
         if self.hidden_size % self.num_heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} is not divisible by num_heads {self.num_heads}"

@@ -19,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hllm.data import EvalCase
+from hllm.errors import CheckpointError
 from hllm.evaluation.metrics import target_ranks
 
 TIE_SEED = 0
@@ -101,6 +102,9 @@ def rank_cases(
 
     Returns:
         (num_cases,) float64 ranks, 1-based, in the order of the cases; inf for a miss.
+
+    Raises:
+        CheckpointError: a score is NaN or infinite.
     """
     # Cases of similar length share a batch: less padding for models that read sequences.
     order = np.argsort([len(case.history) for case in cases], kind="stable")
@@ -111,6 +115,7 @@ def rank_cases(
             rows = order[start : start + batch_size]
             batch = [cases[row] for row in rows]
             scores = scorer.score([case.history for case in batch])
+            _check_finite(scores[:, 1:], scorer)
             if tie_order is None:
                 tie_order = tie_permutation(scores.shape[1]).to(scores.device)
             masked = mask_seen(scores, batch, reference_compatible=reference_compatible)
@@ -118,6 +123,16 @@ def rank_cases(
             ranks[rows] = target_ranks(masked, targets, tie_order).cpu().numpy()
             bar.update(len(batch))
     return ranks
+
+
+def _check_finite(scores: Tensor, scorer: Scorer) -> None:
+    """A NaN is neither above nor below a target: every rank would be wrong, and none would say."""
+    if not torch.isfinite(scores).all():
+        raise CheckpointError(
+            f"{scorer.name} gives scores with NaN or infinity: its weights or embeddings are "
+            "damaged, or its training has diverged; restore it, or train again with a lower "
+            "learning rate."
+        )
 
 
 @torch.inference_mode()
@@ -140,6 +155,9 @@ def sampled_auc(
 
     Returns:
         (B,) float64 from 0 to 1, equal scores count half; nan where every draw was seen.
+
+    Raises:
+        CheckpointError: a score is NaN or infinite.
     """
     rng = np.random.default_rng(seed)
     values: list[np.ndarray] = []
@@ -155,6 +173,7 @@ def sampled_auc(
             scores = scorer.score_candidates(histories, candidates).cpu()
         else:
             scores = scorer.score(histories).cpu().gather(1, candidates)
+        _check_finite(scores, scorer)
         own, other = scores[:, :1].numpy(), scores[:, 1:].numpy()
         won = (own > other) + 0.5 * (own == other)
         won[seen | (drawn == targets)] = np.nan

@@ -27,6 +27,10 @@ class Index(Protocol):
         """Number of items."""
         ...
 
+    def __contains__(self, item_id: object) -> bool:
+        """Whether an item is among them."""
+        ...
+
     def rows(self, item_ids: Iterable[str]) -> list[int]:
         """See RowLookup."""
         ...
@@ -55,6 +59,9 @@ class RowLookup:
 
     def __len__(self) -> int:
         return len(self.item_ids)
+
+    def __contains__(self, item_id: object) -> bool:
+        return item_id in self._row
 
     def rows(self, item_ids: Iterable[str]) -> list[int]:
         """Rows of items.

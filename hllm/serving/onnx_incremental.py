@@ -65,6 +65,10 @@ class OnnxIncremental:
         memory, states = self._run(pasts, items.unsqueeze(1))
         return memory[:, 0], states[:, 0]
 
+    def read(self, histories: Sequence[Tensor]) -> Tensor:
+        """See hllm.serving.incremental.IncrementalModel."""
+        return torch.stack([self.extend(None, history)[1][-1] for history in histories])
+
     def _run(self, pasts: Sequence[Tensor | None], items: Tensor) -> tuple[Tensor, Tensor]:
         """B times (P, F) and items (B, S, D) -> keys and values (B, S, F) and states (B, S, D)."""
         count = items.shape[1]
@@ -142,9 +146,15 @@ def _rename_finished(fresh: Path, folder: Path) -> None:
 
 def _graph_key(model: ModelFolder, bits: int) -> str:
     """Hex digits that name what a graph is made from."""
-    # Sizes and times, not contents: hashing gigabytes would slow every start.
+    # Places, sizes and times, not contents: hashing gigabytes would slow every start. The time of
+    # change (ctime) is set by the machine alone, so another model under the same name, of the same
+    # size and with copied times, is seen.
     try:
-        stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in model.files]
+        stats = [
+            (file.name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
+            for file in model.files
+            for s in (file.stat(),)
+        ]
     except OSError as error:
         raise CheckpointError(f"{model} is not a complete model folder ({error}).") from error
     text = json.dumps([_VERSION, bits, str(model.path.resolve()), stats])

@@ -28,9 +28,9 @@ from safetensors import SafetensorError, safe_open
 
 from hllm.atomic import SUFFIX, atomic_path, storage_errors, sync
 from hllm.errors import CheckpointError
+from hllm.training.run_record import STATE
 
 logger = logging.getLogger(__name__)
-STATE = "state"  # sub-folder of a run's output
 MARK = "complete.json"
 # What to do about a full disk.
 CONTINUES = "then give the same command again; it continues from the last state that was saved"
@@ -130,6 +130,12 @@ def restore_best(folder: Path, weights: Path) -> None:
         return
     with atomic_path(weights) as temporary:
         shutil.copyfile(kept, temporary)
+
+
+def drop_states(output: Path) -> None:
+    """Remove all states of a run, which another one is about to replace."""
+    for folder in (output / STATE, _old_swap(output / STATE)):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _complete(partial: Path, folder: Path, step: int) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hllm.baselines.id_models import IDLlama, load_id_model, make_id_model, save_id_model
 from hllm.checkpoint import save_model
-from hllm.config import GENERATIVE
+from hllm.choices import GENERATIVE
 from hllm.data import Interactions, item_fields, read_items
 from hllm.embed import embed_items
 from hllm.errors import CheckpointError, DataError
@@ -19,10 +19,12 @@ from hllm.evaluation.ranking import Scorer
 from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.schema.tokenizers import read_tokenizer
 from hllm.store import EMBEDDINGS
+from hllm.text import check_text_keys
 from hllm.training.initial_model import checkpoint_gradients, make_initial_model
 from hllm.training.item_encoder import ItemTexts, make_item_encoder
 from hllm.training.objective import ClickObjective, GenerativeObjective, Objective
-from hllm.training.options import HLLM_KIND, ModelOptions, TrainOptions
+from hllm.training.option_rules import HLLM_KIND
+from hllm.training.options import ModelOptions, TrainOptions
 from hllm.training.step import HLLMStep, IDModelStep, Step
 
 
@@ -86,6 +88,7 @@ class HLLMTrainee(Trainee):
             form=options.csv_format,
             reference_compatible=options.reference_compatible,
         )
+        check_text_keys(self._items.values(), model_options.text_keys, source=options.items)
         config = model_options.to_config()
         # Before the weights, which can take minutes: a folder without a tokenizer is said at once.
         tokenizer = read_tokenizer(model_options.item_folder, config.item_config.vocab_size)

@@ -1,6 +1,7 @@
 """The training loop: batches, steps, validation, early stopping, a state to resume from."""
 
 import logging
+import math
 import pickle
 import sys
 import time
@@ -17,12 +18,13 @@ from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from hllm.data import Interactions, eval_cases, read_interactions
+from hllm.data import EvalCase, Interactions, eval_cases, read_interactions
 from hllm.data import train_chunks as chunks_of
-from hllm.errors import CheckpointError, DataError
+from hllm.errors import CheckpointError, DataError, TrainingError
 from hllm.evaluation.metrics import summarise
 from hllm.evaluation.ranking import rank_cases
 from hllm.evaluation.sample import sample_cases
+from hllm.store import EMBEDDINGS
 from hllm.training.batches import TrainBatch, batch_rows, make_batch, make_reference_batch
 from hllm.training.fsdp import (
     call_gathered,
@@ -35,7 +37,9 @@ from hllm.training.fsdp import (
 from hllm.training.optimizer import lr_multiplier, make_optimizer
 from hllm.training.options import ModelOptions, TrainOptions, save_options
 from hllm.training.run_log import RunLog
+from hllm.training.run_record import RunRecord, holds_result, open_run
 from hllm.training.run_state import (
+    drop_states,
     find_state,
     keep_best,
     load_objects,
@@ -100,11 +104,28 @@ class _Speed:
 
 
 class Trainer:
-    """One training run."""
+    """One training run.
 
-    def __init__(self, model_options: ModelOptions, options: TrainOptions) -> None:
+    Args:
+        model_options: what is trained.
+        options: how, and on what.
+        record: what open_run found; None: it is asked now.
+
+    Raises:
+        HLLMError: options or data do not go together, or the output folder holds another run.
+    """
+
+    def __init__(
+        self,
+        model_options: ModelOptions,
+        options: TrainOptions,
+        record: RunRecord | None = None,
+    ) -> None:
         self.options = options
         self.model_options = model_options
+        self._record = record or open_run(model_options, options)
+        # Until the first model is saved: what was there before stands until then.
+        self._replaces = options.restart and holds_result(options.output)
         self.accelerator = Accelerator(
             mixed_precision="bf16" if options.precision == "bf16" else "no",
             # Unless told so, accelerate takes processes without a GPU for as many single ones.
@@ -118,6 +139,7 @@ class Trainer:
             reference_compatible=options.reference_compatible,
         )
         self.chunks = _chunks(self.interactions, model_options.max_history, options)
+        self._cases = _validation_cases(self.interactions, options)
         device = self.accelerator.device
         self.trainee = make_trainee(model_options, options, self.interactions, device)
         self.steps_per_epoch = -(-len(self.chunks) // self._global_batch)
@@ -158,7 +180,11 @@ class Trainer:
         Returns:
             Validation metrics of the best model.
         """
-        self._resume()
+        if self._replaces:
+            self.log.hold()
+        else:
+            self._resume()
+            self._write_record()
         if self.options.start_from and self.progress.step == 0:
             self._validate()  # training on must beat what it started from
         state, every = self.progress, self.options.eval_every or self.steps_per_epoch
@@ -217,6 +243,13 @@ class Trainer:
         self.optimizer.zero_grad()
         self._warn_of_collapse(stats)
         total = accelerator.reduce(loss.detach(), "mean").item()  # of the global batch
+        if not math.isfinite(total):
+            raise TrainingError(
+                f"step {self.progress.step + 1}: the loss is {total}; what was saved before in "
+                f"{options.output} stands. Mostly a learning rate is too high, or all items have "
+                "the same text: lower --learning_rate or --item_learning_rate, look at "
+                "--text_keys, and train with --restart."
+            )
         return stats | {"loss": total, "learning_rate": self.schedule.get_last_lr()[-1]}
 
     def _batch(self, rows: np.ndarray) -> TrainBatch:
@@ -265,16 +298,11 @@ class Trainer:
             self.log.write(kind, self.progress.step, values)
 
     def _validate(self) -> None:
-        options = self.options
-        # The same users at every validation: else their choice would decide what is best.
-        cases = sample_cases(
-            eval_cases(self.interactions, "valid"), options.eval_users, options.seed
-        )
         ranks = call_gathered(
             self.trainee.step,
             lambda: rank_cases(
                 self.trainee.scorer(),
-                cases,
+                self._cases,
                 reference_compatible=self.options.reference_compatible,
                 progress=False,
             ),
@@ -298,6 +326,13 @@ class Trainer:
 
     def _save_model(self) -> None:
         weights = whole_state(self.trainee.step.model) if self.options.shard else None
+        if self._replaces and self._is_main:
+            # In this order: a kill in between leaves the old model with its own record, or with
+            # the new one and nothing to continue from.
+            drop_states(self.options.output)
+            self._write_record()
+            self.log.release()
+        self._replaces = False
         if self._is_main:
             self.trainee.save(self.options.output, weights)
 
@@ -331,12 +366,20 @@ class Trainer:
                 restore_best(folder, self.options.output / WEIGHTS)
             self.log.keep_until(self.progress.step if folder else -1)
 
+    def _write_record(self) -> None:
+        """What this run is, before the folder holds anything of it."""
+        if self._is_main:
+            self._record.result = None  # there is something to do, if only a lost file to make
+            self._record.write()
+            save_options(self.options.output, self.model_options, self.options)
+
     def _finish(self) -> dict[str, float]:
         output, state = self.options.output, self.progress
         self.accelerator.wait_for_everyone()
         if self._is_main:
-            save_options(output, self.model_options, self.options)
             self.trainee.finish(output)
+            made = [name for name in (WEIGHTS, EMBEDDINGS) if (output / name).is_file()]
+            self._record.finish(state.best, state.best_step, made)
         logger.info(
             "%s: best ndcg@10 %.4f at step %d, %.0f s",
             output,
@@ -345,6 +388,14 @@ class Trainer:
             state.seconds,
         )
         return {"ndcg@10": state.best, "step": state.best_step, "seconds": state.seconds}
+
+
+def _validation_cases(interactions: Interactions, options: TrainOptions) -> list[EvalCase]:
+    """The same users at every validation: else their choice would decide what is best."""
+    cases = sample_cases(eval_cases(interactions, "valid"), options.eval_users, options.seed)
+    if not cases:
+        raise DataError(f"--eval_users {options.eval_users}: nobody to validate on; 1 at least.")
+    return cases
 
 
 def _postfix(stats: dict[str, float], state: Progress) -> str:

@@ -8,7 +8,8 @@ import torch
 import hllm.embed
 import hllm.embedder
 from hllm.checkpoint import load_model, save_model
-from hllm.embed import embed_items, encode_catalog, main, stored_or_encoded
+from hllm.commands.embed import main
+from hllm.embed import embed_items, encode_catalog, stored_or_encoded
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import token_batches, tokenize
 

@@ -83,3 +83,8 @@ def test_no_items_and_no_texts_are_errors():
         check_text_keys([], ["title"], source="x.csv")
     with pytest.raises(DataError, match="the columns are all empty"):
         check_text_keys([None, {}], ["title"], source="x.csv", every=False)
+
+
+def test_no_text_key_at_all_is_an_error():
+    with pytest.raises(DataError, match=r"no text key is given, .* the columns are title"):
+        check_text_keys([{"title": "Emma"}], [], source="x.csv")

@@ -8,7 +8,7 @@ from hllm.embed import encode_catalog
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import tokenize
 from hllm.training import initial_model
-from hllm.training.options import ITEM_TRAINING
+from hllm.training.option_rules import ITEM_TRAINING
 from tests.hllm.training.runs import small_trainer, train_ring
 
 

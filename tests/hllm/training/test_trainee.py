@@ -31,3 +31,19 @@ def test_id_model_goes_on_from_another_run_on_the_same_items_only(small, tmp_pat
             small, tmp_path / "third", model_kind="hstu", start_from=tmp_path / "first",
             user_size=32,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"text_keys": "titel"}, r"items.csv: no column 'titel' .*: the columns are title"),
+        ({}, r"items.csv: no column 'title' .*: the columns are name"),
+    ],
+)
+def test_a_text_key_that_no_item_has_is_an_error(small, tmp_path, keys, message):
+    items = tmp_path / "items.csv"
+    header = "title" if keys else "name"
+    rows = (small / "items.csv").read_text().split("\n", 1)[1]
+    items.write_text(f"item_id,{header}\n{rows}")
+    with pytest.raises(DataError, match=message):
+        small_trainer(small, tmp_path / "run", items=items, **keys)

@@ -4,14 +4,16 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
 from hllm import evaluate
-from hllm.errors import CheckpointError
+from hllm.errors import CheckpointError, DataError, TrainingError
 from hllm.recommend import load_hllm
-from hllm.train import Trainer
+from hllm.training.trainer import Trainer
 from tests.hllm.training.runs import NUM_ITEMS, losses, small_trainer, train_ring
 
 KINDS = ["sasrec", "hstu", "id-llama"]
@@ -104,16 +106,63 @@ def test_stops_early_and_keeps_the_best_model(ring, tmp_path):
 
 def test_resuming_with_other_widths_is_one_clear_error(ring, tmp_path):
     train_ring(ring, tmp_path / "run", epochs=1)
-    with pytest.raises(CheckpointError, match="does not fit these options"):
+    with pytest.raises(DataError, match="user_size was 16, is 32"):
         train_ring(ring, tmp_path / "run", epochs=1, user_size=32)
 
 
 def test_collapse_of_the_item_embeddings_is_said(ring, tmp_path, caplog):
     items = tmp_path / "items.csv"  # nothing tells them apart
     items.write_text("item_id,title\n" + "".join(f"i{n},same\n" for n in range(NUM_ITEMS)))
-    with pytest.raises(CheckpointError, match="NaN or infinity"):  # no negative: the loss is NaN
+    with pytest.raises(TrainingError, match="step 1: the loss is nan"):  # no negative is left
         train_ring(ring, tmp_path / "run", item_training="full", items=items, max_steps=1)
     assert "the item embeddings collapse: lower --item_learning_rate" in caplog.text
+
+
+def poison(trainer):
+    """As a diverging step leaves the weights."""
+    with torch.no_grad():
+        for parameter in trainer.trainee.step.parameters():
+            parameter.fill_(float("nan"))
+
+
+def test_a_loss_that_is_nan_stops_and_leaves_the_last_state(small, tmp_path, monkeypatch):
+    changes = {"model_kind": "sasrec", "max_steps": 6}
+    real = Trainer._train_step
+
+    def poisoned(self, rows):
+        if self.progress.step == 3:
+            poison(self)
+        return real(self, rows)
+
+    run, weights = tmp_path / "run", tmp_path / "run" / "model.safetensors"
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_train_step", poisoned)
+        with pytest.raises(TrainingError, match=r"step 4: the loss is nan; .* lower --learning"):
+            small_trainer(small, run, **changes).run()
+    assert all(tensor.isfinite().all() for tensor in load_file(weights).values())
+    assert [path.name for path in (run / "state").iterdir()] == ["step-00000002"]
+    small_trainer(small, run, **changes).run()
+    assert len(losses(run)) == 6
+
+
+def test_a_validation_with_scores_that_are_nan_saves_nothing(small, tmp_path, monkeypatch):
+    real = Trainer._train_step
+
+    def poisoned(self, rows):
+        stats = real(self, rows)
+        poison(self)
+        return stats
+
+    monkeypatch.setattr(Trainer, "_train_step", poisoned)
+    with pytest.raises(CheckpointError, match="scores with NaN or infinity"):
+        small_trainer(small, tmp_path / "run", model_kind="sasrec", max_steps=1).run()
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    assert not (tmp_path / "run" / "state").exists()
+
+
+def test_nobody_to_validate_on_is_said_before_training(small, tmp_path):
+    with pytest.raises(DataError, match="--eval_users 0: nobody to validate on"):
+        small_trainer(small, tmp_path / "run", model_kind="sasrec", eval_users=0)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: "-".join(model.values()))
