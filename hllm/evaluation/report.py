@@ -1,12 +1,13 @@
 """Results of an evaluation: a JSON-ready dictionary, and tables for people (Markdown)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from hllm.evaluation.markdown import markdown_table
 from hllm.evaluation.metrics import DEFAULT_KS, per_case, summarise
 from hllm.evaluation.slices import Estimate, compare, estimate_mean
 
@@ -79,24 +80,6 @@ def json_ready(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """An aligned Markdown table: the first column to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        return f"| {' | '.join(padded)} |"
-
-    rule = [
-        "-" * width if column == 0 else "-" * (width - 1) + ":"
-        for column, width in enumerate(widths)
-    ]
-    return "\n".join([line(header), line(rule), *(line(row) for row in rows)])
 
 
 def _percent(value: float | None) -> str:
