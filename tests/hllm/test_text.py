@@ -86,5 +86,5 @@ def test_no_items_and_no_texts_are_errors():
 
 
 def test_no_text_key_at_all_is_an_error():
-    with pytest.raises(DataError, match="no text key is given, .* the columns are title"):
+    with pytest.raises(DataError, match=r"no text key is given, .* the columns are title"):
         check_text_keys([{"title": "Emma"}], [], source="x.csv")

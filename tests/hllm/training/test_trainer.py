@@ -137,7 +137,7 @@ def test_a_loss_that_is_nan_stops_and_leaves_the_last_state(small, tmp_path, mon
     run, weights = tmp_path / "run", tmp_path / "run" / "model.safetensors"
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_train_step", poisoned)
-        with pytest.raises(TrainingError, match="step 4: the loss is nan; .* lower --learning"):
+        with pytest.raises(TrainingError, match=r"step 4: the loss is nan; .* lower --learning"):
             small_trainer(small, run, **changes).run()
     assert all(tensor.isfinite().all() for tensor in load_file(weights).values())
     assert [path.name for path in (run / "state").iterdir()] == ["step-00000002"]
