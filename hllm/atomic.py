@@ -1,8 +1,9 @@
-"""Files that appear under their name only when they are whole, and on the disk; the old ones stand.
+"""Files that appear under their name only when they are complete, and on the disk.
 
-The one way in which this project replaces a file. What is being written has a hidden name that ends
-in ``.partial``; what a killed process left under such a name is removed by the next one that writes
-the same file. Processes on one machine may write the same file at once: the last one wins.
+The one way in which this project replaces a file; until then, the old one stays. What is being
+written has a hidden name that ends in ``.partial``. What a killed process leaves under such a name
+is removed by the next one that writes the same file. Processes on one machine may write the same
+file at once: the last one wins.
 """
 
 import errno
@@ -23,10 +24,10 @@ from safetensors import SafetensorError
 from hllm.errors import StorageError
 
 SUFFIX = ".partial"
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-# What safetensors and torch.save say of a full disk, for want of an OSError; the latter's own words
-# for a write that fell short name no reason.
-_FULL_IN_WORDS = re.compile(r"No space left|quota exceeded|inline_container\.cc|StreamWriter")
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+# safetensors and torch.save raise no OSError when the disk is full, so their words have to do.
+# Those of torch.save for an incomplete write do not even name the reason.
+_DISK_FULL_WORDS = re.compile(r"No space left|quota exceeded|inline_container\.cc|StreamWriter")
 
 
 @contextmanager
@@ -37,9 +38,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         StorageError: the disk is full; the old file stands.
     """
     path = Path(path)
-    with storage_errors(path), _claimed(path.parent, path.name) as temporary:
+    with storage_errors(path), _locked_temporary(path.parent, path.name) as temporary:
         yield temporary
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, 0o644)  # mkstemp lets only the owner read
+        # Before it gets its name, which must not stand for half a file after a power cut.
         sync(temporary)
         os.replace(temporary, path)
         sync(path.parent)
@@ -50,7 +52,7 @@ def atomic_text(path: Path) -> Iterator[TextIO]:
     """Open a text file for writing that replaces the one of this name when the block succeeds.
 
     Args:
-        path: UTF-8 with line ends as they are written; packed if it ends in ``.gz``.
+        path: UTF-8 with line ends as they are written; compressed if it ends in ``.gz``.
 
     Raises:
         StorageError: the disk is full; the old file stands.
@@ -72,24 +74,26 @@ def atomic_text(path: Path) -> Iterator[TextIO]:
 def atomic_files(folder: str | Path, *, opened_by: str) -> Iterator[Path]:
     """Give a temporary folder whose files replace those of `folder` when the block succeeds.
 
-    No folder's files can be replaced all at once. If more than one differs, the file without which
-    nobody opens the folder goes first and comes last: a kill leaves the old files, the new ones, or
-    a folder that does not open, never a mixture that does.
+    A kill leaves the old files, the new ones, or a folder that does not open: never a mixture of
+    both that does.
 
     Args:
         folder: made if missing; other files in it stay.
-        opened_by: name of that file, one of those that the block writes.
+        opened_by: name of the file without which nobody opens the folder; the block writes it.
 
     Raises:
         StorageError: the disk is full; the old files stand.
     """
     folder = Path(folder)
-    with storage_errors(folder), _claimed(folder, "files", is_folder=True) as temporary:
+    with storage_errors(folder), _locked_temporary(folder, "files", is_folder=True) as temporary:
         yield temporary
+        # Equal files are left alone: if only one differs, one rename is enough.
         names = sorted(path.name for path in temporary.iterdir())
-        changed = [name for name in names if not _equal(temporary / name, folder / name)]
+        changed = [name for name in names if not _same_contents(temporary / name, folder / name)]
         for name in changed:
             sync(temporary / name)
+        # Several files cannot be replaced all at once. So the one that opens the folder is removed
+        # first and comes back last.
         if len(changed) > 1:
             (folder / opened_by).unlink(missing_ok=True)
             sync(folder)
@@ -97,13 +101,13 @@ def atomic_files(folder: str | Path, *, opened_by: str) -> Iterator[Path]:
         for name in changed:
             os.replace(temporary / name, folder / name)
             if name != changed[-1]:
-                sync(folder)  # the last one must not reach the disk before the others
+                sync(folder)  # or the last one could reach the disk before the others
         sync(folder)
 
 
 @contextmanager
 def storage_errors(path: Path, remedy: str = "then do the same again") -> Iterator[None]:
-    """Turn the errors of a full disk into one sentence; all others pass.
+    """Turn the errors of a full disk into one sentence; let all others pass.
 
     Args:
         path: what is written in the block, for the message.
@@ -117,7 +121,7 @@ def storage_errors(path: Path, remedy: str = "then do the same again") -> Iterat
     except StorageError:
         raise
     except (OSError, RuntimeError, SafetensorError) as error:
-        is_full = getattr(error, "errno", None) in _FULL or _FULL_IN_WORDS.search(str(error))
+        is_full = getattr(error, "errno", None) in _DISK_FULL or _DISK_FULL_WORDS.search(str(error))
         if not is_full:
             raise
         raise StorageError(
@@ -132,15 +136,15 @@ def sync(path: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that cannot do this for folders
+        if error.errno != errno.EINVAL:  # this file system cannot do it for folders
             raise
     finally:
         os.close(handle)
 
 
 @contextmanager
-def _claimed(folder: Path, name: str, *, is_folder: bool = False) -> Iterator[Path]:
-    """A new hidden file or folder; it is gone after the block, unless it got another name."""
+def _locked_temporary(folder: Path, name: str, *, is_folder: bool = False) -> Iterator[Path]:
+    """A new hidden file or folder, locked; it is removed after the block, unless it was renamed."""
     folder.mkdir(parents=True, exist_ok=True)
     prefix = f".{name}."
     _remove_leftovers(folder, prefix)
@@ -151,8 +155,9 @@ def _claimed(folder: Path, name: str, *, is_folder: bool = False) -> Iterator[Pa
         else:
             lock, created = tempfile.mkstemp(SUFFIX, prefix, folder)
             temporary = Path(created)
-        fcntl.flock(lock, fcntl.LOCK_EX)  # says that somebody is writing it
-        if temporary.exists():  # nobody took it for a leftover before it was locked
+        # The lock tells other processes that it is being written; a kill releases it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if temporary.exists():  # otherwise another process removed it before it was locked
             break
         os.close(lock)
     try:
@@ -167,7 +172,7 @@ def _remove_leftovers(folder: Path, prefix: str) -> None:
         if path.name.startswith(prefix) and path.name.endswith(SUFFIX):
             try:
                 lock = os.open(path, os.O_RDONLY)
-            except OSError:  # another process was faster, or it is another user's
+            except OSError:  # already removed, or another user's
                 continue
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -185,8 +190,8 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _equal(one: Path, other: Path) -> bool:
-    """Small files only: larger ones count as different."""
+def _same_contents(one: Path, other: Path) -> bool:
+    """Whether two files have the same contents; large ones count as different, unread."""
     if not other.is_file() or one.stat().st_size != other.stat().st_size:
         return False
     return one.stat().st_size < 2**26 and one.read_bytes() == other.read_bytes()

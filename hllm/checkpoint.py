@@ -2,8 +2,8 @@
 
     python -m hllm.checkpoint convert --help    a checkpoint of the reference implementation
 
-Where the Item LLM starts from a packaged pretrained model (config.item_base), only what training
-made is saved: LoRA matrices, [ITEM] token, adapter, User LLM. Such a model has a few megabytes.
+If the Item LLM starts from a packaged pretrained model (config.item_base), only what training made
+is saved: LoRA matrices, [ITEM] token, adapter, User LLM. Such a model takes a few megabytes.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from hllm.weights.shapes import (
 )
 
 logger = logging.getLogger(__name__)
-_OPTIONS = "the configuration of the two language models"
+_CONFIGURATION = "the configuration of the two language models"  # in messages: not a file yet
 
 
 def build_model(
@@ -57,7 +57,7 @@ def build_model(
         item_llm: an Item LLM that exists already, instead of a new one.
         item_weights: folder of a transformers model that the Item LLM starts from; None: random.
         user_weights: the same for the User LLM.
-        lean: the User LLM's weights will be replaced: take no memory for its vocabulary.
+        lean: take no memory for the User LLM's vocabulary; for weights that will be replaced.
 
     Raises:
         CheckpointError: weights are missing, damaged or of another shape, or the configuration
@@ -65,37 +65,40 @@ def build_model(
     """
     starts = {"item_llm.": item_weights, "user_llm.": user_weights}
     for prefix, folder in starts.items():
-        if folder:  # looked at before memory is taken for the model
-            own = shapes_of(lambda: HLLM(config), _OPTIONS)
+        if folder:  # checked before memory is taken for the model
+            own = shapes_of(lambda: HLLM(config), _CONFIGURATION)
             part = {n.removeprefix(prefix): s for n, s in own.items() if n.startswith(prefix)}
             check_language_model(part, folder)
-    model = build(lambda: _make(config, item_llm, lean=lean or bool(user_weights)), _OPTIONS)
+    model = build(
+        lambda: _new_hllm(config, item_llm, lean=lean or bool(user_weights)), _CONFIGURATION
+    )
     if item_weights:
-        _start_from(model.item_llm, item_weights)
+        _copy_pretrained(model.item_llm, item_weights)
     if user_weights:
-        _start_from(model.user_llm, user_weights)
+        _copy_pretrained(model.user_llm, user_weights)
     if config.item_lora:
         from peft import LoraConfig, inject_adapter_in_model  # noqa: PLC0415  takes seconds
 
+        # Injected, not wrapped: the Item LLM keeps its own class.
         lora = LoraConfig(**config.item_lora)
         model.item_llm = inject_adapter_in_model(lora, model.item_llm)
     return model
 
 
-def _make(config: HLLMConfig, item_llm: PreTrainedModel | None, *, lean: bool) -> HLLM:
-    """A new HLLM; lean: without room for the User LLM's words, which are dropped anyway."""
+def _new_hllm(config: HLLMConfig, item_llm: PreTrainedModel | None, *, lean: bool) -> HLLM:
+    """A new HLLM; lean: without memory for the User LLM's vocabulary, which is dropped anyway."""
     if not lean:
         return HLLM(config, item_llm)
     small = copy.deepcopy(config)
     small.user_config = without_vocabulary(config.user_config)
     model = HLLM(small, item_llm)
-    model.config.user_config = config.user_config
+    model.config.user_config = config.user_config  # saved with the model: the true one
     return model
 
 
 @torch.no_grad()
-def _start_from(language_model: nn.Module, folder: str | Path) -> None:
-    """Copy a pretrained language model's weights; heads and poolers that are not used stay out."""
+def _copy_pretrained(language_model: nn.Module, folder: str | Path) -> None:
+    """Copy a pretrained language model's weights, without heads and poolers that are not used."""
     own = language_model.state_dict()
     for stored, tensor in iter_tensors(folder):
         if (name := base_name(stored)) in own:
@@ -109,22 +112,22 @@ def _is_base_weight(name: str) -> bool:
 def trained_state(model: HLLM, weights: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
     """The tensors that a checkpoint must hold, on the CPU.
 
-    Base weights of a packaged Item LLM are left out while they are frozen.
-
     Args:
-        model: whose parameters say what is frozen.
-        weights: its state, where model.state_dict() holds only parts (hllm.training.fsdp).
+        model: its parameters say what is frozen.
+        weights: its whole state, if model.state_dict() holds only parts (hllm.training.fsdp).
     """
+    # Frozen base weights of a packaged Item LLM come from the package again.
     frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
     from_package = model.config.item_base is not None
     return {
         name: value.detach().cpu().contiguous()
         for name, value in (model.state_dict() if weights is None else weights).items()
-        if not (from_package and _is_base_weight(name) and _frozen(name, frozen))
+        if not (from_package and _is_base_weight(name) and _is_frozen(name, frozen))
     }
 
 
-def _frozen(name: str, frozen: set[str]) -> bool:
+def _is_frozen(name: str, frozen: set[str]) -> bool:
+    # BERT's position_ids are a buffer, and so not among the parameters.
     return name in frozen or name.endswith("position_ids")
 
 
@@ -134,7 +137,7 @@ def save_model(
     tokenizer: PreTrainedTokenizerBase | None = None,
     weights: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write config.json, model.safetensors and, unless it comes from a package, the tokenizer.
+    """Write config.json, model.safetensors and the tokenizer, unless that comes from a package.
 
     Args:
         model: to save.
@@ -143,10 +146,11 @@ def save_model(
         weights: see trained_state.
 
     Raises:
-        StorageError: the disk is full; the old model stands.
+        StorageError: the disk is full; the old model is kept.
     """
     state = trained_state(model, weights)
     with atomic_files(folder, opened_by=CONFIG) as temporary:
+        # As transformers writes it; version 4 opened no file without this entry.
         metadata = {"format": "pt"} | checksum_metadata(state)
         save_file(state, temporary / WEIGHTS, metadata=metadata)
         (temporary / CONFIG).write_text(model.config.to_json_string(), encoding="utf-8")
@@ -170,7 +174,7 @@ def load_model(source: ModelFolder | str | Path) -> tuple[HLLM, PreTrainedTokeni
     else:  # every weight comes from the files
         model = _uninitialised(lambda: build_model(config, lean=True), folder)
     _load_weights(model, folder)
-    model.config.dtype = torch.float32  # it may be saved again
+    model.config.dtype = torch.float32  # true of what was loaded, and it may be saved again
     return model.eval(), folder.tokenizer()
 
 
@@ -182,10 +186,11 @@ def _check_shapes(folder: ModelFolder) -> None:
     """
     config, stored = folder.config, dict(folder.shapes)
     own = shapes_of(lambda: build_model(config), folder.path)
-    if config.item_base:
+    if config.item_base:  # what the folder lacks comes from the package
         base = base_shapes(pretrained_folder(config.item_base))
         for name in own:
             if _is_base_weight(name) and name not in stored:
+                # peft moves the weights that it adapts into a base_layer.
                 key = name.removeprefix("item_llm.").replace(".base_layer.", ".")
                 if key in base:
                     stored[name] = base[key]
@@ -193,6 +198,7 @@ def _check_shapes(folder: ModelFolder) -> None:
 
 
 def _uninitialised(make: Callable[[], Any], folder: ModelFolder) -> Any:
+    """A model in float32 without initial weights: all are about to be replaced."""
     with no_init_weights():
         return build(make, folder.path).float()
 
@@ -222,7 +228,7 @@ def _load_weights(model: nn.Module, folder: ModelFolder, prefix: str = "") -> No
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: see --help."""
-    from hllm.published import convert  # noqa: PLC0415  serving reads checkpoints, too, without it
+    from hllm.published import convert  # noqa: PLC0415  serving reads checkpoints without converting any
 
     parser = argparse.ArgumentParser(prog="python -m hllm.checkpoint")
     commands = parser.add_subparsers(dest="command", required=True)

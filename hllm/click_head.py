@@ -1,15 +1,15 @@
 """The discriminative variants: the probability that a user clicks a given item.
 
-B users, S history items, Q prefixes a history, C candidates a prefix, D embedding width.
+B users, S history items, Q prefixes per history, C candidates per prefix, D embedding width.
 
-Early fusion: the candidate is appended to the history, and a head reads the User LLM's state there:
-candidate and history meet in every layer, so that every candidate costs a token. Late fusion: the
+Early fusion: the candidate is appended to the history, and a head reads the User LLM's state there.
+Candidate and history meet in every layer, so that every candidate costs a token. Late fusion: the
 learned [USER] token is appended instead, and the head combines its state with the candidate's
-embedding: the user's part is computed once and can be cached.
+embedding. The user's part is computed once and can be cached.
 
-Prefixes of one history, and candidates of one prefix, share one pass: appended tokens stand behind
-the history, each at the position that follows its prefix, and attend to that prefix and to
-themselves only. The history's own states stay those of the generative model.
+Prefixes of one history, and candidates of one prefix, share one pass. Appended tokens stand behind
+the history, each at the position that follows its prefix, and attend only to that prefix and to
+themselves. The history's own states stay those of the generative model.
 """
 
 import torch
@@ -34,7 +34,8 @@ class ClickHead(nn.Module):
         super().__init__()
         is_late = objective == LATE_FUSION
         self.user_token = nn.Parameter(torch.empty(size)) if is_late else None
-        # Late fusion: user, item and their product, without which a small network finds no match.
+        # Late fusion reads user, item and their product: from the first two alone, a small network
+        # does not learn how well they match.
         self.mlp = nn.Sequential(
             nn.Linear(3 * size if is_late else size, size), nn.GELU(), nn.Linear(size, 1)
         )
@@ -55,34 +56,47 @@ class ClickHead(nn.Module):
         """
         if self.user_token is None:
             appended = candidates.flatten(1, 2)  # (B, Q * C, D)
-            after = prefixes.repeat_interleave(candidates.shape[2], dim=1)
+            after = prefixes.repeat_interleave(candidates.shape[2], dim=1)  # (B, Q * C)
         else:
             appended = self.user_token.expand(*prefixes.shape, -1)  # (B, Q, D)
             after = prefixes
-        states, ends = _append(user_llm, histories, appended, after)
+        states, ends = _states_with_appended(user_llm, histories, appended, after)
         if self.user_token is None:
-            return self.mlp(ends).squeeze(-1).view(candidates.shape[:3]), states
-        return self._match(ends.unsqueeze(2), candidates), states
+            return self.mlp(ends).squeeze(-1).view(candidates.shape[:3]), states  # (B, Q, C)
+        return self._late_fusion_logits(ends.unsqueeze(2), candidates), states
 
-    def _match(self, users: Tensor, items: Tensor) -> Tensor:
+    def _late_fusion_logits(self, users: Tensor, items: Tensor) -> Tensor:
         """Logits (B, Q, C) of user states (B, Q, 1, D) and item embeddings (B, Q, C, D)."""
-        users, items = (F.rms_norm(x, x.shape[-1:]) for x in (users, items))  # of one size
+        # Brought to one scale: the User LLM's last norm gives states another one than items have.
+        users, items = (F.rms_norm(x, x.shape[-1:]) for x in (users, items))
         features = torch.cat([users.expand_as(items), items, users * items], dim=-1)
         return self.mlp(features).squeeze(-1)
 
 
-def _append(
+def _states_with_appended(
     user_llm: nn.Module, histories: Tensor, appended: Tensor, after: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """States (B, S, D) of histories and (B, R, D) of tokens appended after (B, R) items of them."""
+    """States of histories and of tokens appended behind prefixes of them, in one pass.
+
+    Args:
+        user_llm: transformers decoder that reads embeddings.
+        histories: (B, S, D).
+        appended: (B, R, D) embeddings of the tokens.
+        after: (B, R) length of the prefix that each token follows.
+
+    Returns:
+        (B, S, D) states of the histories, (B, R, D) of the tokens.
+    """
     size, extra = histories.shape[1], appended.shape[1]
     columns = torch.arange(size, device=histories.device)
     causal = (columns <= columns.unsqueeze(1)).expand(len(histories), -1, -1)  # (B, S, S)
     prefix = columns < after.unsqueeze(-1)  # (B, R, S)
     itself = torch.eye(extra, dtype=torch.bool, device=histories.device).expand(len(prefix), -1, -1)
     nobody = torch.zeros_like(prefix).transpose(1, 2)  # no item sees what is appended
+    # (B, S + R, S + R), rows look at columns.
     visible = torch.cat([torch.cat([causal, nobody], 2), torch.cat([prefix, itself], 2)], 1)
     inputs = torch.cat([histories, appended], dim=1).to(histories.dtype)
+    # transformers adds a 4D mask to the attention logits: 0 leaves a token visible.
     mask = torch.zeros_like(visible, dtype=inputs.dtype)
     mask.masked_fill_(~visible, torch.finfo(inputs.dtype).min)
     positions = torch.cat([columns.expand(len(histories), -1), after], dim=1)

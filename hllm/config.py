@@ -31,18 +31,18 @@ class HLLMConfig(PretrainedConfig):
         max_history: most items the User LLM reads (MAX_ITEM_LIST_LENGTH).
         item_pooling: "item_token" = hidden state at the learned [ITEM] token appended to the text
             (paper section 3.1); "mean" = mean over the text tokens' states.
-        right_align_positions: number positions so that [ITEM] sits at max_text_tokens whatever the
-            text's length, as the reference does. No effect with RoPE; with learned absolute
-            positions (BERT) it must agree with how the weights were trained.
+        right_align_positions: number positions so that [ITEM] is at position max_text_tokens,
+            however long the text is; the reference does so. No effect with RoPE. With learned
+            absolute positions (BERT) it must agree with how the weights were trained.
         item_adapter: how Item LLM states become item embeddings of the User LLM's width: "none"
             (widths must agree), "linear", or "mlp" (for a frozen Item LLM: fixed whitening, then a
             residual two-layer network).
         item_adapter_hidden_size: width of the "mlp" adapter's hidden layer.
         item_base: None, or the name of a pretrained model of hllm.weights.packaged that the Item
-            LLM's weights start from; what training did not change of it is not saved.
+            LLM's weights start from. What training did not change of it is not saved.
         item_lora: None, or the peft LoraConfig arguments of the Item LLM's adapter.
-        objective: "generative" (the next item's embedding), or with a head for the probability of
-            a click: "early_fusion", "late_fusion" (hllm.click_head).
+        objective: "generative" (the next item's embedding), or "early_fusion" or "late_fusion",
+            with a head for the probability of a click (hllm.click_head).
     """
 
     model_type = "hllm"
@@ -71,13 +71,13 @@ class HLLMConfig(PretrainedConfig):
             ("objective", objective, OBJECTIVES),
         ):
             if value not in allowed:
-                raise ValueError(f"{name} {value!r}: choose one of {', '.join(allowed)}")
+                raise ValueError(f"{name} {value!r}: choose from {', '.join(allowed)}")
         for name, number in (("max_text_tokens", max_text_tokens), ("max_history", max_history)):
             if number < 1:
                 raise ValueError(f"{name} {number}: must be at least 1")
         self.item_config = _sub_config(item_config)
         self.user_config = _sub_config(user_config)
-        self.text_keys = list(text_keys)
+        self.text_keys = list(text_keys)  # JSON has no tuples
         self.item_prompt = item_prompt
         self.max_text_tokens = max_text_tokens
         self.max_history = max_history
@@ -92,7 +92,7 @@ class HLLMConfig(PretrainedConfig):
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> "HLLMConfig":
-        """Make one from parsed JSON, after a check: every loader comes this way.
+        """Make one from parsed JSON, after a check. Every loader comes this way.
 
         Raises:
             CheckpointError: the closed schema of model folders (hllm.schema.configs) refuses it.
@@ -116,12 +116,12 @@ class HLLMConfig(PretrainedConfig):
 
 
 def _sub_config(value: PretrainedConfig | dict[str, Any] | None) -> PretrainedConfig:
-    if value is None:
+    if value is None:  # transformers wants every configuration to work without arguments
         value = {"model_type": "llama"}
     if isinstance(value, dict):
         options = dict(value)
         value = AutoConfig.for_model(options.pop("model_type"), **options)
-    # Where weights once lay on the machine that trained is nobody's business, and would make the
+    # Where weights were stored on the machine that trained is nobody's business, and would make the
     # fingerprints of equal models differ.
     value = copy.deepcopy(value)
     value.name_or_path = ""

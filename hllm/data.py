@@ -5,9 +5,11 @@ item_id and any text columns. Item index 0 is padding; real items are numbered f
 their first appearance in the interactions file, then those that only items.csv names, if asked for.
 """
 
-import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,15 @@ import numpy as np
 import pandas as pd
 
 from hllm.errors import DataError
+from hllm.tables import DEFAULT_FORMAT, MISSING, CsvFormat, CsvTable, listing, looks_like_data
+from hllm.times import Timestamp, parse_timestamp, time_order
+
+logger = logging.getLogger(__name__)
 
 PAD_ID = "[PAD]"
 INTERACTION_COLUMNS = ("item_id", "user_id", "timestamp")
+NUM_EXAMPLES = 3
+_NO_HEADER = "this line looks like data, and the header with names of columns is missing: "
 
 
 @dataclass(frozen=True)
@@ -45,31 +53,92 @@ class Interactions:
 
 
 def read_items(
-    path: str | Path, *, reference_compatible: bool = False
+    path: str | Path,
+    *,
+    form: CsvFormat = DEFAULT_FORMAT,
+    reference_compatible: bool = False,
 ) -> dict[str, dict[str, Any]]:
-    """Read items.csv into item_id -> fields; of a repeated item_id the last row counts.
+    r"""Read items.csv into item_id -> fields; of a repeated item_id the last row counts.
 
-    By default every cell is text exactly as written and only an empty cell is missing, so a book
-    called "None" keeps its title and 1999 stays "1999".
+    By default every cell is text exactly as written and only an empty cell and ``\N`` are missing,
+    so a book called "None" keeps its title and 1999 stays "1999".
 
     Args:
         path: csv, plain or .gz, with a column item_id.
+        form: how the csv is written.
         reference_compatible: infer types as the reference does through pandas: cells such as "NA",
             "None" or "null" are missing, integers become floats in a column with an empty cell.
 
     Raises:
-        DataError: the file is missing, unreadable, empty or has no column item_id.
+        DataError: the file is missing, unreadable, empty or has no column item_id, or a row does
+            not fit the header (with its line).
     """
-    frame = _read_csv(path, typed=reference_compatible)
-    if "item_id" not in frame.columns:
+    table = CsvTable(path, form)
+    names = table.names
+    if "item_id" not in names:
         raise DataError(
-            f"{path}: line 1: no column 'item_id' among {', '.join(map(str, frame.columns))}; "
+            f"{path}: line 1: no column 'item_id' among {listing(names)}; "
+            f"{_NO_HEADER if looks_like_data(names) else ''}"
             "name the column with the item's id 'item_id'."
         )
-    records = frame.to_dict("records")
+    place = names.index("item_id")
+    items: dict[str, dict[str, Any]] = {}
+    lines: dict[str, int] = {}
+    repeated: dict[str, int] = {}
+    for line, values in _good_rows(path, table):
+        item_id = _required(path, line, "item_id", values[place])
+        if item_id in items:
+            repeated.setdefault(item_id, lines[item_id])
+        lines[item_id] = line
+        items[item_id] = {
+            name: value
+            for name, value in zip(names, values, strict=True)
+            if value and value != MISSING and name != "item_id"
+        }
+    _warn_of_repeated(
+        path, {item_id: (first, lines[item_id]) for item_id, first in repeated.items()}
+    )
+    return _typed_items(path, form) if reference_compatible else items
+
+
+def _warn_of_repeated(path: str | Path, repeated: Mapping[str, tuple[int, int]]) -> None:
+    if repeated:
+        examples = ", ".join(
+            f"{item_id!r} (lines {first} and {last})"
+            for item_id, (first, last) in islice(repeated.items(), NUM_EXAMPLES)
+        )
+        logger.warning(
+            "%s: %s item ids are there more than once, and the last row of each counts: %s",
+            path, f"{len(repeated):,}", examples,
+        )  # fmt: skip
+
+
+def _good_rows(path: str | Path, table: CsvTable) -> Iterator[tuple[int, list[str]]]:
+    for row in table.rows:
+        if row.problem:
+            raise DataError(f"{path}: line {row.line}: {row.problem}; mend or re-export the file.")
+        yield row.line, row.values
+
+
+def _required(path: str | Path, line: int, name: str, value: str) -> str:
+    if not value.strip() or value == MISSING:
+        raise DataError(f"{path}: line {line}: {name} is empty; correct or remove that line.")
+    return value
+
+
+def _typed_items(path: str | Path, form: CsvFormat) -> dict[str, dict[str, Any]]:
+    """Items of a file that CsvTable has read to its end, with the types that pandas infers."""
+    frame = pd.read_csv(
+        path,
+        dtype={"item_id": str},
+        low_memory=False,
+        index_col=False,
+        sep=form.delimiter_of(Path(path)),
+        encoding=form.encoding or "utf-8",
+    )
     return {
         str(row.pop("item_id")): {str(k): v for k, v in row.items() if not _missing(v)}
-        for row in records
+        for row in frame.to_dict("records")
     }
 
 
@@ -77,90 +146,120 @@ def _missing(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, float) and value != value)
 
 
-def _read_csv(path: str | Path, *, typed: bool) -> pd.DataFrame:
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; give the path of a csv or csv.gz file.")
-    options: dict[str, Any] = (
-        {"dtype": {"item_id": str}, "low_memory": False}
-        if typed
-        else {"dtype": str, "keep_default_na": False, "na_filter": False}
-    )
-    try:
-        return pd.read_csv(path, **options)
-    except (ValueError, OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            f"{path}: cannot be read as csv ({error}); mend or re-export it."
-        ) from error
-
-
 def read_interactions(
     path: str | Path,
     *,
+    form: CsvFormat = DEFAULT_FORMAT,
     extra_item_ids: Sequence[str] = (),
     reference_compatible: bool = False,
 ) -> Interactions:
     """Read interactions.csv into one time-ordered sequence per user.
 
     Args:
-        path: csv, plain or .gz, with the columns item_id, user_id, timestamp (in any order).
+        path: csv, plain or .gz, with the columns item_id, user_id, timestamp (in any order). A
+            timestamp is a number in any unit or a date and time in ISO notation; every digit
+            counts.
+        form: how the csv is written.
         extra_item_ids: items without interactions that are candidates too; they are numbered last.
         reference_compatible: take the columns by position whatever they are called, and sort by
             time with pandas' unstable default, as the reference does. Our default sorts stably:
             rows of equal time keep the order of the file on every machine.
 
     Raises:
-        DataError: a missing file or column, or a timestamp that is no integer (with its line).
+        DataError: a missing file or column, a row that does not fit the header, an id that is
+            empty, or a timestamp that is none (with its line).
     """
-    frame = _interaction_columns(path, by_position=reference_compatible)
-    timestamps = _timestamps(path, frame["timestamp"])
-    item_codes, item_values = pd.factorize(frame["item_id"])
-    user_codes, user_values = pd.factorize(frame["user_id"])
-    known = set(item_values)
-    item_ids = [PAD_ID, *item_values, *(i for i in extra_item_ids if i not in known)]
-    order = (
-        pd.Series(timestamps)
-        .sort_values(kind="quicksort" if reference_compatible else "stable")
-        .index.to_numpy()
-    )
-    users, items = user_codes[order], item_codes[order] + 1
-    appearance, _ = pd.factorize(users)  # users numbered by their first interaction in time
-    grouped = np.argsort(appearance, kind="stable")
-    bounds = np.cumsum(np.bincount(appearance))[:-1]
-    sequences = np.split(items[grouped].astype(np.int64), bounds)
-    first = users[grouped][np.concatenate([[0], bounds])]
+    columns = _read_columns(path, form, by_position=reference_compatible)
+    timestamps, item_number = columns.timestamps, columns.item_number
+    order = _unstable_order(timestamps) if reference_compatible else time_order(timestamps)
+    users, items = np.asarray(columns.user_codes)[order], np.asarray(columns.item_codes)[order]
+    first, sequences = _by_user(users, items + 1)
+    user_ids = list(columns.user_number)
     return Interactions(
-        item_ids=list(map(str, item_ids)),
-        user_ids=[str(user_values[u]) for u in first],
-        user_indices=first.astype(np.int64) + 1,
+        item_ids=[PAD_ID, *item_number, *(i for i in extra_item_ids if i not in item_number)],
+        user_ids=[user_ids[user] for user in first],
+        user_indices=first + 1,
         sequences=sequences,
     )
 
 
-def _interaction_columns(path: str | Path, *, by_position: bool) -> pd.DataFrame:
-    frame = _read_csv(path, typed=False)
-    if by_position and len(frame.columns) >= 3:
-        frame = frame.iloc[:, :3].set_axis(list(INTERACTION_COLUMNS), axis=1)
-    absent = [name for name in INTERACTION_COLUMNS if name not in frame.columns]
+@dataclass
+class _Columns:
+    """The rows of an interactions file; ids are numbered in order of appearance."""
+
+    item_number: dict[str, int] = field(default_factory=dict)
+    user_number: dict[str, int] = field(default_factory=dict)
+    item_codes: "array[int]" = field(default_factory=lambda: array("q"))
+    user_codes: "array[int]" = field(default_factory=lambda: array("q"))
+    timestamps: list[Timestamp] = field(default_factory=list)
+
+
+def _read_columns(path: str | Path, form: CsvFormat, *, by_position: bool) -> _Columns:
+    table = CsvTable(path, form)
+    item_place, user_place, time_place = _interaction_places(
+        path, table.names, by_position=by_position
+    )
+    read = _Columns()
+    item_number, user_number = read.item_number, read.user_number
+    for line, values in _good_rows(path, table):
+        item, user = values[item_place], values[user_place]
+        read.item_codes.append(item_number.setdefault(item, len(item_number)))
+        read.user_codes.append(user_number.setdefault(user, len(user_number)))
+        try:
+            read.timestamps.append(parse_timestamp(values[time_place]))
+        except ValueError as error:
+            raise DataError(
+                f"{path}: line {line}: timestamp {error}; correct or remove that line."
+            ) from error
+        if not item.strip() or not user.strip() or MISSING in (item, user):
+            _required(path, line, "item_id", item)
+            _required(path, line, "user_id", user)
+    if not read.timestamps:
+        raise DataError(f"{path}: has a header but no interactions; export them again.")
+    return read
+
+
+def _unstable_order(timestamps: Sequence[Timestamp]) -> np.ndarray:
+    numbers = pd.Series(np.array(timestamps, dtype=np.float64))
+    if all(isinstance(number, int) for number in timestamps):
+        numbers = pd.Series(np.array(timestamps, dtype=np.int64))
+    return numbers.sort_values(kind="quicksort").index.to_numpy()
+
+
+def _by_user(users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Rows in order of time become one sequence per user, in order of their first row.
+
+    Args:
+        users: (n,) int64 user of each row.
+        items: (n,) int64 item of each row.
+
+    Returns:
+        (num_users,) int64 user of each sequence, and the sequences, int64.
+    """
+    appearance, _ = pd.factorize(users)
+    grouped = np.argsort(appearance, kind="stable")
+    bounds = np.cumsum(np.bincount(appearance))[:-1]
+    first = users[grouped][np.concatenate([[0], bounds])]
+    return first.astype(np.int64), np.split(items[grouped].astype(np.int64), bounds)
+
+
+def _interaction_places(
+    path: str | Path, names: Sequence[str], *, by_position: bool
+) -> tuple[int, int, int]:
+    absent = [name for name in INTERACTION_COLUMNS if name not in names]
+    if absent and looks_like_data(names):
+        raise DataError(
+            f"{path}: line 1: {_NO_HEADER}add a line with {', '.join(INTERACTION_COLUMNS)}."
+        )
+    if by_position and len(names) >= 3:
+        return 0, 1, 2
     if absent:
         raise DataError(
             f"{path}: line 1: no column {', '.join(absent)}; the header must name "
             f"{', '.join(INTERACTION_COLUMNS)}."
         )
-    if frame.empty:
-        raise DataError(f"{path}: has a header but no interactions; export them again.")
-    return frame
-
-
-def _timestamps(path: str | Path, column: pd.Series) -> np.ndarray:
-    values = pd.to_numeric(column, errors="coerce")
-    bad = np.flatnonzero(values.isna().to_numpy())
-    if len(bad):
-        raise DataError(
-            f"{path}: line {bad[0] + 2}: timestamp {column.iloc[bad[0]]!r} is not a number; "
-            "correct or remove that line."
-        )
-    return values.to_numpy()
+    item, user, timestamp = map(names.index, INTERACTION_COLUMNS)
+    return item, user, timestamp
 
 
 @dataclass(frozen=True)
@@ -238,5 +337,26 @@ def popularity(interactions: Interactions) -> np.ndarray:
 def item_fields(
     interactions: Interactions, items: Mapping[str, Mapping[str, Any]]
 ) -> list[Mapping[str, Any] | None]:
-    """Fields by item_index; None for padding and for items that items.csv does not have."""
-    return [None, *(items.get(item_id) for item_id in interactions.item_ids[1:])]
+    """Fields by item_index; None for padding and for items that items.csv does not have.
+
+    Raises:
+        DataError: it has none of them.
+    """
+    item_ids = interactions.item_ids[1:]
+    unknown = [item_id for item_id in item_ids if item_id not in items]
+    if unknown:
+        examples = ", ".join(map(repr, unknown[:NUM_EXAMPLES]))
+        others = ", ".join(map(repr, islice(items, NUM_EXAMPLES)))
+        if len(unknown) == len(item_ids):
+            raise DataError(
+                f"none of the {len(item_ids):,} items of the interactions has a row in the items "
+                f"file: {examples} in the one, {others or 'nothing'} in the other; write the ids "
+                "alike in both."
+            )
+        logger.warning(
+            "%s of %s items of the interactions (%.1f%%) have no row in the items file and so no "
+            "text: %s; the items file has %s",
+            f"{len(unknown):,}", f"{len(item_ids):,}", 100 * len(unknown) / len(item_ids),
+            examples, others,
+        )  # fmt: skip
+    return [None, *map(items.get, item_ids)]

@@ -25,6 +25,7 @@ from hllm.errors import HLLMError
 from hllm.model import HLLM
 from hllm.model_folder import ModelFolder
 from hllm.store import EMBEDDINGS, ItemEmbeddings
+from hllm.tables import CsvFormat, add_csv_options
 from hllm.text import TOKENS_PER_BATCH, check_text_keys, token_batches, tokenize
 
 logger = logging.getLogger(__name__)
@@ -192,6 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--model", required=True, type=Path, help="model folder (python -m hllm.train)"
     )
     parser.add_argument("--items", required=True, type=Path, help="items.csv or items.csv.gz")
+    add_csv_options(parser)
     parser.add_argument("--output", type=Path, help=f"default: {EMBEDDINGS} in the model folder")
     parser.add_argument("--fp32", action="store_true", help="store float32 instead of float16")
     options = parser.parse_args(argv)
@@ -200,7 +202,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         folder = ModelFolder(options.model)
         config = folder.config
-        items = read_items(options.items)
+        items = read_items(
+            options.items, form=CsvFormat.parse(options.delimiter, options.quote, options.encoding)
+        )
         check_text_keys(items.values(), config.text_keys, source=options.items, every=False)
         texts = [(item_id, config.item_text(fields)) for item_id, fields in items.items()]
         device = torch.device("cuda") if torch.cuda.is_available() else CPU

@@ -28,7 +28,7 @@ class TrainingError(HLLMError):
 
 
 class StorageError(HLLMError, OSError):
-    """The disk is full. An OSError, too, for who can do without the file that was being written."""
+    """The disk is full. An OSError as well, for callers that can do without the file."""
 
 
 def shortened(names: Iterable[str]) -> str:

@@ -46,6 +46,7 @@ from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.evaluation.slices import slice_masks
 from hllm.model import to_bfloat16
 from hllm.sentence import DEFAULT_KEYS, baseline_keys, sentence_embeddings, sentence_text
+from hllm.tables import DEFAULT_FORMAT, CsvFormat, add_csv_options
 from hllm.text import check_text_keys
 
 __all__ = ["DataSet", "Scorer", "evaluate_models", "load_scorer", "main", "rank_cases"]
@@ -68,15 +69,22 @@ class DataSet:
 
     @classmethod
     def read(
-        cls, interactions: str | Path, items: str | Path, *, reference_compatible: bool = False
+        cls,
+        interactions: str | Path,
+        items: str | Path,
+        *,
+        form: CsvFormat = DEFAULT_FORMAT,
+        reference_compatible: bool = False,
     ) -> "DataSet":
         """Read both files.
 
         Raises:
             DataError: missing or malformed.
         """
-        sequences = read_interactions(interactions, reference_compatible=reference_compatible)
-        records = read_items(items, reference_compatible=reference_compatible)
+        sequences = read_interactions(
+            interactions, form=form, reference_compatible=reference_compatible
+        )
+        records = read_items(items, form=form, reference_compatible=reference_compatible)
         return cls(sequences, list(item_fields(sequences, records)))
 
 
@@ -273,6 +281,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--interactions", required=True, type=Path, help="csv[.gz]: item_id,user_id,timestamp")
     add("--items", required=True, type=Path, help="csv[.gz]: item_id and text columns")
+    add_csv_options(parser)
     add("--model", action="append", default=[], type=Path, metavar="FOLDER",
         help="trained model, repeatable; the first is compared with every other")  # fmt: skip
     add("--baselines", default="", metavar="LIST",
@@ -311,7 +320,10 @@ def _names(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list
 
 def _run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any]:
     data = DataSet.read(
-        options.interactions, options.items, reference_compatible=options.reference_compatible
+        options.interactions,
+        options.items,
+        form=CsvFormat.parse(options.delimiter, options.quote, options.encoding),
+        reference_compatible=options.reference_compatible,
     )
 
     keys: list[str] = []

@@ -4,7 +4,7 @@ Shapes: B users, S history items, N items, T text tokens (longest of a batch), H
 LLM, D width of the User LLM = width of item and user embeddings.
 
 Both language models are stock transformers models. Differs from the reference: items are padded
-sequences instead of one packed sequence that only flash-attention keeps apart, histories are padded
+sequences instead of one packed sequence that only flash-attention keeps apart; histories are padded
 on the right instead of the left (RoPE is relative, so the outputs agree).
 """
 
@@ -22,6 +22,7 @@ from hllm.config import GENERATIVE, HLLMConfig
 from hllm.errors import CheckpointError
 from hllm.weights.nf4_format import check_four_bit
 
+# Arguments of from_pretrained that say where a model is; its configuration is at the same place.
 _HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 INITIAL_TEMPERATURE = 0.07  # CLIP's, as the reference; logit_scale starts at ln(1 / 0.07)
 
@@ -29,12 +30,13 @@ INITIAL_TEMPERATURE = 0.07  # CLIP's, as the reference; logit_scale starts at ln
 class ItemAdapter(nn.Module):
     """Residual network from frozen Item LLM states to item embeddings.
 
-    The states are whitened first (a fixed affine map fitted on the catalogue): states of a sentence
-    encoder lie in a narrow cone, and whitening lets the little that differs between items count.
+    The states are whitened first, by a fixed affine map that is fitted on the catalogue.
     """
 
     def __init__(self, item_size: int, hidden_size: int, embedding_size: int) -> None:
         super().__init__()
+        # States of a sentence encoder lie in a narrow cone: whitened, the little that differs
+        # between items counts.
         self.whiten = nn.Linear(item_size, item_size)
         self.whiten.requires_grad_(False)
         self.shortcut = nn.Linear(item_size, embedding_size)
@@ -43,11 +45,13 @@ class ItemAdapter(nn.Module):
 
     @torch.no_grad()
     def fit_whitening(self, states: Tensor, *, shrinkage: float = 1e-3) -> None:
-        """Set the whitening from states: (N, H) of the catalogue, ZCA with a shrunk spectrum."""
+        """Set the whitening from states (N, H) of the catalogue: ZCA with a shrunk spectrum."""
+        # Eigenvalues span many orders of magnitude: too many for float32.
         states = states.double()
         mean = states.mean(dim=0)
         covariance = torch.cov((states - mean).T)
         values, vectors = torch.linalg.eigh(covariance)
+        # Without shrinkage, directions in which items hardly differ would be blown up to noise.
         scale = (values.clamp_min(0) + shrinkage * values.mean()).rsqrt()
         matrix = vectors @ torch.diag(scale) @ vectors.T
         self.whiten.weight.copy_(matrix)
@@ -78,17 +82,15 @@ def make_user_llm(config: PretrainedConfig) -> PreTrainedModel:
 
 
 def without_vocabulary(config: PretrainedConfig) -> PretrainedConfig:
-    """The same User LLM with one word, for where its random weights do not matter.
-
-    The words that are dropped never exist, so no configuration can take memory that no stored
-    weight accounts for.
-    """
+    """The same User LLM with a vocabulary of one word, for models whose weights are replaced."""
+    # make_user_llm drops the vocabulary, but only after transformers has made it: a configuration
+    # could take any amount of memory that no stored weight accounts for.
     small = copy.deepcopy(config)
-    small.vocab_size, small.pad_token_id = 1, None
+    small.vocab_size, small.pad_token_id = 1, None  # a padding token must be one of the words
     return small
 
 
-def _adapter(config: HLLMConfig) -> nn.Module:
+def _make_adapter(config: HLLMConfig) -> nn.Module:
     item_size, embedding_size = config.item_size, config.embedding_size
     if config.item_adapter == "mlp":
         return ItemAdapter(item_size, config.item_adapter_hidden_size, embedding_size)
@@ -107,7 +109,7 @@ class HLLM(PreTrainedModel):
 
     Args:
         config: what it is made of.
-        item_llm: an Item LLM of this configuration that exists already (hllm.training.qlora);
+        item_llm: an Item LLM of this configuration that exists already (hllm.training.qlora).
             None: a new, random one.
 
     Attributes:
@@ -121,6 +123,7 @@ class HLLM(PreTrainedModel):
 
     config_class = HLLMConfig
     config: HLLMConfig
+    # What transformers looks up before it loads, trains or spreads a model.
     base_model_prefix = ""
     supports_gradient_checkpointing = True
     _supports_sdpa = True
@@ -134,7 +137,7 @@ class HLLM(PreTrainedModel):
         self.item_llm = item_llm
         self.user_llm = make_user_llm(config.user_config)
         self.item_emb_tokens = nn.Parameter(torch.zeros(1, 1, config.item_size))
-        self.item_adapter = _adapter(config)
+        self.item_adapter = _make_adapter(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / INITIAL_TEMPERATURE)))
         self.click_head = (
             None
@@ -147,17 +150,18 @@ class HLLM(PreTrainedModel):
     def from_pretrained(
         cls, pretrained_model_name_or_path: Any, *model_args: Any, **options: Any
     ) -> "HLLM":
-        """Load a full model folder or a model of the hub, as any transformers model.
+        """Load a full model folder or a model of the Hub, as any transformers model.
 
         Raises:
-            CheckpointError: the folder holds only what training changed of a packaged Item LLM; or
-                it should hold 4-bit matrices (python -m hllm.checkpoint convert --dtype nf4) and
-                does not.
+            CheckpointError: the folder holds only what training changed of a packaged Item LLM. Or
+                it lacks the 4-bit matrices (python -m hllm.checkpoint convert --dtype nf4) that its
+                config.json promises.
         """
         name, config = pretrained_model_name_or_path, options.get("config")
         if name is not None and not isinstance(config, HLLMConfig):
             hub = {key: options[key] for key in _HUB_OPTIONS if key in options}
             config = HLLMConfig.from_pretrained(config or name, trust_remote_code=False, **hub)
+        # transformers would fill what the folder lacks with random numbers and a warning.
         if config is not None and (config.item_base or config.item_lora):
             raise CheckpointError(
                 f"{name} holds changes to an Item LLM, not a whole model: load it with "
@@ -165,9 +169,10 @@ class HLLM(PreTrainedModel):
             )
         options |= {"trust_remote_code": False, "use_safetensors": True}  # no code, no pickle
         loaded = super().from_pretrained(name, *model_args, **options)
+        # A pair if options ask for output_loading_info.
         model: Any = loaded[0] if isinstance(loaded, tuple) else loaded
         if getattr(getattr(model, "hf_quantizer", None), "pre_quantized", False):
-            check_four_bit(model.matrices(), name)  # transformers does not count
+            check_four_bit(model.matrices(), name)  # transformers itself does not check
         return loaded
 
     def matrices(self) -> dict[str, nn.Linear]:
@@ -200,13 +205,13 @@ class HLLM(PreTrainedModel):
             (N, H) states at the [ITEM] token, or the mean of the text tokens' states.
         """
         inputs = self.pad_items(token_ids)
-        embeds = self.item_llm.get_input_embeddings()(inputs["input_ids"])
+        embeds = self.item_llm.get_input_embeddings()(inputs["input_ids"])  # (N, T + 1, H)
         pooled_by_token = self.config.item_pooling == "item_token"
         lengths = inputs["lengths"]
         rows = torch.arange(len(lengths), device=embeds.device)
         if pooled_by_token:
             item_token = self.item_emb_tokens.to(embeds.dtype).expand(len(lengths), 1, -1)
-            is_item = inputs["is_item"].unsqueeze(-1)
+            is_item = inputs["is_item"].unsqueeze(-1)  # (N, T + 1, 1)
             embeds = torch.where(is_item, item_token, embeds)
         states = self.item_llm(
             inputs_embeds=embeds,
@@ -216,10 +221,10 @@ class HLLM(PreTrainedModel):
         if pooled_by_token:
             return states[rows, lengths]  # (N, H)
         mask = inputs["attention_mask"].unsqueeze(-1).to(states.dtype)
-        return (states * mask).sum(1) / mask.sum(1).clamp_min(1)
+        return (states * mask).sum(1) / mask.sum(1).clamp_min(1)  # an empty text: 0, not NaN
 
     def pad_items(self, token_ids: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-        """Right-pad texts to (N, T + 1) with room for the [ITEM] token behind each text."""
+        """Pad texts on the right to (N, T + 1), with room for the [ITEM] token behind each."""
         by_token = self.config.item_pooling == "item_token"
         device = self.item_emb_tokens.device
         lengths = torch.tensor([len(ids) for ids in token_ids], dtype=torch.long)
@@ -230,7 +235,7 @@ class HLLM(PreTrainedModel):
         columns = torch.arange(input_ids.shape[1]).unsqueeze(0)
         positions = columns.expand_as(input_ids)
         if self.config.right_align_positions:
-            # Padding columns would run past the table of learned positions; they are masked anyway.
+            # Clamped: padding would run past the table of learned positions. It is masked anyway.
             size = self.config.max_text_tokens
             offset = size - lengths.unsqueeze(1)
             positions = (positions + offset).clamp(max=size if by_token else size - 1)
@@ -253,15 +258,15 @@ class HLLM(PreTrainedModel):
         """Run the User LLM over item embeddings.
 
         Args:
-            item_embeddings: (B, S, D) histories, oldest first, padded on the right: attention is
-                causal, so padding behind an item cannot reach it.
-            past_key_values: transformers cache of the preceding items, changed in place.
+            item_embeddings: (B, S, D) histories, oldest first, padded on the right.
+            past_key_values: transformers cache of the preceding items; changed in place.
             use_cache: whether to return a cache.
 
         Returns:
             transformers output; ``last_hidden_state`` (B, S, D): at each item the prediction of the
             next item's embedding, not normalised.
         """
+        # No mask: attention is causal, so that padding behind an item cannot reach it.
         return self.user_llm(
             inputs_embeds=item_embeddings.to(self.dtype),
             past_key_values=past_key_values,
@@ -288,8 +293,9 @@ AutoModel.register(HLLMConfig, HLLM)
 def to_bfloat16(model: nn.Module) -> None:
     """Round the parameters to bfloat16 in place, as DeepSpeed's bf16 evaluation does.
 
-    Buffers stay as they are: rounding RoPE's inverse frequencies would change every position, and
-    the reference's rotary tables are computed in float32.
+    Buffers stay as they are.
     """
+    # Not model.bfloat16(): rounding RoPE's inverse frequencies would change every position, and the
+    # reference's rotary tables are computed in float32.
     for parameter in model.parameters():
         parameter.data = parameter.data.bfloat16()

@@ -28,7 +28,8 @@ from hllm.weights.nf4_format import PackedMatrix
 from hllm.weights.packaged import pretrained_folder
 
 CONFIG = "config.json"
-USER_LLM = "user_llm."  # what the names of the User LLM's tensors begin with
+USER_LLM = "user_llm."  # beginning of the names of the User LLM's tensors
+# Settings that shape an item's text or the Item LLM's state for it.
 _FINGERPRINTED = (
     "item_config",
     "text_keys",
@@ -45,9 +46,9 @@ _FINGERPRINTED = (
 class ModelFolder:
     """A trained or converted HLLM on disk.
 
-    Whoever starts from a path makes one and hands it on, so that config.json is parsed, and the
-    headers of the weight files are read, once. It describes the folder as it was when it was
-    opened: open it again after something was saved there.
+    Whoever starts from a path makes one and hands it on, so that config.json and the headers of the
+    weight files are read once. It describes the folder as it was when it was opened: open it again
+    after something was saved there.
 
     Args:
         path: the folder.
@@ -57,7 +58,7 @@ class ModelFolder:
         config: what config.json says, checked against the closed schema.
 
     Raises:
-        CheckpointError: no such folder, no config.json, or not an HLLM's.
+        CheckpointError: there is no such folder, no config.json, or it is not an HLLM's.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -69,7 +70,7 @@ class ModelFolder:
 
     @classmethod
     def of(cls, folder: "ModelFolder | str | Path") -> "ModelFolder":
-        """The folder itself if it is open already, else opened."""
+        """The folder itself if it is open already; otherwise open it."""
         return folder if isinstance(folder, cls) else cls(folder)  # type: ignore[arg-type]
 
     @cached_property
@@ -122,9 +123,8 @@ class ModelFolder:
     def fingerprint(self) -> str:
         """16 hex digits that name the model which makes item embeddings.
 
-        Hashes every stored tensor but those that read item embeddings, and every setting that
-        shapes an item's text or state. The dtype of the weights counts, too; a matrix in NF4
-        counts as it is stored, which is the same on every machine.
+        Hashes every stored tensor except those that read item embeddings, and every setting that
+        shapes an item's text or state.
 
         Raises:
             CheckpointError: weights are missing or damaged.
@@ -133,9 +133,12 @@ class ModelFolder:
         settings = json.dumps({key: config.get(key) for key in _FINGERPRINTED}, sort_keys=True)
         digest = hashlib.sha256(settings.encode())
         for name, tensor in iter_stored(self.path):
+            # Training these alone must not make anybody embed a catalogue again.
             if name.startswith((USER_LLM, "click_head.")) or name == "logit_scale":
                 continue
+            # As it is stored, in NF4 too: dequantized values could differ between machines.
             digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+            # Bytes, not numbers: NumPy does not know bfloat16.
             digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()[:16]
 
@@ -152,7 +155,7 @@ def _read_config(folder: Path) -> HLLMConfig:
         if values.get("model_type") != HLLMConfig.model_type:
             raise ValueError(f"model_type is {values.get('model_type')!r}, not 'hllm'")
         check_hllm(values, str(path))
-        # How matrices are stored shows in the files; once they are read the note would be wrong.
+        # The files show how matrices are stored. Of a model in memory the note would be wrong.
         values.pop("quantization_config", None)
         return HLLMConfig.from_dict(values)
     except CheckpointError:

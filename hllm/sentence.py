@@ -21,6 +21,7 @@ from hllm.data import read_items
 from hllm.embedder import Encoder, embed_to_file, encode_all
 from hllm.errors import HLLMError
 from hllm.store import BASELINE, ItemEmbeddings, sentence_fingerprint
+from hllm.tables import CsvFormat, add_csv_options
 from hllm.text import check_text_keys, sentence_text, token_batches, tokenize
 from hllm.weights.packaged import MINILM, pretrained_folder
 
@@ -175,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, help=f"a .safetensors file; default: {BASELINE} in the model folder"
     )
+    add_csv_options(parser)
     return parser
 
 
@@ -187,7 +189,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     output = options.output or options.model / BASELINE
     try:
-        items = read_items(options.items)
+        items = read_items(
+            options.items, form=CsvFormat.parse(options.delimiter, options.quote, options.encoding)
+        )
         keys = baseline_keys(
             list(items.values()), options.text_keys, options.model, source=options.items
         )

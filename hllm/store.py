@@ -1,9 +1,9 @@
 """Item embeddings on disk: one safetensors file, a cache that may be deleted at any time.
 
-Tensors: item_embeddings (N, D) float16 or float32, text_hashes (N, 8) uint8, item_ids (bytes)
-uint8, a JSON list in UTF-8. Metadata: format, fingerprint of the model, SHA-256 of each tensor
+Tensors: item_embeddings (N, D) float16 or float32; text_hashes (N, 8) uint8; item_ids uint8, the
+bytes of a JSON list in UTF-8. Metadata: format, fingerprint of the model, SHA-256 of each tensor
 (hllm.weights.checksums; older files have none). A vector belongs to (item_id, fingerprint, text
-hash); two items with the same text are two rows. No number of it is NaN or infinite.
+hash); two items with the same text are two rows. No number in it is NaN or infinite.
 """
 
 import json
@@ -27,7 +27,7 @@ FORMAT = "hllm-item-embeddings/1"
 REMEDY = "python -m hllm.embed"
 BASELINE = "baseline.safetensors"  # sentence embeddings of the text baseline in a model folder
 SENTENCE_FINGERPRINT = f"sentence-embeddings/{MINILM}/1"
-_NUMBERS_AT_ONCE = 1 << 24  # a check of a memory-mapped file shall not need its size in memory
+_NUMBERS_AT_ONCE = 1 << 24  # so that checking a memory-mapped file does not read it into memory
 
 
 def sentence_fingerprint(text_keys: Sequence[str]) -> str:
@@ -50,7 +50,8 @@ class ItemEmbeddings:
     Attributes:
         item_ids: N external ids, in the order of the rows.
         text_hashes: N hashes (hllm.text.text_hash) of the texts that were embedded.
-        vectors: (N, D) float16 or float32, not normalised; memory-mapped when loaded.
+        vectors: (N, D) float16 or float32, not normalised, as the User LLM reads them;
+            memory-mapped when loaded.
         fingerprint: of the model that made them (hllm.model_folder.ModelFolder).
     """
 
@@ -60,7 +61,7 @@ class ItemEmbeddings:
     fingerprint: str
 
     def save(self, path: str | Path) -> None:
-        """Write the file under a temporary name, then rename: a reader never sees half of it.
+        """Write the file under a temporary name, then rename it: a reader never sees half of it.
 
         Raises:
             StaleEmbeddingsError: a number is NaN or infinite; nothing is written.
@@ -70,7 +71,8 @@ class ItemEmbeddings:
             "item_embeddings": self.vectors.contiguous(),
             "text_hashes": torch.tensor(
                 [list(bytes.fromhex(h)) for h in self.text_hashes], dtype=torch.uint8
-            ).reshape(-1, 8),
+            ).reshape(-1, 8),  # also without items
+            # A tensor, because the header that holds the metadata must not exceed 100 MB.
             "item_ids": torch.tensor(
                 list(json.dumps(self.item_ids, ensure_ascii=False).encode()), dtype=torch.uint8
             ),
@@ -89,12 +91,12 @@ class ItemEmbeddings:
             path: the file.
             remedy: the command that makes it, for messages.
             verify: read all of it and compare it with its checksums. False leaves the vectors on
-                disk until they are touched; for a file that was verified since it last changed
+                the disk until they are used: for a file that has not changed since it was verified
                 (hllm.serving.fit_check.open_embeddings).
 
         Raises:
-            StaleEmbeddingsError: missing, corrupt, of another kind, or with numbers that are not
-                finite.
+            StaleEmbeddingsError: it is missing, corrupt or of another kind, or a number in it is
+                not finite.
         """
         path = Path(path)
         if not path.is_file():
@@ -104,17 +106,18 @@ class ItemEmbeddings:
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
+                # First, as a file of another kind may lack the tensors below.
                 if metadata.get("format") != FORMAT:
                     raise StaleEmbeddingsError(
-                        f"{path} holds no item embeddings of this version: delete it and make them "
-                        f"again with  {remedy}"
+                        f"{path} does not hold item embeddings of this version: delete it and make "
+                        f"them again with  {remedy}"
                     )
                 tensors = {name: file.get_tensor(name) for name in _TENSORS}
             if verify:
                 digests = stored_digests(metadata)
                 for name, tensor in tensors.items():
                     check_digest(name, tensor, digests)
-            loaded = cls._of(tensors, metadata["fingerprint"])
+            loaded = cls._from_tensors(tensors, metadata["fingerprint"])
         except (SafetensorError, ChecksumError, OSError, ValueError, KeyError) as error:
             raise StaleEmbeddingsError(
                 f"{path} is damaged ({error}): delete it and make the item embeddings again with  "
@@ -125,11 +128,11 @@ class ItemEmbeddings:
         return loaded
 
     @classmethod
-    def _of(cls, tensors: Mapping[str, Tensor], fingerprint: str) -> "ItemEmbeddings":
+    def _from_tensors(cls, tensors: Mapping[str, Tensor], fingerprint: str) -> "ItemEmbeddings":
         vectors, hashes, names = (tensors[name] for name in _TENSORS)
         item_ids: Any = json.loads(names.numpy().tobytes())
         if not isinstance(item_ids, list) or not all(isinstance(name, str) for name in item_ids):
-            raise ValueError("its item ids are no list of texts")
+            raise ValueError("its item ids are not a list of texts")
         if vectors.ndim != 2 or not len(item_ids) == len(hashes) == len(vectors):
             raise ValueError("it has not one vector and one text hash for each item id")
         return cls(item_ids, [row.tobytes().hex() for row in hashes.numpy()], vectors, fingerprint)
@@ -158,6 +161,7 @@ class ItemEmbeddings:
                 f"{path} was made by another model (fingerprint {self.fingerprint}, this model has "
                 f"{fingerprint}): make it again with  {remedy}"
             )
+        # Items that have left the catalogue do not matter: nothing is missing.
         known = dict(zip(self.item_ids, self.text_hashes, strict=True))
         changed = sum(known.get(item_id) != value for item_id, value in text_hashes)
         if changed:
@@ -168,29 +172,30 @@ class ItemEmbeddings:
 
 
 def is_embeddings_file(path: str | Path) -> bool:
-    """Whether a file is item embeddings of any version, perhaps damaged, and so may be replaced."""
+    """Whether a file may be replaced: item embeddings of any version, perhaps damaged."""
     path = Path(path)
     try:
         with safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get("format", "").startswith("hllm-item-embeddings/")
-    except (SafetensorError, OSError):  # what cannot be read is told by its name
+    except (SafetensorError, OSError):  # damaged: only its name is left to tell by
         return path.is_file() and path.suffix == ".safetensors"
 
 
 def first_not_finite(vectors: Tensor) -> int | None:
     """The first row of (N, D) vectors with NaN or infinity in it; None: there is none."""
+    # Part by part: isfinite makes a tensor as long as what it looks at.
     step = max(1, _NUMBERS_AT_ONCE // max(vectors.shape[-1], 1))
     for start in range(0, len(vectors), step):
         finite = torch.isfinite(vectors[start : start + step]).all(dim=1)
         if not finite.all():
-            return start + int(finite.int().argmin())
+            return start + int(finite.int().argmin())  # the first 0
     return None
 
 
 def check_finite(
     item_ids: Sequence[str], vectors: Tensor, *, where: str, remedy: str = REMEDY
 ) -> None:
-    """Make sure that every number of the vectors is finite: a NaN would rank first in any search.
+    """Make sure that every number in the vectors is finite: a NaN would rank first in any search.
 
     Args:
         item_ids: N external ids.

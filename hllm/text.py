@@ -1,8 +1,7 @@
 """Item text: from the fields of an item to the token ids that the Item LLM reads.
 
-Training, evaluation, embedding and serving all come through here, so that an item has one text.
-Text = prompt + ``"{key}: {value}"`` of every non-empty field, in the order of ``text_keys``, with
-no separator between fields (as the reference implementation does it).
+Training, evaluation, embedding and serving all come through here, so that an item has one text:
+the prompt and ``"{key}: {value}"`` of every non-empty field, in the order of ``text_keys``.
 """
 
 import hashlib
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from hllm.errors import DataError
 
-if TYPE_CHECKING:  # importing it takes seconds, also for commands that read no tokens
+if TYPE_CHECKING:  # importing it takes seconds, which commands without tokens should not need
     from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 
-TOKENS_PER_BATCH = 4096  # fills two cores or a small GPU; longer batches only cost memory
+TOKENS_PER_BATCH = 4096  # fills two cores or a small GPU; larger batches only cost memory
 DEFAULT_PROMPT = "Compress the following sentence into embedding: "
 
 
@@ -37,22 +36,20 @@ def item_text(
         item_prompt: put in front of every item that has a record, even an empty one.
 
     Returns:
-        The text. An item without a record has the empty text, without the prompt: the reference
-        gives such items (and padding) one common embedding.
+        The text; empty, without the prompt, for an item without a record.
     """
     if fields is None:
+        # As in the reference, which gives such items (and padding) one common embedding.
         return ""
     parts = [f"{key}: {fields[key]}" for key in text_keys if fields.get(key)]
-    return item_prompt + "".join(parts)
+    return item_prompt + "".join(parts)  # no separator, as in the reference
 
 
 def sentence_text(fields: Mapping[str, Any] | None, text_keys: Sequence[str]) -> str:
-    """Text of an item for a sentence encoder: the fields' contents without names or prompt.
-
-    It was trained on natural sentences, so this is the strongest form of it.
-    """
+    """Text of an item for a sentence encoder: the fields' contents without names or prompt."""
     if fields is None:
         return ""
+    # Such an encoder was trained on natural sentences: names of fields would weaken the baseline.
     return ". ".join(str(fields[key]) for key in text_keys if fields.get(key))
 
 
@@ -63,14 +60,14 @@ def check_text_keys(
     source: str | Path,
     every: bool = True,
 ) -> None:
-    """Make sure that items have the fields that are going to be read; say which are mostly empty.
+    """Make sure that items have the fields that will be read; warn of those that are mostly empty.
 
     Args:
         records: fields of every item; None for an item without a record.
         text_keys: the fields.
         source: the file of the items, for messages.
-        every: each of the fields must be there, as for keys that somebody has typed. False: one of
-            them must, as for the keys of a model that meets another catalogue.
+        every: each of the fields must exist, for keys that somebody has typed. False: one of them
+            must, for the keys of a model that meets another catalogue.
 
     Raises:
         DataError: there are no items, no fields to read, or a field that no item has.
@@ -102,6 +99,7 @@ def check_text_keys(
 
 def text_hash(text: str) -> str:
     """First 16 hex digits of the SHA-256 of a text: tells whether an embedding is out of date."""
+    # Halves of surrogate pairs occur in scraped texts, and plain UTF-8 refuses them.
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -110,9 +108,9 @@ def tokenize(
 ) -> list[list[int]]:
     """Turn item texts into token ids.
 
-    The ids contain the tokenizer's special tokens and are cut to the first ``max_text_tokens``:
-    a BOS or [CLS] in front counts and is kept, an EOS or [SEP] at the end of a long text is lost.
-    The [ITEM] token is not among them: it is not a word but a learned vector that ItemLLM appends.
+    The ids contain the tokenizer's special tokens and are cut to the first ``max_text_tokens``: a
+    BOS or [CLS] in front counts and is kept; an EOS or [SEP] at the end of a long text is lost. The
+    [ITEM] token is not among them: it is not a word but a learned vector that the model appends.
 
     Args:
         tokenizer: the Item LLM's own tokenizer.
@@ -125,6 +123,7 @@ def tokenize(
     texts = list(texts)
     if not texts:
         return []
+    # verbose=False: the texts are cut here, so its warning of long texts would mislead.
     encoded = tokenizer(texts, add_special_tokens=True, verbose=False)["input_ids"]
     return [ids[:max_text_tokens] for ids in encoded]
 
@@ -132,9 +131,10 @@ def tokenize(
 def token_batches(
     token_ids: Sequence[Sequence[int]], budget: int = TOKENS_PER_BATCH
 ) -> Iterator[list[int]]:
-    """Group items of similar length: rows into token_ids, padded tokens of a group <= budget."""
+    """Group items of similar length: rows into token_ids, at most `budget` padded tokens each."""
     batch: list[int] = []
     for row in sorted(range(len(token_ids)), key=lambda row: len(token_ids[row])):
+        # In order of length, so that this item is the longest; + 1 for its [ITEM] token.
         if batch and (len(batch) + 1) * (len(token_ids[row]) + 1) > budget:
             yield batch
             batch = []

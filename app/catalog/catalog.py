@@ -6,15 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.catalog import index, schema, search, write
+from app.catalog import imports, index, schema, search, write
 from app.catalog.file import CatalogFile
 from app.catalog.filters import Filters
+from app.catalog.imports import FileImport, ImportMark
 from app.catalog.index import Progress
 from app.catalog.items import CatalogItem, text_fields
 from app.catalog.rows import COLUMNS, ITEM_TABLES, item_from_row, read_items
 from app.catalog.search import Anchor, Query
-from app.catalog.write import ImportMark, InteractionCounts, ItemCounts
+from app.catalog.times import shown_time
+from app.catalog.write import InteractionCounts, ItemCounts
 from app.errors import CatalogError
+from hllm.times import Timestamp
 
 logger = logging.getLogger(__name__)
 
@@ -218,9 +221,10 @@ class Catalog:
         for item in self.iter_items():
             yield item.item_id, text_fields(item)
 
-    def iter_interactions(self) -> Iterator[tuple[str, str, int]]:
-        """(user_id, item_id, timestamp) of all interactions, in the order they were added."""
+    def iter_interactions(self) -> Iterator[tuple[str, str, Timestamp]]:
+        """(user_id, item_id, timestamp) of all interactions, in the order of their files."""
         last = 0
+        digits = int(self._meta()["time_digits"])
         while True:
             with self._file.reading() as connection:
                 rows = connection.execute(
@@ -232,7 +236,7 @@ class Catalog:
             if not rows:
                 return
             for _, user_id, item_id, timestamp in rows:
-                yield user_id, item_id, timestamp
+                yield user_id, item_id, shown_time(timestamp, digits)
             last = rows[-1][0]
 
     def count_interactions(self) -> tuple[int, int]:
@@ -262,16 +266,16 @@ class Catalog:
             CatalogError: the catalogue cannot be written.
         """
         with self._file.writing() as db:
-            counts = write.upsert_items(db, items)
+            counts = write.upsert_items(db, items, mark)
             if mark:
-                write.write_mark(db, mark)
+                imports.write_mark(db, mark)
             if reindex and counts.added + counts.updated:
                 index.reindex(db)
         return counts
 
     def add_interactions(
         self,
-        interactions: Iterable[tuple[str, str, int]],
+        interactions: Iterable[tuple[str, str, Timestamp]],
         *,
         reindex: bool = True,
         mark: ImportMark | None = None,
@@ -282,12 +286,12 @@ class Catalog:
         add_items.
 
         Raises:
-            CatalogError: the catalogue cannot be written.
+            CatalogError: the catalogue cannot be written, or a timestamp is in another unit.
         """
         with self._file.writing() as db:
-            counts = write.insert_interactions(db, interactions)
+            counts = write.insert_interactions(db, interactions, mark)
             if mark:
-                write.write_mark(db, mark)
+                imports.write_mark(db, mark)
             if reindex and counts.added:
                 index.reindex(db)
         return counts
@@ -301,10 +305,29 @@ class Catalog:
         with self._file.writing() as db:
             return write.k_core(db, k)
 
-    def resume_line(self, file: str, fingerprint: str) -> int:
-        """Line after which an interrupted import of a file goes on; 0 for the start."""
-        with self._file.reading() as connection:
-            return write.resume_line(connection, file, fingerprint)
+    def begin_import(self, file: str, fingerprint: str) -> FileImport:
+        """Begin to import a version of a file, or go on with it."""
+        with self._file.writing() as db:
+            return imports.begin(db, file, fingerprint)
+
+    def finish_import(self, older: Sequence[int], *, replace: bool) -> tuple[int, int]:
+        """Look after what only older versions of imported files have.
+
+        Args:
+            older: numbers of those versions.
+            replace: remove it.
+
+        Returns:
+            Numbers of items and of interactions; reindex afterwards where they were removed.
+        """
+        with self._file.writing() as db:
+            found = imports.left_over(db, older)
+            if replace and any(found):
+                imports.remove_interactions(db, older)
+                write.remove_items(db, imports.items_left_over(db, older))
+                write.write_meta(db, stale=1)
+            imports.forget_empty(db, older)
+        return found
 
     def reindex(self, progress: Progress | None = None) -> None:
         """Make all items findable and sort them anew, in one transaction.

@@ -21,9 +21,12 @@ MAX_YEAR = 9_999
 
 # Between the labels of a list when it becomes one text; labels themselves may hold commas.
 LABEL_SEPARATOR = "; "
-# Keys of extra that hold what was there before cleaning and cutting, never text for a model.
-ORIGINAL_KEY = "original"
-CUT_KEY = "cut"
+# The key of extra under which the program's own notes are: no column can be called so.
+NOTES_KEY = ""
+# Names of the notes: texts as they were before cleaning, and full lengths of texts that were cut.
+ORIGINAL_NOTE = "original"
+CUT_NOTE = "cut"
+FIELDS_NOTE = "number of fields"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +37,8 @@ class CatalogItem:
         item_id: the data set's own id.
         image: URL or path of a cover, "" if there is none.
         popularity: number of interactions, or the source's own count where there are none.
-        extra: further fields; ``extra["original"]`` keeps texts as they were before cleaning,
-            ``extra["cut"]`` the full length of each text that was too long.
+        extra: further fields; ``extra[""]`` holds notes, never text for a model: "original" keeps
+            texts as they were before cleaning, "cut" the full length of each that was too long.
     """
 
     item_id: str
@@ -79,7 +82,7 @@ def content_hash(fields: Mapping[str, Any]) -> int:
 def bounded(item: CatalogItem) -> CatalogItem:
     """Return the item with every field storable and within its limit.
 
-    Lengths of cut texts are noted in ``extra["cut"]``, so that nobody takes them for complete.
+    Lengths of cut texts are noted in ``extra[""]["cut"]``, so that nobody takes them for complete.
 
     Raises:
         ValueError: the item_id is empty or too long.
@@ -107,9 +110,13 @@ def bounded(item: CatalogItem) -> CatalogItem:
         "price": item.price if item.price is not None and math.isfinite(item.price) else None,
         "popularity": min(max(int(item.popularity), 0), MAX_POPULARITY),
     }
+    given = item.extra.get(NOTES_KEY)
     extra = _bounded_json(item.extra, cut)
+    notes = _bounded_value(NOTES_KEY, given, {}, depth=0) if isinstance(given, Mapping) else {}
     if cut:
-        extra[CUT_KEY] = {**extra.get(CUT_KEY, {}), **cut}
+        notes[CUT_NOTE] = {**notes.get(CUT_NOTE, {}), **cut}
+    if notes:
+        extra[NOTES_KEY] = notes
     return CatalogItem(**fields, extra=extra)
 
 
@@ -130,8 +137,12 @@ def _labels(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 def _bounded_json(extra: Mapping[str, Any], cut: dict[str, int]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
-    for key, value in list(extra.items())[:MAX_EXTRA_KEYS]:
-        kept[storable(key)[:MAX_LABEL_CHARS]] = _bounded_value(str(key), value, cut, depth=0)
+    named = {storable(key)[:MAX_LABEL_CHARS]: value for key, value in extra.items()}
+    named.pop(NOTES_KEY, None)
+    if len(named) > MAX_EXTRA_KEYS:
+        cut[FIELDS_NOTE] = len(named)
+    for key, value in list(named.items())[:MAX_EXTRA_KEYS]:
+        kept[key] = _bounded_value(key, value, cut, depth=0)
     return kept
 
 

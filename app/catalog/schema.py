@@ -8,15 +8,19 @@ search_<sort>   contentless FTS5 tables whose rowid is the place in that order. 
                 is the first rows of a match, so its cost does not depend on how many rows match.
 vocabulary      longer words of the index: expands a prefix without reading their matches
 imports         how far each file was imported, so that an interrupted import goes on
-interactions    rowid order = order of the source file; unique by user, item and timestamp
+import_files    number of each version of a file; item_places: which of them an item is from
+interactions    id order = order of the source files (see app.catalog.imports), timestamp in units
+                of 10^-time_digits (see app.catalog.times); unique by user, item and timestamp
 """
 
+import json
 import sqlite3
 import time
 from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
+from app.catalog.items import NOTES_KEY
 from app.errors import CatalogError
 
 SORT_ORDERS = ("popularity", "title", "year", "newest")
@@ -30,6 +34,12 @@ _COUNTERS = {"num_items": "0", "num_indexed": "0", "num_dated": "0", "stale": "0
 # Memory for building the index (measured: 20% to 30% less time than with SQLite's 2 MiB and 1 MiB).
 WRITER_CACHE_KIB = 64 * 1024
 FTS_BUFFER_BYTES = 32 * 2**20
+
+_OLD_NOTES = ("original", "cut")
+_ROWS_WITH_NOTES = """
+SELECT id, extra FROM items WHERE id > ? AND (extra LIKE '%"original"%' OR extra LIKE '%"cut"%')
+ORDER BY id LIMIT 1000
+"""
 
 MIGRATION_SET = "catalog"
 migrations = Migrations(MIGRATION_SET)
@@ -153,6 +163,44 @@ def _prepare_filters(db: Database) -> None:
         INSERT INTO meta (key, value) VALUES ('revision', '0')
         """,
     )
+
+
+@migrations(name="0005_places")
+def _create_places(db: Database) -> None:
+    run_script(
+        db,
+        """
+        CREATE TABLE import_files (
+            number INTEGER PRIMARY KEY,
+            file TEXT NOT NULL,
+            fingerprint TEXT NOT NULL
+        );
+        CREATE INDEX import_files_by_file ON import_files (file);
+        CREATE TABLE item_places (
+            item INTEGER PRIMARY KEY REFERENCES items(id) ON DELETE CASCADE,
+            place INTEGER NOT NULL
+        );
+        CREATE INDEX item_places_by_place ON item_places (place);
+        INSERT INTO meta (key, value) VALUES ('time_digits', '0')
+        """,
+    )
+    _move_notes(db)
+
+
+def _move_notes(db: Database) -> None:
+    """Notes of the program were under names that a column of the data may have, too."""
+    last = 0
+    while rows := db.execute(_ROWS_WITH_NOTES, [last]).fetchall():
+        for row_id, text in rows:
+            extra = json.loads(text)
+            notes = {
+                name: extra.pop(name) for name in _OLD_NOTES if isinstance(extra.get(name), dict)
+            }
+            if notes:
+                extra[NOTES_KEY] = notes
+                new = json.dumps(extra, ensure_ascii=False)
+                db.execute("UPDATE items SET extra = ? WHERE id = ?", [new, row_id])
+        last = rows[-1][0]
 
 
 def run_script(db: Database, script: str) -> None:

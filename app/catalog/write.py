@@ -1,10 +1,9 @@
-"""What changes a catalogue: items, interactions, events and the marks of interrupted imports.
+"""What changes a catalogue: items, interactions and events.
 
 Every function runs inside the caller's transaction.
 """
 
 import json
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,60 +12,63 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from app.catalog.imports import FIRST_PLACE, ImportMark, claim_interactions
 from app.catalog.items import CatalogItem, bounded, content_hash, text_fields
 from app.catalog.search_text import index_tokens, sort_key
+from app.catalog.times import stored_times
+from hllm.times import Timestamp
 
 # SQLite allows 250,000 values a statement here but only 32,766 or 999 elsewhere.
 VALUES_PER_QUERY = 900
 _HASH_RANGE = 2**64
+NUM_EXAMPLES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class ItemCounts:
-    """What became of a batch of items."""
+    """What became of a batch of items.
+
+    Attributes:
+        repeated: items that the file had before, at an earlier line.
+        examples: some of them, with both lines.
+    """
 
     added: int = 0
     updated: int = 0
     unchanged: int = 0
+    repeated: int = 0
+    examples: tuple[tuple[str, int, int], ...] = ()
 
     def __add__(self, other: "ItemCounts") -> "ItemCounts":
         return ItemCounts(
             added=self.added + other.added,
             updated=self.updated + other.updated,
             unchanged=self.unchanged + other.unchanged,
+            repeated=self.repeated + other.repeated,
+            examples=(self.examples + other.examples)[:NUM_EXAMPLES],
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class InteractionCounts:
-    """What became of a batch of interactions; unknown ones name an item that is not there."""
+    """What became of a batch of interactions; unknown ones name an item that is not there.
+
+    Attributes:
+        examples: ids of some of the unknown items.
+    """
 
     added: int = 0
     duplicates: int = 0
     unknown_items: int = 0
+    examples: tuple[str, ...] = ()
 
     def __add__(self, other: "InteractionCounts") -> "InteractionCounts":
         return InteractionCounts(
             added=self.added + other.added,
             duplicates=self.duplicates + other.duplicates,
             unknown_items=self.unknown_items + other.unknown_items,
+            examples=tuple(dict.fromkeys(self.examples + other.examples))[:NUM_EXAMPLES],
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImportMark:
-    """How far a file was imported.
-
-    Attributes:
-        fingerprint: changes when the file or the way it is read changes.
-        line: last line whose record is in the catalogue or among the rejects.
-        finished: the file was read to its end.
-    """
-
-    file: str
-    fingerprint: str
-    line: int
-    finished: bool
 
 
 def chunks(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -102,7 +104,9 @@ def lookup_ids(db: Database, table: str, column: str, values: Iterable[str]) -> 
     return found
 
 
-def upsert_items(db: Database, items: Iterable[CatalogItem]) -> ItemCounts:
+def upsert_items(
+    db: Database, items: Iterable[CatalogItem], mark: ImportMark | None = None
+) -> ItemCounts:
     """Add items, replace those whose content changed, leave equal ones untouched.
 
     Of several items with one item_id the last wins. Keeps ``num_items`` and ``data_version`` of the
@@ -112,7 +116,8 @@ def upsert_items(db: Database, items: Iterable[CatalogItem]) -> ItemCounts:
     Raises:
         ValueError: an item_id is empty or too long.
     """
-    batch = {item.item_id: item for item in map(bounded, items)}
+    given = [bounded(item) for item in items]
+    batch = {item.item_id: item for item in given}
     known = lookup_ids(db, "items", "item_id", batch)
     hashes = _stored_hashes(db, known.values())
     next_id = db.execute("SELECT coalesce(max(id), 0) FROM items").fetchone()[0] + 1
@@ -128,8 +133,54 @@ def upsert_items(db: Database, items: Iterable[CatalogItem]) -> ItemCounts:
     if changed:
         _write_items(db, changed, hashes, num_new=len(batch) - len(known))
     num_new = len(batch) - len(known)
+    repeated: list[tuple[str, int, int]] = []
+    if mark:
+        known.update((item.item_id, row_id) for row_id, _, item in changed)
+        repeated = _write_places(db, [(known[item.item_id], item.item_id) for item in given], mark)
     return ItemCounts(
-        added=num_new, updated=len(changed) - num_new, unchanged=len(batch) - len(changed)
+        added=num_new,
+        updated=len(changed) - num_new,
+        unchanged=len(batch) - len(changed),
+        repeated=len(repeated),
+        examples=tuple(repeated[:NUM_EXAMPLES]),
+    )
+
+
+def _write_places(
+    db: Database, rows: Sequence[tuple[int, str]], mark: ImportMark
+) -> list[tuple[str, int, int]]:
+    """Note where items are from; returns those that this file has at two lines."""
+    place_of: dict[int, int] = {}
+    for chunk in chunks((row_id for row_id, _ in rows), VALUES_PER_QUERY):
+        marks = ",".join("?" * len(chunk))
+        query = f"SELECT item, place FROM item_places WHERE item IN ({marks})"
+        place_of.update(db.execute(query, chunk).fetchall())
+    repeated: list[tuple[str, int, int]] = []
+    for (row_id, item_id), line, place in zip(rows, mark.lines, mark.places(), strict=True):
+        earlier = place_of.get(row_id, 0) - (place - line)
+        if 0 < earlier < line:
+            repeated.append((item_id, earlier, line))
+        place_of[row_id] = place
+    db.conn.executemany(
+        "INSERT OR REPLACE INTO item_places (item, place) VALUES (?, ?)", place_of.items()
+    )
+    return repeated
+
+
+def remove_items(db: Database, row_ids: Sequence[int]) -> None:
+    """Remove items and, by cascade, all that hangs on them."""
+    if not row_ids:
+        return
+    meta = read_meta(db)
+    hashes = _stored_hashes(db, row_ids)
+    version = int(meta["data_version"], 16) - sum(text for _, text in hashes.values())
+    db.conn.executemany("DELETE FROM items WHERE id = ?", [(row_id,) for row_id in row_ids])
+    write_meta(
+        db,
+        data_version=f"{version % _HASH_RANGE:016x}",
+        num_items=int(meta["num_items"]) - len(row_ids),
+        revision=int(meta["revision"]) + 1,
+        stale=1,
     )
 
 
@@ -228,28 +279,56 @@ def _write_categories_and_tokens(
 
 
 def insert_interactions(
-    db: Database, interactions: Iterable[tuple[str, str, int]]
+    db: Database,
+    interactions: Iterable[tuple[str, str, Timestamp]],
+    mark: ImportMark | None = None,
 ) -> InteractionCounts:
-    """Add (user_id, item_id, timestamp) rows; ones that exist already are left out."""
+    """Add (user_id, item_id, timestamp) rows; ones that exist already are left out.
+
+    Raises:
+        CatalogError: times do not fit beside the ones that are there.
+    """
     batch = list(interactions)
     item_ids = lookup_ids(db, "items", "item_id", (row[1] for row in batch))
-    kept = [row for row in batch if row[1] in item_ids]
+    places = mark.places() if mark else _places_without_file(db, len(batch))
+    kept, unknown, ids = [], [], []
+    for row, place in zip(batch, places, strict=True):
+        if row[1] in item_ids:
+            kept.append(row)
+            ids.append(place)
+        else:
+            unknown.append(row[1])
     users = dict.fromkeys(row[0] for row in kept)
     db.conn.executemany(
         "INSERT OR IGNORE INTO users (user_id) VALUES (?)", [(user,) for user in users]
     )
     user_ids = lookup_ids(db, "users", "user_id", users)
+    times = stored_times(db, [row[2] for row in kept], int(read_meta(db)["time_digits"]))
+    rows = [
+        (place, user_ids[user], item_ids[item], time)
+        for place, (user, item, _), time in zip(ids, kept, times, strict=True)
+    ]
+    if mark:
+        claim_interactions(db, rows, mark.older)
     before = db.conn.total_changes
     db.conn.executemany(
-        "INSERT OR IGNORE INTO interactions (user, item, timestamp) VALUES (?, ?, ?)",
-        [(user_ids[user], item_ids[item], timestamp) for user, item, timestamp in kept],
+        "INSERT OR IGNORE INTO interactions (id, user, item, timestamp) VALUES (?, ?, ?, ?)", rows
     )
     added = db.conn.total_changes - before
     if added:
         write_meta(db, stale=1)
     return InteractionCounts(
-        added=added, duplicates=len(kept) - added, unknown_items=len(batch) - len(kept)
+        added=added,
+        duplicates=len(kept) - added,
+        unknown_items=len(unknown),
+        examples=tuple(dict.fromkeys(unknown))[:NUM_EXAMPLES],
     )
+
+
+def _places_without_file(db: Database, count: int) -> Sequence[int]:
+    query = "SELECT coalesce(max(id), 0) + 1 FROM interactions WHERE id < ?"
+    first = db.execute(query, [FIRST_PLACE]).fetchone()[0]
+    return range(first, first + count)
 
 
 def insert_event(
@@ -302,20 +381,3 @@ def k_core(db: Database, k: int) -> int:
     if db.conn.total_changes > before:
         write_meta(db, stale=1)
     return removed
-
-
-def resume_line(connection: sqlite3.Connection, file: str, fingerprint: str) -> int:
-    """Line after which an interrupted import of a file goes on; 0 to read it from the start."""
-    row = connection.execute(
-        "SELECT line FROM imports WHERE file = ? AND fingerprint = ? AND NOT finished",
-        [file, fingerprint],
-    ).fetchone()
-    return int(row[0]) if row else 0
-
-
-def write_mark(db: Database, mark: ImportMark) -> None:
-    """Note how far a file was imported, in the transaction that holds its records."""
-    db.execute(
-        "INSERT OR REPLACE INTO imports (file, fingerprint, line, finished) VALUES (?, ?, ?, ?)",
-        [mark.file, mark.fingerprint, mark.line, int(mark.finished)],
-    )

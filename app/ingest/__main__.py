@@ -1,6 +1,7 @@
 """Import data sets into a catalogue and export it for training: python -m app.ingest --help."""
 
 import argparse
+import io
 import logging
 import sys
 from pathlib import Path
@@ -10,17 +11,20 @@ from app.errors import IngestError
 from app.ingest.export import export_pair
 from app.ingest.formats import FORMATS, Files, Source, sources_of
 from app.ingest.preview import describe, preview
-from app.ingest.run import Summary, run_import
+from app.ingest.report import report, unmet_ids
+from app.ingest.run import run_import
 from app.ingest.tables import INTERACTION_COLUMNS, ITEM_COLUMNS, parse_mapping
 from hllm.errors import HLLMError
+from hllm.tables import CsvFormat, add_csv_options
 
 _DESCRIPTION = """\
 Import a data set into a catalogue, the one SQLite file that the app opens.
 
-Files may be plain or .gz and of any size. Before anything is written, the import says what it
-found; --dry-run stops there. Records that cannot be read go to CATALOG.rejects.jsonl with line and
-reason; the others are imported. An import that was stopped goes on when the same command is
-repeated, and repeating a finished one changes only what has changed: nothing is stored twice.
+Files may be plain or .gz, of any size and in any encoding. Before anything is written, the import
+says what it found; --dry-run stops there. Records that cannot be read go to CATALOG.rejects.jsonl
+with line and reason; the others are imported. An import that was stopped goes on when the same
+command is repeated, and repeating a finished one changes only what has changed.
+What a corrected file no longer has is kept, and the command says so; --replace removes it.
 """
 _EPILOG = """\
 examples:
@@ -81,6 +85,12 @@ def _add_import(command: argparse.ArgumentParser, name: str) -> None:
     add("--name", default="", help="name of a new catalogue, for people (default: file name)")
     add("--dry-run", action="store_true", help="say what the files hold and write nothing")
     add(
+        "--replace",
+        action="store_true",
+        help="remove what earlier versions of the same files brought and these no longer have",
+    )
+    add_csv_options(command)
+    add(
         "--k-core",
         type=int,
         default=0,
@@ -114,6 +124,9 @@ def _add_import(command: argparse.ArgumentParser, name: str) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for an error, 130 if interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files and columns may hold anything
+            stream.reconfigure(errors="backslashreplace")
     args = build_parser().parse_args(argv)
     try:
         if args.command == "export":
@@ -143,8 +156,10 @@ def _import(args: argparse.Namespace) -> int:
         return 0
     _check_place(args.catalog, sources)
     with Catalog.create(args.catalog, name=args.name) as catalog:
-        summary = run_import(catalog, sources, k_core=args.k_core)
-        _say(_report(catalog, summary))
+        summary = run_import(catalog, sources, k_core=args.k_core, replace=args.replace)
+        _say(report(catalog, summary))
+        if unmet := unmet_ids(catalog, summary):
+            raise IngestError(unmet)
     return 0
 
 
@@ -154,10 +169,13 @@ def _files(args: argparse.Namespace) -> Files:
         interactions=tuple(args.interactions),
         item_map=parse_mapping(getattr(args, "map", ""), tuple(ITEM_COLUMNS)),
         interaction_map=parse_mapping(
-            getattr(args, "map_interactions", ""), tuple(INTERACTION_COLUMNS)
+            getattr(args, "map_interactions", ""),
+            tuple(INTERACTION_COLUMNS),
+            "--map-interactions",
         ),
         separators=getattr(args, "list_separator", "|;,"),
         covers=getattr(args, "covers", None),
+        form=CsvFormat.parse(args.delimiter, args.quote, args.encoding),
     )
 
 
@@ -167,31 +185,6 @@ def _check_place(catalog: Path, sources: list[Source]) -> None:
             f"The catalogue {catalog} does not exist yet, and interactions need items: "
             "import the items first, or with them (--items)."
         )
-
-
-def _report(catalog: Catalog, summary: Summary) -> str:
-    items, interactions = summary.items, summary.interactions
-    num_interactions, num_users = catalog.count_interactions()
-    lines = [
-        *summary.speeds,
-        f"items: {items.added:,} added, {items.updated:,} updated, {items.unchanged:,} unchanged",
-        f"interactions: {interactions.added:,} added, {interactions.duplicates:,} already there",
-    ]
-    if interactions.unknown_items:
-        lines.append(
-            f"  {interactions.unknown_items:,} left out because their item is not in the "
-            "catalogue: import its metadata and repeat the command"
-        )
-    if summary.removed_by_k_core:
-        lines.append(f"  {summary.removed_by_k_core:,} removed by --k-core")
-    if summary.rejects:
-        lines.append(f"{summary.num_rejects:,} records could not be read: see {summary.rejects}")
-    lines.append(
-        f"{catalog.path} ({catalog.name}): {catalog.num_items:,} items, {num_interactions:,} "
-        f"interactions of {num_users:,} users, data version {catalog.data_version}, "
-        f"{summary.seconds:.1f} s"
-    )
-    return "\n".join(lines)
 
 
 def _export(args: argparse.Namespace) -> int:

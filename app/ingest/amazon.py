@@ -3,11 +3,15 @@
 Every function raises ValueError with the reason where a record cannot be used.
 """
 
+import json
+import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from app.catalog import CatalogItem
-from app.ingest.clean import first_text, joined_text, labels, parse_count, parse_price, parse_year
+from app.ingest.clean import first_text, joined_text, labels
+from app.ingest.numbers import parse_count, parse_price, parse_year
 from app.ingest.records import Interaction, ItemDraft, required_id, timestamp_of
 
 Fields = Mapping[str, Any]
@@ -24,6 +28,12 @@ _YEAR_DETAILS = (
     "Release date",
     "Publisher",
     "Date First Available",
+)
+
+
+# Known damage of 2018: a script of the page in place of the title.
+_SCRIPT = re.compile(
+    r"\s*(?:<script|(?:var|let|const)\s+\w+\s*=|\(?function\s*\w*\s*\(|window[.\[]|if\s*\()"
 )
 
 
@@ -46,8 +56,10 @@ def item_2018(fields: Fields) -> CatalogItem:
     """Metadata of 2018: as 2014 with lists for description and feature, and a price as text."""
     draft = ItemDraft(required_id(fields, "asin"))
     title = fields.get("title")
-    # Known damage of this data set: scripts of the page in place of the title.
-    draft.title("" if isinstance(title, str) and "getTime" in title else title)
+    if isinstance(title, str) and ";" in title and _SCRIPT.match(title):
+        draft.dropped_title(title)
+    else:
+        draft.title(title)
     draft.creator(fields.get("brand"))
     draft.description(fields.get("description"))
     draft.text("features", fields.get("feature"))
@@ -62,6 +74,7 @@ def item_2018(fields: Fields) -> CatalogItem:
 
 def item_2023(fields: Fields) -> CatalogItem:
     """Metadata of 2023: parent_asin, features, images, details, store, rating_number."""
+    fields = {**fields, **_as_objects(fields, ("details", "images", "author"))}
     details = fields.get("details")
     details = details if isinstance(details, Mapping) else {}
     draft = ItemDraft(required_id(fields, "parent_asin"))
@@ -106,6 +119,17 @@ def rating(fields: Fields) -> Interaction:
         required_id(fields, "item"),
         timestamp_of(fields, "timestamp"),
     )
+
+
+def _as_objects(fields: Fields, keys: Iterable[str]) -> dict[str, Any]:
+    """Fields that hold an object or a list as JSON text, as ``datasets`` writes them, parsed."""
+    found: dict[str, Any] = {}
+    for key in keys:
+        value = fields.get(key)
+        if isinstance(value, str) and value.strip()[:1] in ("{", "["):
+            with suppress(ValueError, RecursionError):
+                found[key] = json.loads(value)
+    return found
 
 
 def _listed(value: Any) -> list[Any]:

@@ -3,13 +3,15 @@
 All functions are pure and accept any text: what they do not understand they leave as it is.
 """
 
-import ast
 import html
-import json
 import math
 import re
 from collections.abc import Iterable
+from html.entities import html5
 from typing import Any
+
+from app.ingest.css import without_css
+from app.ingest.lists import as_list
 
 # Longer texts are cut before cleaning, so that one hostile record cannot stop an import.
 MAX_RAW_CHARS = 200_000
@@ -30,16 +32,14 @@ _INLINE_TAG = re.compile(
     re.IGNORECASE,
 )
 _BLOCKS = (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"), ("<![cdata[", "]]>"))
-# A style sheet whose <style> tags were lost on the way: ".name { key: value; }", several in a row.
-_CSS_RULE = re.compile(
-    r"[.#@]?[\w.#@:,>\-]{1,80}[ \t]{0,3}\{[^{}<>]{0,2000}[:][^{}<>]{0,2000};?\s{0,5}\}"
-)
 _SPACE = re.compile(r"[^\S\n]+")
 _NEWLINES = re.compile(r" ?\n[ \n]*")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\ufeff]")
-_BETWEEN_PARTS = re.compile("['\"], ['\"]")
-_YEAR = re.compile(r"(?<!\d)(1[4-9]\d\d|20\d\d)(?!\d)")
-_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
+_MISSING_WORDS = frozenset(("nan", "nat", "none", "null", "n/a", "<na>", "#n/a", r"\n"))
+# "&section" is no entity: without its semicolon only the commonest ones are, and only as words.
+_ENTITY = re.compile(
+    r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});|&(?:amp|lt|gt|quot|nbsp)(?![\w=;])"
+)
 
 
 def clean_text(raw: str) -> str:
@@ -56,9 +56,9 @@ def clean_text(raw: str) -> str:
             text = _INLINE_TAG.sub("", text)
             text = _TAG.sub("\n", text)
         if "{" in text:
-            text = _CSS_RULE.sub(" ", text)
+            text = without_css(text)
         if "&" in text:
-            text = html.unescape(text)
+            text = _ENTITY.sub(_character, text)
         if text == before:
             break
     return _tidy(text)
@@ -67,6 +67,13 @@ def clean_text(raw: str) -> str:
 def clean_title(raw: str) -> str:
     """Clean a title; one of nothing but tags, such as "<b>", is the title and stays."""
     return clean_text(raw) or _tidy(_without_blocks(raw[:MAX_RAW_CHARS]))
+
+
+def _character(entity: re.Match[str]) -> str:
+    """What an entity stands for; itself if that is nothing, or no character of any text."""
+    name = entity[0][1:].removesuffix(";")
+    found = html.unescape(f"&{name};") if name[0] == "#" else html5.get(name + ";", "")
+    return entity[0] if found in ("", "\ufffd") else found
 
 
 def _without_blocks(text: str) -> str:
@@ -94,46 +101,23 @@ def _tidy(text: str) -> str:
 
 
 def list_or_text(value: Any) -> list[str]:
-    """The parts of a value that may be a list, a list written as Python or JSON text, or a text.
+    """The parts of a value that may be a list, a list written as text, or a text.
 
     Parts are not cleaned; nested lists are flattened; empty parts are left out.
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return []
+    listed = as_list(value)
+    if listed is not None:
+        return [part for inner in listed for part in list_or_text(inner)]
     if isinstance(value, str):
-        stripped = value.strip()
-        if stripped.startswith("[") and stripped.endswith("]"):
-            parsed = _parse_list(stripped)
-            if parsed is not None:
-                return list_or_text(parsed)
-        return [value] if stripped else []
-    if isinstance(value, list | tuple):
-        return [part for inner in value for part in list_or_text(inner)]
+        return [value] if value.strip() else []
     return [str(value)]
 
 
-def _parse_list(text: str) -> list[Any] | None:
-    if len(text) > MAX_RAW_CHARS:
-        return None
-    try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
-        try:
-            # Line breaks inside a quoted part are no Python, but data sets have them.
-            parsed = ast.literal_eval(text.replace("\r", " ").replace("\n", "\\n"))
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return _split_list(text)
-    if not isinstance(parsed, list):
-        return None
-    return parsed if all(isinstance(part, str | list | None) for part in parsed) else None
-
-
-def _split_list(text: str) -> list[Any] | None:
-    """The parts of a list whose quotes were not escaped when it was written: no Python any more."""
-    if text[:2] not in ("['", '["') or text[-2:] not in ("']", '"]'):
-        return None
-    parts = _BETWEEN_PARTS.split(text[2:-2])
-    return [part.replace("\\n", "\n").replace("\\'", "'").replace('\\"', '"') for part in parts]
+def is_missing(value: Any) -> bool:
+    """Whether a cell says that there is nothing: never asked of ids and titles, which may be so."""
+    return isinstance(value, str) and value.strip().lower() in _MISSING_WORDS
 
 
 def joined_text(value: Any) -> str:
@@ -150,46 +134,13 @@ def labels(value: Any, separators: str = "|;") -> tuple[str, ...]:
         separators: characters to try in this order; the first that occurs splits a text.
     """
     parts = list_or_text(value)
-    if len(parts) == 1:
-        separator = next((char for char in separators if char in clean_text(parts[0])), None)
-        if separator:
-            parts = clean_text(parts[0]).split(separator)
+    # A list was split by those who wrote it: a comma in "Wind, Brass & Reed" is part of the name.
+    if len(parts) == 1 and as_list(value) is None:
+        text = clean_text(parts[0])
+        separator = next((char for char in separators if char in text), None)
+        parts = [] if is_missing(text) else text.split(separator) if separator else [text]
     clean = (clean_text(part).replace("\n", " ").strip() for part in parts)
     return tuple(dict.fromkeys(part for part in clean if part))
-
-
-def parse_price(value: Any) -> float | None:
-    """The first amount in "$12.99", "1,299.00" or "$5.00 - $9.00"; None where there is none."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int | float):
-        return float(value) if math.isfinite(value) and value >= 0 else None
-    match = _NUMBER.search(str(value)[:60]) if "{" not in str(value) else None
-    return float(match.group().replace(",", "")) if match else None
-
-
-def parse_year(value: Any) -> int | None:
-    """A year from a number or from a date in any notation that writes it with four digits."""
-    if value is None or isinstance(value, bool):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = str(value).strip()
-    if re.fullmatch(r"-?\d{1,4}(\.0+)?", text):
-        return int(float(text))
-    match = _YEAR.search(text[:200])
-    return int(match.group()) if match else None
-
-
-def parse_count(value: Any) -> int:
-    """A count such as 12, "12", "1,234" or 12.0; 0 where there is none."""
-    if isinstance(value, bool) or value is None:
-        return 0
-    try:
-        number = float(str(value).replace(",", "") or 0)
-    except ValueError:
-        return 0
-    return max(0, int(number)) if math.isfinite(number) else 0
 
 
 def first_text(values: Iterable[Any]) -> str:

@@ -40,7 +40,7 @@ def export_pair(catalog: Catalog, folder: Path, *, compress: bool = False) -> tu
         )
         num_items = _write(folder / f"items{ending}", ["item_id", *columns], rows)
         rows = (
-            (item_id, user_id, timestamp)
+            (item_id, user_id, timestamp if isinstance(timestamp, int) else f"{timestamp:f}")
             for user_id, item_id, timestamp in catalog.iter_interactions()
         )
         header = ["item_id", "user_id", "timestamp"]

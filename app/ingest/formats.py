@@ -1,5 +1,7 @@
 """Which files of which format are read how: each format becomes a list of sources."""
 
+import os
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +13,17 @@ from app.ingest.files import (
     Reader,
     Record,
     csv_reader,
-    first_row,
-    is_parquet,
-    json_records,
-    python_records,
-    sniff_lines,
+    is_json_lines,
+    json_reader,
+    python_reader,
     start_progress,
 )
+from app.ingest.parquet import is_parquet
+from hllm.tables import DEFAULT_FORMAT, CsvFormat, first_values, looks_like_data
+from hllm.textfile import encoding_of
 
 Kind = Literal["items", "interactions"]
+Convert = Callable[[Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +34,29 @@ class Source:
         read: yields its records.
         convert: from a record's fields to a CatalogItem or an interaction; ValueError = reject.
         settings: everything that decides how it is read, as text.
+        notes: what a person should know about how it is read.
     """
 
     path: Path
     kind: Kind
     read: Reader
-    convert: Callable[[Mapping[str, Any]], Any]
+    convert: Convert
     settings: str
+    notes: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
-        """Changes when the file or the way it is read changes."""
-        status = self.path.stat()
-        return f"{status.st_size}:{status.st_mtime_ns}:{self.kind}:{self.settings}"
+        """Changes when the file or the way it is read changes.
+
+        The ends of the file are part of it: a corrected copy may keep size and time.
+        """
+        with self.path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            ends = zlib.crc32(file.read(_FINGERPRINT_BYTES))
+            file.seek(max(0, size - _FINGERPRINT_BYTES))
+            ends = zlib.crc32(file.read(_FINGERPRINT_BYTES), ends)
+            modified = os.fstat(file.fileno()).st_mtime_ns
+        return f"{size}:{modified}:{ends:08x}:{self.kind}:{self.settings}"
 
     def convert_or_explain(self, record: Record) -> tuple[Any, str]:
         """What a record becomes and "", or None and the problem that keeps it out."""
@@ -50,8 +64,10 @@ class Source:
             return None, record.problem
         try:
             return self.convert(record.fields), ""
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             return None, str(error) or type(error).__name__
+        except RecursionError:
+            return None, "is nested too deep"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +78,7 @@ class Files:
         item_map, interaction_map: --map and --map-interactions, parsed.
         separators: characters that separate tags or categories in one cell of a table.
         covers: folder of pictures.
+        form: how text files are written.
     """
 
     items: tuple[Path, ...] = ()
@@ -70,9 +87,11 @@ class Files:
     interaction_map: Mapping[str, str] | None = None
     separators: str = "|;,"
     covers: Path | None = None
+    form: CsvFormat = DEFAULT_FORMAT
 
 
 # Order of the columns of ratings files, which have no header.
+_FINGERPRINT_BYTES = 64 * 2**10
 _RATINGS_2014 = ("user", "item", "rating", "timestamp")
 _RATINGS_2018 = ("item", "user", "rating", "timestamp")
 
@@ -95,70 +114,108 @@ def sources_of(format_name: str, files: Files) -> list[Source]:
 
 
 def _amazon_items(format_name: str, path: Path, files: Files) -> Source:
-    readers: dict[str, tuple[Reader, Callable[[Mapping[str, Any]], Any]]] = {
-        "amazon2014": (python_records, amazon.item_2014),
-        "amazon2018": (json_records, amazon.item_2018),
-        "amazon2023": (json_records, amazon.item_2023),
+    encoding = files.form.encoding
+    converters = {
+        "amazon2014": amazon.item_2014,
+        "amazon2018": amazon.item_2018,
+        "amazon2023": amazon.item_2023,
     }
-    read, convert = readers[format_name]
-    return Source(path=path, kind="items", read=read, convert=convert, settings=format_name)
+    read = python_reader(encoding) if format_name == "amazon2014" else json_reader(encoding)
+    return Source(
+        path=path,
+        kind="items",
+        read=read,
+        convert=converters[format_name],
+        settings=f"{format_name} {encoding}",
+        notes=_encoding_note(path, files.form),
+    )
+
+
+def _encoding_note(path: Path, form: CsvFormat) -> tuple[str, ...]:
+    encoding = encoding_of(path, form.encoding)
+    return () if encoding == "utf-8-sig" else (f"read as {encoding}",)
 
 
 def _amazon_interactions(format_name: str, path: Path, files: Files) -> Source:
-    convert: Callable[[Mapping[str, Any]], Any] = amazon.review
-    if format_name == "amazon2023":
-        convert = amazon.review_2023
-    read = sniff_lines(path, otherwise=json_records)
-    if ".csv" in path.suffixes or ".txt" in path.suffixes:
-        read, convert = _ratings(format_name, path)
-    return Source(path=path, kind="interactions", read=read, convert=convert, settings=format_name)
+    form = files.form
+    if {".csv", ".txt"} & set(path.suffixes) or not is_json_lines(path, form.encoding):
+        read, convert = _ratings(format_name, path, form)
+    else:
+        read = json_reader(form.encoding)
+        convert = amazon.review_2023 if format_name == "amazon2023" else amazon.review
+    return Source(
+        path=path,
+        kind="interactions",
+        read=read,
+        convert=convert,
+        settings=f"{format_name} {form}",
+        notes=_encoding_note(path, form),
+    )
 
 
-def _ratings(format_name: str, path: Path) -> tuple[Reader, Callable[[Mapping[str, Any]], Any]]:
-    row = first_row(path)
-    try:
-        float(row[3])
-    except (ValueError, IndexError):
-        columns = tables.resolve(
-            path, tables.INTERACTION_COLUMNS, {}, tuple(tables.INTERACTION_COLUMNS), "table --map"
-        )
-        return csv_reader(), tables.interaction_converter(columns)
-    names = _RATINGS_2018 if format_name == "amazon2018" else _RATINGS_2014
-    return csv_reader(columns=names), amazon.rating
+def _ratings(format_name: str, path: Path, form: CsvFormat) -> tuple[Reader, Convert]:
+    row = first_values(path, form)
+    if len(row) == len(_RATINGS_2014) and looks_like_data(row[3:]):
+        names = _RATINGS_2018 if format_name == "amazon2018" else _RATINGS_2014
+        return csv_reader(form, columns=names), amazon.rating
+    columns = _interaction_columns(path, form, {})
+    return csv_reader(form), tables.interaction_converter(columns)
+
+
+def _interaction_columns(path: Path, form: CsvFormat, given: Mapping[str, str]) -> dict[str, str]:
+    return tables.resolve(
+        path,
+        tables.columns_of(path, form),
+        tables.INTERACTION_COLUMNS,
+        given,
+        tuple(tables.INTERACTION_COLUMNS),
+        "table --map-interactions",
+    )
 
 
 def _table_items(format_name: str, path: Path, files: Files) -> Source:
     columns = tables.resolve(
-        path, tables.ITEM_COLUMNS, files.item_map or {}, ("item_id",), "table --map"
+        path,
+        tables.columns_of(path, files.form),
+        tables.ITEM_COLUMNS,
+        files.item_map or {},
+        ("item_id",),
+        "table --map",
     )
     # A category such as "Arts, Crafts & Sewing" is one; only unknown tables split at commas.
     separators = files.separators if format_name == "table" else "|;"
     if format_name == "pixelrec":
         columns.pop("image", None)
     convert = tables.item_converter(columns, separators=separators, covers=files.covers)
-    settings = f"{format_name} {sorted(columns.items())} {separators} {files.covers}"
+    settings = f"{format_name} {sorted(columns.items())} {separators} {files.covers} {files.form}"
     return Source(
-        path=path, kind="items", read=tables.table_reader(path), convert=convert, settings=settings
+        path=path,
+        kind="items",
+        read=tables.table_reader(path, files.form),
+        convert=convert,
+        settings=settings,
+        notes=() if is_parquet(path) else _encoding_note(path, files.form),
     )
 
 
 def _table_interactions(format_name: str, path: Path, files: Files) -> Source:
+    notes = () if is_parquet(path) else _encoding_note(path, files.form)
+    read = tables.table_reader(path, files.form)
     if format_name == "table" or is_parquet(path):
-        columns = tables.resolve(
-            path,
-            tables.INTERACTION_COLUMNS,
-            files.interaction_map or {},
-            tuple(tables.INTERACTION_COLUMNS),
-            "table --map-interactions",
-        )
+        columns = _interaction_columns(path, files.form, files.interaction_map or {})
     else:
-        columns = tables.pair_columns(path)
+        columns, note = tables.pair_columns(path, files.form)
+        if note:
+            notes += (note,)
+            has_header = list(columns) != list(columns.values())
+            read = read if has_header else csv_reader(files.form, columns=list(columns))
     return Source(
         path=path,
         kind="interactions",
-        read=tables.table_reader(path),
+        read=read,
         convert=tables.interaction_converter(columns),
-        settings=f"{format_name} {sorted(columns.items())}",
+        settings=f"{format_name} {sorted(columns.items())} {files.form}",
+        notes=notes,
     )
 
 

@@ -11,6 +11,7 @@ from app.catalog import CatalogItem
 from app.errors import IngestError
 from app.ingest.files import FileProgress, Record, raw_text, start_progress
 from app.ingest.formats import Source
+from hllm.errors import HLLMError
 
 SAMPLE_RECORDS = 2_000
 ESTIMATE_RECORDS = 50_000
@@ -76,7 +77,7 @@ def _estimate(records: Iterator[Record], num_read: int, progress: FileProgress) 
             is_enough = progress.done > ESTIMATE_BYTES or num_read >= ESTIMATE_RECORDS
             if is_enough and progress.done < progress.total:
                 return round(num_read * progress.total / max(progress.done, 1)), False
-    except IngestError:
+    except HLLMError:
         # Damage further on: the import says so, after it has kept what comes before.
         return num_read, False
     return num_read, True
@@ -100,6 +101,7 @@ def describe(found: Preview) -> str:
     """A preview for people, a few lines."""
     amount = f"{found.num_records:,}" if found.exact else f"about {found.num_records:,}"
     lines = [f"{found.source.path}: {amount} {found.source.kind}"]
+    lines += [f"  {note}" for note in found.source.notes]
     shares = [
         f"{name} {100 * count // max(found.num_sampled, 1)}%"
         for name, count in found.fields.most_common(_SHOWN_FIELDS)

@@ -1,22 +1,26 @@
 """Tables with named columns: the csv pair, PixelRec, and any csv, tsv or parquet file."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet
-
 from app.catalog import CatalogItem
 from app.errors import IngestError
-from app.ingest.clean import first_text, labels, parse_count, parse_price, parse_year
-from app.ingest.files import Reader, csv_reader, first_row, is_parquet, parquet_records
+from app.ingest.clean import first_text, is_missing, labels
+from app.ingest.files import Reader, csv_reader, parquet_records
+from app.ingest.numbers import parse_count, parse_price, parse_year
+from app.ingest.parquet import is_parquet, open_parquet
 from app.ingest.records import Interaction, ItemDraft, required_id, timestamp_of
+from hllm.tables import CsvFormat, CsvTable, first_values, listing, looks_like_data
 
 Fields = Mapping[str, Any]
 
 # Column names that are understood without --map, best first; compared without case and "_".
 ITEM_COLUMNS: dict[str, tuple[str, ...]] = {
-    "item_id": ("item_id", "id", "asin", "parent_asin"),
+    "item_id": (
+        *("item_id", "id", "asin", "parent_asin", "product_id", "movie_id", "book_id", "isbn"),
+        *("article_id", "news_id", "video_id", "track_id", "song_id", "game_id", "iid", "item"),
+    ),
     "title": ("title", "name"),
     "description": ("description", "overview", "plot", "summary"),
     "tags": ("tags", "tag", "keywords"),
@@ -28,14 +32,19 @@ ITEM_COLUMNS: dict[str, tuple[str, ...]] = {
     "popularity": ("popularity", "rating_number", "count", "view_number", "views"),
 }
 INTERACTION_COLUMNS: dict[str, tuple[str, ...]] = {
-    "item_id": ("item_id", "item", "asin", "parent_asin", "movie_id", "iid"),
-    "user_id": ("user_id", "user", "reviewer_id", "uid"),
-    "timestamp": ("timestamp", "time", "unix_review_time", "date"),
+    "item_id": (
+        *("item_id", "item", "asin", "parent_asin", "product_id", "movie_id", "book_id", "isbn"),
+        *("article_id", "news_id", "video_id", "track_id", "song_id", "game_id", "iid"),
+    ),
+    "user_id": ("user_id", "user", "reviewer_id", "customer_id", "visitor_id", "uid"),
+    "timestamp": (
+        *("timestamp", "time", "unix_review_time", "datetime", "date", "rated_at", "created_at"),
+    ),
 }
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 
 
-def parse_mapping(text: str, fields: Sequence[str]) -> dict[str, str]:
+def parse_mapping(text: str, fields: Sequence[str], option: str = "--map") -> dict[str, str]:
     """Read "title=name,creator=author".
 
     Raises:
@@ -46,27 +55,28 @@ def parse_mapping(text: str, fields: Sequence[str]) -> dict[str, str]:
         field, equals, column = (side.strip() for side in part.partition("="))
         if not equals or not column or field not in fields:
             raise IngestError(
-                f"--map {part!r} is not understood: write FIELD=COLUMN, where FIELD is one of "
+                f"{option} {part!r} is not understood: write FIELD=COLUMN, where FIELD is one of "
                 f"{', '.join(fields)}."
             )
         mapping[field] = column
     return mapping
 
 
-def table_reader(path: Path) -> Reader:
+def table_reader(path: Path, form: CsvFormat) -> Reader:
     """The reader for a table file."""
-    return parquet_records if is_parquet(path) else csv_reader()
+    return parquet_records if is_parquet(path) else csv_reader(form)
 
 
-def columns_of(path: Path) -> list[str]:
+def columns_of(path: Path, form: CsvFormat) -> list[str]:
     """Names of a table's columns."""
     if is_parquet(path):
-        return list(pyarrow.parquet.ParquetFile(path).schema_arrow.names)
-    return [name.strip() for name in first_row(path)]
+        return list(open_parquet(path).schema_arrow.names)
+    return CsvTable(path, form).names
 
 
 def resolve(
     path: Path,
+    columns: Sequence[str],
     known: Mapping[str, tuple[str, ...]],
     given: Mapping[str, str],
     required: Sequence[str],
@@ -76,6 +86,7 @@ def resolve(
 
     Args:
         path: the table.
+        columns: its columns.
         known: names to look for, by field.
         given: columns named by the user, by field.
         required: fields that must be there.
@@ -84,7 +95,6 @@ def resolve(
     Raises:
         IngestError: a column is missing; names the columns that there are.
     """
-    columns = columns_of(path)
     folded = {_folded(column): column for column in reversed(columns)}
     found: dict[str, str] = {}
     for field, names in known.items():
@@ -92,7 +102,7 @@ def resolve(
             if given[field] not in columns:
                 raise IngestError(
                     f"{path}, line 1: there is no column {given[field]!r} for {field}; the columns "
-                    f"are {_listing(columns)}."
+                    f"are {listing(columns)}."
                 )
             found[field] = given[field]
             continue
@@ -101,19 +111,24 @@ def resolve(
             found[field] = column
     missing = [field for field in required if field not in found]
     if missing:
+        _check_header(path, columns, known)
         raise IngestError(
             f"{path}, line 1: no column for {missing[0]}; say which with {option} "
-            f"{missing[0]}=COLUMN. The columns are {_listing(columns)}."
+            f"{missing[0]}=COLUMN. The columns are {listing(columns)}."
         )
     return found
 
 
+def _check_header(path: Path, columns: Sequence[str], names: Iterable[str]) -> None:
+    if looks_like_data(columns):
+        raise IngestError(
+            f"{path}, line 1: {listing(columns, 5)!r} looks like data, and the header is missing: "
+            f"add a line with the names of the columns, such as {', '.join(list(names)[:3])}."
+        )
+
+
 def _folded(name: str) -> str:
     return name.lower().replace("_", "").replace(" ", "").replace("-", "")
-
-
-def _listing(columns: Sequence[str]) -> str:
-    return ", ".join(columns[:40]) or "none (the file is empty)"
 
 
 def item_converter(
@@ -144,9 +159,8 @@ def item_converter(
         draft.values["year"] = parse_year(cell("year"))
         draft.values["price"] = parse_price(cell("price"))
         draft.values["popularity"] = parse_count(cell("popularity"))
-        draft.values["image"] = first_text([cell("image")]) or _cover(
-            covers, draft.values["item_id"]
-        )
+        image = "" if is_missing(cell("image")) else first_text([cell("image")])
+        draft.values["image"] = image or _cover(covers, draft.values["item_id"])
         return draft.finish(fields, used)
 
     return convert
@@ -173,19 +187,31 @@ def interaction_converter(columns: Mapping[str, str]) -> Callable[[Fields], Inte
     return convert
 
 
-def pair_columns(path: Path) -> dict[str, str]:
+def pair_columns(path: Path, form: CsvFormat) -> tuple[dict[str, str], str]:
     """Columns of the csv pair's interactions: by name, or else by place as the reference does.
+
+    Returns:
+        The column of each field, and what a person should know: "" if all were found by name.
 
     Raises:
         IngestError: the file does not have three columns.
     """
-    columns = columns_of(path)
-    folded = {_folded(column) for column in columns}
-    if all(any(_folded(n) in folded for n in names) for names in INTERACTION_COLUMNS.values()):
-        return resolve(path, INTERACTION_COLUMNS, {}, (), "")
-    if len(columns) != 3:
+    by_place = ", ".join(INTERACTION_COLUMNS)
+    first = first_values(path, form)
+    if len(first) == len(INTERACTION_COLUMNS) and looks_like_data(first[2:]):
+        same = dict(zip(INTERACTION_COLUMNS, INTERACTION_COLUMNS, strict=True))
+        return same, f"line 1 is no header, so the columns are taken for {by_place}"
+    columns = columns_of(path, form)
+    found = resolve(path, columns, INTERACTION_COLUMNS, {}, (), "")
+    if len(found) == len(INTERACTION_COLUMNS):
+        return found, ""
+    _check_header(path, columns, INTERACTION_COLUMNS)
+    if len(columns) != len(INTERACTION_COLUMNS):
         raise IngestError(
             f"{path}, line 1: expected the columns item_id,user_id,timestamp but found "
-            f"{_listing(columns)}: import it as a table with --map-interactions."
+            f"{listing(columns)}: import it as a table with --map-interactions."
         )
-    return dict(zip(("item_id", "user_id", "timestamp"), columns, strict=True))
+    return (
+        dict(zip(INTERACTION_COLUMNS, columns, strict=True)),
+        f"line 1 is taken for the header, and its columns {listing(columns)} for {by_place}",
+    )

@@ -15,7 +15,7 @@ from hllm.data import Interactions, popularity, training_parts
 
 
 class Popularity:
-    """Ranks every item by its number of training interactions, for everybody the same."""
+    """Ranks items by their number of training interactions, the same for everybody."""
 
     name = "Popularity"
 
@@ -28,16 +28,17 @@ class Popularity:
 
 
 class ItemKNN:
-    """Item-to-item neighbours: items that the same users took.
+    """Item-to-item neighbours: items that the same users took (Deshpande and Karypis 2004).
 
-    Similarity of two items = users of both / (sqrt(users of one * users of the other) + shrinkage),
-    cosine of the binary user columns, damped where evidence is thin (Deshpande and Karypis 2004).
-    Score = sum of the similarities to the history's items, each kept for its nearest neighbours.
+    Similarity of two items = users of both / (sqrt(users of one * users of the other) + shrinkage):
+    the cosine of their binary user columns, damped where evidence is thin.
+    Score = sum of the similarities to the history's items. Each item keeps only its nearest
+    neighbours.
 
     Args:
         interactions: only the training part is read.
         num_neighbours: kept for each item.
-        shrinkage: see above.
+        shrinkage: added to the denominator, see above.
         decay: weight of a history item relative to the one after it; 1 = all the same.
     """
 
@@ -55,8 +56,8 @@ class ItemKNN:
         users = _incidence(training_parts(interactions), interactions.num_items)
         users.data[:] = 1  # somebody who took an item twice is still one user of it
         counts = np.asarray(users.sum(axis=0)).ravel()
-        common = (users.T @ users).tocoo()
-        kept = common.row != common.col
+        common = (users.T @ users).tocoo()  # (N, N) users of both items
+        kept = common.row != common.col  # an item is not its own neighbour
         rows, columns, both = common.row[kept], common.col[kept], common.data[kept]
         cosines = both / (np.sqrt(counts[rows] * counts[columns]) + shrinkage)
         matrix = sparse.csr_matrix((cosines, (rows, columns)), shape=common.shape)
@@ -74,6 +75,7 @@ def _incidence(
 ) -> sparse.csr_matrix:
     """(B, N) weight of each item in each history, oldest first; repeated items add up."""
     rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
+    # An empty array first, as nothing cannot be concatenated.
     columns = np.concatenate([np.zeros(0, dtype=np.int64), *histories])
     ages = [np.arange(len(history))[::-1] for history in histories]
     weights = decay ** np.concatenate([np.zeros(0, dtype=np.int64), *ages])
@@ -82,10 +84,11 @@ def _incidence(
 
 
 def _largest_per_row(matrix: sparse.csr_matrix, count: int) -> sparse.csr_matrix:
-    """Keep the `count` largest entries of each row; of equal ones the smaller columns."""
+    """Keep the `count` largest entries of each row; among equal ones the smaller columns."""
     matrix.sort_indices()
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     order = np.lexsort((matrix.indices, -matrix.data, rows))
+    # Sorted by row, then falling entry: the place within the row follows from where the row begins.
     place = np.arange(len(order)) - matrix.indptr[rows[order]]
     kept = order[place < count]
     entries = (matrix.data[kept], (rows[kept], matrix.indices[kept]))

@@ -1,7 +1,8 @@
 """The ID-based models that HLLM is compared with: SASRec, HSTU and a Llama over an item table.
 
-They know an item only by its number. All share one interface: histories of item embeddings, padded
-on the right, in; a state at every item out. Same data, loss and evaluation as HLLM.
+They know an item only by its number. All share one interface: it takes histories of item
+embeddings, padded on the right, and gives a state at every item. Data, loss and evaluation are
+HLLM's.
 
 B users, S history items (S <= max_history), D width, N items with padding.
 Hyper-parameters are the reference's (see hllm.baselines.id_presets).
@@ -47,8 +48,8 @@ class IDModelConfig:
         num_heads: attention heads; must divide hidden_size.
         num_key_value_heads: id-llama: heads of keys and values; None: num_heads.
         inner_size: width of the feed-forward part (not HSTU, which has none).
-        dropout: probability (not id-llama, as the reference).
-        max_history: most items the model reads (L).
+        dropout: probability (not id-llama, as in the reference).
+        max_history: most items the model reads.
         id_size: id-llama: width of the item table before its projection to hidden_size; None: no
             projection.
         learn_temperature: otherwise it is fixed at 0.05.
@@ -68,7 +69,7 @@ class IDModelConfig:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"kind {self.kind!r}: choose one of {', '.join(KINDS)}")
+            raise ValueError(f"kind {self.kind!r}: choose from {', '.join(KINDS)}")
         if self.hidden_size % self.num_heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} is not divisible by num_heads {self.num_heads}"
@@ -116,24 +117,25 @@ class IDModel(nn.Module, ABC):
 
         Args:
             item_embeddings: (B, S, D) histories, oldest first, padded on the right.
-            lengths: (B,) number of items of each history; None if none is padded. Learned positions
-                count from the end of the window, as in the reference, which pads on the left: the
-                newest item always has the last position.
+            lengths: (B,) number of items of each history; None if none is padded.
         """
 
     @torch.no_grad()
     def _initialise(self) -> None:
-        """Normal(0, 0.02) for matrices, 0 for biases and the padding row."""
+        """Normal(0, 0.02) for matrices, 0 for biases and the padding row; norms keep their 1."""
         for name, parameter in self.named_parameters():
             if parameter.ndim > 1:
                 nn.init.normal_(parameter, std=INIT_STD)
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
-        self.item_table.weight[0] = 0
+        self.item_table.weight[0] = 0  # padding; normal_ has filled it
 
 
 class _Positions(nn.Module):
-    """Learned absolute positions inside the reference's window, which is padded on the left."""
+    """Learned absolute positions inside the reference's window, which is padded on the left.
+
+    So positions count from the end: the newest item always has the last one.
+    """
 
     def __init__(self, config: IDModelConfig, rows: int) -> None:
         super().__init__()
@@ -148,12 +150,13 @@ class _Positions(nn.Module):
         device = item_embeddings.device
         if lengths is None:
             lengths = torch.full((batch,), width, device=device)
+        # (B, S): item i of a history of n items has position max_history - n + i.
         columns = torch.arange(width, device=device) + self.max_history - lengths.unsqueeze(1)
         # Padding columns would run past the table; nothing reads their states.
         return self.table(columns.clamp(max=self.max_history - 1))
 
 
-def _causal(width: int, device: torch.device) -> Tensor:
+def _causal_mask(width: int, device: torch.device) -> Tensor:
     """(S, S) True where a query (row) may look at a key (column)."""
     return torch.ones(width, width, dtype=torch.bool, device=device).tril()
 
@@ -183,23 +186,22 @@ class SASRec(IDModel):
             layer_norm_eps=1e-12,
             batch_first=True,
         )
-        layer.dropout = nn.Dropout(
-            0.0
-        )  # the reference has none between the two feed-forward layers
+        # The reference has no dropout between the two feed-forward layers.
+        layer.dropout = nn.Dropout(0.0)
         return layer
 
     def encode_users(self, item_embeddings: Tensor, lengths: Tensor | None = None) -> Tensor:
         """See IDModel.encode_users."""
         states = item_embeddings + self.positions(item_embeddings, lengths)
         states = self.dropout(self.norm(states))
-        hidden = ~_causal(states.shape[1], states.device)
-        for layer in self.layers:
+        hidden = ~_causal_mask(states.shape[1], states.device)
+        for layer in self.layers:  # True in the mask hides a key
             states = layer(states, src_mask=hidden)
         return states
 
 
 class _HSTULayer(nn.Module):
-    """Pointwise aggregated attention: silu instead of softmax, no 1/sqrt(d), gated by u."""
+    """Pointwise aggregated attention: SiLU instead of softmax, no 1/sqrt(d), gated by u."""
 
     def __init__(self, config: IDModelConfig) -> None:
         super().__init__()
@@ -223,13 +225,14 @@ class _HSTULayer(nn.Module):
 
 
 class HSTU(IDModel):
-    """Hierarchical sequential transduction unit (Zhai et al., arXiv 2402.17152), as the reference.
+    """Hierarchical sequential transduction unit (Zhai et al., arXiv 2402.17152).
 
-    Its relative bias by position and time is not used there and not built here; no final norm.
+    As in the reference: without the relative bias by position and time, and without a final norm.
     """
 
     def __init__(self, config: IDModelConfig) -> None:
         super().__init__(config)
+        # One row more than is ever read, as in the reference.
         self.positions = _Positions(config, config.max_history + 1)
         self.layers = nn.ModuleList(_HSTULayer(config) for _ in range(config.num_layers))
         self._initialise()
@@ -237,14 +240,14 @@ class HSTU(IDModel):
     def encode_users(self, item_embeddings: Tensor, lengths: Tensor | None = None) -> Tensor:
         """See IDModel.encode_users."""
         states = item_embeddings + self.positions(item_embeddings, lengths)
-        causal = _causal(states.shape[1], states.device)
+        causal = _causal_mask(states.shape[1], states.device)
         for layer in self.layers:
             states = layer(states, causal)
         return states
 
 
 class IDLlama(IDModel):
-    """A Llama over an item table: HLLM's User LLM without the Item LLM (SASRec-1B there)."""
+    """A Llama over an item table: HLLM's User LLM without the Item LLM; the paper's SASRec-1B."""
 
     def __init__(self, config: IDModelConfig) -> None:
         super().__init__(config)
@@ -261,7 +264,7 @@ class IDLlama(IDModel):
             eos_token_id=None,
         )
         self.llama = LlamaModel(llama)
-        # It is fed embeddings, never token ids.
+        # It reads embeddings, never token ids.
         self.llama.set_input_embeddings(None)  # type: ignore[arg-type]
         self._initialise()
 
@@ -293,8 +296,8 @@ def save_id_model(
     Args:
         model: to save.
         folder: made if missing.
-        item_ids: N ids by item index: an ID model means nothing without its numbering.
-        weights: its state, where model.state_dict() holds only parts (hllm.training.fsdp).
+        item_ids: N ids by item index; without them nobody knows which item a row of the table is.
+        weights: its whole state, if model.state_dict() holds only parts (hllm.training.fsdp).
     """
     weights = model.state_dict() if weights is None else weights
     state = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
@@ -325,8 +328,8 @@ def load_id_model(folder: str | Path) -> tuple[IDModel, list[str]]:
             f"{folder} holds no usable ID model ({error}): restore the folder or train again."
         ) from error
     if not isinstance(item_ids, list) or not all(isinstance(item, str) for item in item_ids):
-        raise CheckpointError(f"{folder}: item_ids.json is no list of texts: train again.")
-    # Sizes are compared before memory is taken for them.
+        raise CheckpointError(f"{folder}: item_ids.json is not a list of texts: train again.")
+    # Before memory is taken for the model: a stranger's config.json may name any size.
     check_fit(shapes_of(lambda: make_id_model(config), folder), read_shapes(folder), folder)
     if len(item_ids) != config.num_items:
         raise CheckpointError(

@@ -23,14 +23,14 @@ class Preset:
     """Hyper-parameters of one of the reference's scripts.
 
     Attributes:
-        model: arguments of IDModelConfig but num_items.
+        model: arguments of IDModelConfig except num_items.
         learning_rate: of AdamW.
         lr_schedule: constant, or cosine without a warm-up.
         weight_decay: on all parameters.
-        batch_size: sequences a GPU.
-        num_negatives: shared over the batch, or of each position.
+        batch_size: sequences per GPU.
+        num_negatives: drawn per batch, or per position.
         negatives_per_position: which of the two.
-        epochs: most.
+        epochs: at most.
         patience: evaluations without a gain before it stops.
         data_split: see hllm.data.train_chunks.
         precision: fp32 or bf16.
@@ -53,6 +53,7 @@ class Preset:
         values = asdict(self)
         model = values.pop("model")
         options = {name: model[key] for name, key in _MODEL_OPTIONS.items() if key in model}
+        # The scripts have neither, but our defaults do.
         return options | values | {"warmup": 0.0, "clip_norm": 0.0}
 
 
@@ -89,7 +90,7 @@ ID_PRESETS: dict[str, Preset] = {
     "hstu-pixel8m": _pixel("hstu"),
     "sasrec-books-neg512": Preset(model=_books("sasrec", 4, 4)),
     "hstu-large-books-neg512": Preset(model=_books("hstu", 16, 8)),
-    # 56 negatives a sequence, 128 sequences: 7,168 shared ones (the script's name says 28k).
+    # 56 negatives per sequence, 128 sequences: 7,168 shared ones (but the script's name says 28k).
     "hstu-large-books-neg28k": Preset(
         model=_books("hstu", 16, 8, max_history=55, learn_temperature=False),
         num_negatives=7168,

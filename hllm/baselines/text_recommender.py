@@ -1,4 +1,4 @@
-"""The page's comparison: a recommender over MiniLM sentence embeddings, with nothing learned."""
+"""The page's comparison: a recommender over MiniLM sentence embeddings that learns nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,8 +23,8 @@ class TextBaseline:
     """The page's comparison: MiniLM sentence embeddings, history pooled with decay.
 
     Args:
-        embeddings: of a catalogue, from hllm.sentence.embed_sentences: of length 1.
-        index_beside: their file, beside which the index of a large catalogue is kept.
+        embeddings: of a catalogue, from hllm.sentence.embed_sentences; their vectors have length 1.
+        index_beside: their file; the index of a large catalogue is kept beside it.
     """
 
     name = "MiniLM baseline"
@@ -82,12 +82,14 @@ def load_text_baseline(
         StaleEmbeddingsError: missing, damaged, of another model or too old.
     """
     embeddings = open_embeddings(path, notes=cache, remedy=REMEDY)
+    # An HLLM's embeddings are of the same kind of file.
     if embeddings.fingerprint.partition(":")[0] != SENTENCE_FINGERPRINT:
         raise StaleEmbeddingsError(
             f"{path} does not hold {MINILM} sentence embeddings: make it again with  "
             "python -m hllm.sentence"
         )
     keys = _text_keys(embeddings)
+    # A generator: where an earlier start has checked the same files, no text is hashed.
     hashes = ((item_id, text_hash(sentence_text(values, keys))) for item_id, values in fields or ())
     check_once(
         lambda: embeddings.check(embeddings.fingerprint, hashes, path=str(path), remedy=REMEDY),
@@ -99,5 +101,5 @@ def load_text_baseline(
 
 
 def _text_keys(embeddings: ItemEmbeddings) -> list[str]:
-    """The fields that were read; hllm.store.sentence_fingerprint names them."""
+    """The fields that were read, from the name that hllm.store.sentence_fingerprint makes."""
     return [key for key in embeddings.fingerprint.partition(":")[2].split(",") if key]

@@ -28,7 +28,7 @@ def pool_history(embeddings: Tensor, pooling: str) -> Tensor:
         ValueError: unknown pooling.
     """
     if pooling not in HISTORY_POOLINGS:
-        raise ValueError(f"pooling {pooling!r}: choose one of {', '.join(HISTORY_POOLINGS)}")
+        raise ValueError(f"pooling {pooling!r}: choose from {', '.join(HISTORY_POOLINGS)}")
     if pooling == "last":
         return embeddings[-1]
     if pooling == "mean":
@@ -47,8 +47,9 @@ class TextScorer:
     """
 
     def __init__(self, item_embeddings: Tensor, pooling: str) -> None:
+        # Here as well, so that a typing error shows before anything is scored.
         if pooling not in HISTORY_POOLINGS:
-            raise ValueError(f"pooling {pooling!r}: choose one of {', '.join(HISTORY_POOLINGS)}")
+            raise ValueError(f"pooling {pooling!r}: choose from {', '.join(HISTORY_POOLINGS)}")
         self.name = f"MiniLM {pooling}"
         self._pooling = pooling
         self._vectors = F.normalize(item_embeddings.float(), dim=-1)
@@ -59,4 +60,4 @@ class TextScorer:
             pool_history(self._vectors[torch.from_numpy(np.ascontiguousarray(h))], self._pooling)
             for h in histories
         ]
-        return F.normalize(torch.stack(users), dim=-1) @ self._vectors.T
+        return F.normalize(torch.stack(users), dim=-1) @ self._vectors.T  # (B, D) @ (D, N)

@@ -1,11 +1,9 @@
 """Ranking metrics with one relevant item per case.
 
 Candidates are all items of the catalogue except padding and, by the seen-item rule, the items of
-the history (see hllm.evaluation.ranking). rank is 1-based. recall@k = 1 if rank <= k (hit rate:
-there is one relevant item), ndcg@k = 1 / log2(rank + 1) if rank <= k (the ideal is 1), mrr = 1 /
-rank. A case that cannot be found (rank = inf) counts 0. Ties: the item whose number in a fixed
-random permutation is smaller ranks first, so that a model of equal scores gains nothing from the
-order in which the catalogue happens to be stored.
+the history (see hllm.evaluation.ranking). Ranks are 1-based. With one relevant item, recall@k (hit
+rate) is 1 if rank <= k, ndcg@k is 1 / log2(rank + 1) if rank <= k, and mrr is 1 / rank. A case that
+cannot be found (rank = inf) counts 0. Equal scores are ranked by a fixed random permutation.
 """
 
 from collections.abc import Iterable
@@ -23,14 +21,16 @@ def target_ranks(scores: Tensor, targets: Tensor, tie_order: Tensor) -> Tensor:
     Args:
         scores: (B, num_items); -inf marks what is not a candidate.
         targets: (B,) item indices.
-        tie_order: (num_items,) a permutation, decides between equal scores.
+        tie_order: (num_items,) a permutation; among equal scores the smaller number ranks first.
 
     Returns:
         (B,) float64 ranks, 1-based; inf where the target is not a candidate or its score is NaN.
     """
     own = scores.gather(1, targets.unsqueeze(1))  # (B, 1)
     better = (scores > own).sum(dim=1)
+    # At random, or equal scores would profit from the order in which the catalogue is stored.
     tied = ((scores == own) & (tie_order < tie_order[targets].unsqueeze(1))).sum(dim=1)
+    # Floating point, so that inf can stand for "not found".
     ranks = (better + tied + 1).double()
     return ranks.masked_fill(~torch.isfinite(own.squeeze(1)), float("inf"))
 
@@ -50,6 +50,7 @@ def ndcg_at(ranks: np.ndarray, k: int) -> np.ndarray:
     >>> ndcg_at(np.array([1, 3, 11]), 10)
     array([1. , 0.5, 0. ])
     """
+    # The ideal ranking has the one relevant item first: its gain is 1.
     return recall_at(ranks, k) / np.log2(ranks + 1)
 
 

@@ -24,10 +24,10 @@ def model_report(
         seed: of the bootstrap.
 
     Returns:
-        metrics (means over the n cases), intervals (95% bootstrap, of recall@10 and ndcg@10) and
-        slices (the two, with their intervals and the number of cases).
+        metrics: means over the n cases; intervals: 95% bootstrap, of recall@10 and ndcg@10;
+        slices: these two with their intervals, and the number of cases.
     """
-    values = per_case(ranks, (10,))
+    values = per_case(ranks, (10,))  # only what has an interval
     return {
         "metrics": summarise(ranks, DEFAULT_KS),
         "intervals": {name: _bounds(estimate_mean(values[name], seed=seed)) for name in HEADLINE},
@@ -54,12 +54,13 @@ def comparison_report(
         seed: of the bootstrap.
 
     Returns:
-        other model -> metric -> difference and ratio, each value, low, high (paired 95% bootstrap).
+        Other model -> metric -> difference and ratio, each with value, low and high (paired 95%
+        bootstrap).
     """
     own = per_case(ranks[first], (10,))
     result: dict[str, Any] = {}
     for name, others in ranks.items():
-        if name == first or len(others) == 0:
+        if name == first or len(others) == 0:  # a bootstrap needs at least one case
             continue
         values = per_case(others, (10,))
         result[name] = {}
@@ -70,7 +71,7 @@ def comparison_report(
 
 
 def json_ready(value: Any) -> Any:
-    """Replace nan and infinities, which JSON does not have, by None, at any depth."""
+    """Replace nan and infinities, which JSON does not have, with None at any depth."""
     if isinstance(value, Mapping):
         return {str(key): json_ready(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -81,7 +82,7 @@ def json_ready(value: Any) -> Any:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """An aligned Markdown table: first column to the left, the others to the right."""
+    """An aligned Markdown table: the first column to the left, the others to the right."""
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
@@ -156,6 +157,7 @@ def _comparison_table(first: str, others: Mapping[str, Any]) -> str:
     for other, metrics in others.items():
         for metric, pair in metrics.items():
             ratio = pair["ratio"]
+            # Without a single hit of the other model there is no ratio; with few, no interval.
             known = ratio["value"] is not None and math.isfinite(ratio["value"])
             bounded = known and ratio["low"] is not None and math.isfinite(ratio["low"])
             times = f"{ratio['value']:.2f}x" if known else "-"

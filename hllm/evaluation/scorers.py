@@ -25,11 +25,11 @@ def pad_histories(histories: Sequence[np.ndarray], max_history: int) -> tuple[Te
         max_history: most items kept.
 
     Returns:
-        (B, S) item indices and (B,) lengths; an empty history counts as one padding item.
+        (B, S) item indices and (B,) lengths; an empty history counts as a single padding item.
     """
     recent = [history[-max_history:] for history in histories]
     lengths = torch.tensor([max(len(history), 1) for history in recent])
-    items = torch.zeros(len(recent), int(lengths.max()), dtype=torch.long)
+    items = torch.zeros(len(recent), int(lengths.max()), dtype=torch.long)  # (B, S)
     for row, history in enumerate(recent):
         items[row, : len(history)] = torch.from_numpy(np.ascontiguousarray(history))
     return items, lengths
@@ -43,8 +43,8 @@ class SequenceScorer:
         encode_users: (B, S, D) embeddings padded on the right and (B,) lengths -> (B, S, D) states.
         item_embeddings: (num_items, D), row 0 padding, not normalised, on the device to compute on.
         max_history: most items the model reads.
-        dtype: of normalisation and score matrix. Published HLLM numbers were computed in bfloat16
-            (DeepSpeed bf16 evaluation), where many scores tie; float32 is exact.
+        dtype: of normalisation and score matrix. float32 is exact; the published HLLM numbers were
+            computed in bfloat16 (DeepSpeed bf16 evaluation), in which many scores tie.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class SequenceScorer:
         device = self._inputs.device
         items, lengths = items.to(device), lengths.to(device)
         states = self._encode_users(self._inputs[items], lengths)  # (B, S, D)
-        return states[torch.arange(len(items), device=device), lengths - 1]
+        return states[torch.arange(len(items), device=device), lengths - 1]  # at the last items
 
     @torch.inference_mode()
     def score(self, histories: Sequence[np.ndarray]) -> Tensor:
@@ -79,14 +79,14 @@ class SequenceScorer:
 
 
 class HLLMScorer(SequenceScorer):
-    """HLLM with item embeddings made before (hllm.embed.encode_catalog).
+    """HLLM with item embeddings that exist already (hllm.embed.encode_catalog).
 
     Args:
         model: in eval mode, on its device, in its precision.
         item_embeddings: (num_items, D) by item_index, row 0 padding, not normalised.
         name: for tables.
-        bf16: normalise and multiply in bfloat16, as the published numbers were made; call
-            hllm.evaluation.scorers.to_bfloat16 on the model before its item embeddings are made.
+        bf16: normalise and multiply in bfloat16, as the published numbers were computed; call
+            hllm.model.to_bfloat16 on the model before its item embeddings are made.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class HLLMScorer(SequenceScorer):
     ) -> None:
         super().__init__(
             name,
+            # RoPE is relative and attention causal: the lengths are not needed.
             lambda embeddings, lengths: model.encode_users(embeddings).last_hidden_state,
             item_embeddings.to(model.device),
             model.config.max_history,
@@ -109,8 +110,8 @@ class ClickScorer(HLLMScorer):
         item_embeddings: see HLLMScorer.
         name: for tables.
         bf16: see HLLMScorer.
-        num_ranked: how many of the best items by cosine the click head ranks anew; they stay
-            before all others.
+        num_ranked: how many of the best items by cosine the click head ranks anew. They stay
+            ahead of all others.
     """
 
     def __init__(
@@ -130,9 +131,10 @@ class ClickScorer(HLLMScorer):
     def score(self, histories: Sequence[np.ndarray]) -> Tensor:
         """Scores (B, num_items): cosines, and 2 or more for the items ranked by the click head."""
         scores = super().score(histories)
-        scores[:, 0] = float("-inf")  # padding is no candidate
+        scores[:, 0] = float("-inf")  # padding is not a candidate
         best = scores.topk(min(self._num_ranked, scores.shape[1] - 1), dim=1).indices
         logits = self.score_candidates(histories, best)
+        # Cosines end at 1: from 2 on, the ranked ones stay ahead.
         return scores.scatter(1, best, 2 + logits - logits.min(dim=1, keepdim=True).values)
 
     @torch.inference_mode()
@@ -140,6 +142,7 @@ class ClickScorer(HLLMScorer):
         """Logits (B, C), float32, of a click on candidates (B, C), item indices."""
         items, lengths = pad_histories(histories, self.max_history)
         device = self._inputs.device
+        # One prefix per history: all of it.
         items, prefixes = items.to(device), lengths.to(device).unsqueeze(1)
         inputs = self._inputs.to(self._model.dtype)
         head: ClickHead = self._model.click_head  # type: ignore[assignment]
@@ -160,6 +163,7 @@ class IDModelScorer(SequenceScorer):
     """An ID model (hllm.baselines.id_models) with its own item table."""
 
     def __init__(self, model: IDModel, *, name: str) -> None:
+        # Through the model: an id-llama projects its table.
         with torch.no_grad():
             table = model.item_embeddings().detach()
         super().__init__(name, model.encode_users, table, model.config.max_history)

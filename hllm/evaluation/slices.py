@@ -16,9 +16,8 @@ CONFIDENCE = 0.95
 def popularity_classes(training_counts: np.ndarray) -> np.ndarray:
     """Class of each item by how often it occurs in training.
 
-    An item's place is the number of items that occur more often than it; N items occur at all.
-    head: place < 10% of N; middle: place < 50% of N; tail: the others; cold: never occurs. Items of
-    equal count are always in the same class.
+    An item's place is the number of items that occur more often; N items occur at all. head: place
+    < 10% of N; middle: place < 50% of N; tail: the others; cold: never occurs.
 
     Args:
         training_counts: (num_items,) hllm.data.popularity.
@@ -28,8 +27,9 @@ def popularity_classes(training_counts: np.ndarray) -> np.ndarray:
     """
     seen = training_counts[training_counts > 0]
     ascending = np.sort(seen)
+    # side="right": items of equal count have equal places, and so the same class.
     place = len(seen) - np.searchsorted(ascending, training_counts, side="right")
-    conditions = [
+    conditions = [  # the first that holds counts
         training_counts <= 0,
         place < HEAD_SHARE * len(seen),
         place < MIDDLE_SHARE * len(seen),
@@ -45,9 +45,9 @@ def slice_masks(cases: Sequence[EvalCase], training_counts: np.ndarray) -> dict[
         training_counts: (num_items,) hllm.data.popularity.
 
     Returns:
-        Name -> (n,) bool: by length of the untruncated history, by popularity class of the target
-        ("target cold" = the item was never seen in training, where ID models can know nothing), and
-        targets that repeat an item of the history.
+        Name -> (n,) bool: by length of the untruncated history, by popularity class of the target,
+        and targets that repeat an item of the history. "target cold": the item was never seen in
+        training, so that ID models can know nothing of it.
     """
     lengths = np.array([len(case.history) for case in cases], dtype=np.int64)
     targets = np.array([case.target for case in cases], dtype=np.int64)
@@ -66,9 +66,6 @@ def bootstrap_means(
 ) -> np.ndarray:
     """Means over resampled cases.
 
-    Resampling n cases with replacement draws the counts of the distinct rows from a multinomial:
-    the same distribution, without num_resamples * n random numbers.
-
     Args:
         values: (n, m) m values of each case; a resample takes a case's values together (paired).
         num_resamples: R.
@@ -77,6 +74,8 @@ def bootstrap_means(
     Returns:
         (R, m) means.
     """
+    # How often each distinct row is drawn is multinomial: the same distribution as drawing n cases
+    # with replacement, without R * n random numbers.
     distinct, counts = np.unique(values, axis=0, return_counts=True)
     draws = np.random.default_rng(seed).multinomial(
         len(values), counts / len(values), size=num_resamples
@@ -122,11 +121,13 @@ def compare(
         mean(values) - mean(baseline) and mean(values) / mean(baseline); a ratio to 0 is inf, 0 / 0
         nan.
     """
-    samples = bootstrap_means(np.stack([values, baseline], axis=1), seed=seed)
+    # Both models on the same resampled users: what is hard for both cancels out.
+    samples = bootstrap_means(np.stack([values, baseline], axis=1), seed=seed)  # (R, 2)
     means = np.array([values.mean(), baseline.mean()])
     difference = Estimate(float(means[0] - means[1]), *interval(samples[:, 0] - samples[:, 1]))
     with np.errstate(divide="ignore", invalid="ignore"):
         value, ratios = means[0] / means[1], samples[:, 0] / samples[:, 1]
+    # A resample in which the baseline never hits has no ratio, and so there is no interval.
     if not np.isfinite(ratios).all():
         return difference, Estimate(float(value), float("nan"), float("nan"))
     return difference, Estimate(float(value), *interval(ratios))

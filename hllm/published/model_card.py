@@ -1,4 +1,4 @@
-"""The README.md of a converted model: where it comes from, whose licences hold, what it reads."""
+"""The README.md of a converted model: where it comes from, which licences apply, what it reads."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Origin:
     Attributes:
         source: address of the file.
         data: data set that it was trained on.
-        base: name of the base model of both language models.
+        base: name of the model that both language models started from.
     """
 
     source: str = ""
@@ -81,6 +81,7 @@ applies to them as well: {licence}.
 
 def _weights(config: HLLMConfig) -> str:
     name = str(config.dtype).removeprefix("torch.")
+    # config.dtype says nothing of matrices in NF4.
     if not hasattr(config, "quantization_config"):
         return name
     return f"matrices of both language models in NF4 with double quantization, the others {name}"

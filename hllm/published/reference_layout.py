@@ -1,8 +1,8 @@
 """The layout of the reference implementation's checkpoints, translated to ours.
 
 A reference ``pytorch_model.bin`` is a flat state dict: item_emb_tokens, logit_scale, item_llm.* and
-user_llm.*. Language-model heads, the User LLM's word embeddings and BERT's pooler never take part
-in HLLM and are dropped. Baichuan2 is Llama with its three attention inputs fused into W_pack.
+user_llm.*. What takes no part in HLLM is dropped. Baichuan2 is a Llama with its three attention
+inputs fused into W_pack.
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from hllm.errors import CheckpointError
 from hllm.schema.configs import CONFIG_BYTES, check_language_model
 from hllm.schema.rules import one_line, read_object
 
+# Language-model heads, BERT's pooler, and buffers that are computed from the configuration.
 _DROPPED = ("lm_head.", "pooler.", "rotary_emb.inv_freq", "embeddings.position_ids")
 _LLAMA_KEYS = (
     "vocab_size",
@@ -34,11 +35,11 @@ _LLAMA_KEYS = (
 def language_model_config(folder: str | Path) -> PretrainedConfig:
     """Configuration of one of the two language models, from its config.json.
 
-    Baichuan (no class of transformers knows it) becomes the Llama configuration that computes the
-    same: RoPE with base 10000, as many key-value heads as heads.
+    Baichuan, which no class of transformers knows, becomes the Llama configuration that computes
+    the same.
 
     Raises:
-        CheckpointError: no config.json, it is not JSON, or hllm.schema.configs refuses it.
+        CheckpointError: there is no config.json, it is not JSON, or hllm.schema.configs refuses it.
     """
     path = Path(folder) / "config.json"
     try:
@@ -53,17 +54,19 @@ def language_model_config(folder: str | Path) -> PretrainedConfig:
         values = {
             "model_type": "llama",
             **{key: values[key] for key in _LLAMA_KEYS if key in values},
+            # What Baichuan's own code does without saying so in config.json.
             "num_key_value_heads": values.get("num_attention_heads"),
             "max_position_embeddings": length,
             "rope_theta": 10000.0,
         }
-    values.pop("auto_map", None)  # its code is never run, and not needed
+    values.pop("auto_map", None)  # names code, which is never run and not needed
     check_language_model(values, str(path))
     try:
         return AutoConfig.for_model(**values)
     except Exception as error:  # transformers' checks of a configuration raise plain Exception
         raise CheckpointError(
-            f"{path} describes no language model ({one_line(error)}): copy the original file there."
+            f"{path} does not describe a language model ({one_line(error)}): copy the original "
+            "file there."
         ) from error
 
 
@@ -81,9 +84,10 @@ def translate(key: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
         yield key, tensor
         return
     tower, _, name = key.partition(".")
-    name = name.removeprefix("model.")
+    name = name.removeprefix("model.")  # what a model with a language-model head calls the rest
     if any(part in name for part in _DROPPED):
         return
+    # The User LLM reads item embeddings, never words.
     if tower == "user_llm" and name == "embed_tokens.weight":
         return
     if "W_pack" in name:  # rows are [query; key; value]

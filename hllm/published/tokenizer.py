@@ -16,7 +16,7 @@ from transformers.tokenization_utils_base import generate_merges
 from hllm.errors import CheckpointError
 
 _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE = 2, 3, 4, 6  # types of sentencepiece's pieces
-_BPE = 2
+_BPE = 2  # sentencepiece's number of its byte-pair model
 _SPACE = "\u2581"  # what sentencepiece writes for a blank
 
 
@@ -27,7 +27,7 @@ def portable_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         folder: with tokenizer.json, tokenizer.model or vocab.txt, and tokenizer_config.json.
 
     Raises:
-        CheckpointError: none of them, a damaged one, or one that would need code.
+        CheckpointError: there is none, it is damaged, or it would need code.
     """
     folder = Path(folder)
     try:
@@ -53,7 +53,7 @@ def _from_sentencepiece(folder: Path) -> PreTrainedTokenizerBase:
     settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     vocabulary = {piece.piece: row for row, piece in enumerate(proto.pieces)}
     unknown = proto.pieces[proto.trainer_spec.unk_id].piece
-    # Better pieces are merged first. Pieces that text cannot become are no result of a merge.
+    # Pieces with better scores are merged first; pieces that text never becomes are not merged.
     closed = (_UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE)
     merges = generate_merges(
         vocabulary,
@@ -71,7 +71,7 @@ def _from_sentencepiece(folder: Path) -> PreTrainedTokenizerBase:
     )
     for kind, special in ((_CONTROL, True), (_USER_DEFINED, False)):
         pieces = [piece.piece for piece in proto.pieces if piece.type == kind]
-        # Written symbols are found in the text after blanks have become _SPACE.
+        # User-defined symbols are looked for in the text after its blanks have become _SPACE.
         tokens = [AddedToken(piece, normalized=not special, special=special) for piece in pieces]
         (tokenizer.add_special_tokens if special else tokenizer.add_tokens)(tokens)
     special_tokens = _special_tokens(settings, proto, unknown)
@@ -96,10 +96,10 @@ def _read_proto(path: Path) -> Any:
     proto.ParseFromString(path.read_bytes())
     if proto.trainer_spec.model_type != _BPE or not proto.trainer_spec.byte_fallback:
         raise CheckpointError(
-            f"{path} is no byte-pair encoding with byte fallback: give a folder with the "
+            f"{path} is not a byte-pair encoding with byte fallback: give a folder with the "
             "tokenizer.json of this language model."
         )
-    # Where a prefix belongs, `tokenizers` would put one in front of each such symbol as well.
+    # With a prefix for the text, `tokenizers` would put one in front of each such symbol as well.
     written = [piece.piece for piece in proto.pieces if piece.type == _USER_DEFINED]
     if proto.normalizer_spec.add_dummy_prefix and written:
         raise CheckpointError(
@@ -128,7 +128,7 @@ def _special_tokens(settings: dict[str, Any], proto: Any, unknown: str) -> dict[
     }
     for name in ("unk_token", "bos_token", "eos_token", "pad_token"):
         value = settings.get(name)
-        if isinstance(value, dict):
+        if isinstance(value, dict):  # an AddedToken, as transformers saves it
             value = value.get("content")
         if value:
             tokens[name] = value

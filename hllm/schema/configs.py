@@ -2,8 +2,8 @@
 
 A model folder may come from anybody. transformers passes unknown keys of a configuration on, and
 some of them load code (auto_map, attn_implementation, quantization_config); numbers become sizes.
-Hence keys without a rule are refused, and every number has bounds. Checked before anything is
-built; imports neither torch nor transformers.
+Hence keys without a rule are refused, and every number has bounds. All this is checked before
+anything is built. This module imports neither torch nor transformers.
 """
 
 from collections.abc import Mapping
@@ -31,16 +31,18 @@ CONFIG_BYTES = 2_000_000
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "bert")
 _REMEDY = "restore the file, or get the model from where it was made"
 
-_MOST_WORDS = 4_000_000_000  # numbers in a table of words; 2.1e9 in Llama 3.1 405B
+# Numbers in a table of word embeddings; Llama 3.1 405B has 2.1e9.
+_MOST_WORD_NUMBERS = 4_000_000_000
 
 _SIZE = integer(1, 65_536)
 _COUNT = integer(0, 10_000_000)
 _SHARE = number(0, 1, below=True)
+# Some configurations say "no such token" with -1, others with null.
 _TOKEN = integer(-1, 10_000_000).optional()
 _POSITIVE = number(0, 1e9, above=True)
 _FLAG = boolean()
 _EPSILON = number(0, 0.1, above=True)
-_NOTHING = choice(None)
+_NULL = choice(None)
 _DTYPE = choice("float32", "bfloat16", "float16").optional()
 # Other names are repositories of kernels, which transformers would fetch and run.
 _ATTENTION = choice("eager", "sdpa").optional()
@@ -48,13 +50,13 @@ _ACTIVATION = choice(
     "gelu", "gelu_new", "gelu_fast", "gelu_python", "gelu_pytorch_tanh", "quick_gelu", "relu",
     "silu", "swish", "tanh",
 )  # fmt: skip
-# A configuration in memory has numbers as keys, its JSON has texts.
+# Configurations in memory are checked, too: their labels have numbers as keys, JSON has texts.
 _LABEL = either(text(200), integer(0, 100_000))
 _LABELS = table(_LABEL, _LABEL, 10_000)
 _NAMES = items(text(200), 0, 100)
 
 # What every configuration of transformers may hold.
-_ANY: dict[str, Rule] = {
+_EVERY_CONFIG: dict[str, Rule] = {
     "model_type": text(50),
     "_name_or_path": text(4096),
     "transformers_version": text(50).optional(),
@@ -89,16 +91,16 @@ _ANY: dict[str, Rule] = {
 }
 # transformers 4 wrote these into every configuration, with values that say nothing.
 _LEGACY: dict[str, Rule] = {
-    "bad_words_ids": _NOTHING,
-    "begin_suppress_tokens": _NOTHING,
-    "cross_attention_hidden_size": _NOTHING,
+    "bad_words_ids": _NULL,
+    "begin_suppress_tokens": _NULL,
+    "cross_attention_hidden_size": _NULL,
     "diversity_penalty": choice(0.0),
     "do_sample": _FLAG,
     "early_stopping": choice(False),
     "encoder_no_repeat_ngram_size": choice(0),
-    "exponential_decay_length_penalty": _NOTHING,
-    "forced_bos_token_id": _NOTHING,
-    "forced_eos_token_id": _NOTHING,
+    "exponential_decay_length_penalty": _NULL,
+    "forced_bos_token_id": _NULL,
+    "forced_eos_token_id": _NULL,
     "length_penalty": choice(1.0),
     "max_length": _COUNT,
     "min_length": _COUNT,
@@ -107,14 +109,14 @@ _LEGACY: dict[str, Rule] = {
     "num_beams": choice(1),
     "num_return_sequences": choice(1),
     "output_scores": choice(False),
-    "prefix": _NOTHING,
-    "pruned_heads": table(text(0), _NOTHING, 0),
+    "prefix": _NULL,
+    "pruned_heads": table(text(0), _NULL, 0),
     "remove_invalid_values": choice(False),
     "repetition_penalty": number(0, 100),
     "return_dict_in_generate": choice(False),
-    "sep_token": _NOTHING,
-    "suppress_tokens": _NOTHING,
-    "task_specific_params": _NOTHING,
+    "sep_token": _NULL,
+    "suppress_tokens": _NULL,
+    "task_specific_params": _NULL,
     "temperature": number(0, 100),
     "tf_legacy_loss": choice(False),
     "tie_encoder_decoder": choice(False),
@@ -124,7 +126,7 @@ _LEGACY: dict[str, Rule] = {
     "typical_p": number(0, 1),
     "use_bfloat16": choice(False),
 }
-_LANGUAGE_MODEL = _ANY | {
+_LANGUAGE_MODEL = _EVERY_CONFIG | {
     "vocab_size": integer(1, 1_000_000),
     "hidden_size": _SIZE,
     "intermediate_size": integer(1, 524_288),
@@ -157,7 +159,7 @@ _DECODER = _LANGUAGE_MODEL | {
     "rms_norm_eps": _EPSILON,
     "attention_dropout": _SHARE,
     "rope_theta": number(1, 1e12),
-    # Their own keys are checked one by one.
+    # Only that it is an object: _check_rope looks at its keys.
     **dict.fromkeys(_ROPE_KEYS, Rule("an object, or null", lambda v: v is None or type(v) is dict)),
 }
 _BIAS = {"attention_bias": _FLAG}
@@ -201,9 +203,9 @@ _RULES: dict[str, dict[str, Rule]] = {
         "type_vocab_size": integer(1, 10_000),
     },
 }  # fmt: skip
-_DEFAULT_SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")
+_REQUIRED_SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")
 _OBJECT = Rule("an object", lambda v: type(v) is dict)
-_HLLM = _ANY | {
+_HLLM = _EVERY_CONFIG | {
     "item_config": _OBJECT,
     "user_config": _OBJECT,
     "text_keys": items(text(), 1, 100),
@@ -219,15 +221,15 @@ _HLLM = _ANY | {
     "objective": choice("generative", "early_fusion", "late_fusion"),
     "quantization_config": _OBJECT.optional(),
 }
-# What training writes. A text instead of a list would be a regular expression.
+# What training writes. peft would take any other text in target_modules for a regular expression.
 _LORA: dict[str, Rule] = {
     "r": integer(1, 4096),
     "lora_alpha": number(0, 1e6, above=True),
     "lora_dropout": _SHARE,
     "target_modules": either(choice("all-linear"), items(text(), 1, 1000)),
 }
-# bitsandbytes' NF4, as hllm.weights.nf4_format and transformers write it; other methods load
-# other code.
+# bitsandbytes' NF4, as hllm.weights.nf4_format and transformers write it. Other quantization
+# methods would load other code.
 _NF4: dict[str, Rule] = {
     "quant_method": choice("bitsandbytes"),
     "load_in_4bit": choice(True),
@@ -289,6 +291,7 @@ def _check_positions(values: Mapping[str, Any], source: str) -> None:
     item = values.get("item_config", {})
     if item.get("model_type") != "bert":
         return
+    # The defaults are HLLMConfig's and BertConfig's, for keys that are missing.
     by_token = values.get("item_pooling", "item_token") == "item_token"
     room = item.get("max_position_embeddings", 512) - int(by_token)
     if values.get("max_text_tokens", 256) > room:
@@ -311,17 +314,19 @@ def check_language_model(values: Mapping[str, Any], place: str) -> None:
     kind = values.get("model_type")
     if type(kind) is not str or kind not in _RULES:
         raise CheckpointError(
-            f"{place}: model_type {shown(kind)} is no supported architecture; use a model of one "
-            f"of {', '.join(MODEL_TYPES)}."
+            f"{place}: model_type {shown(kind)} is not a supported architecture; choose from "
+            f"{', '.join(MODEL_TYPES)}."
         )
     check(values, _LEGACY | _RULES[kind], place, _REMEDY)
-    require(values, _DEFAULT_SIZES, place, _REMEDY)  # a default would be a model of gigabytes
+    # A size that is missing would become transformers' default, a model of gigabytes.
+    require(values, _REQUIRED_SIZES, place, _REMEDY)
     for key in _ROPE_KEYS:
         _check_rope(values.get(key) or {}, f"{place}, {key}")
-    _check_together(values, place)
+    _check_combinations(values, place)
 
 
 def _check_rope(values: Mapping[str, Any], place: str) -> None:
+    # Gemma 3 has one object for each kind of layer, other models a single one.
     by_layer = {key for key in values if key in _KINDS_OF_LAYERS}
     for key in sorted(by_layer):
         inner = f"{place}, {key}"
@@ -333,16 +338,17 @@ def _check_rope(values: Mapping[str, Any], place: str) -> None:
     check({k: v for k, v in values.items() if k not in by_layer}, _ROPE, place, _REMEDY)
 
 
-def _check_together(values: Mapping[str, Any], place: str) -> None:
+def _check_combinations(values: Mapping[str, Any], place: str) -> None:
     """Numbers that are each in bounds, but do not go together."""
     width, heads = values["hidden_size"], values["num_attention_heads"]
     groups = values.get("num_key_value_heads") or heads
     layers, kinds = values["num_hidden_layers"], values.get("layer_types")
     pad, words = values.get("pad_token_id"), values["vocab_size"]
-    width_a_head = values.get("head_dim") or width // heads
+    head_width = values.get("head_dim") or width // heads
     troubles = {
         f"vocab_size {words} times hidden_size {width} is more than any model has": words * width
-        > _MOST_WORDS,
+        > _MOST_WORD_NUMBERS,
+        # Gemma and Qwen3 may have heads of any width, given as head_dim.
         f"hidden_size {width} is not divisible by num_attention_heads {heads}": width % heads
         and not (values.get("head_dim") and values["model_type"].startswith(("gemma", "qwen3"))),
         f"num_attention_heads {heads} is not divisible by num_key_value_heads {groups}": heads
@@ -350,8 +356,9 @@ def _check_together(values: Mapping[str, Any], place: str) -> None:
         f"pad_token_id {pad} is not below vocab_size {words}": pad is not None and pad >= words,
         f"layer_types has {len(kinds or ())} entries for {layers} layers": kinds is not None
         and len(kinds) != layers,
-        f"the width of a head, {width_a_head}, is odd": values["model_type"] != "bert"
-        and width_a_head % 2,
+        # RoPE turns pairs of numbers.
+        f"the width of a head, {head_width}, is odd": values["model_type"] != "bert"
+        and head_width % 2,
     }
     for trouble, is_so in troubles.items():
         if is_so:

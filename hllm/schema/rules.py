@@ -20,8 +20,8 @@ class Rule:
     """What one key may hold.
 
     Attributes:
-        allowed: the same in words, for the message.
-        accepts: whether a parsed JSON value is one of them.
+        allowed: what it may hold, in words, for the message.
+        accepts: whether a parsed JSON value is allowed.
     """
 
     allowed: str
@@ -51,6 +51,7 @@ def number(low: float, high: float, *, above: bool = False, below: bool = False)
 
     def accepts(value: Any) -> bool:
         return (
+            # Python's JSON reads NaN and Infinity as well.
             (_is_int(value) or (type(value) is float and math.isfinite(value)))
             and (low < value if above else low <= value)
             and (value < high if below else value <= high)
@@ -68,6 +69,7 @@ def choice(*values: Any) -> Rule:
     """One of a few constants, of the same type."""
     words = ", ".join(json.dumps(value) for value in values)
     allowed = f"one of {words}" if len(values) > 1 else words
+    # Types, too: in Python, 1 == 1.0 == True.
     return Rule(allowed, lambda v: any(type(v) is type(c) and v == c for c in values))
 
 
@@ -106,7 +108,7 @@ def either(*rules: Rule) -> Rule:
 
 
 def _is_int(value: Any) -> bool:
-    return type(value) is int  # a bool is an int, too
+    return type(value) is int  # isinstance would take a bool for an int
 
 
 def check(values: Mapping[str, Any], rules: Mapping[str, Rule], place: str, remedy: str) -> None:
@@ -124,7 +126,7 @@ def check(values: Mapping[str, Any], rules: Mapping[str, Rule], place: str, reme
     for key, value in values.items():
         if key not in rules:
             raise CheckpointError(
-                f"{place}: {shown(key)} is no key that a model folder may hold; {remedy}."
+                f"{place}: {shown(key)} is not a key that a model folder may hold; {remedy}."
             )
         if not rules[key].accepts(value):
             raise CheckpointError(
@@ -163,15 +165,15 @@ def read_object(path: Path, most_bytes: int) -> dict[str, Any]:
         most_bytes: a larger one is not read.
 
     Raises:
-        ValueError: too large, no JSON, nested without end, or no object.
+        ValueError: too large, not JSON, nested too deeply, or not an object.
         OSError: it cannot be read.
     """
     if path.stat().st_size > most_bytes:
         raise ValueError(f"it is larger than {most_bytes // 1000} kB")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except RecursionError as error:
+    except RecursionError as error:  # not a ValueError, which callers expect
         raise ValueError("it is nested too deeply") from error
     if not isinstance(values, dict):
-        raise ValueError("it holds no JSON object")
+        raise ValueError("it does not hold a JSON object")
     return values

@@ -8,6 +8,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from hllm.errors import CheckpointError
 from hllm.schema.rules import one_line, read_object, shown
 
+# Several times what real tokenizers have: reading a larger file could fill the memory.
 _MOST_BYTES = {
     "tokenizer.json": 200_000_000,
     "tokenizer.model": 50_000_000,
@@ -19,8 +20,8 @@ _MOST_BYTES = {
     "added_tokens.json": 20_000_000,
     "config.json": 2_000_000,
 }
-# transformers' own classes for the architectures of hllm.schema.configs, and the general ones; each
-# also with "Fast" behind it.
+# transformers' own classes for the architectures of hllm.schema.configs, and the general ones. Each
+# may also end in "Fast".
 _CLASSES = (
     "PreTrainedTokenizer",
     "TokenizersBackend",
@@ -69,6 +70,7 @@ def _check_settings(path: Path) -> None:
             )
     _check_choice(path, "backend", values.get("backend"), ("tokenizers", "sentencepiece"))
     kind = values.get("tokenizer_class")
+    # What is not a text stays as it is: _check_choice refuses it.
     known = kind.removesuffix("Fast") if type(kind) is str else kind
     _check_choice(path, "tokenizer_class", known, _CLASSES)
 
@@ -89,7 +91,8 @@ def read_tokenizer(folder: str | Path, vocabulary_size: int) -> PreTrainedTokeni
         vocabulary_size: of the language model that reads its ids.
 
     Raises:
-        CheckpointError: none, a damaged one, one that would need code, or of another model.
+        CheckpointError: there is none, it is damaged, it would need code, or it belongs to another
+            model.
     """
     check_tokenizer_files(folder)
     try:
@@ -104,6 +107,7 @@ def read_tokenizer(folder: str | Path, vocabulary_size: int) -> PreTrainedTokeni
             f"{folder} holds no tokenizer ({one_line(error)}): copy the Item LLM's tokenizer files "
             "there."
         ) from error
+    # An id without a word embedding would fail later, in the middle of an encoding.
     if largest >= vocabulary_size:
         raise CheckpointError(
             f"{folder}: the tokenizer has ids up to {largest}, the language model in config.json "

@@ -1,1 +1,1 @@
-"""Answering live: histories that grow, search, few bits, many visitors at once."""
+"""Answering live: growing histories, search, weights in few bits, many visitors at once."""

@@ -1,9 +1,9 @@
 """Approximate nearest neighbours for large catalogues: FAISS finds candidates, exact cosines rank.
 
-One bit a dimension (RaBitQ, arXiv 2405.12497) in inverted lists is enough to find candidates, and
-is 1/32 of the float32 embeddings that exact search holds in memory; the candidates' own embeddings
-are read from the memory-mapped file, so that every score shown is exact. Settings were chosen by
-measurement: docs/results.md.
+One bit per dimension (RaBitQ, arXiv 2405.12497) in inverted lists is enough to find candidates. It
+takes 1/32 of the memory of the float32 embeddings that exact search holds. The candidates' own
+embeddings are read from the memory-mapped file, so that every score shown is exact. Settings were
+chosen by measurement: docs/results.md.
 
 N items, D dimensions.
 """
@@ -26,9 +26,11 @@ from hllm.atomic import atomic_path
 from hllm.serving.index import RowLookup, best_rows, remaining, unit_query
 from hllm.store import check_finite
 
-EXACT_ROWS = 2_000  # so few allowed items are faster ranked than searched
-_VERSION = 1  # of the settings below: another one makes kept files useless
-_PROBE_ALL_BELOW = 300_000  # items; above, half of the lists hold the nearest
+EXACT_ROWS = 2_000  # ranking this few allowed items is faster than searching for them
+# Of the settings below; raise it when they change, and indexes that were kept are made again.
+_VERSION = 1
+_PROBE_ALL_BELOW = 300_000  # items; in larger catalogues the nearest are found in half of the lists
+# One-bit distances are rough: many more candidates than results, so that few results are missed.
 _MIN_CANDIDATES = 400
 _CANDIDATES_PER_RESULT = 8
 _TRAINING_ROWS = 60_000
@@ -43,7 +45,7 @@ class ApproximateIndex(RowLookup):
     Args:
         item_ids: N external ids.
         vectors: (N, D) as stored: any float dtype, not normalised, usually memory-mapped.
-        beside: the embeddings file; the index is kept beside it and made again when it is stale.
+        beside: the embeddings file. The index is kept beside it and made again when it is stale;
             None keeps it in memory only.
 
     Raises:
@@ -55,7 +57,8 @@ class ApproximateIndex(RowLookup):
     ) -> None:
         super().__init__(item_ids)
         self.vectors = vectors
-        self._index = _open(self.item_ids, vectors, beside)
+        self._index = _load_or_build(self.item_ids, vectors, beside)
+        # The same as an inverted-list index: only that type says how many lists there are.
         self._lists = faiss.extract_index_ivf(self._index)
 
     def search(
@@ -71,6 +74,7 @@ class ApproximateIndex(RowLookup):
         if allowed is not None and len(allowed) <= EXACT_ROWS:
             rows = remaining(allowed, excluded, len(self))
         else:
+            # Excluded items take up places among the candidates.
             rows = self._candidates(unit, top_k + len(excluded), allowed)
             rows = rows[~np.isin(rows, excluded)]
         if not len(rows):
@@ -81,67 +85,71 @@ class ApproximateIndex(RowLookup):
         return [(int(rows[place]), score) for place, score in best_rows(scores, top_k)]
 
     def _candidates(self, unit: Tensor, count: int, allowed: np.ndarray | None) -> np.ndarray:
+        """Rows whose one-bit codes are nearest: `count` or more, where the lists hold as many."""
         wanted = min(max(_MIN_CANDIDATES, _CANDIDATES_PER_RESULT * count), len(self))
         lists = self._lists.nlist
         options: Any = faiss.SearchParametersIVF()
         options.nprobe = lists
         if allowed is None and len(self) >= _PROBE_ALL_BELOW:
             options.nprobe = lists // 2
-        if allowed is not None:  # the best of them are farther away, in any list
+        # The best allowed items may be far from the query, in any list: then all are probed.
+        if allowed is not None:
             bits = np.zeros(len(self), dtype=bool)
             bits[allowed] = True
             selector: Any = faiss.IDSelectorBitmap
             options.sel = selector(np.packbits(bits, bitorder="little"))
         _, rows = self._index.search(unit.unsqueeze(0).numpy(), wanted, params=options)
-        return rows[0][rows[0] >= 0]
+        return rows[0][rows[0] >= 0]  # FAISS fills up with -1
 
 
-def _open(item_ids: Sequence[str], vectors: Tensor, beside: Path | None) -> faiss.Index:
+def _load_or_build(item_ids: Sequence[str], vectors: Tensor, beside: Path | None) -> faiss.Index:
     """Read the kept index, memory-mapped, or make it."""
     if beside is None:
         check_finite(item_ids, vectors, where="the search index")
         return _build(vectors)
-    path = beside.with_name(f"{beside.stem}.{_key(vectors, beside)}.faiss")
+    path = beside.with_name(f"{beside.stem}.{_source_key(vectors, beside)}.faiss")
     if not path.exists():
         # Before it is made: one NaN would spoil the centres of all lists.
         check_finite(item_ids, vectors, where=str(beside))
         index = _build(vectors)
+        # A read-only folder or a full disk costs time at every start, but must not prevent one.
         try:
             with atomic_path(path) as temporary:
                 faiss.write_index(index, str(temporary))
         except OSError as error:
             logger.warning("the index cannot be kept (%s): it is made again at every start", error)
             return index
+        # Indexes of embeddings that are no longer there.
         for old in beside.parent.glob(f"{beside.stem}.*.faiss"):
             if old != path:
                 old.unlink()
     return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
 
 
-def _key(vectors: Tensor, beside: Path) -> str:
-    """Names what an index was made from.
-
-    FAISS trusts the files it reads. The change time of the embeddings file is in the name, which
-    nothing but this machine sets: an index that came with a download is never read.
-    """
+def _source_key(vectors: Tensor, beside: Path) -> str:
+    """Hex digits that name what an index was made from."""
     stat = beside.stat()
+    # FAISS trusts the files it reads. Only this machine sets st_ctime and st_ino, so that no index
+    # that came with a download has the right name.
     made_from = [_VERSION, list(vectors.shape), stat.st_size, stat.st_ctime_ns, stat.st_ino]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
 
 
 def _build(vectors: Tensor) -> faiss.Index:
     count, width = vectors.shape
+    # A power of two near sqrt(N), with the 40 items per list that FAISS wants for training.
     lists = max(1, min(1 << int(np.log2(max(count, 1)) / 2 + 0.5), count // 40))
     index = faiss.index_factory(width, f"IVF{lists},RaBitQ", faiss.METRIC_INNER_PRODUCT)
+    # A fixed seed: the same embeddings give the same index.
     generator = torch.Generator().manual_seed(0)
     sample = torch.randperm(count, generator=generator)[:_TRAINING_ROWS].sort().values
     with tqdm(total=count, unit=" items", desc="indexing", disable=count < _TRAINING_ROWS) as bar:
-        index.train(_units(vectors[sample]))
+        index.train(_normalised(vectors[sample]))
         for part in vectors.split(_ROWS_AT_ONCE):
-            index.add(_units(part))
+            index.add(_normalised(part))
             bar.update(len(part))
     return index
 
 
-def _units(vectors: Tensor) -> np.ndarray:
+def _normalised(vectors: Tensor) -> np.ndarray:
     return F.normalize(vectors.float(), dim=-1).numpy()

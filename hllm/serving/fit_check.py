@@ -1,7 +1,7 @@
-"""Remembers what was found in order, so that the next start need not look at it again.
+"""Remembers which files passed their checks, so that the next start need not check them again.
 
-Reading and hashing 700,000 texts takes longer than everything else that a start does, and so does
-reading gigabytes of embeddings to compare them with their checksums.
+Hashing 700,000 texts takes longer than everything else that a start does. So does reading gigabytes
+of embeddings to compare them with their checksums.
 """
 
 import hashlib
@@ -22,14 +22,15 @@ def open_embeddings(
 
     Args:
         path: the file.
-        notes: folder where it is noted that the file was verified; None: it is verified now.
+        notes: folder where it is noted that the file was verified; None: it is verified every time.
         remedy: the command that makes it, for messages.
 
     Raises:
         StaleEmbeddingsError: see hllm.store.ItemEmbeddings.load.
     """
     path = Path(path)
-    if not path.is_file():  # the next line says how to make it
+    if not path.is_file():
+        # check_once would raise a bare OSError; this error says how to make the file.
         return ItemEmbeddings.load(path, remedy=remedy)
     check_once(
         lambda: ItemEmbeddings.load(path, remedy=remedy),
@@ -47,10 +48,9 @@ def check_once(
 
     Args:
         check: raises where something does not fit.
-        files: what it looks at; told apart by place, size and times of change, as reading
-            gigabytes to hash them would take as long as the check.
-        texts_version: names what it looks at beside the files, the texts of a catalogue; empty:
-            they have no such name, and the check runs every time.
+        files: what it looks at.
+        texts_version: names what it looks at beside the files: the texts of a catalogue. Empty if
+            they have no such name; then the check runs every time.
         notes: folder where what passed is noted; None: the check runs every time.
 
     Raises:
@@ -59,6 +59,7 @@ def check_once(
     if notes is None or not texts_version:
         check()
         return
+    # Not their contents: hashing gigabytes would take as long as the check.
     stats = [(str(file.resolve()), file.stat()) for file in files]
     seen = [(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in stats]
     digest = hashlib.sha256(json.dumps([texts_version, seen]).encode()).hexdigest()

@@ -1,22 +1,17 @@
 """User embeddings from what is known of a history's prefixes: an exact cache of keys and values.
 
 A click adds one item to a history whose keys and values are known: only that item is encoded. The
-cache is a tree of items shared by all visitors of one encoder (one model, one set of embeddings):
-whoever shares the beginning of a history shares its nodes. A node is never changed, because
-transformers' own cache grows in place and two branches of it would mix (hllm.serving.prefix_tree).
+cache is a tree of items (hllm.serving.prefix_tree) that all visitors of one encoder share.
 
 Past max_history every click drops the oldest item. All keys and values saw that item, so none of
-them can be kept: the most recent max_history items have to be encoded anew, and dropping the oldest
-entry of the cache is wrong (cosine 0.86 to the right answer on a small Llama). But all items of the
-next window but the last one are known as soon as this click is answered, whatever is clicked next.
-They are encoded while the visitor reads, in slices that a click can cut short, so that the click
-itself costs one item again and the answer is the definition's: HistoryEncoder._prepare. Where no
-machine time is left between clicks, a stride spends less in all, at the price of another definition
-of what is read: history_window.
+them can be kept: the most recent max_history items have to be encoded anew. Dropping the oldest
+entry of the cache would be wrong (cosine 0.86 to the right answer on a small Llama). But as soon as
+a click is answered, the whole next window is known except for its last item. It is encoded ahead
+while the visitor reads, so that the next click costs one item again and the answer stays exact.
+Where no machine time is left between clicks, a stride spends less in all, at the price of another
+definition of what is read: history_window.
 
-Visitors who click at the same moment share one forward pass (hllm.serving.request_batching): most
-clicks add one item behind a known prefix, and these are read side by side, whatever the lengths of
-the prefixes.
+Visitors who click at the same moment share one forward pass (hllm.serving.request_batching).
 
 D width.
 """
@@ -35,8 +30,8 @@ from hllm.serving.incremental import IncrementalModel
 from hllm.serving.prefix_tree import CACHE_BYTES, PrefixTree
 from hllm.serving.request_batching import MAX_BATCH, Batcher
 
-SLICE_ITEMS = 8  # encoded ahead at once: a click waits for no more than this
-MAX_WAITING = 32  # windows to encode ahead; beyond it the oldest is left to the click itself
+SLICE_ITEMS = 8  # encoded ahead in one go: a click waits for no more than these
+MAX_WAITING = 32  # windows to encode ahead; beyond that, the oldest is left to the click itself
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +40,8 @@ def history_window(length: int, max_history: int, stride: int = 1) -> int:
     """Where the part of a history starts that the User LLM reads.
 
     Stride 1 is what training, evaluation and serving do: the most recent max_history items. A
-    larger stride moves the start by that many items at once, so that between max_history - stride
-    + 1 and max_history items are read and only one click in stride re-encodes them. That is another
+    larger stride moves the start by that many items at once. Then max_history - stride + 1 to
+    max_history items are read, and only one click in `stride` re-encodes them. That is another
     definition: evaluate with it before serving with it.
 
     Args:
@@ -60,7 +55,7 @@ def history_window(length: int, max_history: int, stride: int = 1) -> int:
     if not 1 <= stride <= max_history:
         raise ValueError(f"stride {stride}: choose one from 1 to max_history = {max_history}")
     surplus = max(0, length - max_history)
-    return -(-surplus // stride) * stride
+    return -(-surplus // stride) * stride  # rounded up: never more than max_history items are read
 
 
 @dataclass
@@ -81,10 +76,8 @@ class EncoderCounts:
 class HistoryEncoder:
     """User embeddings of histories, for any number of visitors and threads.
 
-    The model runs one forward pass at a time: it already uses every core (or the whole GPU), two at
-    once only take memory bandwidth from each other. Requests that come in meanwhile share the next
-    one, and two visitors with the same history compute it once. What is known is answered without
-    waiting.
+    Requests that come in during a forward pass share the next one, and two visitors with the same
+    history compute it once. What is known is answered without waiting.
 
     Args:
         steps: the User LLM.
@@ -115,10 +108,13 @@ class HistoryEncoder:
         self._max_history = max_history
         self._stride = stride
         self._prepares = prepare and max_bytes > 0 and steps.can_resume
-        self._compute = threading.Lock()
+        # One forward pass at a time: it already uses every core (or the whole GPU), and two at once
+        # would only take memory bandwidth from each other.
+        self._model_lock = threading.Lock()
         self._batcher = Batcher(self._extend_all, max_batch)
-        self._turn = threading.Condition()  # guards the counts and the three below
+        self._changed = threading.Condition()  # guards the counts and the three below
         self._requests = 0
+        # Windows to encode ahead, as an ordered set: the one asked for longest ago comes first.
         self._pending: OrderedDict[tuple[int, ...], None] = OrderedDict()
         self._worker: threading.Thread | None = None
 
@@ -135,48 +131,52 @@ class HistoryEncoder:
             raise ValueError("the history is empty")
         window = tuple(rows[history_window(len(rows), self._max_history, self._stride) :])
         known = self.prefixes.find(window)
-        if len(known) == len(window):
+        if len(known) == len(window):  # no need to wait for the model
             state, new = self._state(known[-1]), 0
         else:
             with self._request(window):
                 state, new = self._batcher.submit(window)
-        with self._turn:
+        with self._changed:
             self.counts.encoded += new
             self.counts.reused += len(window) - new
-        self._prepare(rows)
+        self._queue_next_window(rows)
         return state
 
     def wait_until_prepared(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is left to encode ahead; False if that takes longer than seconds."""
-        with self._turn:
-            return self._turn.wait_for(lambda: self._worker is None, timeout)
+        """Wait until nothing is left to encode ahead; False if `timeout` seconds are not enough."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._worker is None, timeout)
 
     def _state(self, values: Tensor) -> Tensor:
+        """State (D,) of one item's cached numbers (F + D,): keys and values, then the state."""
+        # A copy: the cache's tensors are shared by all visitors.
         return values[-self._items.shape[1] :].clone()
 
     @contextmanager
     def _request(self, window: tuple[int, ...]) -> Iterator[None]:
-        """Announce a request: what is encoded ahead steps aside."""
-        with self._turn:
+        """Announce a request, so that encoding ahead lets it go first."""
+        with self._changed:
             self._requests += 1
-            self._pending.pop(window[:-1], None)  # the request goes on from where this got to
+            self._pending.pop(window[:-1], None)  # the request itself goes on from here
         try:
             yield
         finally:
-            with self._turn:
+            with self._changed:
                 self._requests -= 1
-                self._turn.notify_all()
+                self._changed.notify_all()
 
     def _extend_all(self, windows: Sequence[tuple[int, ...]]) -> list[tuple[Tensor, int]]:
-        """As _extend, for several windows; those that add one item go through the model at once."""
+        """As _extend, for several windows."""
         answers: dict[tuple[int, ...], tuple[Tensor, int]] = {}
-        with self._compute:
+        with self._model_lock:
+            # Most clicks add one item: these are read side by side, however long their prefixes.
             appends = self._appends(windows)
             if len(appends) > 1:
                 answers = self._append_all(appends)
             for window in windows:
                 if window not in answers:
                     answers[window] = self._extend(window)
+        # Copies: two visitors may have sent the same window.
         return [(answers[window][0].clone(), answers[window][1]) for window in windows]
 
     def _appends(self, windows: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], Tensor]:
@@ -185,7 +185,7 @@ class HistoryEncoder:
             return {}
         found = {window: self.prefixes.find(window) for window in windows if len(window) > 1}
         return {
-            window: torch.stack(known)[:, : -self._items.shape[1]]
+            window: torch.stack(known)[:, : -self._items.shape[1]]  # (P, F), without the states
             for window, known in found.items()
             if len(known) == len(window) - 1
         }
@@ -193,15 +193,17 @@ class HistoryEncoder:
     def _append_all(
         self, appends: dict[tuple[int, ...], Tensor]
     ) -> dict[tuple[int, ...], tuple[Tensor, int]]:
+        """As _extend, for windows that each add one item behind what is known of them."""
         last = [window[-1] for window in appends]
         memory, states = self._steps.append(list(appends.values()), self._items[last])
-        values = torch.cat([memory, states], dim=1)
+        values = torch.cat([memory, states], dim=1)  # (B, F + D)
         for row, window in enumerate(appends):
             self.prefixes.add(window, values[row : row + 1])
         return {window: (states[row], 1) for row, window in enumerate(appends)}
 
     def _extend(self, window: tuple[int, ...]) -> tuple[Tensor, int]:
-        """State at the end of a window and how many items had to be encoded; holds the model."""
+        """State at the end of a window, and how many items were encoded; needs self._model_lock."""
+        # Looked up again: while this request waited, another one may have encoded the same items.
         known = self.prefixes.find(window)
         if len(known) == len(window):
             return self._state(known[-1]), 0
@@ -212,62 +214,65 @@ class HistoryEncoder:
             self.prefixes.add(window, torch.cat([memory, states], dim=1))
         return states[-1].clone(), len(new)
 
-    def _prepare(self, rows: Sequence[int]) -> None:
-        """Have the next window encoded ahead, without the item that is not known yet."""
+    def _queue_next_window(self, rows: Sequence[int]) -> None:
+        """Have the next window encoded ahead, without its last item, which is not known yet."""
         now, following = (
             history_window(length, self._max_history, self._stride)
             for length in (len(rows), len(rows) + 1)
         )
         prefix = tuple(rows[following:])
+        # While nothing is dropped (following == now), the next click can reuse this one's cache.
         if not self._prepares or following == now or not prefix:
             return
         if len(self.prefixes.find(prefix)) == len(prefix):
             return
-        with self._turn:
+        with self._changed:
             self._pending[prefix] = None
             self._pending.move_to_end(prefix)
             while len(self._pending) > MAX_WAITING:
                 self._pending.popitem(last=False)
             if self._worker is None:
-                # Not a daemon: one that is inside torch when Python ends would crash it.
-                self._worker = threading.Thread(target=self._work, name="encode-ahead")
+                # Not a daemon: a thread that is inside torch when Python ends would crash it.
+                self._worker = threading.Thread(target=self._encode_pending, name="encode-ahead")
                 self._worker.start()
 
-    def _work(self) -> None:
+    def _encode_pending(self) -> None:
         try:
             while (prefix := self._next_pending()) is not None:
                 self._encode_ahead(prefix)
-                with self._turn:
+                with self._changed:
                     self._pending.pop(prefix, None)
         except Exception:
-            # Whoever asks for this window meets the same error, and is told.
+            # Not raised: whoever asks for this window meets the same error and is told then.
             _log.exception("A history could not be encoded ahead")
-            with self._turn:
+            with self._changed:
                 self._pending.clear()
                 self._worker = None
-                self._turn.notify_all()
+                self._changed.notify_all()
 
     def _next_pending(self) -> tuple[int, ...] | None:
         """The window that waits longest; None ends the thread."""
-        with self._turn:
+        with self._changed:
+            # This thread must not keep a program alive whose main thread has ended.
             if self._pending and threading.main_thread().is_alive():
                 return next(iter(self._pending))
             self._worker = None
-            self._turn.notify_all()
+            self._changed.notify_all()
             return None
 
     def _encode_ahead(self, prefix: tuple[int, ...]) -> None:
+        """Encode a window slice by slice; between two slices, requests go first."""
         reached = 0
         while reached < len(prefix) and self._may_go_on(prefix):
-            with self._compute:
+            with self._model_lock:
                 known = len(self.prefixes.find(prefix))
                 if known < reached:
-                    return  # forgotten meanwhile: the cache is too small to prepare anything
+                    return  # evicted meanwhile: the cache is too small to prepare anything
                 reached = min(known + SLICE_ITEMS, len(prefix))
                 self.counts.prepared += self._extend(prefix[:reached])[1]
 
     def _may_go_on(self, prefix: tuple[int, ...]) -> bool:
-        """Wait while requests wait; whether this window is still wanted then."""
-        with self._turn:
-            self._turn.wait_for(lambda: not self._requests)
+        """Let waiting requests go first; then say whether this window is still wanted."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._requests)
             return prefix in self._pending and threading.main_thread().is_alive()

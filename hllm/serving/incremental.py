@@ -19,7 +19,8 @@ class IncrementalModel(Protocol):
     """A User LLM that reads on where a prefix ended.
 
     Attributes:
-        can_resume: False if it has no memory of one fixed size per item; past is then always None.
+        can_resume: whether it keeps a memory of one fixed size per item; if not, past is always
+            None.
         can_batch: whether append works.
     """
 
@@ -72,42 +73,40 @@ class TransformersIncremental:
         inputs = items.to(self._user_llm.device, self._user_llm.dtype).unsqueeze(0)
         if not self.can_resume:
             states = self._user_llm(inputs_embeds=inputs, use_cache=False).last_hidden_state[0]
-            return states[:, :0], states
+            return states[:, :0], states  # no memory: (S, 0)
         cache = self._unpack(past)
         states = self._user_llm(
             inputs_embeds=inputs, past_key_values=cache, use_cache=True
         ).last_hidden_state[0]
-        return self._pack(cache, len(items)), states
+        return self._pack(cache, len(items))[0], states
 
     @torch.inference_mode()
     def append(self, pasts: Sequence[Tensor], items: Tensor) -> tuple[Tensor, Tensor]:
         """See IncrementalModel."""
         model = self._user_llm
         lengths = torch.tensor([len(past) for past in pasts], device=model.device)
-        # Prefixes end at the same place: what is added to the cache then stands behind all of them.
+        # Padded on the left, all prefixes end in one column: the cache adds the new items there.
         past = pad_sequence(list(pasts), batch_first=True, padding_side="left").to(model.device)
-        longest = past.shape[1]
+        longest = past.shape[1]  # past: (B, P, F)
         columns = torch.arange(longest + 1, device=model.device)
         cache = self._unpack_batch(past)
         states = model(
             inputs_embeds=items.to(model.device, model.dtype).unsqueeze(1),
             attention_mask=(columns >= (longest - lengths).unsqueeze(1)).long(),
-            position_ids=lengths.unsqueeze(1),
+            position_ids=lengths.unsqueeze(1),  # padding does not count
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        return self._last(cache, 1)[:, 0], states[:, 0]
+        return self._pack(cache, 1)[:, 0], states[:, 0]
 
     def _pack(self, cache: DynamicCache, count: int) -> Tensor:
-        """Keys and values of the last items of the only history: (S, F)."""
-        return self._last(cache, count)[0]
-
-    def _last(self, cache: DynamicCache, count: int) -> Tensor:
         """Keys and values of each history's last items: (B, S, F)."""
         layers = [layer for layer in cache.layers if isinstance(layer, DynamicLayer)]
-        # Every layer was just written to: none is None.
+        # Tensors, not None: every layer was just written to.
         pairs = [cast(Tensor, t) for layer in layers for t in (layer.keys, layer.values)]
+        # Remembered for _unpack, which cannot tell heads from widths by F alone.
         self._shapes = [(tensor.shape[1], tensor.shape[3]) for tensor in pairs]
+        # (B, heads, P + S, width) -> (B, S, heads * width)
         new = [tensor[:, :, -count:].transpose(1, 2).flatten(2) for tensor in pairs]
         return torch.cat(new, dim=2)
 
@@ -115,7 +114,7 @@ class TransformersIncremental:
         return DynamicCache() if past is None else self._unpack_batch(past.unsqueeze(0))
 
     def _unpack_batch(self, past: Tensor) -> DynamicCache:
-        """(B, P, F) as transformers wants it."""
+        """Packed keys and values (B, P, F) as a cache of transformers."""
         parts = past.split([heads * width for heads, width in self._shapes], dim=2)
         tensors = [
             part.unflatten(2, shape).transpose(1, 2)  # (B, heads, P, width)
@@ -125,13 +124,11 @@ class TransformersIncremental:
 
 
 def _keeps_every_token(config: PretrainedConfig, max_history: int) -> bool:
-    """Whether a decoder's memory is one key and value per layer and item.
-
-    It is not with linear attention, nor where layers share keys, nor with sliding attention over
-    fewer items than a history has.
-    """
-    if getattr(config, "num_kv_shared_layers", 0):
+    """Whether a decoder's memory is one key and value per layer and item."""
+    if getattr(config, "num_kv_shared_layers", 0):  # such layers keep no keys of their own
         return False
+    # Other kinds of layers (linear attention) keep a state of all items. A sliding window forgets
+    # items unless it is longer than every history.
     return all(
         isinstance(layer, DynamicLayer)
         and getattr(layer, "sliding_window", max_history + 1) > max_history

@@ -1,7 +1,7 @@
 """Language models with their matrices in NF4, computed in bfloat16 (Paper: 2305.14314).
 
-Matrices come to the device one by one, rounded on the way unless the file holds them in NF4:
-neither a float32 copy nor the whole model in 16 bits is ever held.
+Matrices come to the device one by one and are rounded on the way, unless the file holds them in
+NF4 already. So neither a float32 copy nor the whole model in 16 bits is ever held.
 """
 
 import bitsandbytes as bnb
@@ -33,7 +33,7 @@ def load_nf4(folder: ModelFolder, device: torch.device) -> PreTrainedModel:
         CheckpointError: weights are missing, damaged or do not fit config.json.
     """
     config = folder.config.user_config
-    with torch.device("meta"):
+    with torch.device("meta"):  # no memory for weights that are about to be replaced
         user_llm = build(lambda: make_user_llm(config), folder.path)
     own = {name: tuple(value.shape) for name, value in user_llm.state_dict().items()}
     if own != folder.user_shapes:
@@ -41,8 +41,8 @@ def load_nf4(folder: ModelFolder, device: torch.device) -> PreTrainedModel:
             f"{folder}: weights do not fit config.json: restore both from one training."
         )
     for name, value in folder.packed_tensors(USER_LLM):
-        _place(user_llm, name.removeprefix(USER_LLM), value, device)
-    # Computed from the configuration, not stored; it stays in float32.
+        _set_tensor(user_llm, name.removeprefix(USER_LLM), value, device)
+    # Not stored but computed from the configuration, and still on "meta"; it stays in float32.
     user_llm.rotary_emb = type(user_llm.rotary_emb)(config).to(device)
     return user_llm.eval()
 
@@ -55,14 +55,14 @@ def load_nf4_items(folder: ModelFolder, device: torch.device) -> HLLM:
         device: where it will compute.
 
     Returns:
-        The model in evaluation mode, bfloat16. Its User LLM has no layers: those stay in the file.
+        The model in evaluation mode, bfloat16. Its User LLM has no layers: items do not need them.
 
     Raises:
         CheckpointError: weights are missing, damaged or do not fit config.json.
     """
-    _ = folder.shapes  # says what is wrong better than transformers
+    _ = folder.shapes  # read for its error messages, which are clearer than transformers'
     try:
-        # Once more, as transformers reads it: with the note on NF4 that a ModelFolder leaves out.
+        # Read again, because transformers needs the note on NF4 that ModelFolder.config leaves out.
         config = HLLMConfig.from_pretrained(folder.path, trust_remote_code=False)
         config.user_config.num_hidden_layers = 0
         return HLLM.from_pretrained(
@@ -79,9 +79,11 @@ def load_nf4_items(folder: ModelFolder, device: torch.device) -> HLLM:
         ) from error
 
 
-def _place(model: nn.Module, name: str, value: Tensor | PackedMatrix, device: torch.device) -> None:
+def _set_tensor(
+    model: nn.Module, name: str, value: Tensor | PackedMatrix, device: torch.device
+) -> None:
     """Put one stored tensor where it belongs; the matrix of a linear layer becomes 4 bits."""
-    path, _, kind = name.rpartition(".")
+    path, _, kind = name.rpartition(".")  # kind: "weight" or "bias"
     module = model.get_submodule(path)
     if isinstance(module, nn.Linear) and kind == "weight":
         if not isinstance(module, bnb.nn.Linear4bit):

@@ -1,13 +1,14 @@
 """A Llama-shaped User LLM as an ONNX graph with 4-bit or 8-bit weights and a KV cache.
 
 Built node by node instead of traced: the fast kernels (com.microsoft's MatMulNBits and
-GroupQueryAttention) are no torch operators. Written tensor by tensor, so that a model which does
+GroupQueryAttention) are not torch operators. Written tensor by tensor, so that a model that does
 not fit into memory in fp32 can be exported.
 
-Graph inputs: embeddings (B, S, D) float32, last (B,) int32 = P_b + S - 1, total () int32 = P + S,
-and key_i, value_i (B, heads, P, width) float32 of the items before: P_b of each history, from the
-first place on, P of the longest. Outputs: states (B, S, D) and new_key_i, new_value_i
-(B, heads, P + S, width), with the new items behind the P_b. B > 1 works with S = 1 only.
+B histories, P_b known items of history b, P the largest P_b, S new items, D width.
+Inputs: embeddings (B, S, D) float32, last (B,) int32 = P_b + S - 1, total () int32 = P + S, and for
+each layer i key_i, value_i (B, heads, P, width) float32; those of history b fill the first P_b
+places. Outputs: states (B, S, D) and new_key_i, new_value_i (B, heads, P + S, width), in which the
+new items follow the P_b known ones. B > 1 works with S = 1 only.
 """
 
 from collections.abc import Iterable, Iterator
@@ -57,12 +58,13 @@ def export_llama(
     with (folder / WEIGHTS_FILE).open("wb") as file:
         graph = _Graph(file)
         for name, tensor in tensors:
-            if tensor.ndim == 1:
+            if tensor.ndim == 1:  # norms, which take next to no room
                 graph.constant(name, tensor.float())
-            elif name != "embed_tokens.weight":
+            elif name != "embed_tokens.weight":  # the User LLM reads embeddings, no words
                 graph.matrix(name, tensor, bits)
         _rope_tables(graph, config, max_history)
         nodes = list(_nodes(config, bits))
+    # ONNX Runtime would name a missing input only when the graph is loaded, long after the export.
     known = {value.name for value in graph.initializers} | {value.name for value in _inputs(config)}
     known |= {name for node in nodes for name in node.output}
     missing = sorted({name for node in nodes for name in node.input} - known)
@@ -72,7 +74,7 @@ def export_llama(
     model = helper.make_model(
         helper.make_graph(nodes, "user_llm", _inputs(config), _outputs(config), graph.initializers),
         opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(FAST, 1)],
-        ir_version=10,
+        ir_version=10,  # the newest that onnx writes may be too new for onnxruntime
     )
     path = folder / "model.onnx"
     onnx.save(model, path)
@@ -80,7 +82,7 @@ def export_llama(
 
 
 class _Graph:
-    """Constants of the graph, in one file beside it."""
+    """Constants of the graph, in one file beside it: a protobuf holds 2 GB at most."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.initializers: list[TensorProto] = []
@@ -109,9 +111,10 @@ class _Graph:
 
 def _rope_tables(graph: _Graph, config: PretrainedConfig, max_history: int) -> None:
     """Cosines and sines (max_history, width / 2), by transformers' own definition."""
+    # The kernel takes tables, so that scaled RoPE (config.rope_parameters) needs no code here.
     rope = LlamaRotaryEmbedding(cast(LlamaConfig, config))
     cos, sin = rope(torch.zeros(1), torch.arange(max_history).unsqueeze(0))
-    half = cos.shape[-1] // 2
+    half = cos.shape[-1] // 2  # transformers repeats each angle; the kernel wants it once
     graph.constant("cos", cos[0, :, :half].float())
     graph.constant("sin", sin[0, :, :half].float())
 
@@ -122,7 +125,9 @@ def _cache_names(config: PretrainedConfig) -> Iterator[str]:
         yield f"value_{layer}"
 
 
-def _value(name: str, shape: list[int | str], kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+def _tensor_info(
+    name: str, shape: list[int | str], kind: int = TensorProto.FLOAT
+) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, kind, shape)
 
 
@@ -131,22 +136,23 @@ def _cache_shape(config: PretrainedConfig, length: str) -> list[int | str]:
 
 
 def _inputs(config: PretrainedConfig) -> list[onnx.ValueInfoProto]:
-    cache = [_value(name, _cache_shape(config, "past")) for name in _cache_names(config)]
+    cache = [_tensor_info(name, _cache_shape(config, "past")) for name in _cache_names(config)]
     return [
-        _value("embeddings", ["batch", "new", config.hidden_size]),
-        _value("last", ["batch"], TensorProto.INT32),
-        _value("total", [], TensorProto.INT32),
+        _tensor_info("embeddings", ["batch", "new", config.hidden_size]),
+        _tensor_info("last", ["batch"], TensorProto.INT32),
+        _tensor_info("total", [], TensorProto.INT32),
         *cache,
     ]
 
 
 def _outputs(config: PretrainedConfig) -> list[onnx.ValueInfoProto]:
     names = _cache_names(config)
-    cache = [_value(f"new_{name}", _cache_shape(config, "whole")) for name in names]
-    return [_value("states", ["batch", "new", config.hidden_size]), *cache]
+    cache = [_tensor_info(f"new_{name}", _cache_shape(config, "whole")) for name in names]
+    return [_tensor_info("states", ["batch", "new", config.hidden_size]), *cache]
 
 
 def _nodes(config: PretrainedConfig, bits: int) -> Iterator[onnx.NodeProto]:
+    # Each later norm is fused with the sum before it (_add_norm), so only the first stands alone.
     yield helper.make_node(
         "SimplifiedLayerNormalization",
         ["embeddings", "layers.0.input_layernorm.weight"],
@@ -185,7 +191,7 @@ def _attention(config: PretrainedConfig, layer: int, bits: int) -> Iterator[onnx
         domain=FAST,
         num_heads=heads,
         kv_num_heads=shared,
-        do_rotary=1,
+        do_rotary=1,  # RoPE in the kernel: cached keys are turned already
     )
     weight = f"{prefix}.o_proj.weight"
     yield _matmul(f"mixed_{layer}", weight, f"attended_{layer}", heads * width, size, bits)
@@ -197,6 +203,7 @@ def _feed_forward(config: PretrainedConfig, layer: int, bits: int) -> Iterator[o
     source = f"middle_{layer}"
     yield _matmul(source, gate, f"gate_{layer}", size, inner, bits)
     yield _matmul(source, up, f"up_{layer}", size, inner, bits)
+    # ONNX has no SiLU: x * sigmoid(x).
     yield helper.make_node("Sigmoid", [f"gate_{layer}"], [f"sigmoid_{layer}"])
     yield helper.make_node("Mul", [f"gate_{layer}", f"sigmoid_{layer}"], [f"silu_{layer}"])
     yield helper.make_node("Mul", [f"silu_{layer}", f"up_{layer}"], [f"gated_{layer}"])
@@ -223,6 +230,7 @@ def _add_norm(
     config: PretrainedConfig, residual: str, added: str, norm: str, result: str
 ) -> onnx.NodeProto:
     """RMSNorm(residual + added) as `result`; the sum itself as `result`.sum."""
+    # The two unnamed outputs are statistics for training.
     return helper.make_node(
         "SkipSimplifiedLayerNormalization",
         [residual, added, f"{norm}.weight"],

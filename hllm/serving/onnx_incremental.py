@@ -1,6 +1,6 @@
 """A User LLM in few bits on a CPU: ONNX Runtime behind the interface of hllm.serving.incremental.
 
-The graph is made once from a model folder and kept where the app may write; it is named by what it
+The graph is made once from a model folder and kept where the app may write. Its name says what it
 was made from, so that it is made again when the model changes.
 
 B histories, P items of a known prefix, S new items, D width, F numbers in keys and values of one
@@ -25,7 +25,8 @@ from hllm.errors import CheckpointError
 from hllm.model_folder import USER_LLM, ModelFolder
 from hllm.serving.onnx_graph import export_llama
 
-_VERSION = 3  # of the graph: a change makes kept files useless
+# Of hllm.serving.onnx_graph; raise it when that changes, and graphs that were kept are made again.
+_VERSION = 3
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class OnnxIncremental:
         self._session = onnxruntime.InferenceSession(
             path, options, providers=["CPUExecutionProvider"]
         )
+        # The inputs key_i and value_i, layer by layer.
         self._cache = [value for value in self._session.get_inputs() if "_" in value.name]
         _, self._heads, _, self._width = self._cache[0].shape
 
@@ -64,7 +66,7 @@ class OnnxIncremental:
         return memory[:, 0], states[:, 0]
 
     def _run(self, pasts: Sequence[Tensor | None], items: Tensor) -> tuple[Tensor, Tensor]:
-        """B times (P, F) and items (B, S, D) -> keys and values of the items (B, S, F), states."""
+        """B times (P, F) and items (B, S, D) -> keys and values (B, S, F) and states (B, S, D)."""
         count = items.shape[1]
         lengths = [0 if past is None else len(past) for past in pasts]
         feeds = {
@@ -75,6 +77,7 @@ class OnnxIncremental:
         layers = self._side_by_side(pasts, max(lengths))
         feeds |= {value.name: layers[row] for row, value in enumerate(self._cache)}
         states, *whole = self._session.run(None, feeds)
+        # The kernel returns old and new items; only the new ones are unknown to the caller.
         new = [
             [tensor[row, :, before : before + count] for tensor in whole]
             for row, before in enumerate(lengths)
@@ -84,11 +87,12 @@ class OnnxIncremental:
         return memory, torch.from_numpy(states)
 
     def _side_by_side(self, pasts: Sequence[Tensor | None], longest: int) -> np.ndarray:
-        """Keys and values (2 layers, B, heads, P of the longest, width); one copy, no more."""
+        """Keys and values (2 layers, B, heads, P of the longest, width), in a single copy."""
         shape = (len(self._cache), self._heads, self._width)
         layers = torch.zeros(shape[0], len(pasts), shape[1], longest, shape[2])
         for row, past in enumerate(pasts):
-            if past is not None:  # torch copies with all threads, numpy with one
+            if past is not None:
+                # torch, because it copies with all threads and numpy with one.
                 layers[:, row, :, : len(past)] = past.unflatten(1, shape).permute(1, 2, 0, 3)
         return layers.numpy()
 
@@ -108,10 +112,11 @@ def prepare_onnx(model: ModelFolder, cache: Path, *, bits: int) -> Path:
         CheckpointError: its weights are missing or damaged.
     """
     config = model.config
-    folder = cache / f"user-llm-{_key(model, bits)}"
+    folder = cache / f"user-llm-{_graph_key(model, bits)}"
     if not folder.is_dir():
         logger.info("making %s: the User LLM in %d bits, once", folder, bits)
         cache.mkdir(parents=True, exist_ok=True)
+        # In the same folder, so that the finished graph gets its name by one rename.
         fresh = Path(tempfile.mkdtemp(dir=cache, prefix=".user-llm-"))
         try:
             tensors = (
@@ -120,26 +125,26 @@ def prepare_onnx(model: ModelFolder, cache: Path, *, bits: int) -> Path:
             export_llama(
                 tensors, config.user_config, fresh, bits=bits, max_history=config.max_history
             )
-            _move(fresh, folder)
+            _rename_finished(fresh, folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     return folder / "model.onnx"
 
 
-def _move(fresh: Path, folder: Path) -> None:
+def _rename_finished(fresh: Path, folder: Path) -> None:
     try:
         os.rename(fresh, folder)
     except OSError:
-        if not folder.is_dir():  # else another process was faster, with the same graph
+        # If the folder is there, another process was faster, with the same graph.
+        if not folder.is_dir():
             raise
 
 
-def _key(model: ModelFolder, bits: int) -> str:
-    """Names the weights by place, size and times: hashing gigabytes would slow every start.
-
-    The time of change (ctime) is among them, which nothing but the machine itself sets: another
-    model under the same name, of the same size and with a copied time of its contents, is seen.
-    """
+def _graph_key(model: ModelFolder, bits: int) -> str:
+    """Hex digits that name what a graph is made from."""
+    # Places, sizes and times, not contents: hashing gigabytes would slow every start. The time of
+    # change (ctime) is set by the machine alone, so another model under the same name, of the same
+    # size and with copied times, is seen.
     try:
         stats = [
             (file.name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns)

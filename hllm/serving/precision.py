@@ -1,25 +1,27 @@
 """In which precision the User LLM answers: the names, and which one "auto" means.
 
-Serving reads the User LLM's weights once a click, so that a large model is as fast as its weights
-are small: 4 bits on a CPU through ONNX Runtime (hllm.serving.onnx_incremental), NF4 on a GPU
-(hllm.serving.nf4_model). A small one is bound by other things and stays exact.
+Serving reads all weights of the User LLM once per click, so that a large model is as fast as its
+weights are small: 4 bits on a CPU through ONNX Runtime (hllm.serving.onnx_incremental), NF4 on a
+GPU (hllm.serving.nf4_model). A small model is limited by other things and stays exact.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # imports torch, for which nobody should wait who reads options
+if TYPE_CHECKING:  # imports torch, and reading options should not have to wait for that
     from hllm.config import HLLMConfig
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4", "nf4")
-# 1.1 billion parameters: 314 ms a click in fp32, 20 ms in int4. 1.3 million: 4.4 ms in fp32.
+# Milliseconds per click: 314 in fp32 and 20 in int4 at 1.1 billion parameters, 4.4 in fp32 at 1.3
+# million.
 LOW_BITS_FROM_PARAMETERS = 50_000_000
 
 
 def fits_few_bits(config: HLLMConfig) -> bool:
     """Whether the User LLM is a Llama without biases."""
     user = config.user_config
+    # What hllm.serving.onnx_graph builds: other models would need other nodes.
     return (
         user.model_type == "llama"
         and not user.attention_bias
@@ -41,6 +43,6 @@ def choose_precision(config: HLLMConfig, num_parameters: int, *, has_cuda: bool)
     """
     if num_parameters < LOW_BITS_FROM_PARAMETERS:
         return "fp32"
-    if has_cuda:
+    if has_cuda:  # bitsandbytes packs every linear layer, so any architecture will do
         return "nf4"
     return "int4" if fits_few_bits(config) else "fp32"

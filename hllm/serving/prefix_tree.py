@@ -1,8 +1,7 @@
 """What is known of the beginnings of histories: a tree of items, bounded in bytes.
 
-Whoever shares the beginning of a history shares its nodes; a node is never changed, only forgotten.
-One node per item, and not one block per history: branches cost what they add, and the count of
-bytes is what is really held.
+Histories with the same beginning share its nodes. There is one node per item instead of one block
+per history, so that a branch costs only what it adds, and the bytes counted are the bytes held.
 
 S new items, W numbers that are kept of each.
 """
@@ -14,13 +13,17 @@ from collections.abc import Sequence
 from torch import Tensor
 
 CACHE_BYTES = 128 * 2**20
-# Of a node beside its numbers: object, dictionary of children, tensor, entry in the order. Measured
-# on 40,000 nodes: 2.0 KB of resident memory.
+# What a node takes beside its numbers: object, dictionary of children, tensor, place in the order.
+# Measured on 40,000 nodes: 2.0 KB of resident memory each.
 NODE_BYTES = 2048
 
 
 class _Node:
-    """The last item of a prefix, with its keys, values and state."""
+    """The last item of a prefix, with its keys, values and state.
+
+    Its values never change: histories that part later share it, and transformers' own cache, which
+    grows in place, would mix them.
+    """
 
     __slots__ = ("children", "parent", "row", "values")
 
@@ -45,8 +48,8 @@ class PrefixTree:
         self.num_bytes = 0
         self.evicted = 0
         self._root = _Node(None, -1, None)
-        # Least recently used first. A parent is always behind its children, see _touch, so that the
-        # first node is never one that another prefix goes on from.
+        # Least recently used first. A parent always stands behind its children (see _touch), so the
+        # first node never has any.
         self._recent: OrderedDict[_Node, None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -54,7 +57,7 @@ class PrefixTree:
         return len(self._recent)
 
     def find(self, rows: Sequence[int]) -> list[Tensor]:
-        """Values of the longest known prefix, an entry per item, and mark it as used."""
+        """Values of the longest known prefix, one tensor per item; marks it as used."""
         with self._lock:
             path = self._walk(rows)
             self._touch(path)
@@ -64,8 +67,7 @@ class PrefixTree:
         """Remember the last items of a prefix.
 
         Args:
-            rows: the whole prefix. If what comes before the new items was forgotten in the
-                meantime, nothing is added.
+            rows: the whole prefix. Nothing is added if items before the new ones were forgotten.
             values: (S, W) of its last S items.
         """
         # A slice of a larger tensor would keep all of it in memory, and the count would be wrong.
@@ -73,8 +75,9 @@ class PrefixTree:
         known = len(rows) - len(own)
         with self._lock:
             path = self._walk(rows)
-            if len(path) < known:
+            if len(path) < known:  # an item before the new ones was evicted meanwhile
                 return
+            # From the first unknown item: another thread may have added some of them already.
             for position in range(len(path), len(rows)):
                 parent = path[-1] if path else self._root
                 node = _Node(parent, rows[position], own[position - known])
@@ -97,6 +100,7 @@ class PrefixTree:
         return path
 
     def _touch(self, path: list[_Node]) -> None:
+        # Children first, so that a parent is more recent and thus evicted later than they are.
         for node in reversed(path):
             self._recent.move_to_end(node)
 

@@ -12,8 +12,8 @@ from typing import Generic, TypeVar, cast
 
 from hllm.errors import HLLMError
 
-# 1.1 billion parameters in int4 take 20 ms for one history, 6.6 ms each for 16 and no less each for
-# 48: more in a batch only make everybody wait.
+# 1.1 billion parameters in int4 take 20 ms for one history, 6.6 ms each for 16 and no less each
+# for 48: a larger batch only makes everybody wait.
 MAX_BATCH = 16
 MAX_WAIT_S = 60.0
 
@@ -40,10 +40,10 @@ class _Entry(Generic[Request, Answer]):
 class Batcher(Generic[Request, Answer]):
     """Runs a function on batches of what several threads ask for; first come, first served.
 
-    There is no thread of its own: one of those who wait does the work.
+    It has no thread of its own: one of the waiting threads does the work.
 
     Args:
-        run: B requests -> B answers, in the same order; never called twice at a time.
+        run: B requests -> B answers, in the same order; never called twice at the same time.
         max_batch: most requests of a call.
         max_wait_s: seconds after which a request that no batch has taken is withdrawn.
     """
@@ -71,10 +71,11 @@ class Batcher(Generic[Request, Answer]):
         entry: _Entry[Request, Answer] = _Entry(request)
         with self._changed:
             self._waiting.append(entry)
+        # A turn may serve older requests only; then this one waits for the next.
         while (batch := self._next_batch(entry)) is not None:
             try:
-                self._answer(batch)
-            finally:
+                self._run_batch(batch)
+            finally:  # even if it failed, or everybody else would wait for ever
                 with self._changed:
                     self._busy = False
                     self._changed.notify_all()
@@ -83,13 +84,14 @@ class Batcher(Generic[Request, Answer]):
         return cast(Answer, entry.answer)
 
     def _next_batch(self, entry: _Entry[Request, Answer]) -> list[_Entry[Request, Answer]] | None:
-        """Wait for an entry's answer (None) or for the turn to run those who wait longest."""
+        """Wait until an entry is answered (None) or it is our turn to run the oldest requests."""
         with self._changed:
             in_time = self._changed.wait_for(lambda: entry.done or not self._busy, self._max_wait_s)
             if not in_time:
                 if entry in self._waiting:
                     self._waiting.remove(entry)
                     raise BusyError("Too many visitors at once: try again in a minute.")
+                # Too late to withdraw: another thread is computing it.
                 self._changed.wait_for(lambda: entry.done)
             if entry.done:
                 return None
@@ -97,15 +99,15 @@ class Batcher(Generic[Request, Answer]):
             count = min(self._max_batch, len(self._waiting))
             return [self._waiting.popleft() for _ in range(count)]
 
-    def _answer(self, batch: list[_Entry[Request, Answer]]) -> None:
+    def _run_batch(self, batch: list[_Entry[Request, Answer]]) -> None:
         try:
             answers = self._run([entry.request for entry in batch])
             for entry, answer in zip(batch, answers, strict=True):
                 entry.answer, entry.done = answer, True
         except Exception as error:
-            if len(batch) > 1:  # one bad request is not the others' fault
+            if len(batch) > 1:  # run each alone: one bad request must not fail the others
                 for entry in batch:
-                    self._answer([entry])
+                    self._run_batch([entry])
             else:
                 batch[0].error, batch[0].done = error, True
         except BaseException as error:  # the thread is being stopped: nobody may wait for ever

@@ -20,9 +20,9 @@ class UserModel:
 
     Attributes:
         steps: reads histories.
-        precision: one of PRECISIONS but "auto".
+        precision: one of PRECISIONS, but never "auto".
         device: where it computes.
-        num_parameters: of the model, whatever their precision.
+        num_parameters: of the model, whatever its precision.
     """
 
     steps: IncrementalModel
@@ -45,13 +45,15 @@ def load_user_model(
         CheckpointError: as hllm.checkpoint.load_user_llm; or the precision is not possible here.
     """
     if precision not in PRECISIONS:
-        raise CheckpointError(f"--precision {precision}: choose one of {', '.join(PRECISIONS)}")
+        raise CheckpointError(f"--precision {precision}: choose from {', '.join(PRECISIONS)}")
     folder = ModelFolder.of(source)
     config = folder.config
+    # Counted from the headers: the precision is chosen before anything large is read.
     size = sum(torch.Size(shape).numel() for shape in folder.user_shapes.values())
     has_cuda = torch.cuda.is_available()
     if precision == "auto":
         precision = choose_precision(config, size, has_cuda=has_cuda)
+    # These kernels run on the CPU, even where there is a GPU.
     if precision in ("int4", "int8"):
         return UserModel(_few_bits(folder, precision, cache), precision, "cpu", size)
     device = "cuda" if has_cuda else "cpu"
@@ -60,7 +62,7 @@ def load_user_model(
             raise CheckpointError(
                 "--precision nf4 needs a CUDA device, and there is none: use int4."
             )
-        from hllm.serving.nf4_model import load_nf4  # noqa: PLC0415  bitsandbytes, only if it is used
+        from hllm.serving.nf4_model import load_nf4  # noqa: PLC0415  imports bitsandbytes, which takes seconds
 
         user_llm = load_nf4(folder, torch.device(device))
     else:
@@ -78,7 +80,7 @@ def _few_bits(folder: ModelFolder, precision: str, cache: Path | None) -> Increm
             f"{folder}: int4 and int8 run Llama-shaped User LLMs without biases only; start with "
             "--precision fp32."
         )
-    from hllm.serving.onnx_incremental import OnnxIncremental, prepare_onnx  # noqa: PLC0415  slow, for large models
+    from hllm.serving.onnx_incremental import OnnxIncremental, prepare_onnx  # noqa: PLC0415  imports onnxruntime, which takes time
 
     bits = int(precision.removeprefix("int"))
     kept = cache or Path(tempfile.gettempdir()) / "hllm-live-graphs"

@@ -34,8 +34,8 @@ def contrastive_logits(
         positives: (P, D) embedding of the item that came next.
         negatives: (M, D) embeddings of sampled items.
         logit_scale: () log of the factor on cosines (1 / temperature).
-        threshold: a negative whose cosine with the positive exceeds this is a false negative: its
-            logit is -inf. This removes the target itself and exact duplicates.
+        threshold: a negative whose cosine with the positive exceeds this is a false negative, and
+            its logit is -inf.
 
     Returns:
         (P, 1 + M) logits; column 0 is the positive.
@@ -44,8 +44,9 @@ def contrastive_logits(
     scale = logit_scale.exp()
     positive = (user * positives).sum(dim=-1, keepdim=True)  # (P, 1)
     negative = user @ negatives.T  # (P, M)
-    # Which negatives count is a decision, not part of the loss: no gradient goes through it.
+    # Which negatives count is a decision and not part of the loss: no gradient goes through it.
     with torch.no_grad():
+        # (P, M); among them the target itself, where it was sampled, and exact duplicates.
         false = positives @ negatives.T > threshold
     # -inf after the scale: before it, the gradient of logit_scale would be 0 * inf = NaN.
     scaled = (negative * scale).masked_fill(false, float("-inf"))
@@ -60,11 +61,11 @@ def info_nce(logits: Tensor, *, num_positions: Tensor | None = None) -> Tensor:
         num_positions: () divide the sum by this instead of by P (distributed runs).
 
     Returns:
-        () loss; 0 with a gradient where there is no position (a batch of one-item histories, where
-        the reference gives NaN).
+        () loss. Without any position (a batch of one-item histories) it is 0 and has a gradient;
+        the reference gives NaN.
     """
     labels = torch.zeros(logits.shape[0], dtype=torch.long, device=logits.device)
-    # A sum, divided below: the mean of no position would be NaN and ruin the weights.
+    # A sum that is divided below: the mean over no positions would be NaN and ruin the weights.
     total = F.cross_entropy(logits.float(), labels, reduction="sum")
     count = num_positions if num_positions is not None else torch.tensor(float(logits.shape[0]))
     return total / count.to(total.device).clamp_min(1e-9)
@@ -72,11 +73,12 @@ def info_nce(logits: Tensor, *, num_positions: Tensor | None = None) -> Tensor:
 
 @torch.no_grad()
 def contrastive_stats(logits: Tensor) -> dict[str, float]:
-    """What the reference logs: mean number of finite logits, top-k accuracy for k <= columns."""
-    if logits.shape[0] == 0:
+    """What the reference logs: mean number of finite logits, and top-k accuracies."""
+    if logits.shape[0] == 0:  # a mean over nothing would be NaN in the log
         return {}
     rank = (logits[:, 1:] > logits[:, :1]).sum(dim=1) + 1
     stats = {"nce_samples": torch.isfinite(logits).sum(dim=1).float().mean().item()}
+    # A top 100 of 50 columns would say nothing.
     for k in (1, 5, 10, 50, 100):
         if k <= logits.shape[1]:
             stats[f"top{k}_accuracy"] = (rank <= k).float().mean().item()

@@ -28,7 +28,7 @@ class EmbeddedBatch(NamedTuple):
         histories: (B, S, D) what the user model reads.
         targets: (B, S, D) what came next.
         negatives: (M, D) or (P, M, D), see TrainBatch.
-        num_items: different items that were encoded.
+        num_items: number of different items that were encoded.
     """
 
     histories: Tensor
@@ -69,7 +69,7 @@ class Objective(ABC):
             users: the step in training.
             batch: the data of this process.
             embedded: the same as embeddings, after dropout.
-            with_stats: also compute what costs time and is only logged.
+            with_stats: also compute what takes time and is only logged.
         """
 
 
@@ -94,8 +94,8 @@ class GenerativeObjective(Objective):
         *,
         with_stats: bool,
     ) -> LossAndStats:
-        """The same of states (B, S, D) that exist already."""
-        mask = batch.mask
+        """The same for states (B, S, D) that exist already."""
+        mask = batch.mask  # (B, S)
         logits = _logits(states[mask], embedded.targets[mask], embedded.negatives, logit_scale)
         stats = {"unique_items": float(embedded.num_items), "positions": float(len(logits))}
         if with_stats:
@@ -110,7 +110,7 @@ class ClickObjective(Objective):
     """Clicks of the discriminative variants, with the generative loss as an auxiliary one.
 
     Args:
-        num_candidates: K, taken from the batch's negatives, which all positions share.
+        num_candidates: K, taken from the negatives that all positions of a batch share.
         auxiliary_weight: of the generative loss.
         reference_compatible: see Objective.
     """
@@ -132,7 +132,7 @@ class ClickObjective(Objective):
         negatives, counted = self._candidates(batch)
         candidates = torch.cat(
             [embedded.targets.unsqueeze(2), embedded.negatives[negatives]], dim=2
-        )
+        )  # (B, S, 1 + K, D)
         targets = batch.items[:, 1:]
         prefixes = torch.arange(1, targets.shape[1] + 1, device=targets.device).expand_as(targets)
         # One pass gives both losses: candidates do not change the states of the history.
@@ -140,6 +140,7 @@ class ClickObjective(Objective):
         generative, stats = self._generative.loss_of_states(
             states, model.logit_scale, batch, embedded, with_stats=with_stats
         )
+        # As in the generative loss: the reference averages each process by itself.
         count = counted.sum().float()
         if not self.reference_compatible:
             count = _mean_over_processes(count)
@@ -152,8 +153,8 @@ class ClickObjective(Objective):
         """Negatives of every position, and which candidates count.
 
         Returns:
-            (B, S, K) rows of the batch's negatives; (B, S, 1 + K) True where the target, in column
-            0, or a negative is part of the loss.
+            (B, S, K) rows of the batch's negatives. (B, S, 1 + K) True where a candidate is part of
+            the loss; column 0 is the target.
         """
         targets = batch.items[:, 1:]
         # The positions take the shared negatives in turn: no further item has to be encoded.
@@ -166,13 +167,15 @@ class ClickObjective(Objective):
 
 
 def _logits(user: Tensor, positives: Tensor, negatives: Tensor, logit_scale: Tensor) -> Tensor:
-    """Logits (P, 1 + M); negatives are shared (M, D), or each position's own (P, M, D)."""
+    """Logits (P, 1 + M); negatives are shared (M, D) or each position's own (P, M, D)."""
     # At 1 / temperature up to 100, bfloat16 cosines would be too coarse for a softmax.
     with torch.autocast(user.device.type, enabled=False):
         user, positives, negatives = user.float(), positives.float(), negatives.float()
         if negatives.ndim == 2:
+            # Every process scores against the negatives of all.
             negatives = gather_with_gradient(negatives)
             return contrastive_logits(user, positives, negatives, logit_scale)
+        # contrastive_logits for one position at a time, without a second version of it.
         by_position = torch.vmap(contrastive_logits, in_dims=(0, 0, 0, None))
         one = slice(None), None  # (P, D) -> (P, 1, D)
         return by_position(user[one], positives[one], negatives, logit_scale).squeeze(1)
@@ -192,4 +195,5 @@ def gather_with_gradient(negatives: Tensor) -> Tensor:
     """Share negatives (M, D) of all processes: (world * M, D); gradients flow to their owners."""
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return negatives
+    # dist.all_gather would cut off the gradients of the other processes' negatives.
     return torch.cat(all_gather(negatives))

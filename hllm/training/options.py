@@ -1,7 +1,7 @@
 """Options of a training run; each field's help text is the command line's.
 
-Every class of fields is a group of the command line. The two classes that the code works with,
-ModelOptions and TrainOptions, are several groups in one, so that train.json stays a flat list.
+Every class of fields is a group of the command line. ModelOptions and TrainOptions, which the code
+works with, each inherit several groups, so that train.json stays a flat list.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from hllm.config import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS, HLLMConfig
 from hllm.errors import CheckpointError, DataError
 from hllm.schema.configs import read_language_model
 from hllm.schema.rules import one_line
+from hllm.tables import HELP, CsvFormat
 from hllm.text import DEFAULT_PROMPT
 from hllm.training.run_record import OPTIONS
 from hllm.weights.packaged import MINILM, pretrained_folder
@@ -34,10 +35,11 @@ Options = TypeVar("Options")
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise DataError(f"--{name} {value}: choose one of {', '.join(allowed)}")
+        raise DataError(f"--{name} {value}: choose from {', '.join(allowed)}")
 
 
 def _option(default: Any, help_text: str) -> Any:
+    # A dataclass refuses a mutable default, which all its objects would share.
     if isinstance(default, (list, dict)):
         return field(default_factory=lambda: type(default)(default), metadata={"help": help_text})
     return field(default=default, metadata={"help": help_text})
@@ -45,20 +47,20 @@ def _option(default: Any, help_text: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class HLLMOptions:
-    """The model, and what an HLLM is made of; an ID model shares the sizes of the User LLM."""
+    """Which model it is, and what an HLLM is made of; ID models share the User LLM's sizes."""
 
     _argument_group_name = "model"
 
     model_kind: str = _option(
         HLLM_KIND,
-        f"one of {', '.join(MODEL_KINDS)}; the last three know items only by their number: of this "
-        "group they use user_layers, user_size, user_heads and max_history",
+        f"choose from {', '.join(MODEL_KINDS)}; the last three know items only by their number and "
+        "use only user_layers, user_size, user_heads and max_history of this group",
     )
     item_training: str = _option(
         "frozen",
-        "frozen (states cached once: fastest), top (the last item_tuned_layers layers, states of "
-        "those below cached once), lora (adapter matrices), qlora (the same over a base of 4 bits; "
-        "needs a GPU), or full",
+        "frozen (states are computed once: fastest), top (tunes the last item_tuned_layers layers; "
+        "states of the layers below are computed once), lora (adapter matrices), qlora (adapter "
+        "matrices over a base in 4 bits; needs a GPU), or full",
     )
     item_llm: str = _option(
         MINILM, f"Item LLM: {MINILM!r} (packaged, offline), or a folder with a transformers model"
@@ -70,22 +72,22 @@ class HLLMOptions:
     user_heads: int = _option(4, "attention heads of the User LLM")
     objective: str = _option(
         GENERATIVE,
-        f"one of {', '.join(OBJECTIVES)}; the last two also learn the probability of a click",
+        f"choose from {', '.join(OBJECTIVES)}; the last two also learn the probability of a click",
     )
     item_pretrained: bool = _option(True, "start the Item LLM from its pretrained weights")
-    item_tuned_layers: int = _option(1, "top: how many of the Item LLM's layers are tuned")
+    item_tuned_layers: int = _option(1, "top: how many of the Item LLM's last layers are tuned")
     lora_rank: int = _option(8, "lora, qlora: rank of the matrices")
     item_pooling: str = _option(
         "mean",
-        f"one of {', '.join(POOLINGS)}: an item's embedding comes from the state at a learned "
+        f"choose from {', '.join(POOLINGS)}: an item's embedding comes from the state at a learned "
         "[ITEM] token behind its text (the paper), or from the mean state of its text",
     )
-    item_adapter: str = _option("mlp", f"Item LLM states -> embeddings: {', '.join(ADAPTERS)}")
+    item_adapter: str = _option("mlp", f"from Item LLM states to embeddings: {', '.join(ADAPTERS)}")
     item_adapter_hidden_size: int = _option(1024, "hidden width of the mlp adapter")
     item_prompt: str = _option(DEFAULT_PROMPT, "put in front of every item text")
     max_text_tokens: int = _option(64, "longer item texts are cut to this many tokens")
     user_llm: str = _option(
-        "", "folder with a transformers decoder that the User LLM is; its sizes replace user_*"
+        "", "folder with a transformers decoder to use as User LLM; its sizes replace user_*"
     )
     user_pretrained: bool = _option(True, "start the User LLM from user_llm's weights")
 
@@ -108,6 +110,7 @@ class ModelOptions(HLLMOptions, IDModelOptions):
 
     def __post_init__(self) -> None:
         """Check what the command line cannot."""
+        # Here and not by argparse: options may also come from a file or from Python.
         _check_choice("model_kind", self.model_kind, MODEL_KINDS)
         _check_choice("item_training", self.item_training, ITEM_TRAINING)
         _check_choice("objective", self.objective, OBJECTIVES)
@@ -120,14 +123,14 @@ class ModelOptions(HLLMOptions, IDModelOptions):
 
     @property
     def item_folder(self) -> Path:
-        """Folder of the transformers model that the Item LLM is."""
+        """Folder of the transformers model that the Item LLM starts from."""
         return pretrained_folder(MINILM) if self.item_llm == MINILM else Path(self.item_llm)
 
     def to_config(self) -> HLLMConfig:
         """The model's configuration.
 
         Raises:
-            CheckpointError: a folder holds no transformers model, or none that is supported.
+            CheckpointError: a folder does not hold a transformers model that is supported.
         """
         lora = {
             "r": self.lora_rank,
@@ -145,7 +148,7 @@ class ModelOptions(HLLMOptions, IDModelOptions):
             item_pooling=self.item_pooling,
             item_adapter=self.item_adapter,
             item_adapter_hidden_size=self.item_adapter_hidden_size,
-            # What qlora trains is right for its rounded base only: that is saved with the model.
+            # What qlora trains is right only for its rounded base, so the base is saved, too.
             item_base=MINILM if self.item_llm == MINILM and not self.is_qlora else None,
             item_lora=lora if self.item_training in ("lora", "qlora") else None,
             objective=self.objective,
@@ -161,7 +164,7 @@ class ModelOptions(HLLMOptions, IDModelOptions):
 
         Args:
             num_items: padding included.
-            dropout: inside of the model.
+            dropout: inside the model.
 
         Raises:
             DataError: sizes that do not go together.
@@ -194,14 +197,15 @@ class ModelOptions(HLLMOptions, IDModelOptions):
             num_attention_heads=self.user_heads,
             num_key_value_heads=self.user_heads,
             max_position_embeddings=max(128, self.max_history),
-            vocab_size=1,
-            bos_token_id=None,
+            vocab_size=1,  # it reads embeddings, never words
+            bos_token_id=None,  # Llama's default tokens would not be in that vocabulary
             eos_token_id=None,
         )
 
 
 def _without_dropout(config: PretrainedConfig) -> PretrainedConfig:
-    """Switch off BERT's dropout: as noise on whitened embeddings it drowns them (measured)."""
+    """Switch off BERT's dropout."""
+    # Its noise would drown whitened embeddings (measured).
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         if hasattr(config, name):
             setattr(config, name, 0.0)
@@ -214,8 +218,8 @@ def _language_model_config(folder: Path) -> PretrainedConfig:
         return AutoConfig.for_model(**values)
     except Exception as error:  # transformers' checks of a configuration raise plain Exception
         raise CheckpointError(
-            f"{folder} holds no language model that transformers knows ({one_line(error)}); give "
-            f"{MINILM!r} or a folder with config.json, tokenizer and weights."
+            f"{folder} does not hold a language model that transformers knows ({one_line(error)}); "
+            f"give {MINILM!r} or a folder with config.json, tokenizer and weights."
         ) from error
 
 
@@ -225,11 +229,15 @@ class DataOptions:
 
     _argument_group_name = "data and output"
 
+    # Without a default, so that the command line requires them.
     interactions: Path = field(
         metadata={"help": "interactions.csv[.gz]: item_id,user_id,timestamp"}
     )
     items: Path = field(metadata={"help": "items.csv[.gz]: item_id and text columns"})
     output: Path = field(metadata={"help": "folder for the model, its log and resumable state"})
+    delimiter: str = _option("", HELP["delimiter"])
+    quote: str = _option('"', HELP["quote"])
+    encoding: str = _option("", HELP["encoding"])
     start_from: str = _option("", "folder of a trained model to start from (same widths)")
     restart: bool = _option(
         False,
@@ -270,7 +278,7 @@ class LoopOptions:
     seed: int = _option(2020, "of weights, batches, negatives and dropout")
     reference_compatible: bool = _option(
         False,
-        "train as the reference: its csv rules, random batches, num_negatives split among the "
+        "train as the reference does: its csv rules, random batches, num_negatives split among the "
         "sequences (0 = max_history + 1 each), processes' losses averaged, no clipping; "
         "it has no --dropout",
     )
@@ -288,7 +296,7 @@ class ClickOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceOptions:
-    """How a run fits its devices, and how many processes share it."""
+    """How a run fits its devices, and how several processes share it."""
 
     _argument_group_name = "memory, speed and several processes"
 
@@ -296,8 +304,8 @@ class DeviceOptions:
     gradient_checkpointing: bool = _option(False, "recompute activations: slower, less memory")
     shard: bool = _option(
         False,
-        "under torchrun: every process holds its part of weights, gradients and optimiser state "
-        "instead of all of them (FSDP2; not qlora); resumes in as many processes only",
+        "under torchrun: every process holds only its part of weights, gradients and optimiser "
+        "state (FSDP2; not with qlora); resumes only in the same number of processes",
     )
 
 
@@ -313,12 +321,24 @@ class TrainOptions(DataOptions, LoopOptions, ClickOptions, DeviceOptions):
         if self.click_candidates < 1:
             raise DataError(f"--click_candidates {self.click_candidates}: at least 1 is needed")
         if self.reference_compatible and self.negatives_per_position:
-            raise DataError("--reference_compatible shares negatives: not per position")
+            raise DataError(
+                "--reference_compatible shares negatives: leave out --negatives_per_position"
+            )
+
+    @property
+    def csv_format(self) -> CsvFormat:
+        """How the csv files are written.
+
+        Raises:
+            DataError: the options for it make no sense.
+        """
+        return CsvFormat.parse(self.delimiter, self.quote, self.encoding)
 
 
-# As --help shows them: what everybody needs first, what few need last.
+# In the order of --help: what everybody needs first, what few need last.
 GROUPS = (DataOptions, HLLMOptions, LoopOptions, DeviceOptions, ClickOptions, IDModelOptions)
-# Help of the --no_ flags, which HfArgumentParser gives to every option that is on by default.
+# Help of the --no_ flags: HfArgumentParser makes one for every option that is on by default, and
+# gives it the help of the option itself.
 OPPOSITES = {
     "item_pretrained": "start the Item LLM from random weights of its shape",
     "user_pretrained": "start the User LLM from random weights of user_llm's shape",
@@ -328,7 +348,7 @@ OPPOSITES = {
 
 
 def options_of(kind: type[Options], values: Mapping[str, Any]) -> Options:
-    """Make ModelOptions or TrainOptions of those values that are theirs.
+    """Make ModelOptions or TrainOptions from those values that belong to them.
 
     Raises:
         DataError: values that do not go together.
@@ -346,7 +366,7 @@ def save_options(folder: Path, model: ModelOptions, train: TrainOptions) -> None
 
 
 def config_defaults(source: str, parser: argparse.ArgumentParser) -> dict[str, Any]:
-    """Read options as defaults of the parser; they are no longer required flags.
+    """Read options as defaults of the parser; flags that they set are no longer required.
 
     Args:
         source: a JSON file, or the name of one of hllm.baselines.id_presets.
@@ -356,6 +376,7 @@ def config_defaults(source: str, parser: argparse.ArgumentParser) -> dict[str, A
         DataError: the file cannot be read, or names an unknown option.
     """
     values = ID_PRESETS[source].options() if source in ID_PRESETS else _read_options(Path(source))
+    # argparse has no public list of its options.
     actions = {action.dest: action for action in parser._actions}
     unknown = sorted(set(values) - set(actions))
     if unknown:
@@ -372,7 +393,7 @@ def _read_options(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
-            raise ValueError("it holds no object")
+            raise ValueError("it does not hold an object")
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path}: cannot be read as JSON ({error}); give a file of options, or one of "

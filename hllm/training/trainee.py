@@ -3,7 +3,6 @@
 The loop (hllm.training.trainer) is the same for all of them.
 """
 
-import logging
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -20,14 +19,12 @@ from hllm.evaluation.ranking import Scorer
 from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.schema.tokenizers import read_tokenizer
 from hllm.store import EMBEDDINGS
-from hllm.text import check_text_keys, item_text
+from hllm.text import check_text_keys
 from hllm.training.initial_model import checkpoint_gradients, make_initial_model
 from hllm.training.item_encoder import ItemTexts, make_item_encoder
 from hllm.training.objective import ClickObjective, GenerativeObjective, Objective
 from hllm.training.options import HLLM_KIND, ModelOptions, TrainOptions
 from hllm.training.step import HLLMStep, IDModelStep, Step
-
-logger = logging.getLogger(__name__)
 
 
 class Trainee(ABC):
@@ -85,7 +82,11 @@ class HLLMTrainee(Trainee):
         device: torch.device,
     ) -> None:
         objective = _objective(model_options, options)
-        self._items = read_items(options.items, reference_compatible=options.reference_compatible)
+        self._items = read_items(
+            options.items,
+            form=options.csv_format,
+            reference_compatible=options.reference_compatible,
+        )
         check_text_keys(self._items.values(), model_options.text_keys, source=options.items)
         config = model_options.to_config()
         # Before the weights, which can take minutes: a folder without a tokenizer is said at once.
@@ -105,12 +106,7 @@ class HLLMTrainee(Trainee):
     def _item_texts(self, interactions: Interactions) -> list[str]:
         config = self.model.config
         fields = item_fields(interactions, self._items)
-        unknown = sum(record is None for record in fields[1:])
-        if unknown:
-            logger.warning(
-                "%d items of the interactions have no row in items.csv: no text", unknown
-            )
-        return [item_text(record, config.text_keys, config.item_prompt) for record in fields]
+        return [config.item_text(record) for record in fields]
 
     @torch.inference_mode()
     def scorer(self) -> Scorer:
@@ -126,10 +122,7 @@ class HLLMTrainee(Trainee):
         """Embed all items, those that nobody has touched too."""
         self._encoder.save_embeddings(folder, self.texts)
         config = self.model.config
-        texts = [
-            (item_id, item_text(fields, config.text_keys, config.item_prompt))
-            for item_id, fields in self._items.items()
-        ]
+        texts = [(item_id, config.item_text(fields)) for item_id, fields in self._items.items()]
         embed_items(folder, texts, folder / EMBEDDINGS)
 
 

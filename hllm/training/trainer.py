@@ -134,7 +134,9 @@ class Trainer:
         check_shardable(model_options, options, self.accelerator.num_processes)
         set_seed(options.seed)
         self.interactions = read_interactions(
-            options.interactions, reference_compatible=options.reference_compatible
+            options.interactions,
+            form=options.csv_format,
+            reference_compatible=options.reference_compatible,
         )
         self.chunks = _chunks(self.interactions, model_options.max_history, options)
         self._cases = _validation_cases(self.interactions, options)

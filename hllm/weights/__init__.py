@@ -1,1 +1,1 @@
-"""How tensors lie in files: weight files, matrices in NF4, weights that come as packages."""
+"""How tensors are stored: weight files, matrices in NF4, weights that come as packages."""

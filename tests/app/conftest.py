@@ -2,7 +2,9 @@
 
 import hashlib
 import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -149,6 +151,19 @@ def fake_recommender() -> type[FakeRecommender]:
 @pytest.fixture
 def service(tmp_path: Path) -> Service:
     return make_service(tmp_path / "catalog.db", some_items())
+
+
+@pytest.fixture(scope="session")
+def events_of() -> Callable[[Service], list[tuple]]:
+    """What a service has recorded: (kind, model, item_ids, rank, session) of every event."""
+
+    def read(service: Service) -> list[tuple]:
+        service._events.flush()
+        with closing(sqlite3.connect(service.catalog.path)) as connection:
+            columns = "kind, model, item_ids, rank, session"
+            return connection.execute(f"SELECT {columns} FROM events ORDER BY id").fetchall()
+
+    return read
 
 
 @pytest.fixture(scope="module")

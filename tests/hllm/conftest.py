@@ -7,6 +7,7 @@ from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from hllm.config import HLLMConfig
 from hllm.model import HLLM
+from tests.hllm.shapes import TINY_LLM
 
 VOCABULARY_SIZE = 259  # 256 bytes, <unk>, <s>, </s>
 
@@ -33,12 +34,8 @@ def tokenizer():
 
 def llama(**changes):
     options = {
+        **TINY_LLM,
         "vocab_size": VOCABULARY_SIZE,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
         "max_position_embeddings": 128,
     }
     return LlamaConfig(**options | changes)

@@ -2,7 +2,6 @@
 
 import copy
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,28 +11,13 @@ import torch.nn.functional as F
 from hllm.checkpoint import load_model, save_model
 from hllm.click_head import click_loss
 from hllm.config import HLLMConfig
-from hllm.evaluation.ranking import sampled_auc
-from hllm.evaluation.scorers import ClickScorer, HLLMScorer, make_scorer
+from hllm.evaluation.scorers import make_scorer
 from hllm.model_folder import ModelFolder
 from hllm.training.batches import make_batch
 from hllm.training.item_encoder import WholeItems
 from hllm.training.objective import ClickObjective
 from hllm.training.step import HLLMStep
-
-BOTH = pytest.mark.parametrize("objective", ["early_fusion", "late_fusion"])
-HISTORIES = [np.array([1, 2, 3]), np.array([4]), np.array([2, 5, 1, 3, 4, 2, 1])]  # one is too long
-
-
-def one_logit(model, history, candidate):
-    """The definition, without masks: history (S, D), candidate (D,) -> ()."""
-    head = model.click_head
-    last = candidate if head.user_token is None else head.user_token
-    inputs = torch.cat([history, last[None]])[None]
-    state = model.user_llm(inputs_embeds=inputs).last_hidden_state[0, -1]
-    if head.user_token is None:
-        return head.mlp(state)[0]
-    user, item = (x / (x.square().mean() + torch.finfo().eps).sqrt() for x in (state, candidate))
-    return head.mlp(torch.cat([user, item, user * item]))[0]
+from tests.hllm.click_oracle import BOTH, HISTORIES, one_logit
 
 
 @BOTH
@@ -111,38 +95,6 @@ def test_saved_model_scores_alike_and_its_item_embeddings_stay(
     assert ModelFolder(tmp_path / "a").fingerprint == ModelFolder(tmp_path / "b").fingerprint
 
 
-@BOTH
-@torch.no_grad()
-def test_scorer_ranks_the_best_by_cosine_anew(make_model, objective):
-    model, embeddings = make_model(objective=objective), torch.randn(7, 32)
-    cosines = HLLMScorer(model, embeddings).score(HISTORIES)
-    scores = ClickScorer(model, embeddings, num_ranked=3).score(HISTORIES)
-    for row, history in enumerate(HISTORIES):
-        order = (1 + cosines[row, 1:].argsort(descending=True)).tolist()
-        recent = embeddings[torch.from_numpy(history[-6:])]
-        logits = {item: one_logit(model, recent, embeddings[item]).item() for item in order[:3]}
-        expected = sorted(logits, key=logits.get, reverse=True) + order[3:]
-        assert scores[row].argsort(descending=True).tolist() == [*expected, 0]
-    auc = sampled_auc(
-        ClickScorer(model, embeddings), [SimpleNamespace(history=HISTORIES[0], target=5)]
-    )
-    logits = torch.stack([one_logit(model, embeddings[1:4], embeddings[i]) for i in (4, 5, 6)])
-    possible = {(logits[1] > logits[0]).item(), (logits[1] > logits[2]).item()}
-    assert (0 < auc[0] < 1) if len(possible) == 2 else auc[0] == float(possible.pop())
-
-
-def test_auc_by_hand():
-    scorer = SimpleNamespace(score=lambda h: torch.tensor([[9.0, 9.0, 3.0, 2.0, 3.0]] * len(h)))
-    seen, unseen = np.array([1, 3]), np.array([1, 3, 4])
-    cases = [
-        SimpleNamespace(history=seen, target=2),  # against item 4 only: equal
-        SimpleNamespace(history=unseen[:2], target=4),
-        SimpleNamespace(history=np.array([1, 4]), target=2),  # against item 3 only
-        SimpleNamespace(history=unseen, target=2),  # against nobody
-    ]
-    np.testing.assert_array_equal(sampled_auc(scorer, cases), [0.5, 0.5, 1.0, np.nan])
-
-
 def test_unknown_objective():
-    with pytest.raises(ValueError, match="objective 'both': choose one of generative, early"):
+    with pytest.raises(ValueError, match="objective 'both': choose from generative, early"):
         HLLMConfig(objective="both")

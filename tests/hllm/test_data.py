@@ -16,6 +16,7 @@ from hllm.data import (
     training_parts,
 )
 from hllm.errors import DataError
+from hllm.tables import CsvFormat
 
 
 def write(path, content):
@@ -65,6 +66,39 @@ def test_large_timestamps_are_exact(tmp_path):
     assert read_interactions(path).sequences[0].tolist() == [2, 1]
 
 
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["2020-07-05 05:27:09.900", "2020-07-05 05:27:09.100", "2020-07-05 05:27:09.500"],
+        ["2020-07-05T05:27:09.000000003Z", "2020-07-05T05:27:09.000000001Z",
+         "2020-07-05T07:27:09.000000002+02:00"],
+        ["1598930863.599", "1598930863.1", "1598930863.25"],
+        ["1598930863599000003", "1598930863599000001", "1598930863599000001.5"],
+        ["2020-07-06", "2020-07-05", "2020-07-05 12:00"],
+        ["1e9", "5", "5.5"],
+    ],
+)  # fmt: skip
+def test_every_digit_of_a_time_counts(tmp_path, times):
+    rows = "".join(f"i{number},u,{moment}\n" for number, moment in enumerate(times))
+    path = write(tmp_path / "i.csv", f"item_id,user_id,timestamp\n{rows}")
+    assert read_interactions(path).sequences[0].tolist() == [2, 3, 1]
+    assert read_interactions(path).item_ids[1:] == ["i0", "i1", "i2"]
+
+
+def test_other_delimiters_and_encodings(tmp_path):
+    form = CsvFormat(encoding="latin-1", delimiter=";")
+    items = tmp_path / "items.csv"
+    items.write_bytes("item_id;title\nCafé;a\nCafè;b\n".encode("latin-1"))
+    assert read_items(items, form=form) == {"Café": {"title": "a"}, "Cafè": {"title": "b"}}
+    path = tmp_path / "i.csv"
+    path.write_bytes("item_id;user_id;timestamp\nCafé;René;1\nCafé;Renè;2\n".encode("latin-1"))
+    assert len(read_interactions(path, form=form).user_ids) == 2
+    with pytest.raises(DataError, match=r"line 2: byte 0xe9 is not UTF-8: .*--encoding"):
+        read_interactions(path, form=CsvFormat(delimiter=";"))
+    typed = read_items(items, form=form, reference_compatible=True)
+    assert typed == {"Café": {"title": "a"}, "Cafè": {"title": "b"}}
+
+
 def test_extra_items_come_last_once(tmp_path):
     path = write(tmp_path / "i.csv", "item_id,user_id,timestamp\na,u,1\n")
     assert read_interactions(path, extra_item_ids=["z", "a"]).item_ids == ["[PAD]", "a", "z"]
@@ -84,7 +118,15 @@ def test_ids_that_look_missing_are_ids(tmp_path):
         ("item_id,user_id,timestamp\na,u,1\nb,u,\n", r"line 3: timestamp ''"),
         ("item_id,user_id,timestamp\n", r"no interactions"),
         ("", r"cannot be read as csv"),
-        ('item_id,user_id,timestamp\n"a,u,1\n', r"cannot be read as csv|no interactions"),
+        (
+            'item_id,user_id,timestamp\nx,u,0\n"a,u,1\nb,u,2\n',
+            r"line 3: a quote that opens in line 3 is not closed: it takes 2 lines",
+        ),
+        ("item_id,user_id,timestamp\na,u,1,\n", r"line 2: has 4 columns where the header has 3"),
+        ("item_id,user_id,timestamp\na,u\n", r"line 2: has 2 columns where the header has 3"),
+        ("item_id,user_id,timestamp\n,u,1\n", r"line 2: item_id is empty"),
+        ("item_id,user_id,timestamp\na,\\N,1\n", r"line 2: user_id is empty"),
+        ("a,u,1\nb,u,2\n", r"line 1: this line looks like data"),
     ],
 )
 def test_malformed_interactions_say_where_and_what_to_do(tmp_path, content, message):
@@ -125,6 +167,38 @@ def test_items_typed_as_the_reference_reads_them(tmp_path):
 def test_fields_by_item_index():
     read = make([1, 2])
     assert item_fields(read, {"i2": {"title": "x"}, "other": {}}) == [None, None, {"title": "x"}]
+
+
+def test_ids_that_do_not_meet(caplog):
+    read = make([1, 2])
+    with pytest.raises(DataError, match=r"none of the 2 items .*'i1', 'i2' .*'i1\.0'"):
+        item_fields(read, {"i1.0": {"title": "x"}, "i2.0": {"title": "y"}})
+    assert not caplog.messages
+    item_fields(read, {"i1": {}, "other": {}})
+    assert "1 of 2 items of the interactions (50.0%) have no row" in caplog.text
+    assert "'i2'" in caplog.text and "'other'" in caplog.text
+
+
+def test_repeated_item_ids_are_named(tmp_path, caplog):
+    content = "item_id,title\na,1\nb,2\na,3\n"
+    assert read_items(write(tmp_path / "items.csv", content))["a"] == {"title": "3"}
+    assert "1 item ids are there more than once" in caplog.text
+    assert "'a' (lines 2 and 4)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("item_id,title\na,Alpha,\n", r"line 2: has 3 columns where the header has 2"),
+        ("item_id,title\na,Alpha\n,Beta\n", r"line 3: item_id is empty"),
+        ('item_id,title\na,"Alpha\nb,Beta\nc,Gamma\n', r"a quote that opens in line 2"),
+        ("1,Alpha\n2,Beta\n", r"line 1: no column 'item_id' .*looks like data"),
+    ],
+)
+@pytest.mark.parametrize("reference_compatible", [False, True])
+def test_malformed_items_say_where(tmp_path, content, message, reference_compatible):
+    with pytest.raises(DataError, match=message):
+        read_items(write(tmp_path / "i.csv", content), reference_compatible=reference_compatible)
 
 
 def test_leave_one_out_cases():

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from app.catalog import CatalogItem
+from app.catalog import Catalog, CatalogItem
 
 CATEGORIES = ("Fantasy", "Arts, Crafts & Sewing", "日本")
 
@@ -26,3 +26,30 @@ def make_items(count=137):
 @pytest.fixture(scope="session")
 def many_items():
     return make_items
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory, many_items):
+    """One catalogue of many items for all tests of a file; nobody changes it."""
+    catalog = Catalog.create(tmp_path_factory.mktemp("catalog") / "c.db", "Many")
+    catalog.add_items(many_items())
+    yield catalog
+    catalog.close()
+
+
+def walk_pages(catalog, query, limit):
+    """All items of a query page by page, and the totals that the pages name."""
+    items, cursor, totals = [], None, set()
+    while True:
+        page = catalog.page(query, cursor=cursor, limit=limit)
+        items += page.items
+        totals.add(page.total)
+        assert len(page.items) == limit or page.next_cursor is None
+        cursor = page.next_cursor
+        if cursor is None:
+            return items, totals
+
+
+@pytest.fixture(scope="session")
+def walk():
+    return walk_pages

@@ -70,7 +70,7 @@ def test_amazon2014(tmp_path, ending):
     )  # fmt: skip
     assert item.description == 'A "desert" planet\'s tale'
     assert item.categories == ("Books", "Fiction", "Science Fiction")
-    assert item.extra["original"]["title"] == "Dune &amp; more"
+    assert item.extra[""]["original"]["title"] == "Dune &amp; more"
     assert item.extra["salesRank"] == {"Books": 12} and "related" not in item.extra
     assert list(catalog.iter_interactions()) == [
         ("U1", "0001", 1370000000),

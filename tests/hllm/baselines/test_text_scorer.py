@@ -17,7 +17,7 @@ def test_pooling_by_hand():
     assert pool_history(items, "last").tolist() == [0.0, 1.0]
     expected = torch.tensor([0.7 / 1.7, 1 / 1.7])
     torch.testing.assert_close(pool_history(items, "decay"), expected)
-    with pytest.raises(ValueError, match=r"pooling 'max': choose one of mean, last, decay"):
+    with pytest.raises(ValueError, match=r"pooling 'max': choose from mean, last, decay"):
         pool_history(items, "max")
     with pytest.raises(ValueError, match=r"pooling 'max'"):
         TextScorer(items, "max")

@@ -1,6 +1,5 @@
 """Model folders of strangers: whatever their files say, there is one sentence or a model."""
 
-import io
 import json
 
 import pytest
@@ -14,17 +13,18 @@ from hllm.baselines.id_models import (
     make_id_model,
     save_id_model,
 )
-from hllm.checkpoint import build_model, load_model, load_user_llm, save_model
-from hllm.errors import CheckpointError
+from hllm.checkpoint import build_model, load_model, load_user_llm
 from hllm.model_folder import ModelFolder
 from hllm.published.convert import PUBLISHED, convert
 from hllm.published.reference_layout import language_model_config
 from hllm.schema.configs import MODEL_TYPES, check_language_model, read_language_model
-from hllm.schema.tokenizers import read_tokenizer
 from hllm.training.options import ModelOptions
 from hllm.weights.packaged import MINILM, pretrained_folder
+from tests.hllm.schema.spoiling import change, refused
 
 NAN, INF = float("nan"), float("inf")
+
+
 # (part of config.json, key, value): each alone makes a valid folder one to refuse.
 ODD = [
     *(("", "model_type", value) for value in ("llama", None, 3, [])),
@@ -96,31 +96,6 @@ ODD = [
 ]
 
 
-@pytest.fixture
-def folder(tiny_model, tokenizer, tmp_path, monkeypatch):
-    """A valid one to spoil. Somebody says yes to every question; code in it would leave a mark."""
-    made = tmp_path / "model"
-    save_model(tiny_model, made, tokenizer)
-    code = f"open({str(tmp_path / 'mark')!r}, 'w').close()\n"
-    for name in ("evil", "tokenization_evil"):
-        (made / f"{name}.py").write_text(f"{code}class Model: pass\nConfig = Evil = Model\n")
-    monkeypatch.setattr("sys.stdin", io.StringIO("y\n" * 100))
-    yield made
-    assert not (tmp_path / "mark").exists()
-
-
-def change(path, **values):
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
-
-
-def refused(load, *arguments):
-    with pytest.raises(CheckpointError) as error:
-        load(*arguments)
-    assert "\n" not in str(error.value)
-    assert len(str(error.value)) < 1200
-    return str(error.value)
-
-
 @pytest.mark.parametrize(("part", "key", "value"), ODD)
 def test_an_odd_configuration_is_one_sentence(folder, part, key, value):
     path = folder / "config.json"
@@ -155,35 +130,11 @@ def test_a_huge_vocabulary_takes_no_memory(folder, size):
         assert load_model(folder)[0].config.user_config.vocab_size == size
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"auto_map": {"AutoTokenizer": ["tokenization_evil.Evil", "tokenization_evil.Evil"]}},
-        {"auto_map": {"AutoTokenizer": [None, "evil.Evil"]}, "tokenizer_class": "Evil"},
-        {"tokenizer_class": "Evil"},
-        {"tokenizer_class": "MistralCommonBackend"},
-        {"tokenizer_class": ["LlamaTokenizer"]},
-        {"tokenizer_class": "__class__"},
-        {"backend": "custom"},
-        {"trust_remote_code": True},
-        {"gguf_file": "x.gguf"},
-    ],
-)
-def test_a_tokenizer_never_runs_code(folder, settings):
-    change(folder / "tokenizer_config.json", **settings)
-    message = refused(load_model, folder)
-    assert "tokenizer_config.json" in message
-
-
 @pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000, '"x"'])
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "config.json"])
 def test_a_damaged_file_is_one_sentence(folder, name, content):
     (folder / name).write_text(content)
     refused(load_model, folder)
-
-
-def test_a_tokenizer_of_another_model_is_refused(folder):
-    assert "ids up to 258" in refused(read_tokenizer, folder, 100)
 
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF])

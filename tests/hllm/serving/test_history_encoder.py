@@ -11,18 +11,16 @@ from transformers import AutoModel, LlamaConfig, MistralConfig
 
 from hllm.serving.history_encoder import MAX_WAITING, HistoryEncoder, history_window
 from hllm.serving.incremental import TransformersIncremental
-from hllm.serving.prefix_tree import NODE_BYTES, PrefixTree
+from tests.hllm.shapes import TINY_LLM
+from tests.waiting import wait_until
 
 L = 6
+
+
 NUM_ITEMS = 48
-SHAPE = {
-    "vocab_size": 8,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-}
+
+
+SHAPE = {**TINY_LLM, "vocab_size": 8}
 
 
 def new_user_llm(config=None):
@@ -205,8 +203,7 @@ def test_a_click_cuts_short_what_is_read_ahead(user_llm, items, monkeypatch):
             result = super().extend(past, items)
             if threading.current_thread().name == "encode-ahead" and len(self.calls) == 2:
                 clicked.set()
-                while encoder._requests == 0:  # the click is waiting for this slice
-                    pass
+                wait_until(lambda: encoder._requests > 0)  # the click waits for this slice
             return result
 
     steps = Slow(user_llm)
@@ -313,40 +310,6 @@ def test_sliding_attention_is_cached_only_if_it_never_slides(items, window, can_
     assert encoder.wait_until_prepared(10)
 
 
-def values(*numbers):
-    return torch.tensor(numbers, dtype=torch.float32).reshape(-1, 1)
-
-
-def test_tree_forgets_the_least_recently_used_leaf():
-    tree = PrefixTree(5 * (NODE_BYTES + 4))
-    tree.add([1, 2, 3], values(1, 2, 3))
-    tree.add([1, 2, 4], values(4))
-    tree.add([5], values(5))
-    tree.find([1, 2, 3])
-    tree.add([6], values(6))  # instead of 1, 2, 4
-    assert [len(tree.find(rows)) for rows in ([1, 2, 3], [1, 2, 4], [5], [6])] == [3, 2, 1, 1]
-    assert (len(tree), tree.num_bytes, tree.evicted) == (5, tree.max_bytes, 1)
-
-
-def test_tree_holds_no_more_memory_than_it_counts():
-    tree = PrefixTree(10**6)
-    block = torch.randn(100, 8)
-    tree.add(range(100), block)
-    block.zero_()
-    found = tree.find(range(100))
-    assert all(row.untyped_storage().nbytes() == 32 and row.any() for row in found)
-    assert tree.num_bytes == 100 * (32 + NODE_BYTES)
-
-
-def test_tree_takes_nothing_whose_beginning_is_unknown():
-    tree = PrefixTree(10**6)
-    tree.add([1, 2, 3], values(3))
-    assert len(tree) == 0
-    tree.add([1], values(1))
-    tree.add([1, 2], values(1, 2))  # the known part stays
-    assert [row.item() for row in tree.find([1, 2])] == [1, 2]
-
-
 class TogetherSteps(TransformersIncremental):
     """Holds the first call until everyone else waits; notes how many histories shared a pass."""
 
@@ -376,11 +339,9 @@ def test_visitors_who_click_at_once_share_a_pass_and_nothing_else(user_llm, item
     steps.sizes.clear()
     with ThreadPoolExecutor(14) as pool:
         first = pool.submit(encoder.encode, [40])  # keeps the model busy
-        while not encoder._batcher._busy:
-            pass
+        wait_until(lambda: encoder._batcher._busy)
         answers = [pool.submit(encoder.encode, rows) for rows in histories]
-        while len(encoder._batcher._waiting) < len(histories):
-            pass
+        wait_until(lambda: len(encoder._batcher._waiting) == len(histories))
         steps.everyone_waits.set()
         for rows, answer in zip(histories, answers, strict=True):
             assert (answer.result(10) - oracle(user_llm, items, rows)).abs().max() < 1e-4

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hllm.serving.request_batching import Batcher, BusyError
+from tests.waiting import wait_until
 
 
 class Gate:
@@ -25,19 +26,12 @@ class Gate:
         return [request**2 for request in requests]
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def submit_in_order(pool, batcher, requests):
     futures = []
     for number, request in enumerate(requests):
         futures.append(pool.submit(batcher.submit, request))
         # The first is being run.
-        wait_for(lambda n=number: batcher._busy and len(batcher._waiting) == n)
+        wait_until(lambda n=number: batcher._busy and len(batcher._waiting) == n)
     return futures
 
 
@@ -68,7 +62,7 @@ def test_who_waits_too_long_is_told_and_no_longer_computed():
     batcher = Batcher(gate, max_wait_s=0.05)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(batcher.submit, 1)
-        wait_for(lambda: batcher._busy)
+        wait_until(lambda: batcher._busy)
         with pytest.raises(BusyError, match="Too many visitors"):
             batcher.submit(2)
         gate.open.set()

@@ -9,7 +9,7 @@ from tests.hllm.serving.conftest import SIZES
 
 
 def test_what_is_impossible_is_said(folder, make_hllm, tmp_path, tokenizer):
-    with pytest.raises(CheckpointError, match="int3: choose one of auto, fp32"):
+    with pytest.raises(CheckpointError, match="int3: choose from auto, fp32"):
         load_user_model(folder, "int3")
     if not torch.cuda.is_available():
         with pytest.raises(CheckpointError, match="nf4 needs a CUDA device"):

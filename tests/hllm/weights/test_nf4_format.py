@@ -286,9 +286,9 @@ def state_with(**changes):
         (MATRIX, lambda stored: stored[MATRIX][:-1].clone(), "holds 4095 bytes, not 4096"),
         (QUANT_STATE, lambda stored: torch.full((9,), 255, dtype=torch.uint8), "cannot be read"),
         (QUANT_STATE, lambda stored: torch.tensor([91, 93], dtype=torch.uint8), "cannot be read"),
-        (QUANT_STATE, state_with(blocksize=0), "a size is no positive number"),
-        (QUANT_STATE, state_with(shape=[64, "128"]), "a size is no positive number"),
-        (QUANT_STATE, state_with(quant_type="fp4"), "no matrix in NF4 with double quantization"),
+        (QUANT_STATE, state_with(blocksize=0), "a size is not a positive number"),
+        (QUANT_STATE, state_with(shape=[64, "128"]), "a size is not a positive number"),
+        (QUANT_STATE, state_with(quant_type="fp4"), "not an NF4 matrix with double quantization"),
         (QUANT_STATE, state_with(dtype="load"), "dtype load"),
     ],
 )  # fmt: skip

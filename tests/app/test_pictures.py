@@ -1,0 +1,66 @@
+"""The pictures of items over HTTP: the folder of --covers gives nothing else."""
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from app.catalog import CatalogItem
+from app.pictures import picture_route
+from app.service import Service
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def client(tmp_path, new_service):
+    items = [
+        CatalogItem(item_id="a"),
+        CatalogItem(item_id="../x & y/ü", image="named.webp"),
+        CatalogItem(item_id="out", image="../secret.png"),
+        CatalogItem(item_id="none"),
+        CatalogItem(item_id="script", image="evil.svg"),
+    ]
+    covers = tmp_path / "covers"
+    covers.mkdir()
+    for name in ("a.PNG", "a.png", "named.webp", "evil.svg", "nobody.png", "../secret.png"):
+        (covers / name).write_bytes(PNG)
+    made = new_service(tmp_path / "c.db", items)
+    service = Service(made.catalog, made.columns, covers=covers)
+    return TestClient(Starlette(routes=[picture_route(service)]))
+
+
+def get(client, item_id):
+    return client.get("/covers", params={"item": item_id})
+
+
+def test_a_picture_is_served_as_what_its_name_says(client):
+    answer = get(client, "a")
+    assert (answer.status_code, answer.content) == (200, PNG)
+    assert answer.headers["content-type"] == "image/png"
+    assert get(client, "../x & y/ü").headers["content-type"] == "image/webp"
+
+
+@pytest.mark.parametrize(
+    "item_id",
+    ["nobody", "out", "none", "script", "", "../secret", "a.png", "a\x00", "\ud800", "A" * 5000],
+)
+def test_there_is_nothing_else(client, item_id):
+    answer = client.get(
+        "/covers?item=" + "".join(f"%{b:02x}" for b in item_id.encode("utf-8", "surrogatepass"))
+    )
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {"detail": "There is no picture of this item."},
+    )
+
+
+def test_without_a_question_or_a_folder(client, service):
+    assert client.get("/covers").status_code == 404
+    bare = TestClient(Starlette(routes=[picture_route(service)]))
+    assert get(bare, "book-001").status_code == 404
+
+
+def test_a_catalogue_that_is_gone_is_said(service):
+    service.catalog.path.unlink()
+    answer = get(TestClient(Starlette(routes=[picture_route(service)])), "book-001")
+    assert answer.status_code == 503 and "cannot be read" in answer.json()["detail"]

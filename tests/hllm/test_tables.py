@@ -1,0 +1,201 @@
+"""The reader of csv files: what does not fit is told with its line, and nothing else is lost."""
+
+import argparse
+import gzip
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from hllm.errors import DataError
+from hllm.tables import MAX_COLUMNS, CsvFormat, CsvTable, add_csv_options, first_values
+
+
+def read(path, **form):
+    table = CsvTable(path, CsvFormat(**form))
+    return table.names, [(row.line, row.problem or row.values) for row in table.rows]
+
+
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "items.csv"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("last", [True, False])
+def test_ends_of_lines(path, end, last):
+    content = end.join(["", "item_id,title", "", "A1,One", "A2,Two"]) + end * last
+    assert read(write(path, content)) == (
+        ["item_id", "title"],
+        [(4, ["A1", "One"]), (5, ["A2", "Two"])],
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("A2,Two,", "has 3 columns where the header has 2 (a delimiter at the end of the line"),
+        ("A2,Two,more", "has 3 columns where the header has 2"),
+        ("A2", "has 1 columns where the header has 2"),
+        ('A2,"Two" too', "cannot be parsed: ',' expected after '\"'"),
+        ("A2,Tw\x80o".encode("latin-1"), "byte 0x80 is not UTF-8: give the file's --encoding"),
+        ("A2," + "x" * 33 * 2**20, "the line is longer than"),
+    ],
+)
+def test_rows_that_do_not_fit_are_told_and_the_others_read(path, row, problem):
+    row = row if isinstance(row, bytes) else row.encode()
+    _, rows = read(write(path, b"item_id,title\nA1,One\n" + row + b"\nA3,Three\n"))
+    assert [rows[0], rows[2]] == [(2, ["A1", "One"]), (4, ["A3", "Three"])]
+    assert rows[1][0] == 3 and rows[1][1].startswith(problem)
+
+
+def lines(first, last):
+    return [f"A{number},Item {number},text {number}" for number in range(first, last)]
+
+
+@pytest.mark.parametrize(
+    ("bad", "where", "count"),
+    [
+        (['A2,Two,"half open', *lines(3, 40)], 3, 38),  # up to the end of the file
+        (['A2,Two,"half open', *lines(3, 9), 'A9,Nine,"also', *lines(10, 40)], 3, 8),
+        (['A2,Two,"half open', *lines(3, 9), 'A9,Nine,half"', *lines(10, 40)], 3, 8),
+        (['A2,"Two,half open', *lines(3, 9), '"A9",Nine,x', *lines(10, 40)], 3, 8),
+        (['A2,Two,"half open', *lines(3, 9), 'A9,"Nine, 9",x', *lines(10, 40)], 3, 8),
+    ],
+)
+def test_a_quote_that_is_not_closed_costs_one_line(path, bad, where, count):
+    content = "\n".join(["item_id,title,description", "A1,One,first", *bad]) + "\n"
+    _, rows = read(write(path, content))
+    problem = f"a quote that opens in line {where} is not closed: it takes {count} line"
+    assert rows[1][0] == 3 and rows[1][1].startswith(problem), rows[1]
+    found = [values[0] for _, values in rows if isinstance(values, list)]
+    wanted = [f"A{number}" for number in range(1, 40) if number != 2]
+    assert [item_id for item_id in wanted if item_id not in found] in ([], ["A9"])
+
+
+def test_a_very_long_cell_ends(path):
+    rows = [f"A{number},x" for number in range(2, 5000)]
+    content = "\n".join(["item_id,title", 'A1,"open', *rows]) + "\n"
+    _, found = read(write(path, content))
+    assert found[0][1].startswith(
+        "a quote that opens in line 2 is not closed: it takes 1,000 lines"
+    )
+    assert len(found) == 4999
+
+
+def test_cells_of_several_lines_are_one(path):
+    poem = "Roses are red,\nviolets are blue,\nsugar is sweet,\nand so"
+    content = f'item_id,title,description\nA1,One,"{poem}"\nA2,"Two ""2""\r\n,x",\n'
+    assert read(write(path, content))[1] == [
+        (2, ["A1", "One", poem]),
+        (6, ["A2", 'Two "2"\n,x', ""]),
+    ]
+
+
+def test_quotes_may_be_text(path):
+    content = 'item_id\ttitle\nA1\t"half open\nA2\t5" wide\n'
+    rows = read(write(path, content), delimiter="\t", quote="")[1]
+    assert rows == [(2, ["A1", '"half open']), (3, ["A2", '5" wide'])]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "given"),
+    [
+        ("utf-8-sig", ""),
+        ("utf-16", ""),
+        ("utf-32", ""),
+        ("utf-16-le", "utf-16-le"),
+        ("latin-1", "latin-1"),
+        ("cp1252", "cp1252"),
+        ("utf-16-be", "utf-16-be"),
+    ],
+)
+def test_encodings(path, encoding, given):
+    write(path, "item_id,title\nCafé,noir\nCafè,blanc\n".encode(encoding))
+    assert read(path, encoding=given) == (
+        ["item_id", "title"],
+        [(2, ["Café", "noir"]), (3, ["Cafè", "blanc"])],
+    )
+
+
+def test_utf16_without_a_mark_is_named(path):
+    write(path, "item_id,title\nA1,One\n".encode("utf-16-le"))
+    with pytest.raises(DataError, match=r"items\.csv, line 1: .*--encoding utf-16-le"):
+        read(path)
+
+
+def packed(kind):
+    file = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("items.csv", "item_id,title\n")
+    elif kind == "tar.gz":
+        with tarfile.open(fileobj=file, mode="w:gz") as archive:
+            archive.addfile(tarfile.TarInfo("items.csv"))
+    return file.getvalue() or {
+        "zst": b"\x28\xb5\x2f\xfd\x04\x00", "bzip2": b"BZh91AY", "xz": b"\xfd7zXZ\x00\x00",
+        "SQLite": b"SQLite format 3\x00", "Parquet": b"PAR1\x15\x04",
+    }[kind]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz", "zst", "bzip2", "xz", "SQLite", "Parquet"])
+def test_what_is_no_text_is_named(path, kind):
+    with pytest.raises(DataError, match=rf"items\.csv is an? .*{kind[:3]}.*not a text file"):
+        read(write(path, packed(kind)))
+
+
+def test_gzip_by_content(path):
+    write(path, gzip.compress(b"item_id,title\n") + gzip.compress(b"A1,One\n"))
+    assert read(path)[1] == [(2, ["A1", "One"])]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "cannot be read as csv: it is empty"),
+        ("a;b\n1;2\n", "line 1: has one column, but semicolons in it: give --delimiter ';'"),
+        ("a\tb\n1\t2\n", "line 1: has one column, but tabs in it: give --delimiter tab"),
+        ("a,a\n1,2\n", "line 1: column 'a' is there twice"),
+        (",".join(map(str, range(MAX_COLUMNS + 1))), "line 1: has 5,001 columns"),
+        ('a,"b\n', "line 1: a quote that opens in line 1 is not closed"),
+        (b"a,\xff\n1,2\n", "line 1: byte 0xff is not UTF-8"),
+    ],
+)
+def test_headers_that_are_none(path, content, message):
+    with pytest.raises(DataError, match=message):
+        read(write(path, content))
+
+
+def test_atomic_files_name_types(tmp_path):
+    path = write(tmp_path / "x.inter", "user_id:token\titem_id:token\ttimestamp:float\n1\t2\t3\n")
+    assert read(path) == (["user_id", "item_id", "timestamp"], [(2, ["1", "2", "3"])])
+
+
+def test_first_values(path):
+    assert first_values(write(path, "\nA1,U1,100\n")) == ["A1", "U1", "100"]
+
+
+def options(*arguments):
+    parser = argparse.ArgumentParser()
+    add_csv_options(parser)
+    found = parser.parse_args(arguments)
+    return CsvFormat.parse(found.delimiter, found.quote, found.encoding)
+
+
+def test_options():
+    assert options() == CsvFormat()
+    assert options("--delimiter", "tab", "--quote", "none", "--encoding", "cp1252") == CsvFormat(
+        "cp1252", "\t", ""
+    )
+    for arguments in (
+        ["--delimiter", "::"], ["--quote", "''"], ["--encoding", "klingon"],
+        ["--encoding", "base64"], ["--delimiter", "'", "--quote", "'"], ["--delimiter", "\n"],
+    ):  # fmt: skip
+        with pytest.raises(DataError, match=arguments[0]):
+            options(*arguments)
