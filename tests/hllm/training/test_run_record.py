@@ -5,6 +5,9 @@ import logging
 import os
 import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
@@ -15,6 +18,7 @@ from hllm.train import Trainer, main, parse_options
 from hllm.training.run_record import open_run
 from tests.hllm.training.runs import argv, losses
 
+ROOT = Path(__file__).parents[3]
 TINY_RUN = {
     "model_kind": "sasrec",
     "max_history": 6,
@@ -234,3 +238,11 @@ def test_a_model_that_was_not_trained_here_is_not_replaced(small, tmp_path, capl
 def test_a_run_cannot_start_from_itself(small, run, caplog):
     assert main(line(small, run, start_from=run)) == 2
     assert said(caplog) == f"--start_from and --output are both {run}: give another --output."
+
+
+def test_comparing_needs_no_model_library():
+    code = "import sys, hllm.training.run_record; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "False"
