@@ -202,12 +202,10 @@ def evaluate_models(
         The report: see hllm.evaluation.report; NaN-free, ready for JSON.
 
     Raises:
-        DataError: nobody can be evaluated, or a model finds no target at all.
-        CheckpointError: a model gives scores that are not finite.
+        HLLMError: nobody can be evaluated, no target is found, or a score is not finite.
     """
     cases, masks = _cases(data.interactions, phase, max_users, seed)
-    ranks: dict[str, np.ndarray] = {}
-    models: dict[str, Any] = {}
+    ranks, models = dict[str, np.ndarray](), dict[str, Any]()
     for scorer in scorers:
         start = time.perf_counter()
         name = _unique(scorer.name, ranks)
@@ -218,17 +216,21 @@ def evaluate_models(
             reference_compatible=reference_compatible,
             progress=progress,
         )
-        if not np.isfinite(ranks[name]).any():
-            raise DataError(
-                f"{name}: no target was found among the {data.interactions.num_items - 1:,} items: "
-                "every user's last item is one that the user had before, which "
-                "--reference-compatible counts as a miss; evaluate without it."
-            )
-        seconds = round(time.perf_counter() - start, 2)
-        models[name] = {"seconds": seconds} | model_report(ranks[name], masks, seed=seed)
+        _check_found(name, ranks[name], data.interactions.num_items - 1)
+        models[name] = {"seconds": round(time.perf_counter() - start, 2)}
+        models[name] |= model_report(ranks[name], masks, seed=seed)
         models[name]["metrics"] |= _auc(scorer, cases, auc_negatives, batch_size)
     rules = {"phase": phase, "reference_compatible": reference_compatible, "seed": seed}
     return _report(rules, data, ranks, models)
+
+
+def _check_found(name: str, ranks: np.ndarray, num_items: int) -> None:
+    if not np.isfinite(ranks).any():
+        raise DataError(
+            f"{name}: no target was found among the {num_items:,} items: every user's last item is "
+            "one that the user had before, which --reference-compatible counts as a miss; evaluate "
+            "without it."
+        )
 
 
 def _auc(

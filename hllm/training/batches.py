@@ -13,6 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hllm.data import EvalCase, Interactions, eval_cases, train_chunks
+from hllm.errors import DataError
+from hllm.evaluation.sample import sample_cases
+from hllm.training.options import TrainOptions
+
 PAD_INDEX = 0
 
 
@@ -163,3 +168,47 @@ def reference_sample(
     valid = min(len(sequence) - 1, max_history)
     mask = [0] * (max_history - valid) + [1] * valid
     return (padding + list(sequence))[-size:], negatives, mask
+
+
+def training_chunks(
+    interactions: Interactions, max_history: int, options: TrainOptions
+) -> list[np.ndarray]:
+    """The training sequences of all users.
+
+    Args:
+        interactions: of the data set.
+        max_history: most items the user model reads.
+        options: data_split, reference_compatible.
+
+    Returns:
+        Item indices, oldest first, at most max_history + 1 each.
+
+    Raises:
+        DataError: nobody has a history that can be trained on.
+    """
+    # A single item has no target; the reference still draws negatives for it.
+    shortest = 1 if options.reference_compatible else 2
+    chunks = [
+        chunk
+        for sequence in interactions.sequences
+        for chunk in train_chunks(sequence, max_history, data_split=options.data_split)
+        if len(chunk) >= shortest
+    ]
+    if not any(len(chunk) > 1 for chunk in chunks):
+        raise DataError(
+            "No user has the four interactions that training needs (two of them are held out): "
+            "give more interactions."
+        )
+    return chunks
+
+
+def validation_cases(interactions: Interactions, options: TrainOptions) -> list[EvalCase]:
+    """The cases to validate on: the same users every time, else their choice would decide.
+
+    Raises:
+        DataError: there are none.
+    """
+    cases = sample_cases(eval_cases(interactions, "valid"), options.eval_users, options.seed)
+    if not cases:
+        raise DataError(f"--eval_users {options.eval_users}: nobody to validate on; 1 at least.")
+    return cases

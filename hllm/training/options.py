@@ -237,11 +237,7 @@ class DataOptions:
     quote: str = _option('"', HELP["quote"])
     encoding: str = _option("", HELP["encoding"])
     start_from: str = _option("", "folder of a trained model to start from (same widths)")
-    restart: bool = _option(
-        False,
-        "train anew where the output folder holds another run, which stands until the new one has "
-        "a model",
-    )
+    restart: bool = _option(False, "train anew; what output holds stands until there is a model")
     tensorboard: bool = _option(False, "write TensorBoard events into the output folder")
 
 

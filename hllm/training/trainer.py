@@ -18,14 +18,19 @@ from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from hllm.data import EvalCase, Interactions, eval_cases, read_interactions
-from hllm.data import train_chunks as chunks_of
-from hllm.errors import CheckpointError, DataError, TrainingError
+from hllm.data import read_interactions
+from hllm.errors import CheckpointError, TrainingError
 from hllm.evaluation.metrics import summarise
 from hllm.evaluation.ranking import rank_cases
-from hllm.evaluation.sample import sample_cases
 from hllm.store import EMBEDDINGS
-from hllm.training.batches import TrainBatch, batch_rows, make_batch, make_reference_batch
+from hllm.training.batches import (
+    TrainBatch,
+    batch_rows,
+    make_batch,
+    make_reference_batch,
+    training_chunks,
+    validation_cases,
+)
 from hllm.training.fsdp import (
     call_gathered,
     check_shardable,
@@ -116,10 +121,7 @@ class Trainer:
     """
 
     def __init__(
-        self,
-        model_options: ModelOptions,
-        options: TrainOptions,
-        record: RunRecord | None = None,
+        self, model_options: ModelOptions, options: TrainOptions, record: RunRecord | None = None
     ) -> None:
         self.options = options
         self.model_options = model_options
@@ -138,8 +140,8 @@ class Trainer:
             form=options.csv_format,
             reference_compatible=options.reference_compatible,
         )
-        self.chunks = _chunks(self.interactions, model_options.max_history, options)
-        self._cases = _validation_cases(self.interactions, options)
+        self.chunks = training_chunks(self.interactions, model_options.max_history, options)
+        self._cases = validation_cases(self.interactions, options)
         device = self.accelerator.device
         self.trainee = make_trainee(model_options, options, self.interactions, device)
         self.steps_per_epoch = -(-len(self.chunks) // self._global_batch)
@@ -390,35 +392,8 @@ class Trainer:
         return {"ndcg@10": state.best, "step": state.best_step, "seconds": state.seconds}
 
 
-def _validation_cases(interactions: Interactions, options: TrainOptions) -> list[EvalCase]:
-    """The same users at every validation: else their choice would decide what is best."""
-    cases = sample_cases(eval_cases(interactions, "valid"), options.eval_users, options.seed)
-    if not cases:
-        raise DataError(f"--eval_users {options.eval_users}: nobody to validate on; 1 at least.")
-    return cases
-
-
 def _postfix(stats: dict[str, float], state: Progress) -> str:
     return (
         f"loss={stats['loss']:.3f}, ndcg={max(state.best, 0):.4f}, "
         f"{stats['sequences_per_s']:,.0f} sequences/s, {stats['items_per_s']:,.0f} items/s"
     )
-
-
-def _chunks(
-    interactions: Interactions, max_history: int, options: TrainOptions
-) -> list[np.ndarray]:
-    # A single item has no target; the reference still draws negatives for it.
-    shortest = 1 if options.reference_compatible else 2
-    chunks = [
-        chunk
-        for sequence in interactions.sequences
-        for chunk in chunks_of(sequence, max_history, data_split=options.data_split)
-        if len(chunk) >= shortest
-    ]
-    if not any(len(chunk) > 1 for chunk in chunks):
-        raise DataError(
-            "No user has the four interactions that training needs (two of them are held out): "
-            "give more interactions."
-        )
-    return chunks

@@ -1,4 +1,5 @@
 import json
+import math
 
 import numpy as np
 import pandas as pd
@@ -98,6 +99,24 @@ def test_an_id_model_of_fewer_items_is_one_of_another_data_set(with_untouched, t
     save_id_model(make_id_model(config), tmp_path, data.interactions.item_ids[:12])
     with pytest.raises(CheckpointError, match="trained on another data set"):
         load_scorer(tmp_path, data)
+
+
+def test_a_score_that_is_not_finite_is_an_error(files):
+    for bad in (math.nan, math.inf):
+        with pytest.raises(CheckpointError, match="broken gives scores with NaN or infinity"):
+            evaluate_models(
+                [Fixed([0.0] * 12 + [bad], "broken")], DataSet.read(*files), progress=False
+            )
+
+
+def test_a_model_that_can_find_no_target_is_an_error(tmp_path):
+    (tmp_path / "i.csv").write_text(
+        "item_id,user_id,timestamp\n" + "".join(f"a,u{n},{t}\n" for n in range(3) for t in range(3))
+    )
+    (tmp_path / "x.csv").write_text("item_id,title\na,Emma\n")
+    data = DataSet.read(tmp_path / "i.csv", tmp_path / "x.csv")
+    with pytest.raises(DataError, match="fixed: no target was found among the 1 items"):
+        evaluate_models([Fixed([0.0, 1.0])], data, reference_compatible=True, progress=False)
 
 
 def test_sample_of_users_is_seeded(files):

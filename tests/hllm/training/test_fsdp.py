@@ -177,7 +177,7 @@ def test_killed_run_continues_with_the_same_losses_and_weights(folder):
 @pytest.mark.parametrize("name", ["to-whole", "to-parts", "other"])
 def test_resuming_another_kind_of_run_is_one_clear_error(folder, name):
     for rank in seen(folder, name):
-        assert "does not fit these options" in rank["error"]
+        assert "holds a run that differs" in rank["error"]
 
 
 @pytest.mark.parametrize(

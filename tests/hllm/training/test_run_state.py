@@ -150,6 +150,30 @@ def test_a_run_that_dies_at_any_operation_continues_to_the_same_weights(
     assert number > 50
 
 
+@pytest.mark.parametrize("stride", [17, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_restart_that_dies_at_any_operation_leaves_the_old_run_or_begins_the_new(
+    data, tmp_path, whole, stride
+):
+    old, new = command(data, tmp_path / "old", seed=1), command(data, tmp_path / "new")
+    assert main(old) == 0
+    before = results(tmp_path / "old")
+    seen = []
+    for number in count(step=stride):
+        shutil.rmtree(tmp_path / "new", ignore_errors=True)
+        shutil.copytree(tmp_path / "old", tmp_path / "new")
+        if not dies_at(number, [*new, "--restart"]):
+            break
+        code = main(new)
+        seen.append(code)
+        if code == 2:  # the old one is still what the folder holds
+            assert main(command(data, tmp_path / "new", seed=1)) == 0
+            assert_equal(results(tmp_path / "new"), before)
+        else:
+            assert_equal(results(tmp_path / "new"), whole)
+    assert seen == sorted(seen, reverse=True)
+    assert set(seen) == {0, 2}
+
+
 @EVERY
 def test_a_disk_that_fills_up_at_any_operation_costs_nothing(data, tmp_path, whole, caplog, stride):
     for number in count(step=stride):
