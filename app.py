@@ -1,25 +1,28 @@
 """HLLM Live: starts the app. `python app.py --help` teaches; a Space runs this file as it is."""
 
-import logging
 import os
 import sys
 
-import gradio as gr
-
-from app.opening import open_service
 from app.settings import parse_settings
-from app.ui import build_demo, launch
-from hllm.errors import HLLMError
+from hllm.commands.shell import exit_code, set_up_output
 
-logging.basicConfig(level=logging.INFO, format="%(message)s")
+set_up_output()
 
 try:
     settings = parse_settings(sys.argv[1:] if __name__ == "__main__" else [], os.environ)
+
+    import gradio as gr  # after the options: --help waits for no library
+
+    from app.opening import open_service
+    from app.ui import build_demo, launch
+
     if gr.NO_RELOAD:  # `gradio app.py` runs this file after every edit: the models stay loaded.
         service = open_service(settings)
     demo = build_demo(service)
     if __name__ == "__main__":
         launch(demo, service, settings)
-except HLLMError as error:
-    logging.error("%s", error)
-    sys.exit(2)
+except Exception as error:
+    code = exit_code(error)
+    if code is None:
+        raise
+    sys.exit(code)

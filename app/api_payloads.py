@@ -89,7 +89,10 @@ def recommend_payload(
     item_filter = check_filter(category, min_price, max_price, has_category)
     answer = service.answer(history, "api", top_k, item_filter)
     if not answer.history:
-        raise ValueError("The history has no item of this catalogue: give at least one item_id.")
+        raise ValueError(
+            "The history has no item of this catalogue: give at least one item_id, as the endpoint "
+            "search finds them."
+        )
     return {
         "history": [card.item_id for card in answer.history],
         "notices": list(answer.notices),

@@ -6,20 +6,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from app.catalog import CatalogItem
-from app.covers import cover_data_uri
+from app.covers import cover_data_uri, cover_svg
+from app.picture_files import picture_path, picture_version
 
 MAX_TITLE_CHARS = 200
 MAX_CREATOR_CHARS = 120
 MAX_DESCRIPTION_CHARS = 400
-# By the ending: what is in a file that is called .jpg is shown as a picture or not at all, because
-# every answer forbids browsers to guess. No SVG: it can hold scripts.
-PICTURE_TYPES = {
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-    ".gif": "image/gif",
-}
 # Where app.pictures serves the picture of an item; relative, so that it works behind a prefix. The
 # id is a parameter: in a path, proxies change slashes and dots.
 PICTURE_ROUTE = "covers?item="
@@ -47,42 +39,38 @@ def make_card(item: CatalogItem, covers: Path | None = None) -> Card:
     Returns:
         The card; its cover is a local file or drawn, never an address in the network.
     """
-    title = _shorten(item.title, MAX_TITLE_CHARS) or item.item_id
-    creator = _shorten(item.creator, MAX_CREATOR_CHARS)
-    category = item.categories[0] if item.categories else ""
+    title, creator, category = _on_the_cover(item)
+    picture = picture_path(item, covers)
     return Card(
         item_id=item.item_id,
         title=title,
         creator=creator,
         year="" if item.year is None else _year(item.year),
         cover=(
-            PICTURE_ROUTE + quote(item.item_id, safe="")
-            if picture_path(item, covers)
+            f"{PICTURE_ROUTE}{quote(item.item_id, safe='')}&v={picture_version(picture)}"
+            if picture
             else _drawn(title, creator, category, item.item_id)
         ),
         description=_shorten(item.description, MAX_DESCRIPTION_CHARS),
     )
 
 
+def drawn_cover(item: CatalogItem) -> str:
+    """The cover of an item as SVG, the same one that a card without a picture has."""
+    title, creator, category = _on_the_cover(item)
+    return cover_svg(title, creator, category, seed_text=item.item_id)
+
+
+def _on_the_cover(item: CatalogItem) -> tuple[str, str, str]:
+    """Title, creator and category of an item, as short as a cover and a card need them."""
+    title = _shorten(item.title, MAX_TITLE_CHARS) or item.item_id
+    category = item.categories[0] if item.categories else ""
+    return title, _shorten(item.creator, MAX_CREATOR_CHARS), category
+
+
 @lru_cache(maxsize=4096)
 def _drawn(title: str, creator: str, category: str, item_id: str) -> str:
     return cover_data_uri(title, creator, category, seed_text=item_id)
-
-
-def picture_path(item: CatalogItem, covers: Path | None) -> Path | None:
-    """The picture of an item: a file in the folder, named by the item's id or image, or None."""
-    if covers is None:
-        return None
-    names = [item.item_id + suffix for suffix in PICTURE_TYPES]
-    if item.image and "://" not in item.image:
-        names.insert(0, item.image)
-    folder = covers.resolve()
-    for name in names:
-        path = (folder / name).resolve()
-        # An item_id or image such as "../secret.png" must not leave the folder.
-        if path.is_relative_to(folder) and path.suffix.lower() in PICTURE_TYPES and path.is_file():
-            return path
-    return None
 
 
 def _year(year: int) -> str:

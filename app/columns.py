@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # At run time this would import torch, for which the page mus
 
 State = Literal["loading", "ready", "failed"]
 COMPARE_DEPTH = 100
+LIST_LENGTH = 10  # how many items a list of the page shows, and a program gets by default
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class ColumnInfo:
         message: the reason and the way on, where it does not.
         model, precision, device: what runs, from the recommender; empty until it is loaded.
         num_items: how many items it ranks.
+        reads: the fields of an item that it reads, empty until it is loaded.
     """
 
     key: str
@@ -46,6 +48,7 @@ class ColumnInfo:
     precision: str = ""
     device: str = ""
     num_items: int = 0
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class Column:
                 precision=recommender.precision,
                 device=recommender.device,
                 num_items=recommender.num_items,
+                reads=recommender.text_keys,
             )
         if self._loaded.is_set():
             return ColumnInfo(self.key, self.title, "failed", message=self._message)

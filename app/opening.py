@@ -10,16 +10,18 @@ longer to import than everything else to start, and nobody should wait for them 
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.books import build_books_catalog, load_books
+from app.books.facts import build_books_catalog, load_books
 from app.catalog import Catalog, text_fields
 from app.columns import Column, load_in_background
 from app.errors import CatalogError
 from app.filter_rows import FilterRows
+from app.picture_files import noted_folder
 from app.service import Service
-from app.settings import ROOT, Settings, writable_dir
+from app.settings import ROOT, Settings, is_reloading, writable_dir
 from hllm.errors import CheckpointError, StaleEmbeddingsError
 
 if TYPE_CHECKING:
@@ -38,23 +40,42 @@ def open_service(settings: Settings) -> Service:
     Raises:
         HLLMError: the catalogue, or a model that was named in the settings, cannot be used.
     """
-    if settings.covers is not None and not settings.covers.is_dir():
-        raise CatalogError(f"There is no folder {settings.covers}: check --covers.")
     catalog = _open_catalog(settings)
+    covers = _picture_folder(settings, catalog)
     rows = FilterRows(catalog)
     columns = [_hllm_column(settings, catalog, rows), _baseline_column(settings, catalog, rows)]
     for column, chosen in zip(columns, (settings.model, settings.baseline), strict=True):
         if chosen is not None:
             column.load_or_raise()
     # The baseline first: it loads faster, so that a visitor soon sees one column answer.
-    load_in_background([column for column in reversed(columns) if not column.is_loaded])
+    loading = load_in_background([column for column in reversed(columns) if not column.is_loaded])
+    if is_reloading(os.environ):
+        # After an edit Gradio takes our modules out of sys.modules, and an import that is under way
+        # in another thread fails. So nobody sees the page before the models are loaded.
+        loading.join()
     return Service(
         catalog,
         columns,
         filter_rows=rows,
-        covers=settings.covers,
+        covers=covers,
         built_in=settings.catalog is None,
     )
+
+
+def _picture_folder(settings: Settings, catalog: Catalog) -> Path | None:
+    """The folder of --covers, or else the one that was given at the import."""
+    if settings.covers is not None:
+        if not settings.covers.is_dir():
+            raise CatalogError(f"There is no folder {settings.covers}: check --covers.")
+        return settings.covers
+    folder = noted_folder(catalog.covers)
+    if catalog.covers and folder is None:
+        logger.warning(
+            "Covers are drawn: the folder of pictures that %s was imported with is not on this "
+            "machine, or not the same any more. Say where they are with --covers FOLDER.",
+            catalog.path,
+        )
+    return folder
 
 
 def _open_catalog(settings: Settings) -> Catalog:

@@ -9,11 +9,12 @@ from typing import Any, TypedDict
 
 from app.cards import Card
 from app.catalog import ItemFilter
+from app.columns import LIST_LENGTH
 from app.errors import CatalogError
 from app.examples import Example
 from app.render import plural, render_cards, render_no_cards
 from app.render_recommendations import render_column, render_popular, summary
-from app.service import TOP_K, Answer, Service
+from app.service import Answer, Service
 from app.session import clean_browse, clean_filter, clean_session_id
 
 
@@ -206,7 +207,7 @@ def live_line(answer: Answer) -> str:
         return "Nothing clicked yet"
     if answer.warming:
         return "Warming up"
-    counts = [len(c.result.items[:TOP_K]) for c in answer.columns if c.result is not None]
+    counts = [len(c.result.items[:LIST_LENGTH]) for c in answer.columns if c.result is not None]
     if not any(counts):
         return "No recommendations"
     return f"{plural(max(counts), 'recommendation')} updated"

@@ -9,16 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from app.cards import Card
-from app.catalog import ItemFilter
-from app.columns import COMPARE_DEPTH, ColumnAnswer, ColumnInfo, ranks_of
+from app.catalog import NO_FILTER, ItemFilter
+from app.columns import COMPARE_DEPTH, LIST_LENGTH, ColumnAnswer, ColumnInfo, ranks_of
 from app.examples import Example
 from app.render import byline, cover, item_data, plural, price, spoken, text
 
 if TYPE_CHECKING:
     from hllm.recommend import Recommendation
 
-TOP_K = 10
-EVERYTHING = ItemFilter()
 SKELETON = '<span class="skeleton"></span>'
 
 
@@ -26,7 +24,7 @@ def render_column(
     answer: ColumnAnswer,
     other: ColumnAnswer,
     cards: Mapping[str, Card],
-    item_filter: ItemFilter = EVERYTHING,
+    item_filter: ItemFilter = NO_FILTER,
 ) -> str:
     """One column: what runs, how long it took, and its list with the other's ranks.
 
@@ -36,10 +34,10 @@ def render_column(
         cards: by item id; items without a card are left out.
         item_filter: what was left out, in case nothing remains.
     """
-    head = _head(answer)
+    head = _head(answer, other.info)
     if answer.result is None:
         return head + _message(answer.info)
-    shown = [item for item in answer.result.items if item.item_id in cards][:TOP_K]
+    shown = [item for item in answer.result.items if item.item_id in cards][:LIST_LENGTH]
     if not shown:
         return head + _nothing_left(item_filter, answer.result.num_candidates)
     best = max(shown[0].score, 1e-6)
@@ -75,7 +73,7 @@ def render_popular(cards: Sequence[Card], examples: Sequence[Example]) -> str:
     )
 
 
-def summary(answers: Sequence[ColumnAnswer], top_k: int = TOP_K) -> str:
+def summary(answers: Sequence[ColumnAnswer], top_k: int = LIST_LENGTH) -> str:
     """How far the columns agree, as plain text; empty if there is nothing to compare."""
     lists = [
         {item.item_id for item in answer.result.items[:top_k]}
@@ -101,7 +99,7 @@ def _render_examples(examples: Sequence[Example]) -> str:
     return f'<h2>Start from an example</h2><ul class="examples">{buttons}</ul>'
 
 
-def _head(answer: ColumnAnswer) -> str:
+def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
     info, result = answer.info, answer.result
     facts = []
     if result is not None:
@@ -112,12 +110,26 @@ def _head(answer: ColumnAnswer) -> str:
             _fact("", info.precision, "precision of the model"),
             _fact("", info.device, "device that computed it"),
         ]
+    if info.reads:
+        facts.append(_fact("reads", ", ".join(info.reads), "the fields of an item that it reads"))
     model = f'<p class="model" title="{text(info.model)}">{text(info.model)}</p>'
     return (
         f'<header class="column-head"><h2>{text(info.title)}</h2>'
         f"{model if info.model else ''}"
-        f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}</header>"
+        f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}"
+        f"{_different_texts(info, other)}</header>"
     )
+
+
+def _different_texts(info: ColumnInfo, other: ColumnInfo) -> str:
+    """Said where the columns compare more than the models."""
+    if not info.reads or not other.reads or set(info.reads) == set(other.reads):
+        return ""
+    sentence = (
+        f"{info.title} and {other.title} do not read the same texts of an item: the lists differ "
+        "for this reason, too."
+    )
+    return f'<p class="different-texts" role="note">{text(sentence)}</p>'
 
 
 def _fact(name: str, value: str, meaning: str) -> str:
@@ -198,6 +210,6 @@ def _elsewhere(item_id: str, other: ColumnInfo, ranks: Mapping[str, int] | None)
     name = text(other.title)
     if rank is None:
         return f'<span class="elsewhere none">not in {name} top {COMPARE_DEPTH}</span>'
-    if rank <= TOP_K:
+    if rank <= LIST_LENGTH:
         return f'<span class="elsewhere both">also #{rank} in {name}</span>'
     return f'<span class="elsewhere">#{rank} in {name}</span>'

@@ -13,16 +13,14 @@ from functools import partial
 from pathlib import Path
 
 from app.cards import Card, make_card
-from app.catalog import Catalog, CatalogItem, ItemFilter, Query, Sort
-from app.columns import COMPARE_DEPTH, Column, ColumnAnswer
+from app.catalog import NO_FILTER, Catalog, CatalogItem, ItemFilter, Query, Sort
+from app.columns import COMPARE_DEPTH, LIST_LENGTH, Column, ColumnAnswer
 from app.examples import MAX_ITEMS, Example, book_examples, category_examples
 from app.filter_rows import FilterRows
 from app.session import BrowseRequest, Click, History, clean_history
 
 PAGE_SIZE = 48
-TOP_K = 10
 MAX_WAITING_EVENTS = 1000
-EVERYTHING = ItemFilter()
 
 logger = logging.getLogger(__name__)
 
@@ -113,8 +111,8 @@ class Service:
         self,
         raw_history: object,
         session_id: str,
-        top_k: int = TOP_K,
-        item_filter: ItemFilter = EVERYTHING,
+        top_k: int = LIST_LENGTH,
+        item_filter: ItemFilter = NO_FILTER,
     ) -> Answer:
         """Recommend for a history, or show popular items if it is empty.
 
@@ -127,7 +125,7 @@ class Service:
         history = self.clean(raw_history)
         cards = self.cards_of(history.item_ids)
         if not cards:
-            popular = self._cards(self.catalog.popular(TOP_K))
+            popular = self._cards(self.catalog.popular(LIST_LENGTH))
             self._events.add(session_id, "shown", "popular", [c.item_id for c in popular])
             return Answer([], history.notices, popular=popular)
         allowed = partial(self._filter_rows.rows, item_filter) if item_filter else None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import CatalogError
+from hllm.commands.shell import CommandParser
 from hllm.serving.precision import PRECISIONS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +44,7 @@ class Settings:
         embeddings: item embeddings of the HLLM; None: embeddings.safetensors in the model folder.
         baseline: item embeddings of the baseline; None: beside the model.
         precision: of the User LLM; None: chosen for the model and the machine.
-        covers: folder with pictures of items; None: covers are drawn.
+        covers: folder with pictures of items; None: the one of the import; without, they are drawn.
         data_dir: where the app writes; None: data/ beside app.py, or a temporary folder.
         host: address to listen on; None: this machine only.
         port: port to listen on; None: the first free one from 7860.
@@ -84,6 +85,11 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     return Settings(**values)
 
 
+def is_reloading(environ: Mapping[str, str]) -> bool:
+    """Whether the app runs under `gradio app.py`, which loads it anew after every edit."""
+    return "GRADIO_WATCH_DIRS" in environ
+
+
 def host_names(text: str) -> tuple[str, ...]:
     """Names of hosts, separated by commas.
 
@@ -100,8 +106,8 @@ def host_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser(environ: Mapping[str, str]) -> CommandParser:
+    parser = CommandParser(
         prog="app.py",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -120,7 +126,12 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--embeddings", Path, "FILE", "item embeddings (default: embeddings.safetensors of MODEL)")
     add("--baseline", Path, "FILE", "baseline embeddings (default: baseline.safetensors of MODEL)")
     add("--precision", str, "NAME", f"of the User LLM: {', '.join(PRECISIONS)} (default: auto)")
-    add("--covers", Path, "FOLDER", "pictures of the items (default: covers are drawn)")
+    add(
+        "--covers",
+        Path,
+        "FOLDER",
+        "pictures of the items (default: those of the import, else drawn)",
+    )
     add("--data-dir", Path, "FOLDER", "where to write (default: data/, else a temporary folder)")
     add("--host", str, "ADDRESS", "address to listen on (default: this machine only)")
     add("--port", int, "NUMBER", "port to listen on (default: the first free one from 7860)")

@@ -20,15 +20,16 @@ from starlette.middleware import Middleware
 from app.api_payloads import recommend_payload, search_payload
 from app.bodies import Endpoint, Surface
 from app.bundle import bundle
+from app.columns import LIST_LENGTH
 from app.errors import CatalogError
 from app.gate import Gate
 from app.hosts import hosts_of
 from app.payloads import BrowsePayload, answer_payload, browse_payload
 from app.pictures import picture_route
 from app.render import render_shell
-from app.service import TOP_K, Service
+from app.service import Service
 from app.session import clean_click
-from app.settings import ROOT, Settings
+from app.settings import ROOT, Settings, is_reloading, writable_dir
 from hllm.errors import HLLMError
 from hllm.serving.request_batching import MAX_BATCH
 
@@ -96,7 +97,7 @@ def add_api(service: Service) -> None:
 
     def recommend(
         history: list[str],
-        top_k: int = TOP_K,
+        top_k: int = LIST_LENGTH,
         category: str = "",
         min_price: float | None = None,
         max_price: float | None = None,
@@ -157,8 +158,9 @@ def launch_options(demo: gr.Blocks, service: Service, settings: Settings) -> dic
         Gate,
         hosts=hosts_of(settings, os.environ),
         surface=surface_of(demo),
-        reloading="GRADIO_WATCH_DIRS" in os.environ,
+        reloading=is_reloading(os.environ),
     )
+    pictures = writable_dir(settings.data_dir) / "pictures"
     return {
         "server_name": settings.host,
         "server_port": settings.port,
@@ -168,7 +170,7 @@ def launch_options(demo: gr.Blocks, service: Service, settings: Settings) -> dic
         "ssr_mode": False,
         "share": False,
         "state_session_capacity": MAX_SESSIONS,
-        "app_kwargs": {"middleware": [gate], "routes": [picture_route(service)]},
+        "app_kwargs": {"middleware": [gate], "routes": [picture_route(service, pictures)]},
         "num_workers": 0,  # Gradio's own file servers would be beside the gate
         "mcp_server": False,
     }

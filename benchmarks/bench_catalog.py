@@ -8,7 +8,6 @@ the same question as LIKE and OFFSET over the same items table, in the same run.
 """
 
 import argparse
-import platform
 import random
 import sqlite3
 import sys
@@ -22,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from app.catalog import Catalog, CatalogItem, Query
+from benchmarks.measure import machine_line, times_ms
 
 LIMIT_MS = 50
 PAGE = 48
@@ -94,16 +94,6 @@ def build(path: Path, num_items: int) -> tuple[float, float]:
     catalog.reindex()
     catalog.close()
     return added - started, time.perf_counter() - added
-
-
-def timed(call: Callable[[], object], repeats: int) -> list[float]:
-    """Milliseconds of each call, sorted."""
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - started) * 1e3)
-    return sorted(times)
 
 
 def queries() -> dict[str, Query]:
@@ -182,8 +172,10 @@ def report(path: Path, repeats: int, naive_repeats: int) -> int:
                 continue
             cursor = deep_cursor(catalog, query, pages)
             rows = len(catalog.page(query, cursor=cursor, limit=PAGE).items)
-            times = timed(lambda q=query, c=cursor: catalog.page(q, cursor=c, limit=PAGE), repeats)
-            peer = timed(naive(path, query, pages * 500), naive_repeats)
+            times = sorted(
+                times_ms(lambda q=query, c=cursor: catalog.page(q, cursor=c, limit=PAGE), repeats)
+            )
+            peer = sorted(times_ms(naive(path, query, pages * 500), naive_repeats))
             p95 = times[min(len(times) - 1, int(len(times) * 0.95))]
             over += p95 >= LIMIT_MS
             print(
@@ -192,9 +184,9 @@ def report(path: Path, repeats: int, naive_repeats: int) -> int:
                 flush=True,
             )
     anchors = [f"B{number:09d}" for number in range(0, 4800, 100)]
-    times = timed(lambda: catalog.get(anchors), repeats)
+    times = sorted(times_ms(lambda: catalog.get(anchors), repeats))
     print(f"{'get 48 items by id':36}{48:6}{times[len(times) // 2]:11.2f}{times[-1]:9.2f}")
-    times = timed(catalog.categories, repeats)
+    times = sorted(times_ms(catalog.categories, repeats))
     print(f"{'categories':36}{'':6}{times[len(times) // 2]:11.2f}{times[-1]:9.2f}")
     return over
 
@@ -207,10 +199,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--naive-repeats", type=int, default=1, help="calls of the slow peer")
     parser.add_argument("--catalog", type=Path, help="keep the catalogue here, or use it again")
     args = parser.parse_args(argv)
-    print(
-        f"machine: {platform.processor() or platform.machine()}, Python "
-        f"{platform.python_version()}, SQLite {sqlite3.sqlite_version}"
-    )
+    print(machine_line(f"SQLite {sqlite3.sqlite_version}"))
     with tempfile.TemporaryDirectory() as folder:
         path = args.catalog or Path(folder) / "bench.db"
         if not path.exists():

@@ -10,11 +10,10 @@ time" between clicks), without it, and with a stride.
 """
 
 import argparse
-import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,9 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import psutil
 import torch
 from torch import Tensor
-from transformers import AutoModel, LlamaConfig, PreTrainedModel
-from transformers.initialization import no_init_weights
+from transformers import PreTrainedModel
 
+from benchmarks.measure import CLOCKS, machine_line, timed
+from benchmarks.shapes import USER_LLMS, new_user_llm
 from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder
 from hllm.serving.incremental import TransformersIncremental
 
@@ -33,49 +33,6 @@ MAX_HISTORY = 50
 LENGTHS = (1, 2, 5, 10, 20, 30, 40, 50)
 NUM_ITEMS = 2_000
 TOLERANCE = 1e-4
-SHAPES = {
-    "books": LlamaConfig(
-        vocab_size=8,
-        hidden_size=256,
-        intermediate_size=512,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-    ),
-    "tinyllama": LlamaConfig(
-        vocab_size=8,
-        hidden_size=2048,
-        intermediate_size=5632,
-        num_hidden_layers=22,
-        num_attention_heads=32,
-        num_key_value_heads=4,
-    ),
-}
-
-
-def new_user_llm(config: LlamaConfig) -> PreTrainedModel:
-    """Random weights, drawn in one cheap pass."""
-    with no_init_weights():
-        model = AutoModel.from_config(config)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.uniform_(-0.03, 0.03, generator=generator)
-            else:
-                parameter.fill_(1)
-    return model.eval()
-
-
-CLOCKS = {"wall": time.perf_counter, "cpu": time.thread_time}
-
-
-def milliseconds(call: Callable[[], Tensor], clock: str) -> tuple[float, Tensor]:
-    """Time of one call, and what it returned."""
-    now = CLOCKS[clock]
-    started = now()
-    result = call()
-    return (now() - started) * 1e3, result
 
 
 class Clicks:
@@ -111,10 +68,10 @@ class Clicks:
         rows = self.history(length)
         if length > 1:
             encoder.encode(rows[:-1])
-        append, found = milliseconds(partial(encoder.encode, rows), self._clock)
-        full, expected = milliseconds(partial(self.full, rows), self._clock)
+        append, found = timed(partial(encoder.encode, rows), self._clock)
+        full, expected = timed(partial(self.full, rows), self._clock)
         self.worst = max(self.worst, (found - expected).abs().max().item())
-        return append, full
+        return append * 1e3, full * 1e3
 
     def session(self, encoder: HistoryEncoder, clicks: int, think_s: float | None) -> list[float]:
         """Milliseconds of each click beyond max_history; None: as long as it takes to prepare."""
@@ -126,7 +83,7 @@ class Clicks:
             else:
                 time.sleep(think_s)
             rows = rows + self.history(1)
-            times.append(milliseconds(partial(encoder.encode, rows), self._clock)[0])
+            times.append(timed(partial(encoder.encode, rows), self._clock)[0] * 1e3)
         encoder.wait_until_prepared()
         return times
 
@@ -164,7 +121,7 @@ def sessions_table(clicks: Clicks, num_clicks: int) -> Iterator[str]:
 def main(argv: list[str] | None = None) -> int:
     """Time, print; 1 if an answer is not the full pass's."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shape", choices=SHAPES, default="books", help="of the User LLM")
+    parser.add_argument("--shape", choices=USER_LLMS, default="books", help="of the User LLM")
     parser.add_argument("--repeats", type=int, default=5, help="pairs per history length")
     parser.add_argument("--clicks", type=int, default=20, help="of each long session; 0: none")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, help="of histories")
@@ -177,13 +134,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.clock == "cpu":
         torch.set_num_threads(1)
-    processor = platform.processor() or platform.machine()
-    print(
-        f"machine: {processor}, {torch.get_num_threads()} threads, "
-        f"{args.clock} clock, load {psutil.getloadavg()[0]:.1f}, torch {torch.__version__}",
-        flush=True,
-    )
-    clicks = Clicks(new_user_llm(SHAPES[args.shape]), args.clock)
+    print(machine_line(f"{args.clock} clock"), flush=True)
+    clicks = Clicks(new_user_llm(USER_LLMS[args.shape]), args.clock)
     for line in lengths_table(clicks, args.lengths, args.repeats):
         print(line, flush=True)
     if args.clicks:

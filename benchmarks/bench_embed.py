@@ -9,11 +9,8 @@ FlashAttention. In turns, so that a busy machine slows all; embeddings must agre
 """
 
 import argparse
-import os
-import platform
 import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +21,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoTokenizer, LlamaConfig, PreTrainedTokenizerBase
 
+from benchmarks.measure import machine_line, timed
 from hllm.config import HLLMConfig
 from hllm.data import read_items
 from hllm.embed import encode_catalog
@@ -83,13 +81,6 @@ def padded(
     return torch.cat(parts)
 
 
-def timed(call: Callable[[], Tensor]) -> tuple[float, Tensor]:
-    """Seconds, and what came out."""
-    started = time.perf_counter()
-    result = call()
-    return time.perf_counter() - started, result
-
-
 def main() -> None:
     """Command line: see --help."""
     parser = argparse.ArgumentParser(
@@ -123,9 +114,8 @@ def main() -> None:
             taken, vectors[name] = timed(call)
             seconds[name].append(taken)
     lengths = [len(tokens) for tokens in tokenize(tokenizer, texts, options.max_tokens)]
+    print(machine_line())
     print(
-        f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads,"
-        f" load {os.getloadavg()[0]:.1f}, torch {torch.__version__}\n"
         f"{len(texts)} texts of {options.items}, {statistics.mean(lengths):.0f} tokens on average, "
         f"at most {options.max_tokens}"
     )

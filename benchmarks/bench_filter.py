@@ -9,12 +9,10 @@ are read and looked up at every click, and the search with and without the filte
 """
 
 import argparse
-import platform
 import sqlite3
 import statistics
 import sys
 import tempfile
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -22,8 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app.catalog import Catalog, ItemFilter
 from app.filter_rows import FilterRows
-from benchmarks.bench_catalog import build, timed
+from benchmarks.bench_catalog import build
 from benchmarks.bench_search import embeddings
+from benchmarks.measure import machine_line, timed, times_ms
 from hllm.baselines.text_recommender import SENTENCE_FINGERPRINT, TextBaseline
 from hllm.serving.index import RowLookup
 from hllm.store import ItemEmbeddings
@@ -66,7 +65,7 @@ def report(path: Path, width: int, repeats: int) -> None:
     baseline = TextBaseline(stored)
     lookup = RowLookup(item_ids)
     rows = FilterRows(catalog)
-    prepare_ms = timed(lambda: rows.prepare(baseline), 1)[0]
+    prepare_ms = times_ms(lambda: rows.prepare(baseline), 1)[0]
     history = item_ids[: HISTORY * 50 : 50]
 
     def search_ms(item_filter: ItemFilter) -> float:
@@ -80,13 +79,13 @@ def report(path: Path, width: int, repeats: int) -> None:
         f"{'filter':26}{'items':>9}{'first ms':>10}{'later ms':>10}{'ids ms':>9}{'search ms':>11}"
     )
     for name, item_filter in FILTERS.items():
-        first = timed(lambda f=item_filter: rows.rows(f, baseline), 1)[0]
-        later = statistics.median(timed(lambda f=item_filter: rows.rows(f, baseline), repeats))
-        peer = statistics.median(timed(lambda f=item_filter: ids_every_click(path, f, lookup), 3))
+        first = times_ms(lambda f=item_filter: rows.rows(f, baseline), 1)[0]
+        later = statistics.median(times_ms(lambda f=item_filter: rows.rows(f, baseline), repeats))
+        by_ids = times_ms(lambda f=item_filter: ids_every_click(path, f, lookup), 3)
         allowed = rows.rows(item_filter, baseline)
         assert sorted(ids_every_click(path, item_filter, lookup)) == allowed.tolist()
         print(
-            f"{name:26}{len(allowed):9,}{first:10.1f}{later:10.2f}{peer:9.0f}"
+            f"{name:26}{len(allowed):9,}{first:10.1f}{later:10.2f}{statistics.median(by_ids):9.0f}"
             f"{search_ms(item_filter):11.1f}",
             flush=True,
         )
@@ -100,13 +99,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=15, help="clicks per filter: %(default)s")
     parser.add_argument("--catalog", type=Path, help="keep the catalogue here, or use it again")
     args = parser.parse_args(argv)
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
+    print(machine_line())
     with tempfile.TemporaryDirectory() as folder:
         path = args.catalog or Path(folder) / "bench.db"
         if not path.exists():
-            started = time.perf_counter()
-            build(path, args.items)
-            print(f"catalogue made in {time.perf_counter() - started:.0f} s")
+            seconds, _ = timed(lambda: build(path, args.items))
+            print(f"catalogue made in {seconds:.0f} s")
         report(path, args.width, args.repeats)
     return 0
 

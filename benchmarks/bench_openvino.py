@@ -25,13 +25,16 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-from benchmarks.bench_precision import HISTORY, WIDTH, make_folder, median_ms
+from benchmarks.measure import machine_line, median_ms
+from benchmarks.shapes import TINYLLAMA, make_folder
 from hllm.checkpoint import load_user_llm
 from hllm.model_folder import ModelFolder
 from hllm.serving.incremental import TransformersIncremental
 from hllm.serving.quantize import ONNX_BLOCK
 from hllm.serving.user_model import load_user_model
 
+HISTORY = 50
+WIDTH = TINYLLAMA.hidden_size
 NAMES = ("ONNX Runtime", "OpenVINO")
 
 
@@ -147,6 +150,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15, help="clicks that are timed")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each runtime")
     options = parser.parse_args()
+    print(machine_line())
     compare(options.repeats, options.rounds)
 
 

@@ -13,87 +13,25 @@ in the fewest bits.
 import argparse
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
-from transformers import LlamaConfig
 
-from hllm.checkpoint import save_model
-from hllm.config import HLLMConfig
-from hllm.model import HLLM
+from benchmarks.measure import machine_line, median_ms, status_mib, timed
+from benchmarks.shapes import TINYLLAMA, make_folder, precisions
 from hllm.serving.user_model import UserModel, load_user_model
 
 HISTORY = 50
 LENGTHS = (1, 5, 10, 20, 50, 100, 200)  # of the plot
-WIDTH = 2048
+WIDTH = TINYLLAMA.hidden_size
 # With their scales.
 BITS_OF_WEIGHTS = {"fp32": 32, "bf16": 16, "int8": 8.25, "int4": 4.25, "nf4": 4.13}
-TINYLLAMA = LlamaConfig(
-    vocab_size=1,
-    hidden_size=WIDTH,
-    intermediate_size=5632,
-    num_hidden_layers=22,
-    num_attention_heads=32,
-    num_key_value_heads=4,
-    bos_token_id=None,
-    eos_token_id=None,
-)
-ITEM_LLM = LlamaConfig(
-    vocab_size=8,
-    hidden_size=32,
-    intermediate_size=32,
-    num_hidden_layers=1,
-    num_attention_heads=1,
-    bos_token_id=None,
-    eos_token_id=None,
-)
-
-
-def precisions() -> tuple[str, ...]:
-    """What runs here."""
-    return (
-        ("fp32", "bf16", "nf4") if torch.cuda.is_available() else ("fp32", "bf16", "int8", "int4")
-    )
-
-
-def make_folder(folder: Path) -> None:
-    """A model folder of TinyLlama's shape with random weights, in bfloat16."""
-    config = HLLMConfig(
-        ITEM_LLM, TINYLLAMA, item_adapter="linear", text_keys=["title"], max_history=max(LENGTHS)
-    )
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.bfloat16)
-    save_model(HLLM(config), folder)
-    torch.set_default_dtype(torch.float32)
-
-
-def median_ms(call: Callable[[], object], repeats: int) -> float:
-    """Median time of a call, the first one left out."""
-    call()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        call()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        times.append((time.perf_counter() - started) * 1e3)
-    return statistics.median(times)
-
-
-def status_mib(name: str) -> float:
-    """A line of Linux's /proc/self/status."""
-    text = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(next(x for x in text.splitlines() if x.startswith(name)).split()[1]) / 1024
 
 
 def speed_of(folder: Path, cache: Path, precision: str, repeats: int) -> None:
@@ -103,9 +41,7 @@ def speed_of(folder: Path, cache: Path, precision: str, repeats: int) -> None:
         sys.stdout.flush()
         if os.environ.get("BENCH_WARM") != "1":  # again, so that making it is not in the memory
             os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"BENCH_WARM": "1"})
-    started = time.perf_counter()
-    user = load_user_model(folder, precision, cache=cache)
-    load_s = time.perf_counter() - started
+    load_s, user = timed(lambda: load_user_model(folder, precision, cache=cache))
     items = torch.randn(HISTORY, WIDTH, generator=torch.Generator().manual_seed(1))
     memory, _ = user.steps.extend(None, items)
     append = median_ms(lambda: user.steps.extend(memory[:-1], items[-1:]), repeats)
@@ -169,10 +105,7 @@ def plot(lines: list[dict[str, Any]], path: Path) -> None:
 
 def speed(repeats: int, picture: Path | None) -> None:
     """Print the table of speeds; draw latency against length where a path for it is given."""
-    print(
-        f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads,"
-        f" load {os.getloadavg()[0]:.1f}, torch {torch.__version__}; history {HISTORY}"
-    )
+    print(machine_line(f"history {HISTORY}"))
     print(
         f"{'precision':10}{'append ms':>11}{'full ms':>10}{'read ms':>9}{'append/read':>13}"
         f"{'load s':>8}{'private MiB':>13}{'peak MiB':>10}",
@@ -180,7 +113,7 @@ def speed(repeats: int, picture: Path | None) -> None:
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "model"
-        make_folder(folder)
+        make_folder(folder, max(LENGTHS))
         for precision in precisions():
             command = [sys.executable, __file__, "line", str(folder), name, precision]
             subprocess.run([*command, str(repeats)], check=True)

@@ -20,18 +20,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.shapes import precisions
 from hllm.data import eval_cases
 from hllm.embed import load_encoder, stored_or_encoded
 from hllm.evaluate import DataSet
 from hllm.evaluation.sample import sample_cases
 from hllm.serving.user_model import UserModel, load_user_model
-
-
-def precisions() -> tuple[str, ...]:
-    """What runs here."""
-    return (
-        ("fp32", "bf16", "nf4") if torch.cuda.is_available() else ("fp32", "bf16", "int8", "int4")
-    )
 
 
 def states_of(user: UserModel, items: Tensor, windows: list[np.ndarray]) -> Tensor:

@@ -10,12 +10,9 @@ search.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.measure import machine_line, timed
 from hllm.serving.approximate_index import ApproximateIndex
 from hllm.serving.index import ItemIndex
 from hllm.store import ItemEmbeddings
@@ -51,14 +49,15 @@ def embeddings(count: int, width: int) -> Tensor:
     return result
 
 
-def timed(search: Callable[[Tensor], list], queries: Tensor) -> tuple[list[float], list[set[int]]]:
+def searched(
+    search: Callable[[Tensor], list], queries: Tensor
+) -> tuple[list[float], list[set[int]]]:
     """Milliseconds of each query, the first repeated, and the rows found."""
     search(queries[0])
     times, found = [], []
     for query in queries:
-        started = time.perf_counter()
-        answer = search(query)
-        times.append((time.perf_counter() - started) * 1e3)
+        seconds, answer = timed(lambda q=query: search(q))
+        times.append(seconds * 1e3)
         found.append({row for row, _ in answer})
     return times, found
 
@@ -68,8 +67,8 @@ def exactly(
 ) -> tuple[list[float], list[set[int]], list[set[int]]]:
     """The peer: milliseconds and rows without a filter, rows with one; its memory is given back."""
     index = ItemIndex(ids, vectors)
-    times, best = timed(lambda q: index.search(q, TOP_K), queries)
-    _, filtered = timed(lambda q: index.search(q, TOP_K, excluded, allowed), queries[:10])
+    times, best = searched(lambda q: index.search(q, TOP_K), queries)
+    _, filtered = searched(lambda q: index.search(q, TOP_K, excluded, allowed), queries[:10])
     return times, best, filtered
 
 
@@ -85,15 +84,11 @@ def measure(count: int, width: int, folder: Path) -> tuple[str, tuple[int, float
     queries = 0.6 * units[0] + 0.4 * units[1]
     allowed, excluded = np.arange(0, count, 3), list(range(0, 60, 3))
     exact_ms, best, best_allowed = exactly(ids, vectors, queries, excluded, allowed)
-    started = time.perf_counter()
-    ApproximateIndex(ids, vectors, path)
-    build_s = time.perf_counter() - started
-    started = time.perf_counter()
-    index = ApproximateIndex(ids, vectors, path)
-    load_s = time.perf_counter() - started
+    build_s, _ = timed(lambda: ApproximateIndex(ids, vectors, path))
+    load_s, index = timed(lambda: ApproximateIndex(ids, vectors, path))
     memory = next(folder.glob(f"{count}.*.faiss")).stat().st_size / (4 * count * width)
-    times, found = timed(lambda q: index.search(q, TOP_K), queries)
-    filtered_ms, found_allowed = timed(
+    times, found = searched(lambda q: index.search(q, TOP_K), queries)
+    filtered_ms, found_allowed = searched(
         lambda q: index.search(q, TOP_K, excluded, allowed), queries[:10]
     )
     fast, slow = statistics.median(times), statistics.median(exact_ms)
@@ -139,10 +134,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=2048, help="dimensions; default: 2048")
     parser.add_argument("--plot", type=Path, help="draw the two times (needs matplotlib)")
     options = parser.parse_args()
-    print(
-        f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads,"
-        f" load {os.getloadavg()[0]:.1f}; {options.width} dimensions, top {TOP_K}"
-    )
+    print(machine_line(f"{options.width} dimensions", f"top {TOP_K}"))
     print(
         f"{'items':>9}{'exact ms':>10}{'approx ms':>10}{'p95':>8}{'ratio':>8}{'recall':>9}"
         f"{'memory':>8}{'filtered ms':>12}{'recall':>9}{'build s':>9}{'load s':>8}",

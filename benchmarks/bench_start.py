@@ -8,7 +8,6 @@ that a start before it has left. Linux only (reads /proc).
 
 import argparse
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -17,7 +16,11 @@ import time
 import urllib.request
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from gradio_client import Client
+
+from benchmarks.measure import machine_line, status_mib
 
 ROOT = Path(__file__).resolve().parents[1]
 PORT = 7893
@@ -48,13 +51,6 @@ def wait_for_answer(url: str, item_id: str) -> None:
     raise SystemExit("the models did not load in time")
 
 
-def peak_mib(pid: int) -> float:
-    """Largest resident size of the process so far."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
-
-
 def measure(folder: str, options: list[str], item_id: str) -> tuple[float, float, float]:
     """One start: seconds to the page, seconds to the first answer, peak MiB."""
     command = [sys.executable, "app.py", "--port", str(PORT), "--data-dir", folder, *options]
@@ -67,7 +63,7 @@ def measure(folder: str, options: list[str], item_id: str) -> tuple[float, float
         wait_for_page(url)
         page = time.monotonic() - start
         wait_for_answer(url, item_id)
-        return page, time.monotonic() - start, peak_mib(process.pid)
+        return page, time.monotonic() - start, status_mib("VmHWM", process.pid)
     finally:
         process.terminate()
         process.wait(30)
@@ -81,8 +77,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="start on what a start has left")
     parser.add_argument("options", nargs="*", help="options of app.py, after --")
     args = parser.parse_args()
-    load = os.getloadavg()[0]
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {load:.1f}")
+    print(machine_line(f"{os.cpu_count()} cores"))
     print("| run | page s | first answer s | peak MiB |\n|---|---|---|---|")
     rows = []
     with tempfile.TemporaryDirectory() as kept:

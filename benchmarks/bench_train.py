@@ -14,8 +14,6 @@ a parameter and token that is really encoded, against a product of large matrice
 
 import argparse
 import copy
-import os
-import platform
 import statistics
 import sys
 import time
@@ -29,6 +27,7 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from benchmarks.bench_embed import our_model, padded_states
+from benchmarks.measure import machine_line
 from hllm.data import Interactions, item_fields, read_interactions, read_items, training_parts
 from hllm.model import HLLM
 from hllm.text import item_text, tokenize
@@ -157,10 +156,9 @@ def report(
 ) -> None:
     """Print the table."""
     middle = {name: statistics.median(values) for name, values in counts.items()}
-    machine = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    print(machine_line())
     print(
-        f"machine: {machine}, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f},"
-        f" torch {torch.__version__}\n{middle['places']:.0f} places a step,"
+        f"{middle['places']:.0f} places a step,"
         f" {middle['unique']:.0f} different items, {middle['tokens']:.0f} tokens"
     )
     print(f"{'':10}{'s/step':>9}{'items/s':>10}{'tokens/s':>11}{'speed-up':>10}")

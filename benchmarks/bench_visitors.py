@@ -12,8 +12,6 @@ itself (for int4 by cosine: activations are rounded). The last line is the proce
 """
 
 import argparse
-import os
-import platform
 import random
 import statistics
 import sys
@@ -29,8 +27,8 @@ import psutil
 import torch
 from torch import Tensor
 
-from benchmarks.bench_click import SHAPES, new_user_llm
-from benchmarks.bench_precision import make_folder
+from benchmarks.measure import machine_line
+from benchmarks.shapes import USER_LLMS, make_folder, new_user_llm
 from hllm.serving.history_encoder import HistoryEncoder
 from hllm.serving.incremental import IncrementalModel, TransformersIncremental
 from hllm.serving.request_batching import MAX_BATCH
@@ -105,7 +103,7 @@ def worst_difference(steps: IncrementalModel, items: Tensor, run: Run) -> tuple[
 def load_steps(shape: str, folder: Path) -> IncrementalModel:
     """The User LLM as the app would run it."""
     if shape == "books":
-        return TransformersIncremental(new_user_llm(SHAPES[shape]), MAX_HISTORY)
+        return TransformersIncremental(new_user_llm(USER_LLMS[shape]), MAX_HISTORY)
     make_folder(folder / "model")
     return load_user_model(folder / "model", cache=folder).steps
 
@@ -179,19 +177,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--shape", choices=SHAPES, default="books", help="%(default)s")
+    parser.add_argument("--shape", choices=USER_LLMS, default="books", help="%(default)s")
     parser.add_argument("--seconds", type=float, default=10, help="of each run; %(default)s")
     parser.add_argument("--plot", type=Path, help="draw the table there (needs matplotlib)")
     options = parser.parse_args()
-    print(
-        f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads,"
-        f" load {os.getloadavg()[0]:.1f}, torch {torch.__version__}; shape {options.shape}"
-    )
+    print(machine_line(f"shape {options.shape}"))
     with tempfile.TemporaryDirectory() as name:
         steps = load_steps(options.shape, Path(name))
         items = torch.randn(
             NUM_ITEMS,
-            SHAPES[options.shape].hidden_size,
+            USER_LLMS[options.shape].hidden_size,
             generator=torch.Generator().manual_seed(3),
         )
         lines = table(steps, items, options.seconds)

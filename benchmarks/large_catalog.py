@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from app.catalog import Catalog
 from benchmarks.bench_catalog import build
-from benchmarks.bench_precision import WIDTH, make_folder
+from benchmarks.shapes import TINYLLAMA, make_folder
 from hllm.model_folder import ModelFolder
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import text_hash
@@ -47,7 +47,7 @@ def main() -> None:
         for item_id, fields in tqdm(texts, total=options.items, unit=" items")
     ]
     generator = torch.Generator().manual_seed(1)
-    vectors = torch.empty(len(hashes), WIDTH, dtype=torch.float16)
+    vectors = torch.empty(len(hashes), TINYLLAMA.hidden_size, dtype=torch.float16)
     for rows in vectors.split(BATCH):
         rows.copy_(torch.randn(rows.shape, generator=generator))
     item_ids, values = (list(column) for column in zip(*hashes, strict=True))

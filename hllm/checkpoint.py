@@ -6,11 +6,15 @@ If the Item LLM starts from a packaged pretrained model (config.item_base), only
 is saved: LoRA matrices, [ITEM] token, adapter, User LLM. Such a model takes a few megabytes.
 """
 
-import argparse
+if __name__ == "__main__":  # before torch is imported, so that --help answers at once
+    import sys
+
+    from hllm.commands.checkpoint import main
+
+    sys.exit(main())
+
 import copy
-import logging
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,6 @@ from transformers.initialization import no_init_weights
 
 from hllm.atomic import atomic_files
 from hllm.config import HLLMConfig
-from hllm.errors import HLLMError
 from hllm.model import HLLM, make_user_llm, without_vocabulary
 from hllm.model_folder import CONFIG, USER_LLM, ModelFolder
 from hllm.weights.checksums import checksum_metadata
@@ -37,7 +40,6 @@ from hllm.weights.shapes import (
     shapes_of,
 )
 
-logger = logging.getLogger(__name__)
 _CONFIGURATION = "the configuration of the two language models"  # in messages: not a file yet
 
 
@@ -224,25 +226,3 @@ def _load_weights(model: nn.Module, folder: ModelFolder, prefix: str = "") -> No
     own = model.state_dict()
     for name, tensor in folder.tensors(prefix):
         own[name.removeprefix(prefix)].copy_(tensor)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line: see --help."""
-    from hllm.published import convert  # noqa: PLC0415  serving reads checkpoints without converting any
-
-    parser = argparse.ArgumentParser(prog="python -m hllm.checkpoint")
-    commands = parser.add_subparsers(dest="command", required=True)
-    about = "Turn a checkpoint of the reference implementation into a model folder, streaming."
-    convert.add_arguments(commands.add_parser("convert", help=about, description=about))
-    options = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        convert.run(options)
-    except HLLMError as error:
-        logger.error("%s", error)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

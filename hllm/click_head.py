@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-EARLY_FUSION, LATE_FUSION = "early_fusion", "late_fusion"
+from hllm.choices import LATE_FUSION
 
 
 class ClickHead(nn.Module):

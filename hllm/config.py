@@ -9,14 +9,9 @@ from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
-from hllm.click_head import EARLY_FUSION, LATE_FUSION
+from hllm.choices import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS
 from hllm.schema.configs import check_hllm
 from hllm.text import DEFAULT_PROMPT, item_text
-
-POOLINGS = ("item_token", "mean")
-ADAPTERS = ("none", "linear", "mlp")
-GENERATIVE = "generative"
-OBJECTIVES = (GENERATIVE, EARLY_FUSION, LATE_FUSION)
 
 
 class HLLMConfig(PretrainedConfig):

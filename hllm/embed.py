@@ -3,14 +3,20 @@
     python -m hllm.embed --model runs/games --items data/games/items.csv
 
 Items are encoded in order of their length, so that a batch holds almost no padding. What is done is
-kept in part files beside the output (hllm.embedder), from where a killed run continues.
+kept in part files beside the output (hllm.embedder), from where a killed run continues, and in the
+cache of Item LLM states (hllm.state_cache), which every run of the same Item LLM reads.
 """
 
-import argparse
-import logging
-import sys
+if __name__ == "__main__":  # before torch is imported, so that --help answers at once
+    import sys
+
+    from hllm.commands.embed import main
+
+    sys.exit(main())
+
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -19,16 +25,14 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from hllm.checkpoint import load_model
-from hllm.data import read_items
 from hllm.embedder import embed_incrementally, embed_to_file, encode_all, load_or_none
-from hllm.errors import HLLMError
+from hllm.item_states import checked, is_made_in_bfloat16, state_key
 from hllm.model import HLLM
 from hllm.model_folder import ModelFolder
+from hllm.state_cache import StateCache, cache_folder, cached
 from hllm.store import EMBEDDINGS, ItemEmbeddings
-from hllm.tables import CsvFormat, add_csv_options
-from hllm.text import TOKENS_PER_BATCH, check_text_keys, token_batches, tokenize
+from hllm.text import TOKENS_PER_BATCH, token_batches, tokenize
 
-logger = logging.getLogger(__name__)
 TEXTS_AT_ONCE = 512  # that are tokenised while those before them are encoded
 CPU = torch.device("cpu")
 
@@ -63,8 +67,17 @@ def item_batches(
     *,
     adapt: bool = True,
     tokens_per_batch: int = TOKENS_PER_BATCH,
+    bf16: bool = False,
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """The Item LLM as a hllm.embedder.Encoder; arguments as encode_catalog's.
+    """The Item LLM as a hllm.embedder.Encoder.
+
+    Args:
+        model: see encode_catalog.
+        tokenizer: see encode_catalog.
+        texts: see encode_catalog.
+        adapt: False gives the Item LLM's states (B, H) before the adapter.
+        tokens_per_batch: see encode_catalog.
+        bf16: multiply a float32 model's matrices in bfloat16.
 
     Yields:
         Places in the texts and their vectors (B, D) float32 on the CPU, not normalised.
@@ -72,8 +85,47 @@ def item_batches(
     encode = model.encode_items if adapt else model.item_states
     for start, token_ids in _tokenized(tokenizer, texts, model.config.max_text_tokens):
         for rows in token_batches(token_ids, tokens_per_batch):
-            vectors = encode([token_ids[row] for row in rows])
+            # Not torch.autocast(enabled=False), which would switch off a caller's.
+            with torch.autocast(model.device.type, torch.bfloat16) if bf16 else nullcontext():
+                vectors = encode([token_ids[row] for row in rows])
             yield [start + row for row in rows], vectors.float().cpu()
+
+
+@torch.inference_mode()
+def cached_batches(
+    model: HLLM,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    *,
+    adapt: bool = True,
+    exact: bool = False,
+) -> Iterator[tuple[list[int], Tensor]]:
+    """The same, by way of the cache of Item LLM states.
+
+    Args:
+        model: see encode_catalog.
+        tokenizer: see encode_catalog.
+        texts: see encode_catalog.
+        adapt: see item_batches.
+        exact: never in bfloat16, in which a processor that has it encodes a float32 model if the
+            states agree (hllm.item_states).
+
+    Yields:
+        As item_batches.
+    """
+    bf16 = not exact and is_made_in_bfloat16(model)
+    encode = partial(item_batches, model, tokenizer, adapt=False)
+    key, width = state_key(model, tokenizer, bf16=bf16), model.config.item_size
+    encode_cached = cached(
+        checked(partial(encode, bf16=True), encode) if bf16 else encode,
+        StateCache(key, width, cache_folder()),
+    )
+    token = model.item_emb_tokens
+    for places, states in encode_cached(texts):
+        if adapt:
+            yield places, model.item_adapter(states.to(token.device, token.dtype)).float().cpu()
+        else:
+            yield places, states
 
 
 def encode_catalog(
@@ -81,25 +133,22 @@ def encode_catalog(
     tokenizer: PreTrainedTokenizerBase,
     texts: Sequence[str],
     *,
-    adapt: bool = True,
     tokens_per_batch: int = TOKENS_PER_BATCH,
     progress: bool = True,
 ) -> Tensor:
-    """Embed texts with the Item LLM.
+    """Embed texts with the Item LLM as it is now; nothing is kept on disk.
 
     Args:
         model: in eval mode, on its device.
         tokenizer: the Item LLM's.
         texts: N item texts (HLLMConfig.item_text); equal texts are encoded once.
-        adapt: False gives the Item LLM's states (N, H) before the adapter, as cached for training
-            with a frozen Item LLM.
         tokens_per_batch: most padded tokens of a batch.
         progress: whether to show a progress bar.
 
     Returns:
         (N, D) float32 on the CPU, not normalised.
     """
-    encode = partial(item_batches, model, tokenizer, adapt=adapt, tokens_per_batch=tokens_per_batch)
+    encode = partial(item_batches, model, tokenizer, tokens_per_batch=tokens_per_batch)
     return encode_all(encode, texts, progress=progress)
 
 
@@ -136,14 +185,14 @@ def stored_or_encoded(
         texts: N pairs of item_id and item text.
 
     Returns:
-        (N, D) float32 on the CPU, not normalised; nothing is written.
+        (N, D) float32 on the CPU, not normalised; nothing is written but the cache.
     """
     stored = load_or_none(Path(folder) / EMBEDDINGS)
     return embed_incrementally(
         texts,
         [stored] if stored else [],
         ModelFolder(folder).fingerprint,
-        lambda: partial(item_batches, model, tokenizer),
+        lambda: partial(cached_batches, model, tokenizer, exact=True),
         dtype=torch.float32,
     ).vectors
 
@@ -164,7 +213,7 @@ def embed_items(
         texts: (item_id, item text) of every item.
         output: the embeddings file; vectors in it that still fit are kept.
         device: see load_encoder.
-        half: store float16.
+        half: store float16, and encode in bfloat16 where that is faster (cached_batches).
         progress: whether to show a progress bar.
 
     Returns:
@@ -175,56 +224,7 @@ def embed_items(
         texts,
         output,
         folder.fingerprint,
-        lambda: partial(item_batches, *load_encoder(folder, device)),
+        lambda: partial(cached_batches, *load_encoder(folder, device), exact=not half),
         dtype=torch.float16 if half else torch.float32,
         progress=progress,
     )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line: see --help."""
-    parser = argparse.ArgumentParser(
-        prog="python -m hllm.embed",
-        description="Embed every item of a catalogue with a trained model's Item LLM. Run it again "
-        "after the catalogue has changed: only new and changed texts are encoded. A killed run "
-        "continues where it stopped.",
-    )
-    parser.add_argument(
-        "--model", required=True, type=Path, help="model folder (python -m hllm.train)"
-    )
-    parser.add_argument("--items", required=True, type=Path, help="items.csv or items.csv.gz")
-    add_csv_options(parser)
-    parser.add_argument("--output", type=Path, help=f"default: {EMBEDDINGS} in the model folder")
-    parser.add_argument("--fp32", action="store_true", help="store float32 instead of float16")
-    options = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    output = options.output or options.model / EMBEDDINGS
-    try:
-        folder = ModelFolder(options.model)
-        config = folder.config
-        items = read_items(
-            options.items, form=CsvFormat.parse(options.delimiter, options.quote, options.encoding)
-        )
-        check_text_keys(items.values(), config.text_keys, source=options.items, every=False)
-        texts = [(item_id, config.item_text(fields)) for item_id, fields in items.items()]
-        device = torch.device("cuda") if torch.cuda.is_available() else CPU
-        result = embed_items(folder, texts, output, device=device, half=not options.fp32)
-    except HLLMError as error:
-        logger.error("%s", error)
-        return 2
-    except OSError as error:
-        logger.error("%s cannot be written (%s)", output, error.strerror)
-        return 2
-    size = output.stat().st_size / 1e6
-    logger.info(
-        "%s: %d items, %d dimensions, %.1f MB",
-        output,
-        len(result.item_ids),
-        result.vectors.shape[1],
-        size,
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,11 +7,16 @@ Rules: hllm.evaluation.ranking. Metrics: hllm.evaluation.metrics. Parts of the u
 hllm.evaluation.slices.
 """
 
+if __name__ == "__main__":  # before torch is imported, so that --help answers at once
+    import sys
+
+    from hllm.commands.evaluate import main
+
+    sys.exit(main())
+
 import argparse
 import json
-import logging
 import platform
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,11 +27,9 @@ import numpy as np
 import torch
 import transformers
 
-from hllm.atomic import atomic_path
 from hllm.baselines.counts import ItemKNN, Popularity
-from hllm.baselines.id_models import MODEL_TYPE as ID_MODEL_TYPE
-from hllm.baselines.id_models import load_id_model
-from hllm.baselines.text_scorer import HISTORY_POOLINGS, TextScorer
+from hllm.baselines.id_models import ID_MODEL_TYPE, load_id_model
+from hllm.baselines.text_scorer import TextScorer
 from hllm.checkpoint import load_model
 from hllm.data import (
     EvalCase,
@@ -38,21 +41,18 @@ from hllm.data import (
     read_items,
 )
 from hllm.embed import encode_catalog, stored_or_encoded
-from hllm.errors import CheckpointError, DataError, HLLMError
+from hllm.errors import CheckpointError, DataError
 from hllm.evaluation.ranking import Scorer, rank_cases, sampled_auc
-from hllm.evaluation.report import comparison_report, format_report, json_ready, model_report
+from hllm.evaluation.report import comparison_report, json_ready, model_report
 from hllm.evaluation.sample import sample_cases
 from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.evaluation.slices import slice_masks
 from hllm.model import to_bfloat16
-from hllm.sentence import DEFAULT_KEYS, baseline_keys, sentence_embeddings, sentence_text
-from hllm.tables import DEFAULT_FORMAT, CsvFormat, add_csv_options
+from hllm.sentence import baseline_keys, sentence_embeddings, sentence_text
+from hllm.tables import DEFAULT_FORMAT, CsvFormat
 from hllm.text import check_text_keys
 
-__all__ = ["DataSet", "Scorer", "evaluate_models", "load_scorer", "main", "rank_cases"]
-
-logger = logging.getLogger(__name__)
-BASELINES = ("popularity", "item-knn", *(f"minilm-{pooling}" for pooling in HISTORY_POOLINGS))
+__all__ = ["DataSet", "Scorer", "evaluate_models", "load_scorer", "rank_cases", "run"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class DataSet:
     """A csv pair, read.
 
     Attributes:
-        interactions: sequences by user.
+        interactions: sequences by user, and the items to rank (hllm.evaluation.ranking).
         fields: text fields by item_index; None for padding and for items without a record.
     """
 
@@ -81,11 +81,19 @@ class DataSet:
         Raises:
             DataError: missing or malformed.
         """
-        sequences = read_interactions(
-            interactions, form=form, reference_compatible=reference_compatible
-        )
         records = read_items(items, form=form, reference_compatible=reference_compatible)
+        sequences = read_interactions(
+            interactions,
+            form=form,
+            extra_item_ids=() if reference_compatible else list(records),
+            reference_compatible=reference_compatible,
+        )
         return cls(sequences, list(item_fields(sequences, records)))
+
+    @property
+    def num_touched(self) -> int:
+        """Number of items with an interaction; the others are numbered behind them."""
+        return max(int(sequence.max()) for sequence in self.interactions.sequences)
 
 
 def load_scorer(
@@ -107,12 +115,13 @@ def load_scorer(
     name = folder.resolve().name
     if _model_type(folder) == ID_MODEL_TYPE:
         sequential, item_ids = load_id_model(folder)
-        if item_ids != data.interactions.item_ids:
+        if item_ids != data.interactions.item_ids[: data.num_touched + 1]:
             raise CheckpointError(
                 f"{folder} was trained on another data set (its items differ): an ID model can "
                 "only be evaluated on the interactions that it was trained on."
             )
-        return IDModelScorer(sequential.to(device), name=name)
+        num_items = data.interactions.num_items
+        return IDModelScorer(sequential.to(device), name=name, num_items=num_items)
     model, tokenizer = load_model(folder)
     model.to(torch.device(device))  # type: ignore[arg-type]
     if bf16:
@@ -142,7 +151,7 @@ def baseline_scorers(
     """Make baselines by name, one at a time.
 
     Args:
-        names: of BASELINES.
+        names: of hllm.choices.BASELINES.
         data: what they are fitted to (its training part) and evaluated on.
         text_keys: fields that the sentence encoder reads.
         device: of the sentence encoder.
@@ -212,7 +221,7 @@ def evaluate_models(
         models[name] |= model_report(ranks[name], masks, seed=seed)
         models[name]["metrics"] |= _auc(scorer, cases, auc_negatives, batch_size)
     rules = {"phase": phase, "reference_compatible": reference_compatible, "seed": seed}
-    return _report(rules, data.interactions.num_items - 1, ranks, models)
+    return _report(rules, data, ranks, models)
 
 
 def _check_found(name: str, ranks: np.ndarray, num_items: int) -> None:
@@ -234,13 +243,14 @@ def _auc(
 
 
 def _report(
-    rules: dict[str, Any], num_items: int, ranks: dict[str, np.ndarray], models: dict[str, Any]
+    rules: dict[str, Any], data: DataSet, ranks: dict[str, np.ndarray], models: dict[str, Any]
 ) -> dict[str, Any]:
     repeated = "repeated targets count as misses"
     repeated = repeated if rules["reference_compatible"] else "never the target"
     report = rules | {
         "num_cases": len(next(iter(ranks.values()), ())),
-        "num_items": num_items,
+        "num_items": data.interactions.num_items - 1,
+        "num_untouched_items": data.interactions.num_items - 1 - data.num_touched,
         "seen_items": f"the history is masked, {repeated}",
         "models": models,
     }
@@ -270,57 +280,28 @@ def _unique(name: str, taken: dict[str, Any]) -> str:
     return candidate
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m hllm.evaluate",
-        description="Rank each user's held-out item among all items and report recall, ndcg and "
-        "MRR, by part of the users too, with confidence intervals. The last interaction of a user "
-        "is the test target, the one before it the validation target.",
-        epilog="Example: python -m hllm.evaluate --interactions games/interactions.csv.gz "
-        "--items games/items.csv.gz --model runs/games --baselines popularity,minilm-decay "
-        "--output results.json",
-    )
-    add = parser.add_argument
-    add("--interactions", required=True, type=Path, help="csv[.gz]: item_id,user_id,timestamp")
-    add("--items", required=True, type=Path, help="csv[.gz]: item_id and text columns")
-    add_csv_options(parser)
-    add("--model", action="append", default=[], type=Path, metavar="FOLDER",
-        help="trained model, repeatable; the first is compared with every other")  # fmt: skip
-    add("--baselines", default="", metavar="LIST",
-        help=f"comma-separated, of: {', '.join(BASELINES)}")  # fmt: skip
-    add("--text-keys", metavar="LIST",
-        help="columns that MiniLM reads; default: those that the first HLLM reads, or without one "
-        f"those there are of {','.join(DEFAULT_KEYS)}")  # fmt: skip
-    add("--phase", choices=("test", "valid"), default="test", help="default: %(default)s")
-    add("--output", type=Path, metavar="FILE", help="also write the results as JSON")
-    add("--max-users", type=int, metavar="N", help="evaluate a random sample of N users")
-    add("--seed", type=int, default=0, help="of the sample and the bootstrap; default: 0")
-    add("--batch-size", type=int, default=256, help="users scored at once; default: 256")
-    add("--auc", type=int, default=0, metavar="N",
-        help="also how often the target scores above each of N random unseen items")  # fmt: skip
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="%(default)s")
-    add("--bf16", action="store_true",
-        help="evaluate HLLM in bfloat16, as the published numbers were (many ties)")  # fmt: skip
-    add("--reference-compatible", action="store_true",
-        help="as the reference: repeated targets are misses, columns by position, typed csv cells, "
-        "unstable sort by time")  # fmt: skip
-    return parser
+def check_device(name: str | None) -> str:
+    """A device that this machine has; None: the GPU if there is one.
+
+    Raises:
+        DataError: there is no such device here.
+    """
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise DataError(f"--device {name}: not on this machine; give cpu or cuda.") from error
+    return name
 
 
-def _names(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[str]:
-    names = [name.strip() for name in options.baselines.split(",") if name.strip()]
-    unknown = [name for name in names if name not in BASELINES]
-    if unknown:
-        parser.error(f"unknown baseline {unknown[0]!r}: choose of {', '.join(BASELINES)}")
-    if not names and not options.model:
-        parser.error("nothing to evaluate: give --model FOLDER or --baselines LIST")
-    for option, value in (("--max-users", options.max_users), ("--batch-size", options.batch_size)):
-        if value is not None and value < 1:
-            parser.error(f"{option} {value}: must be at least 1")
-    return names
+def run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any]:
+    """Evaluate as the command line says; the report also says on what it was made.
 
-
-def _run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any]:
+    Raises:
+        HLLMError: files or models that cannot be used.
+    """
+    device = check_device(options.device)
     data = DataSet.read(
         options.interactions,
         options.items,
@@ -337,8 +318,8 @@ def _run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any
 
     def scorers() -> Iterator[Scorer]:
         for folder in options.model:
-            yield load_scorer(folder, data, device=options.device, bf16=options.bf16)
-        yield from baseline_scorers(baselines, data, text_keys=keys, device=options.device)
+            yield load_scorer(folder, data, device=device, bf16=options.bf16)
+        yield from baseline_scorers(baselines, data, text_keys=keys, device=device)
 
     report = evaluate_models(
         scorers(),
@@ -352,29 +333,7 @@ def _run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any
     )
     return report | {
         "precision": "bf16" if options.bf16 else "fp32",
-        "device": options.device,
+        "device": device,
         "machine": platform.platform(),
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line: see --help."""
-    parser = _parser()
-    options = parser.parse_args(argv)
-    baselines = _names(parser, options)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        report = _run(options, baselines)
-        if options.output:
-            with atomic_path(options.output) as temporary:
-                temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    except HLLMError as error:
-        logger.error("%s", error)
-        return 2
-    sys.stdout.write(format_report(report) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,10 +8,13 @@ DuckDB, Spark and vector databases. Columns: item_id, text_hash, embedding (a li
 The fingerprint of the model goes along as metadata, so that what comes back is checked as ever.
 """
 
-import argparse
-import logging
-import sys
-from collections.abc import Sequence
+if __name__ == "__main__":  # before torch is imported, so that --help answers at once
+    import sys
+
+    from hllm.commands.exchange import main
+
+    sys.exit(main())
+
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,11 +22,9 @@ import pyarrow.parquet as pq
 import torch
 
 from hllm.atomic import atomic_path
-from hllm.embedder import load_replaceable
-from hllm.errors import DataError, HLLMError
+from hllm.errors import DataError
 from hllm.store import FORMAT, ItemEmbeddings, first_not_finite
 
-logger = logging.getLogger(__name__)
 _COLUMNS = ("item_id", "text_hash", "embedding")
 _ROWS_PER_GROUP = 16_384
 _MAGIC = b"PAR1"  # every Parquet file begins so
@@ -104,7 +105,7 @@ def import_parquet(path: str | Path) -> ItemEmbeddings:
     return ItemEmbeddings(item_ids, hashes, vectors, metadata["fingerprint"])
 
 
-def _check_replaceable(path: Path) -> None:
+def check_replaceable(path: Path) -> None:
     """Refuse to write Parquet over a file that is none, such as a model's weights.
 
     Raises:
@@ -118,42 +119,3 @@ def _check_replaceable(path: Path) -> None:
             is_parquet = file.read(len(_MAGIC)) == _MAGIC
     if not is_parquet:
         raise DataError(f"{path} is there and is no Parquet: give another output, or remove it.")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line: see --help."""
-    parser = argparse.ArgumentParser(
-        prog="python -m hllm.exchange",
-        description="Turn item embeddings into Parquet and back. A file that comes back is checked "
-        "against model and catalogue when it is used.",
-    )
-    parser.add_argument("direction", choices=("export", "import"))
-    parser.add_argument("source", type=Path, help="export: .safetensors; import: .parquet")
-    parser.add_argument(
-        "output", type=Path, help="the file to write; one that is there is replaced"
-    )
-    options = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        if options.direction == "export":
-            _check_replaceable(options.output)
-            embeddings = ItemEmbeddings.load(options.source)
-            export_parquet(embeddings, options.output)
-        else:
-            embeddings = import_parquet(options.source)
-            load_replaceable(options.output, embeddings.fingerprint)
-            embeddings.save(options.output)
-    except HLLMError as error:
-        logger.error("%s", error)
-        return 2
-    except OSError as error:
-        logger.error("%s cannot be written (%s)", options.output, error.strerror)
-        return 2
-    count, width = embeddings.vectors.shape
-    size = options.output.stat().st_size / 1e6
-    logger.info("%s: %d items, %d dimensions, %.1f MB", options.output, count, width, size)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

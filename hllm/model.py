@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
+from hllm.choices import GENERATIVE
 from hllm.click_head import ClickHead
-from hllm.config import GENERATIVE, HLLMConfig
+from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
 from hllm.weights.nf4_format import check_four_bit
 

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
-from hllm.schema.configs import CONFIG_BYTES, check_hllm
+from hllm.schema.configs import CONFIG_BYTES, ID_MODEL_TYPE, check_hllm
 from hllm.schema.rules import one_line, read_object
 from hllm.schema.tokenizers import read_tokenizer
 from hllm.weights.files import (
@@ -152,6 +152,12 @@ def _read_config(folder: Path) -> HLLMConfig:
         )
     try:
         values = read_object(path, CONFIG_BYTES)
+        if values.get("model_type") == ID_MODEL_TYPE:
+            raise CheckpointError(
+                f"{folder} holds an ID model ({str(values.get('kind'))[:20]}), which knows items "
+                "by number and reads no texts: the page and hllm.embed need an HLLM (python -m "
+                "hllm.train); python -m hllm.evaluate compares the two."
+            )
         if values.get("model_type") != HLLMConfig.model_type:
             raise ValueError(f"model_type is {values.get('model_type')!r}, not 'hllm'")
         check_hllm(values, str(path))

@@ -5,10 +5,14 @@
 The baseline is compared with an HLLM, so that it reads the same fields of an item.
 """
 
-import argparse
+if __name__ == "__main__":  # before torch is imported, so that --help answers at once
+    import sys
+
+    from hllm.commands.sentence import main
+
+    sys.exit(main())
+
 import json
-import logging
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,16 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hllm.data import read_items
 from hllm.embedder import Encoder, embed_to_file, encode_all
-from hllm.errors import HLLMError
-from hllm.store import BASELINE, ItemEmbeddings, sentence_fingerprint
-from hllm.tables import CsvFormat, add_csv_options
-from hllm.text import check_text_keys, sentence_text, token_batches, tokenize
+from hllm.store import ItemEmbeddings, sentence_fingerprint
+from hllm.text import DEFAULT_KEYS, check_text_keys, sentence_text, token_batches, tokenize
 from hllm.weights.packaged import MINILM, pretrained_folder
 
-logger = logging.getLogger(__name__)
-DEFAULT_KEYS = ("title", "tag", "tags", "description")
 TEXTS_AT_ONCE = 512
 
 
@@ -154,57 +153,3 @@ def _keys_of(model_folder: Path) -> list[str]:
     from hllm.model_folder import ModelFolder  # noqa: PLC0415  it says what is wrong
 
     return ModelFolder(model_folder).config.text_keys
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m hllm.sentence",
-        description=f"Embed every item of a catalogue with {MINILM} for the app's baseline column. "
-        "Run it again after the catalogue has changed: only new and changed texts are encoded. A "
-        "killed run continues where it stopped.",
-    )
-    parser.add_argument("--items", required=True, type=Path, help="items.csv or items.csv.gz")
-    parser.add_argument(
-        "--model", type=Path, help="the HLLM's folder: the baseline reads the same columns as it"
-    )
-    parser.add_argument(
-        "--text-keys",
-        metavar="LIST",
-        help="other columns, comma-separated, in order; default: the model's, or without a model "
-        f"those there are of {','.join(DEFAULT_KEYS)}",
-    )
-    parser.add_argument(
-        "--output", type=Path, help=f"a .safetensors file; default: {BASELINE} in the model folder"
-    )
-    add_csv_options(parser)
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line: see --help."""
-    parser = _parser()
-    options = parser.parse_args(argv)
-    if options.output is None and options.model is None:
-        parser.error("give --model FOLDER, or --output FILE")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    output = options.output or options.model / BASELINE
-    try:
-        items = read_items(
-            options.items, form=CsvFormat.parse(options.delimiter, options.quote, options.encoding)
-        )
-        keys = baseline_keys(
-            list(items.values()), options.text_keys, options.model, source=options.items
-        )
-        result = embed_sentences(list(items.items()), keys, output)
-    except HLLMError as error:
-        logger.error("%s", error)
-        return 2
-    except OSError as error:
-        logger.error("%s cannot be written (%s)", output, error.strerror)
-        return 2
-    logger.info("%s: %d items, reads %s", output, len(result.item_ids), ", ".join(keys))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

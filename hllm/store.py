@@ -154,20 +154,34 @@ class ItemEmbeddings:
             remedy: the command that makes the file, for the message.
 
         Raises:
-            StaleEmbeddingsError: another model, or new or changed items.
+            StaleEmbeddingsError: another model, another catalogue, or new or changed items.
         """
         if fingerprint != self.fingerprint:
+            maker = (
+                "holds sentence embeddings, which are the baseline's"
+                if are_sentences(self.fingerprint)
+                else f"was made by another model (fingerprint {self.fingerprint}, this model has "
+                f"{fingerprint})"
+            )
             raise StaleEmbeddingsError(
-                f"{path} was made by another model (fingerprint {self.fingerprint}, this model has "
-                f"{fingerprint}): make it again with  {remedy}"
+                f"{path} {maker}: name the file of this model, or make one with  {remedy}"
             )
         # Items that have left the catalogue do not matter: nothing is missing.
         known = dict(zip(self.item_ids, self.text_hashes, strict=True))
-        changed = sum(known.get(item_id) != value for item_id, value in text_hashes)
-        if changed:
+        num_items = num_changed = num_unknown = 0
+        for item_id, value in text_hashes:
+            num_items += 1
+            num_changed += known.get(item_id) != value
+            num_unknown += item_id not in known
+        if num_unknown and num_unknown == num_items:
             raise StaleEmbeddingsError(
-                f"{path} is older than the catalogue: {changed:,} items are new or have another "
-                f"text; run  {remedy}  again (only those are encoded)"
+                f"{path} belongs to another catalogue: none of the {num_items:,} items of this one "
+                f"is in it. Name the file of this catalogue, or make one with  {remedy}"
+            )
+        if num_changed:
+            raise StaleEmbeddingsError(
+                f"{path} is older than the catalogue: {num_changed:,} items are new or have "
+                f"another text; run  {remedy}  again (only those are encoded)"
             )
 
 

@@ -4,6 +4,8 @@ Training, evaluation, embedding and serving all come through here, so that an it
 the prompt and ``"{key}: {value}"`` of every non-empty field, in the order of ``text_keys``.
 """
 
+from __future__ import annotations
+
 import hashlib
 import logging
 from collections import Counter
@@ -19,6 +21,7 @@ if TYPE_CHECKING:  # importing it takes seconds, which commands without tokens s
 logger = logging.getLogger(__name__)
 
 TOKENS_PER_BATCH = 4096  # fills two cores or a small GPU; larger batches only cost memory
+DEFAULT_KEYS = ("title", "tag", "tags", "description")  # of the sentence baseline
 DEFAULT_PROMPT = "Compress the following sentence into embedding: "
 
 
@@ -104,7 +107,7 @@ def text_hash(text: str) -> str:
 
 
 def tokenize(
-    tokenizer: "PreTrainedTokenizerBase", texts: Iterable[str], max_text_tokens: int
+    tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], max_text_tokens: int
 ) -> list[list[int]]:
     """Turn item texts into token ids.
 

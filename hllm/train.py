@@ -13,11 +13,10 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from transformers import HfArgumentParser
-
 from hllm.atomic import storage_errors
 from hllm.baselines.id_presets import ID_PRESETS
-from hllm.errors import HLLMError
+from hllm.commands.dataclass_options import add_dataclass
+from hllm.commands.shell import CommandParser, command
 from hllm.training.options import (
     GROUPS,
     HLLM_KIND,
@@ -28,42 +27,35 @@ from hllm.training.options import (
     options_of,
 )
 from hllm.training.run_record import RunRecord, open_run
-from hllm.training.run_state import CONTINUES
-from hllm.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
+_PROGRAM = "python -m hllm.train"
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
     """Keeps the lines of the description, and shows defaults where there is one."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default in (None, "") else super()._get_help_string(action)
+        no_default = (None, "", argparse.SUPPRESS)
+        return action.help if action.default in no_default else super()._get_help_string(action)
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = HfArgumentParser(
-        GROUPS,  # type: ignore[arg-type]  # they are dataclasses
-        prog="python -m hllm.train",
-        description=__doc__,
-        formatter_class=_HelpFormatter,
-    )
+    parser = CommandParser(prog=_PROGRAM, description=__doc__, formatter_class=_HelpFormatter)
+    for group in GROUPS:
+        add_dataclass(parser, group, OPPOSITES)
     parser.add_argument(
         "--config",
         help="defaults for all other options: a JSON file, or the reference's settings of an ID "
         f"model: {', '.join(ID_PRESETS)}",
     )
-    for action in parser._actions:
-        if action.dest in OPPOSITES and action.nargs == 0:  # the flag --no_...
-            action.help = OPPOSITES[action.dest]
-            action.default = argparse.SUPPRESS  # the option itself has one
     return parser
 
 
 def parse_options(argv: Sequence[str] | None = None) -> tuple[ModelOptions, TrainOptions]:
     """Read the command line; --config gives defaults that flags override."""
     # The file must be known before the rest is read: its values are no longer required flags.
-    first = argparse.ArgumentParser(add_help=False)
+    first = CommandParser(prog=_PROGRAM, add_help=False)
     first.add_argument("--config")
     known, rest = first.parse_known_args(argv)
     parser = _make_parser()
@@ -93,25 +85,23 @@ def _page_command(train: TrainOptions) -> str:
     return f"python app.py --catalog CATALOG {model}"  # which one, training has not been told
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: see --help."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("accelerate").setLevel(logging.WARNING)  # it reports every file it saves
-    try:
-        model, train = parse_options(argv)
-        record = open_run(model, train)  # before anything heavy
-        if record.is_finished:
-            logger.info("%s", _finished(record, model, train))
-            return 0
-        with storage_errors(train.output, CONTINUES):
-            train.output.mkdir(parents=True, exist_ok=True)
-            Trainer(model, train, record).run()
-        logger.info("next: %s", _evaluate_command(train))
-        if model.model_kind == HLLM_KIND:
-            logger.info("or:   %s", _page_command(train))
-    except HLLMError as error:
-        logger.error("%s", error)
-        return 2
+    model, train = parse_options(argv)
+    record = open_run(model, train)  # before anything heavy
+    if record.is_finished:
+        logger.info("%s", _finished(record, model, train))
+        return 0
+    from hllm.training.run_state import CONTINUES  # noqa: PLC0415  torch takes seconds
+    from hllm.training.trainer import Trainer  # noqa: PLC0415  the same
+
+    with storage_errors(train.output, CONTINUES):
+        train.output.mkdir(parents=True, exist_ok=True)
+        Trainer(model, train, record).run()
+    logger.info("next: %s", _evaluate_command(train))
+    if model.model_kind == HLLM_KIND:
+        logger.info("or:   %s", _page_command(train))
     return 0
 
 

@@ -1,6 +1,7 @@
 """The package: its public names, its dependencies, and the wheel that pip installs."""
 
 import doctest
+import importlib
 import os
 import shutil
 import subprocess
@@ -71,7 +72,10 @@ def test_every_command_has_an_alias():
         for path in (ROOT / "hllm").glob("*.py")
         if 'if __name__ == "__main__"' in path.read_text(encoding="utf-8")
     }
-    assert PROJECT["scripts"] == {f"hllm-{name}": f"hllm.{name}:main" for name in commands}
+    assert {name.removeprefix("hllm-") for name in PROJECT["scripts"]} == commands
+    for target in PROJECT["scripts"].values():
+        module, _, main = target.partition(":")
+        assert callable(getattr(importlib.import_module(module), main))
 
 
 @pytest.mark.slow

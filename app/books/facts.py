@@ -123,9 +123,10 @@ def load_books(path: Path = BOOKS_PATH) -> list[Book]:
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise DataError(
-            f"The book facts {path} cannot be read ({error.strerror}); restore the file from git."
+            f"The book facts {path} cannot be read ({reason}); restore the file from git."
         ) from error
     books = [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
     if not books:

@@ -62,6 +62,7 @@ class Catalog:
                 f"There is no catalogue {path}: make one with python -m app.ingest, or check the "
                 "name."
             )
+        schema.check_kind(path)
         try:
             catalog = cls(path)
             with catalog._file.reading() as connection:
@@ -127,6 +128,11 @@ class Catalog:
     def data_version(self) -> str:
         """16 hex digits that depend on the item texts only, and on nothing else."""
         return self._meta()["data_version"]
+
+    @property
+    def covers(self) -> str:
+        """What note_covers kept, or ""."""
+        return self._meta().get("covers", "")
 
     @property
     def is_stale(self) -> bool:
@@ -295,6 +301,15 @@ class Catalog:
             if reindex and counts.added:
                 index.reindex(db)
         return counts
+
+    def note_covers(self, note: str) -> None:
+        """Remember the folder of the items' pictures (see app.picture_files.folder_note).
+
+        Raises:
+            CatalogError: the catalogue cannot be written.
+        """
+        with self._file.writing() as db:
+            write.write_meta(db, covers=note)
 
     def keep_k_core(self, k: int) -> int:
         """Remove interactions of items and users with fewer than k (see write.k_core).

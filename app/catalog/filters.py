@@ -37,6 +37,9 @@ class ItemFilter:
         return bool(self.category) or self.has_price
 
 
+NO_FILTER = ItemFilter()
+
+
 class Filters:
     """What can be asked of a catalogue to filter it; `Catalog.filters` is one."""
 

@@ -16,12 +16,14 @@ interactions    id order = order of the source files (see app.catalog.imports), 
 import json
 import sqlite3
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
 from app.catalog.items import NOTES_KEY
 from app.errors import CatalogError
+from hllm.errors import shortened
 
 SORT_ORDERS = ("popularity", "title", "year", "newest")
 # Prefixes up to this many characters are indexed by FTS5; longer ones go through the vocabulary.
@@ -42,6 +44,7 @@ ORDER BY id LIMIT 1000
 """
 
 MIGRATION_SET = "catalog"
+_SQLITE_MAGIC = b"SQLite format 3\0"
 migrations = Migrations(MIGRATION_SET)
 
 _TABLES = """
@@ -252,6 +255,32 @@ def prepare(path: Path) -> None:
         ) from error
 
 
+def check_kind(path: Path) -> None:
+    """Make sure that a file is a SQLite database, or empty, which for SQLite is one.
+
+    Raises:
+        CatalogError: it is something else, a table of items for example.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_SQLITE_MAGIC))
+    except OSError as error:
+        raise CatalogError(f"The catalogue {path} cannot be read ({error}).") from error
+    if start not in (_SQLITE_MAGIC, b""):
+        raise CatalogError(
+            f"{path} is not a catalogue, and no SQLite file at all: import data into a catalogue "
+            "with python -m app.ingest, or restore the file if it was one."
+        )
+
+
+def _foreign(path: Path, tables: Collection[str]) -> str:
+    what = f"a database of another program (tables: {shortened(sorted(tables))})"
+    return (
+        f"{path} is {what if tables else 'an empty database'}, not a catalogue: name a file that "
+        "python -m app.ingest has made, or import data into a new one."
+    )
+
+
 def pending_migrations(connection: sqlite3.Connection, path: Path) -> bool:
     """Tell whether a catalogue is of an older version.
 
@@ -260,18 +289,14 @@ def pending_migrations(connection: sqlite3.Connection, path: Path) -> bool:
     """
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
     if Migrations.migrations_table not in tables:
-        raise CatalogError(
-            f"{path} is a database but not a catalogue: import data with python -m app.ingest."
-        )
+        raise CatalogError(_foreign(path, tables))
     rows = connection.execute(
         f"SELECT name FROM {Migrations.migrations_table} WHERE migration_set = ?", [MIGRATION_SET]
     )
     applied = {row[0] for row in rows}
     known = {migration.name for migration in migrations._migrations}
     if not applied:
-        raise CatalogError(
-            f"{path} is a database but not a catalogue: import data with python -m app.ingest."
-        )
+        raise CatalogError(_foreign(path, tables))
     if applied - known:
         raise CatalogError(
             f"The catalogue {path} was written by a newer version of this program "

@@ -1,21 +1,13 @@
 """Import data sets into a catalogue and export it for training: python -m app.ingest --help."""
 
 import argparse
-import io
-import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from app.catalog import Catalog
-from app.errors import IngestError
-from app.ingest.export import export_pair
-from app.ingest.formats import FORMATS, Files, Source, sources_of
-from app.ingest.preview import describe, preview
-from app.ingest.report import report, unmet_ids
-from app.ingest.run import run_import
-from app.ingest.tables import INTERACTION_COLUMNS, ITEM_COLUMNS, parse_mapping
-from hllm.errors import HLLMError
-from hllm.tables import CsvFormat, add_csv_options
+from app.ingest.columns import INTERACTION_COLUMNS, ITEM_COLUMNS
+from hllm.commands.shell import CommandParser, command
+from hllm.tables import add_csv_options
 
 _DESCRIPTION = """\
 Import a data set into a catalogue, the one SQLite file that the app opens.
@@ -51,15 +43,15 @@ _HELP = {
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
+    """The command line; its subcommands are app.ingest.formats.FORMATS and export."""
+    parser = CommandParser(
         prog="python -m app.ingest",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="FORMAT")
-    for name in FORMATS:
+    for name in _HELP:
         _add_import(commands.add_parser(name, help=_HELP[name], description=_HELP[name]), name)
     export = commands.add_parser(
         "export", help="write a catalogue as the csv pair that python -m hllm.train reads"
@@ -98,7 +90,7 @@ def _add_import(command: argparse.ArgumentParser, name: str) -> None:
         help="keep only interactions of items and users with at least K (one pass, as HLLM does)",
     )
     if name == "pixelrec":
-        add("--covers", type=Path, help="folder with pictures named <item_id>.jpg")
+        add("--covers", type=Path, help="folder with pictures named <item_id>.jpg, for the page")
     if name == "table":
         add(
             "--map",
@@ -112,7 +104,7 @@ def _add_import(command: argparse.ArgumentParser, name: str) -> None:
             metavar="FIELD=COLUMN,...",
             help=f"fields: {', '.join(INTERACTION_COLUMNS)}",
         )
-        add("--covers", type=Path, help="folder with pictures named <item_id>.jpg")
+        add("--covers", type=Path, help="folder with pictures named <item_id>.jpg, for the page")
         add(
             "--list-separator",
             default="|;,",
@@ -121,82 +113,13 @@ def _add_import(command: argparse.ArgumentParser, name: str) -> None:
         )
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 2 for an error, 130 if interrupted."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names of files and columns may hold anything
-            stream.reconfigure(errors="backslashreplace")
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
     args = build_parser().parse_args(argv)
-    try:
-        if args.command == "export":
-            return _export(args)
-        return _import(args)
-    except HLLMError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write(
-            "\nInterrupted. All that was written is kept; repeat the command to go on.\n"
-        )
-        return 130
+    from app.ingest.command import run_export, run_format  # noqa: PLC0415  pyarrow, pandas: not for --help
 
-
-def _import(args: argparse.Namespace) -> int:
-    if not args.items and not args.interactions:
-        raise IngestError("Nothing to import: name files with --items and --interactions.")
-    if args.k_core < 0:
-        raise IngestError(f"--k-core {args.k_core} must be 0 (off) or more.")
-    sources = sources_of(args.command, _files(args))
-    _say(f"format: {args.command}")
-    for source in sources:
-        _say(describe(preview(source)))
-    if args.dry_run:
-        _say("Dry run: nothing was written.")
-        return 0
-    _check_place(args.catalog, sources)
-    with Catalog.create(args.catalog, name=args.name) as catalog:
-        summary = run_import(catalog, sources, k_core=args.k_core, replace=args.replace)
-        _say(report(catalog, summary))
-        if unmet := unmet_ids(catalog, summary):
-            raise IngestError(unmet)
-    return 0
-
-
-def _files(args: argparse.Namespace) -> Files:
-    return Files(
-        items=tuple(args.items),
-        interactions=tuple(args.interactions),
-        item_map=parse_mapping(getattr(args, "map", ""), tuple(ITEM_COLUMNS)),
-        interaction_map=parse_mapping(
-            getattr(args, "map_interactions", ""),
-            tuple(INTERACTION_COLUMNS),
-            "--map-interactions",
-        ),
-        separators=getattr(args, "list_separator", "|;,"),
-        covers=getattr(args, "covers", None),
-        form=CsvFormat.parse(args.delimiter, args.quote, args.encoding),
-    )
-
-
-def _check_place(catalog: Path, sources: list[Source]) -> None:
-    if not catalog.exists() and not any(source.kind == "items" for source in sources):
-        raise IngestError(
-            f"The catalogue {catalog} does not exist yet, and interactions need items: "
-            "import the items first, or with them (--items)."
-        )
-
-
-def _export(args: argparse.Namespace) -> int:
-    with Catalog.open(args.catalog) as catalog:
-        num_items, num_interactions = export_pair(catalog, args.output, compress=args.gzip)
-    _say(f"{args.output}: {num_items:,} items, {num_interactions:,} interactions")
-    return 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    return run_export(args) if args.command == "export" else run_format(args)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from app.errors import IngestError
 from app.ingest import amazon, tables
+from app.ingest.columns import INTERACTION_COLUMNS, ITEM_COLUMNS
 from app.ingest.files import (
     Reader,
     Record,
@@ -166,9 +167,9 @@ def _interaction_columns(path: Path, form: CsvFormat, given: Mapping[str, str]) 
     return tables.resolve(
         path,
         tables.columns_of(path, form),
-        tables.INTERACTION_COLUMNS,
+        INTERACTION_COLUMNS,
         given,
-        tuple(tables.INTERACTION_COLUMNS),
+        tuple(INTERACTION_COLUMNS),
         "table --map-interactions",
     )
 
@@ -177,7 +178,7 @@ def _table_items(format_name: str, path: Path, files: Files) -> Source:
     columns = tables.resolve(
         path,
         tables.columns_of(path, files.form),
-        tables.ITEM_COLUMNS,
+        ITEM_COLUMNS,
         files.item_map or {},
         ("item_id",),
         "table --map",

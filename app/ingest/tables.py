@@ -1,5 +1,6 @@
 """Tables with named columns: the csv pair, PixelRec, and any csv, tsv or parquet file."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from app.catalog import CatalogItem
 from app.errors import IngestError
 from app.ingest.clean import first_text, is_missing, labels
+from app.ingest.columns import INTERACTION_COLUMNS
 from app.ingest.files import Reader, csv_reader, parquet_records
 from app.ingest.numbers import parse_count, parse_price, parse_year
 from app.ingest.parquet import is_parquet, open_parquet
@@ -15,32 +17,6 @@ from hllm.tables import CsvFormat, CsvTable, first_values, listing, looks_like_d
 
 Fields = Mapping[str, Any]
 
-# Column names that are understood without --map, best first; compared without case and "_".
-ITEM_COLUMNS: dict[str, tuple[str, ...]] = {
-    "item_id": (
-        *("item_id", "id", "asin", "parent_asin", "product_id", "movie_id", "book_id", "isbn"),
-        *("article_id", "news_id", "video_id", "track_id", "song_id", "game_id", "iid", "item"),
-    ),
-    "title": ("title", "name"),
-    "description": ("description", "overview", "plot", "summary"),
-    "tags": ("tags", "tag", "keywords"),
-    "categories": ("categories", "category", "genres", "genre"),
-    "creator": ("creator", "brand", "author", "authors", "artist", "store", "director"),
-    "year": ("year", "publication_year", "release_year", "release_date"),
-    "price": ("price",),
-    "image": ("image", "image_url", "cover", "cover_url", "poster"),
-    "popularity": ("popularity", "rating_number", "count", "view_number", "views"),
-}
-INTERACTION_COLUMNS: dict[str, tuple[str, ...]] = {
-    "item_id": (
-        *("item_id", "item", "asin", "parent_asin", "product_id", "movie_id", "book_id", "isbn"),
-        *("article_id", "news_id", "video_id", "track_id", "song_id", "game_id", "iid"),
-    ),
-    "user_id": ("user_id", "user", "reviewer_id", "customer_id", "visitor_id", "uid"),
-    "timestamp": (
-        *("timestamp", "time", "unix_review_time", "datetime", "date", "rated_at", "created_at"),
-    ),
-}
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 
 
@@ -171,7 +147,8 @@ def _cover(folder: Path | None, item_id: str) -> str:
     if folder is None or not item_id or item_id != Path(item_id).name:
         return ""
     candidates = (folder / f"{item_id}{ending}" for ending in _IMAGE_ENDINGS)
-    return next((str(path.resolve()) for path in candidates if path.is_file()), "")
+    # Not Path.is_file: of an id that is longer than a file's name can be, it raises.
+    return next((str(path.resolve()) for path in candidates if os.path.isfile(path)), "")
 
 
 def interaction_converter(columns: Mapping[str, str]) -> Callable[[Fields], Interaction]:

@@ -14,6 +14,9 @@ import { makeStrip } from "./strip.js";
 import { makeTabs } from "./tabs.js";
 import { restoreTheme, switchTheme } from "./theme.js";
 
+const NO_PICTURE =
+  "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 300'/%3E";
+
 /** Runs once in a gr.HTML with what Gradio gives to its script. */
 export function startPage({ element, trigger, props, server, watch }) {
   const root = element.querySelector(".hllm");
@@ -130,6 +133,16 @@ export function startPage({ element, trigger, props, server, watch }) {
     else if (example) change(changed(state.history, answers.example(example)));
     else if (button.classList.contains("item")) pick(button);
   });
+  // The server draws what it cannot show; this is for pictures that do not arrive at all. Errors of
+  // pictures do not bubble, so they are caught on their way down.
+  root.addEventListener(
+    "error",
+    (event) => {
+      if (event.target.matches("img.cover") && event.target.src !== NO_PICTURE)
+        event.target.src = NO_PICTURE;
+    },
+    true,
+  );
   listenToKeys(root, { search: browse.focus, undo: actions.undo, redo: actions.redo });
   watch("answer", () => protocol.receive(props.answer));
 

@@ -22,18 +22,17 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel
 
 from hllm.atomic import atomic_files
+from hllm.choices import ID_MODELS
 from hllm.errors import CheckpointError
 from hllm.model import INITIAL_TEMPERATURE
-from hllm.schema.configs import CONFIG_BYTES, check_id_model
+from hllm.schema.configs import CONFIG_BYTES, ID_MODEL_TYPE, check_id_model
 from hllm.schema.rules import read_object
 from hllm.weights.checksums import checksum_metadata
 from hllm.weights.files import iter_tensors, read_shapes
 from hllm.weights.shapes import build, check_fit, shapes_of
 
-KINDS = ("sasrec", "hstu", "id-llama")
 FIXED_TEMPERATURE = 0.05  # of the reference's fix_temp
 INIT_STD = 0.02
-MODEL_TYPE = "hllm-id"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +67,8 @@ class IDModelConfig:
     learn_temperature: bool = True
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind {self.kind!r}: choose from {', '.join(KINDS)}")
+        if self.kind not in ID_MODELS:
+            raise ValueError(f"kind {self.kind!r}: choose from {', '.join(ID_MODELS)}")
         if self.hidden_size % self.num_heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} is not divisible by num_heads {self.num_heads}"
@@ -301,7 +300,7 @@ def save_id_model(
     """
     weights = model.state_dict() if weights is None else weights
     state = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    values = {"model_type": MODEL_TYPE, **asdict(model.config)}
+    values = {"model_type": ID_MODEL_TYPE, **asdict(model.config)}
     with atomic_files(folder, opened_by="config.json") as temporary:
         metadata = {"format": "pt"} | checksum_metadata(state)
         save_file(state, temporary / "model.safetensors", metadata=metadata)
@@ -318,8 +317,8 @@ def load_id_model(folder: str | Path) -> tuple[IDModel, list[str]]:
     folder = Path(folder)
     try:
         values = read_object(folder / "config.json", CONFIG_BYTES)
-        if values.get("model_type") != MODEL_TYPE:
-            raise ValueError(f"model_type is not {MODEL_TYPE!r}")
+        if values.get("model_type") != ID_MODEL_TYPE:
+            raise ValueError(f"model_type is not {ID_MODEL_TYPE!r}")
         check_id_model(values, str(folder / "config.json"))
         config = IDModelConfig(**{k: v for k, v in values.items() if k != "model_type"})
         item_ids = json.loads((folder / "item_ids.json").read_text(encoding="utf-8"))

@@ -22,6 +22,8 @@ REMEDY = "python -m hllm.sentence"
 class TextBaseline:
     """The page's comparison: MiniLM sentence embeddings, history pooled with decay.
 
+    Its text_keys are those that the embeddings were made from, as their file says.
+
     Args:
         embeddings: of a catalogue, from hllm.sentence.embed_sentences; their vectors have length 1.
         index_beside: their file; the index of a large catalogue is kept beside it.
@@ -38,6 +40,7 @@ class TextBaseline:
         self.model = f"{MINILM}, weighted mean of the history{reads}"
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
+        self.text_keys = tuple(_text_keys(embeddings))
 
     @torch.inference_mode()
     def recommend(
@@ -85,8 +88,8 @@ def load_text_baseline(
     # An HLLM's embeddings are of the same kind of file.
     if embeddings.fingerprint.partition(":")[0] != SENTENCE_FINGERPRINT:
         raise StaleEmbeddingsError(
-            f"{path} does not hold {MINILM} sentence embeddings: make it again with  "
-            "python -m hllm.sentence"
+            f"{path} holds item embeddings of another model, not {MINILM} sentence embeddings: "
+            "name the baseline's file, or make one with  python -m hllm.sentence"
         )
     keys = _text_keys(embeddings)
     # A generator: where an earlier start has checked the same files, no text is hashed.

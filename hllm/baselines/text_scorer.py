@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-HISTORY_POOLINGS = ("mean", "last", "decay")
+from hllm.choices import HISTORY_POOLINGS
+
 DECAY = 0.7  # weight of an item relative to the one after it
 
 

@@ -1,12 +1,15 @@
 """Full ranking: every case's target among all items of the catalogue, for any model.
 
-Rules, the same for every model. Candidates are all items but padding and the whole, untruncated
-history (the seen-item rule). A target that its user has interacted with before stays a candidate.
-Ties are decided by one fixed random permutation of the catalogue (hllm.evaluation.metrics).
+Rules, the same for every model. Candidates are all items of the catalogue, as the page ranks them:
+those of the interactions and those that only items.csv names, which nobody has touched. Left out
+are padding and the whole, untruncated history (the seen-item rule). A target that its user has
+interacted with before stays a candidate. Ties are decided by one fixed random permutation of the
+catalogue (hllm.evaluation.metrics). An ID model knows nothing of an item that nobody has touched,
+which is never a target either: it ranks them last, so that every model has as many candidates.
 
-Differs from reference: there a target that repeats an item of the history is masked with it, so
-that nobody can find it; reference_compatible=True does the same. Ties there fall as torch.topk lets
-them.
+Differs from reference: there the items of the interactions alone are candidates, and a target that
+repeats an item of the history is masked with it, so that nobody can find it. Commands do both with
+--reference_compatible. Ties there fall as torch.topk lets them.
 """
 
 import warnings

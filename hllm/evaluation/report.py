@@ -1,12 +1,13 @@
 """Results of an evaluation: a JSON-ready dictionary, and tables for people (Markdown)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from hllm.evaluation.markdown import markdown_table
 from hllm.evaluation.metrics import DEFAULT_KS, per_case, summarise
 from hllm.evaluation.slices import Estimate, compare, estimate_mean
 
@@ -81,24 +82,6 @@ def json_ready(value: Any) -> Any:
     return value
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """An aligned Markdown table: the first column to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        return f"| {' | '.join(padded)} |"
-
-    rule = [
-        "-" * width if column == 0 else "-" * (width - 1) + ":"
-        for column, width in enumerate(widths)
-    ]
-    return "\n".join([line(header), line(rule), *(line(row) for row in rows)])
-
-
 def _percent(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{100 * value:.2f}"
 
@@ -113,14 +96,21 @@ def format_report(report: Mapping[str, Any]) -> str:
     """The report as Markdown tables, in percent with 95% intervals."""
     models: Mapping[str, Any] = report["models"]
     parts = [
-        f"{report['num_cases']:,} users, phase {report['phase']}, "
-        f"{report['num_items']:,} candidate items; percent, [95% bootstrap interval]",
+        f"{report['num_cases']:,} users, phase {report['phase']}, {_candidates(report)}; percent, "
+        "[95% bootstrap interval]",
         _metric_table(models),
         _slice_table(models),
     ]
     for first, others in report.get("comparisons", {}).items():
         parts.append(_comparison_table(first, others))
     return "\n\n".join(part for part in parts if part)
+
+
+def _candidates(report: Mapping[str, Any]) -> str:
+    text = f"{report['num_items']:,} candidate items"
+    if untouched := report.get("num_untouched_items", 0):  # older reports have none
+        text += f" ({untouched:,} that nobody has touched; ID models rank them last)"
+    return text
 
 
 def _metric_table(models: Mapping[str, Any]) -> str:

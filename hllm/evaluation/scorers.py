@@ -160,10 +160,23 @@ def make_scorer(
 
 
 class IDModelScorer(SequenceScorer):
-    """An ID model (hllm.baselines.id_models) with its own item table."""
+    """An ID model (hllm.baselines.id_models) with its own item table.
 
-    def __init__(self, model: IDModel, *, name: str) -> None:
+    Args:
+        model: in eval mode, on its device.
+        name: for tables.
+        num_items: of the catalogue, padding included; None: those of the model's table. It has no
+            embedding of the others, which get -1, the lowest cosine there is: it ranks them last.
+    """
+
+    def __init__(self, model: IDModel, *, name: str, num_items: int | None = None) -> None:
         # Through the model: an id-llama projects its table.
         with torch.no_grad():
             table = model.item_embeddings().detach()
         super().__init__(name, model.encode_users, table, model.config.max_history)
+        self._num_unknown = (num_items or len(table)) - len(table)
+
+    @torch.inference_mode()
+    def score(self, histories: Sequence[np.ndarray]) -> Tensor:
+        """Cosines (B, num_items), float32."""
+        return F.pad(super().score(histories), (0, self._num_unknown), value=-1.0)

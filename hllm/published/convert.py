@@ -4,78 +4,28 @@ Streams: the checkpoint is mapped into memory, and one tensor at a time goes thr
 models convert on a machine that could not load them. Nothing that a file contains is executed.
 """
 
-import argparse
 import logging
-import pickle
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-from hllm.config import POOLINGS, HLLMConfig
+from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError, shortened
 from hllm.model import HLLM
-from hllm.published.model_card import Origin, model_card
+from hllm.published.model_card import model_card
+from hllm.published.reference_file import open_reference
 from hllm.published.reference_layout import language_model_config, translate
+from hllm.published.sources import SourceSettings
 from hllm.published.tokenizer import portable_tokenizer
-from hllm.text import DEFAULT_PROMPT
 from hllm.weights.files import SHARD_BYTES, Spec, write_shards
 from hllm.weights.nf4_format import QUANTIZATION_CONFIG, Nf4Spec, TensorSpec
 
 logger = logging.getLogger(__name__)
-NF4 = "nf4"
-DTYPES = {
-    "keep": None,
-    "bfloat16": torch.bfloat16,
-    "float32": torch.float32,
-    NF4: torch.bfloat16,  # all but the matrices
-}
 _MAPPED_BYTES = 500_000_000
-_PIXEL = ("title", "tag", "description")
-_BOOKS = ("title", "description")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceSettings:
-    """What a checkpoint file does not say about its model.
-
-    Attributes:
-        text_keys: fields of an item's text, in order.
-        item_prompt: put in front of every item text.
-        max_text_tokens: MAX_TEXT_LENGTH it was trained with.
-        max_history: MAX_ITEM_LIST_LENGTH_TEST it was evaluated with.
-        item_pooling: "mean" where item_emb_token_n was 0.
-        origin: what the model card says about where it comes from.
-    """
-
-    text_keys: tuple[str, ...]
-    item_prompt: str = DEFAULT_PROMPT
-    max_text_tokens: int = 256
-    max_history: int = 50
-    item_pooling: str = "item_token"
-    origin: Origin = field(default_factory=Origin)
-
-
-PUBLISHED = {
-    "HLLM-1B-Pixel8M": SourceSettings(
-        text_keys=_PIXEL,
-        max_history=10,
-        origin=Origin.published("1B_Pixel8M", "PixelRec 8M", "TinyLlama"),
-    ),
-    "HLLM-1B-Books-neg512": SourceSettings(
-        text_keys=_BOOKS, origin=Origin.published("1B_books_neg512", "Amazon Books", "TinyLlama")
-    ),
-    "HLLM-1B-Books": SourceSettings(
-        text_keys=_BOOKS, origin=Origin.published("1B_books", "Amazon Books", "TinyLlama")
-    ),
-    "HLLM-7B-Books": SourceSettings(
-        text_keys=_BOOKS, origin=Origin.published("7B_books", "Amazon Books", "Baichuan2")
-    ),
-}
 
 
 def convert(
@@ -92,9 +42,9 @@ def convert(
     """Convert a checkpoint; the output appears when it is complete.
 
     Args:
-        weights: pytorch_model.bin of the reference.
+        weights: pytorch_model.bin of the reference, or a file that its training saved.
         output: folder to make: config.json, safetensors, tokenizer, README.md.
-        settings: what the file does not say; see PUBLISHED.
+        settings: what the file does not say; see hllm.published.sources.PUBLISHED.
         item_base: folder with config.json and tokenizer of the Item LLM's base model.
         user_base: folder with config.json of the User LLM's; default: the same model.
         dtype: of the weights written; None keeps each tensor's.
@@ -193,7 +143,7 @@ class _Source:
 
     def __init__(self, path: Path, config: HLLMConfig) -> None:
         self.path = path
-        state = _load(path)
+        state = open_reference(path)
         self._key_of: dict[str, str] = {}
         self._found: dict[str, TensorSpec] = {}
         for key, tensor in state.items():
@@ -241,86 +191,13 @@ class _Source:
 
     def read(self, names: Sequence[str]) -> Iterator[Tensor]:
         """Tensors of one shard. The file is mapped anew at times, which lets go of pages read."""
-        state, num_bytes = _load(self.path), 0
+        state, num_bytes = open_reference(self.path), 0
         for name in names:
             if num_bytes > _MAPPED_BYTES:
-                state, num_bytes = _load(self.path), 0
+                state, num_bytes = open_reference(self.path), 0
             num_bytes += self._found[name].num_bytes
             if name in self._key_of:
                 key = self._key_of[name]
                 yield dict(translate(key, state[key]))[name]
             else:  # mean pooling never reads the [ITEM] token
                 yield torch.zeros(self._found[name].shape)
-
-
-def _load(path: Path) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} holds more than tensors, which could run code: it was not opened."
-        ) from error
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        reason = str(error).split("\n", 1)[0]
-        raise CheckpointError(
-            f"{path} is missing, damaged or no zip file of torch ({reason}): download it again."
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
-        raise CheckpointError(f"{path} is not a flat table of tensors, as the reference writes it.")
-    return state
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``python -m hllm.checkpoint convert``."""
-    parser.add_argument("weights", type=Path, help="pytorch_model.bin of the reference")
-    parser.add_argument("output", type=Path, help="model folder to make")
-    parser.add_argument(
-        "--preset", choices=PUBLISHED, help="a published model: text keys, prompt, lengths, source"
-    )
-    parser.add_argument(
-        "--item-base", required=True, type=Path,
-        help="folder with config.json and tokenizer of the Item LLM's base model",
-    )  # fmt: skip
-    parser.add_argument(
-        "--user-base", type=Path, help="the same for the User LLM (default: as the Item LLM)"
-    )
-    parser.add_argument(
-        "--dtype", choices=DTYPES, default="keep",
-        help="of the weights written; nf4: matrices of both language models in 4 bits, the others "
-        "in bfloat16",
-    )  # fmt: skip
-    parser.add_argument("--shard-gb", type=float, default=SHARD_BYTES / 1e9)
-    own = parser.add_argument_group("a model of your own (or changes to a preset)")
-    own.add_argument("--text-keys", nargs="+", metavar="KEY", help="text_keys it was trained with")
-    own.add_argument("--item-prompt", help=f"default: {DEFAULT_PROMPT!r}")
-    own.add_argument("--max-text-tokens", type=int, help="MAX_TEXT_LENGTH; default 256")
-    own.add_argument("--max-history", type=int, help="MAX_ITEM_LIST_LENGTH_TEST; default 50")
-    own.add_argument("--item-pooling", choices=POOLINGS, help="mean where item_emb_token_n is 0")
-
-
-def run(options: argparse.Namespace) -> None:
-    """Convert as the command line says.
-
-    Raises:
-        CheckpointError: as convert, or the options do not say what the model reads.
-    """
-    names = ("text_keys", "item_prompt", "max_text_tokens", "max_history", "item_pooling")
-    given = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
-    if "text_keys" in given:
-        given["text_keys"] = tuple(given["text_keys"])
-    if options.preset:
-        settings = replace(PUBLISHED[options.preset], **given)
-    elif "text_keys" in given:
-        settings = SourceSettings(**given)
-    else:
-        raise CheckpointError("Say what the model reads: --preset NAME or --text-keys KEY ...")
-    convert(
-        options.weights,
-        options.output,
-        settings,
-        item_base=options.item_base,
-        user_base=options.user_base,
-        dtype=DTYPES[options.dtype],
-        nf4=options.dtype == NF4,
-        shard_bytes=int(options.shard_gb * 1e9),
-    )

@@ -1,35 +1,13 @@
 """The README.md of a converted model: where it comes from, which licences apply, what it reads."""
 
-from dataclasses import dataclass
-
 from hllm.config import HLLMConfig
+from hllm.published.sources import Origin
 
 REFERENCE = "https://github.com/bytedance/HLLM"
-_FOLDER = "https://huggingface.co/ByteDance/HLLM/resolve/main/{}/pytorch_model.bin"
 _LICENCES = {
     "TinyLlama": "TinyLlama-1.1B: Apache-2.0",
     "Baichuan2": "Baichuan2-7B: Community License for Baichuan 2 Model (its own terms of use)",
 }
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a checkpoint comes from.
-
-    Attributes:
-        source: address of the file.
-        data: data set that it was trained on.
-        base: name of the model that both language models started from.
-    """
-
-    source: str = ""
-    data: str = ""
-    base: str = ""
-
-    @classmethod
-    def published(cls, folder: str, data: str, base: str) -> "Origin":
-        """One of the checkpoints that the authors published."""
-        return cls(_FOLDER.format(folder), data, base)
 
 
 def model_card(config: HLLMConfig, origin: Origin, file_name: str) -> str:

@@ -28,6 +28,7 @@ from hllm.schema.rules import (
 )
 
 CONFIG_BYTES = 2_000_000
+ID_MODEL_TYPE = "hllm-id"  # of the models in hllm.baselines.id_models
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "bert")
 _REMEDY = "restore the file, or get the model from where it was made"
 
@@ -247,7 +248,7 @@ _NF4: dict[str, Rule] = {
     "llm_int8_has_fp16_weight": choice(False),
 }
 _ID_MODEL: dict[str, Rule] = {
-    "model_type": choice("hllm-id"),
+    "model_type": choice(ID_MODEL_TYPE),
     "kind": choice("sasrec", "hstu", "id-llama"),
     "num_items": integer(2, 1_000_000_000),
     "hidden_size": _SIZE,

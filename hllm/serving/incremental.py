@@ -51,6 +51,17 @@ class IncrementalModel(Protocol):
         """
         ...
 
+    def read(self, histories: Sequence[Tensor]) -> Tensor:
+        """Read whole histories of which nothing is known or will be kept.
+
+        Args:
+            histories: B times (S, D), each of its own length, at least one item.
+
+        Returns:
+            (B, D) state at the end of each, on any device.
+        """
+        ...
+
 
 class TransformersIncremental:
     """A decoder of transformers as IncrementalModel.
@@ -98,6 +109,16 @@ class TransformersIncremental:
             use_cache=True,
         ).last_hidden_state
         return self._pack(cache, 1)[:, 0], states[:, 0]
+
+    @torch.inference_mode()
+    def read(self, histories: Sequence[Tensor]) -> Tensor:
+        """See IncrementalModel."""
+        model = self._user_llm
+        # Attention is causal: padding behind an item cannot reach it.
+        inputs = pad_sequence(list(histories), batch_first=True).to(model.device, model.dtype)
+        states = model(inputs_embeds=inputs, use_cache=False).last_hidden_state
+        last = torch.tensor([len(history) - 1 for history in histories], device=model.device)
+        return states[torch.arange(len(histories), device=model.device), last]
 
     def _pack(self, cache: DynamicCache, count: int) -> Tensor:
         """Keys and values of each history's last items: (B, S, F)."""

@@ -27,6 +27,10 @@ class Index(Protocol):
         """Number of items."""
         ...
 
+    def __contains__(self, item_id: object) -> bool:
+        """Whether an item is among them."""
+        ...
+
     def rows(self, item_ids: Iterable[str]) -> list[int]:
         """See RowLookup."""
         ...
@@ -56,6 +60,9 @@ class RowLookup:
     def __len__(self) -> int:
         return len(self.item_ids)
 
+    def __contains__(self, item_id: object) -> bool:
+        return item_id in self._row
+
     def rows(self, item_ids: Iterable[str]) -> list[int]:
         """Rows of items.
 
@@ -66,9 +73,11 @@ class RowLookup:
         unknown = [item_id for item_id in item_ids if item_id not in self._row]
         if unknown:
             raise UnknownItemError(
-                f"No embedding for item {unknown[0]!r}"
+                f"No embedding for item {unknown[0][:40]!r}"
                 + (f" and {len(unknown) - 1} more" if len(unknown) > 1 else "")
-                + ": embed the catalogue again with  python -m hllm.embed"
+                + ": check the id (there are items such as "
+                + f"{', '.join(self.item_ids[:3])}), or, if it is new in the catalogue, run  "
+                + "python -m hllm.embed  again"
             )
         return [self._row[item_id] for item_id in item_ids]
 

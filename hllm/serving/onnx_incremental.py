@@ -65,6 +65,10 @@ class OnnxIncremental:
         memory, states = self._run(pasts, items.unsqueeze(1))
         return memory[:, 0], states[:, 0]
 
+    def read(self, histories: Sequence[Tensor]) -> Tensor:
+        """See hllm.serving.incremental.IncrementalModel."""
+        return torch.stack([self.extend(None, history)[1][-1] for history in histories])
+
     def _run(self, pasts: Sequence[Tensor | None], items: Tensor) -> tuple[Tensor, Tensor]:
         """B times (P, F) and items (B, S, D) -> keys and values (B, S, F) and states (B, S, D)."""
         count = items.shape[1]

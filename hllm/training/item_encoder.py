@@ -9,6 +9,7 @@ N items, H width of the Item LLM, D width of an item embedding.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,7 +17,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from hllm.checkpoint import load_model
-from hllm.embed import encode_catalog
+from hllm.embed import cached_batches, encode_catalog
+from hllm.embedder import encode_all
 from hllm.model import HLLM, ItemAdapter
 from hllm.model_folder import ModelFolder
 from hllm.store import EMBEDDINGS, ItemEmbeddings
@@ -28,17 +30,19 @@ from hllm.training.top_layers import TopLayers
 
 @dataclass(frozen=True)
 class ItemTexts:
-    """The items of the interactions, by item index (0 = padding).
+    """The items of the catalogue, by item index (0 = padding).
 
     Attributes:
-        item_ids: one per item.
+        item_ids: one per item; those that nobody has touched come last.
         texts: what the Item LLM reads, see hllm.text.item_text.
         tokenizer: the Item LLM's.
+        num_trained: items of the interactions, padding included: what training draws from.
     """
 
     item_ids: list[str]
     texts: Sequence[str]
     tokenizer: PreTrainedTokenizerBase
+    num_trained: int
 
 
 class TrainedItemEncoder(ABC):
@@ -173,6 +177,7 @@ def make_item_encoder(
     device: torch.device,
     *,
     fit_adapter: bool,
+    exact: bool = False,
 ) -> TrainedItemEncoder:
     """The encoder that --item_training asks for.
 
@@ -182,15 +187,19 @@ def make_item_encoder(
         options: item_training, item_tuned_layers.
         device: where the model will compute.
         fit_adapter: fit the whitening of an mlp adapter to the Item LLM's initial states.
+        exact: see hllm.embed.cached_batches.
 
     Raises:
         DataError: no such number of layers can be trained.
     """
     is_frozen, adapter = options.item_training == "frozen", model.item_adapter
     whiten = fit_adapter and isinstance(adapter, ItemAdapter)
-    states = _item_states(model, texts, device) if is_frozen or whiten else torch.empty(0)
+    states = torch.empty(0)
+    if is_frozen or whiten:
+        states = _item_states(model, texts, device, exact=exact)
     if whiten and isinstance(adapter, ItemAdapter):
-        adapter.fit_whitening(states[1:].to(device))  # the padding item is no text
+        # The padding item is no text, and what nobody has touched says nothing of what is read.
+        adapter.fit_whitening(states[1 : texts.num_trained].to(device))
     if is_frozen:
         return FrozenItems(model, states)
     token_ids = tokenize(texts.tokenizer, texts.texts, model.config.max_text_tokens)
@@ -200,9 +209,10 @@ def make_item_encoder(
     return WholeItems(model, token_ids)
 
 
-def _item_states(model: HLLM, texts: ItemTexts, device: torch.device) -> Tensor:
-    """The Item LLM's states (N, H) of all items, on the CPU."""
+def _item_states(model: HLLM, texts: ItemTexts, device: torch.device, *, exact: bool) -> Tensor:
+    """The Item LLM's states (N, H) of all items, on the CPU; those of an earlier run if it can."""
     model.to(device).eval()  # type: ignore[arg-type]
-    states = encode_catalog(model, texts.tokenizer, texts.texts, adapt=False)
+    encode = partial(cached_batches, model, texts.tokenizer, adapt=False, exact=exact)
+    states = encode_all(encode, texts.texts)
     model.train()
     return states

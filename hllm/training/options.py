@@ -4,38 +4,35 @@ Every class of fields is a group of the command line. ModelOptions and TrainOpti
 works with, each inherit several groups, so that train.json stays a flat list.
 """
 
+from __future__ import annotations
+
 import argparse
 import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
-
-from transformers import AutoConfig, PretrainedConfig
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hllm.atomic import atomic_text
-from hllm.baselines.id_models import KINDS, IDModelConfig
 from hllm.baselines.id_presets import ID_PRESETS
-from hllm.config import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS, HLLMConfig
+from hllm.choices import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS
 from hllm.errors import CheckpointError, DataError
 from hllm.schema.configs import read_language_model
 from hllm.schema.rules import one_line
 from hllm.tables import HELP, CsvFormat
 from hllm.text import DEFAULT_PROMPT
+from hllm.training.option_rules import HLLM_KIND, MODEL_KINDS, check_options, check_together
 from hllm.training.run_record import OPTIONS
 from hllm.weights.packaged import MINILM, pretrained_folder
 
-HLLM_KIND = "hllm"
-MODEL_KINDS = (HLLM_KIND, *KINDS)
-ITEM_TRAINING = ("frozen", "top", "lora", "qlora", "full")
-PRECISIONS = ("fp32", "bf16")
+if TYPE_CHECKING:  # model libraries take seconds, for which nobody should wait who reads --help
+    from transformers import PretrainedConfig
+
+    from hllm.baselines.id_models import IDModelConfig
+    from hllm.config import HLLMConfig
+
 Options = TypeVar("Options")
-
-
-def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise DataError(f"--{name} {value}: choose from {', '.join(allowed)}")
 
 
 def _option(default: Any, help_text: str) -> Any:
@@ -111,15 +108,8 @@ class ModelOptions(HLLMOptions, IDModelOptions):
     def __post_init__(self) -> None:
         """Check what the command line cannot."""
         # Here and not by argparse: options may also come from a file or from Python.
-        _check_choice("model_kind", self.model_kind, MODEL_KINDS)
-        _check_choice("item_training", self.item_training, ITEM_TRAINING)
-        _check_choice("objective", self.objective, OBJECTIVES)
-        if self.objective != GENERATIVE and self.model_kind != HLLM_KIND:
-            raise DataError(f"--objective {self.objective} needs --model_kind {HLLM_KIND}")
-        if self.is_qlora and not self.item_pretrained:
-            raise DataError(
-                "--item_training qlora rounds pretrained weights: use --item_pretrained"
-            )
+        check_options(self)
+        check_together(self)
 
     @property
     def item_folder(self) -> Path:
@@ -132,6 +122,8 @@ class ModelOptions(HLLMOptions, IDModelOptions):
         Raises:
             CheckpointError: a folder does not hold a transformers model that is supported.
         """
+        from hllm.config import HLLMConfig  # noqa: PLC0415  transformers: not for --help
+
         lora = {
             "r": self.lora_rank,
             "lora_alpha": 2 * self.lora_rank,
@@ -169,6 +161,8 @@ class ModelOptions(HLLMOptions, IDModelOptions):
         Raises:
             DataError: sizes that do not go together.
         """
+        from hllm.baselines.id_models import IDModelConfig  # noqa: PLC0415  torch: not for --help
+
         try:
             return IDModelConfig(
                 kind=self.model_kind,
@@ -189,6 +183,8 @@ class ModelOptions(HLLMOptions, IDModelOptions):
     def _user_config(self) -> PretrainedConfig:
         if self.user_llm:
             return _language_model_config(Path(self.user_llm))
+        from transformers import AutoConfig  # noqa: PLC0415  seconds: not for --help
+
         return AutoConfig.for_model(
             "llama",
             hidden_size=self.user_size,
@@ -213,6 +209,8 @@ def _without_dropout(config: PretrainedConfig) -> PretrainedConfig:
 
 
 def _language_model_config(folder: Path) -> PretrainedConfig:
+    from transformers import AutoConfig  # noqa: PLC0415  seconds: not for --help
+
     values = read_language_model(folder)
     try:
         return AutoConfig.for_model(**values)
@@ -311,11 +309,9 @@ class TrainOptions(DataOptions, LoopOptions, ClickOptions, DeviceOptions):
 
     def __post_init__(self) -> None:
         """Check what the command line cannot."""
-        _check_choice("precision", self.precision, PRECISIONS)
-        if self.num_negatives < (0 if self.reference_compatible else 1):
-            raise DataError(f"--num_negatives {self.num_negatives}: at least 1 is needed")
-        if self.click_candidates < 1:
-            raise DataError(f"--click_candidates {self.click_candidates}: at least 1 is needed")
+        check_options(self)
+        if not self.num_negatives and not self.reference_compatible:
+            raise DataError("--num_negatives 0: at least 1 is needed")
         if self.reference_compatible and self.negatives_per_position:
             raise DataError(
                 "--reference_compatible shares negatives: leave out --negatives_per_position"
@@ -333,8 +329,7 @@ class TrainOptions(DataOptions, LoopOptions, ClickOptions, DeviceOptions):
 
 # In the order of --help: what everybody needs first, what few need last.
 GROUPS = (DataOptions, HLLMOptions, LoopOptions, DeviceOptions, ClickOptions, IDModelOptions)
-# Help of the --no_ flags: HfArgumentParser makes one for every option that is on by default, and
-# gives it the help of the option itself.
+# Help of the --no_ flags, which every option has that is on by default.
 OPPOSITES = {
     "item_pretrained": "start the Item LLM from random weights of its shape",
     "user_pretrained": "start the User LLM from random weights of user_llm's shape",
@@ -381,7 +376,10 @@ def config_defaults(source: str, parser: argparse.ArgumentParser) -> dict[str, A
         )
     for name, value in values.items():
         actions[name].required = False
-        values[name] = Path(value) if actions[name].type is Path else value
+        if actions[name].type is Path:
+            if not isinstance(value, str) or not value:
+                raise DataError(f"{source}: {name} is no path but {str(value)[:60]!r}")
+            values[name] = Path(value)
     return values
 
 

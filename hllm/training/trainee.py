@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from hllm.baselines.id_models import IDLlama, load_id_model, make_id_model, save_id_model
 from hllm.checkpoint import save_model
-from hllm.config import GENERATIVE
+from hllm.choices import GENERATIVE
 from hllm.data import Interactions, item_fields, read_items
 from hllm.embed import embed_items
 from hllm.errors import CheckpointError, DataError
@@ -23,7 +24,8 @@ from hllm.text import check_text_keys
 from hllm.training.initial_model import checkpoint_gradients, make_initial_model
 from hllm.training.item_encoder import ItemTexts, make_item_encoder
 from hllm.training.objective import ClickObjective, GenerativeObjective, Objective
-from hllm.training.options import HLLM_KIND, ModelOptions, TrainOptions
+from hllm.training.option_rules import HLLM_KIND
+from hllm.training.options import ModelOptions, TrainOptions
 from hllm.training.step import HLLMStep, IDModelStep, Step
 
 
@@ -92,7 +94,7 @@ class HLLMTrainee(Trainee):
         # Before the weights, which can take minutes: a folder without a tokenizer is said at once.
         tokenizer = read_tokenizer(model_options.item_folder, config.item_config.vocab_size)
         self.model = make_initial_model(config, model_options, options, device)
-        self.texts = ItemTexts(interactions.item_ids, self._item_texts(interactions), tokenizer)
+        self.texts = self._item_texts(interactions, tokenizer, options)
         self._encoder = make_item_encoder(
             self.model,
             self.texts,
@@ -100,13 +102,26 @@ class HLLMTrainee(Trainee):
             device,
             # A trained model's adapter has learnt behind the whitening it was trained with.
             fit_adapter=not options.start_from,
+            exact=options.reference_compatible,
         )
         self.step = HLLMStep(self._encoder, objective, dropout=options.dropout)
 
-    def _item_texts(self, interactions: Interactions) -> list[str]:
+    def _item_texts(
+        self,
+        interactions: Interactions,
+        tokenizer: PreTrainedTokenizerBase,
+        options: TrainOptions,
+    ) -> ItemTexts:
         config = self.model.config
         fields = item_fields(interactions, self._items)
-        return [config.item_text(record) for record in fields]
+        item_ids, num_trained = interactions.item_ids, interactions.num_items
+        if not options.reference_compatible:  # validation ranks what the page ranks
+            known = set(item_ids)
+            untouched = [item_id for item_id in self._items if item_id not in known]
+            item_ids = item_ids + untouched
+            fields += [self._items[item_id] for item_id in untouched]
+        texts = [config.item_text(record) for record in fields]
+        return ItemTexts(item_ids, texts, tokenizer, num_trained)
 
     @torch.inference_mode()
     def scorer(self) -> Scorer:
@@ -119,7 +134,7 @@ class HLLMTrainee(Trainee):
         save_model(self.model, folder, self.texts.tokenizer, weights)
 
     def finish(self, folder: Path) -> None:
-        """Embed all items, those that nobody has touched too."""
+        """Embed all items."""
         self._encoder.save_embeddings(folder, self.texts)
         config = self.model.config
         texts = [(item_id, config.item_text(fields)) for item_id, fields in self._items.items()]

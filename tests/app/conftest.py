@@ -42,6 +42,7 @@ class FakeRecommender:
         self.precision = "fp32"
         self.device = "cpu"
         self.num_items = len(item_ids)
+        self.text_keys = ("title", "description")
         self.calls: list[tuple[str, ...]] = []
         self.item_ids = list(item_ids)
 
@@ -181,12 +182,13 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def serve():
+def serve(tmp_path_factory):
     demos = []
+    settings = Settings(host="127.0.0.1", data_dir=tmp_path_factory.mktemp("data"))
 
     def start(service):
         demo = build_demo(service)
-        options = launch_options(demo, service, Settings(host="127.0.0.1"))
+        options = launch_options(demo, service, settings)
         _, url, _ = demo.launch(quiet=True, prevent_thread_lock=True, **options)
         demos.append(demo)
         return url.rstrip("/")

@@ -24,6 +24,7 @@ class SlowRecommender:
         self._recommender, self._seconds = recommender, seconds
         self.model, self.precision, self.device = "slow", "fp32", "cpu"
         self.num_items, self.item_ids = recommender.num_items, recommender.item_ids
+        self.text_keys = recommender.text_keys
         self.calls = recommender.calls
 
     def recommend(self, history, *, top_k=10, allowed=None):

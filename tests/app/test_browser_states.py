@@ -4,9 +4,11 @@ import shutil
 import threading
 
 import pytest
+from PIL import Image
 
 from app.catalog import CatalogItem
 from app.columns import load_in_background
+from app.service import Service
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
@@ -163,6 +165,40 @@ def test_small_catalogues_say_what_is_missing(open_page, serve, new_service, new
     page = open_page(serve(new_service(tmp_path / "none.db", [])))
     expect(page.locator(".nothing")).to_contain_text("python -m app.ingest")
     expect(page.locator(".popular")).to_contain_text("This catalogue is empty")
+
+
+LOADED = "images => images.every(i => i.complete && i.naturalWidth > 0)"
+
+
+def test_picture_that_is_damaged_or_gone_is_the_drawn_cover(
+    open_page, serve, new_service, new_items, tmp_path
+):
+    made = new_service(tmp_path / "c.db", new_items(6))
+    for number, content in enumerate([None, b"damaged", b"\xff\xd8\xff\xe0 cut", b"gone"]):
+        path = tmp_path / f"book-00{number}.jpg"
+        if content is None:
+            Image.new("RGB", (1600, 900), "red").save(path)
+        else:
+            path.write_bytes(content)
+    service = Service(made.catalog, made.columns, covers=tmp_path)
+    url = serve(service)
+    page = open_page(url)
+    pictures = page.locator(".card img, .pop img, .example img")
+    assert pictures.evaluate_all(LOADED)
+    shapes = page.locator(".card img").evaluate_all("i => i.map(i => [i.src, i.naturalWidth])")
+    assert [width == 400 for _, width in shapes] == [True] + [False] * 5
+    assert [source.startswith("data:") for source, _ in shapes] == [False] * 4 + [True] * 2
+    (tmp_path / "book-003.jpg").unlink()  # while the page is open
+    page.locator("[data-id=book-003].card").click()
+    history_is(page, "book-003")
+    assert page.locator(".history img").evaluate_all(LOADED)
+    page.route("**/covers**", lambda route: route.abort())  # pictures that do not arrive at all
+    page.reload()
+    page.wait_for_selector(".card img[src*='viewBox=']")
+    page.wait_for_timeout(500)
+    assert page.locator(".card img").evaluate_all(LOADED)
+    assert all("ERR_FAILED" in problem for problem in open_page.problems)
+    open_page.problems.clear()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,9 +1,12 @@
 """What the page shows of an item: short texts, and pictures of one folder only."""
 
+import re
+
 import pytest
 
-from app.cards import MAX_DESCRIPTION_CHARS, MAX_TITLE_CHARS, PICTURE_TYPES, make_card, picture_path
+from app.cards import MAX_DESCRIPTION_CHARS, MAX_TITLE_CHARS, make_card
 from app.catalog import CatalogItem
+from app.picture_files import PICTURE_ENDINGS, picture_path
 
 
 def test_card_is_drawn_without_pictures_and_never_from_the_network():
@@ -24,8 +27,9 @@ def test_card_takes_pictures_from_the_folder_only(tmp_path):
     def cover(item_id, image=""):
         return make_card(CatalogItem(item_id=item_id, title="T", image=image), covers).cover
 
-    assert cover("a") == "covers?item=a"
-    assert cover("../x&y", image="b c.png") == "covers?item=..%2Fx%26y"
+    assert re.fullmatch(r"covers\?item=a&v=[0-9a-f]{16}", cover("a"))
+    assert cover("../x&y", image="b c.png").startswith("covers?item=..%2Fx%26y&v=")
+    assert cover("x" * 305).startswith("data:") and cover("y", "z" * 305).startswith("data:")
     for item_id, image in [("../secret", ""), ("x", "../secret.png"), ("x", "https://h/a.jpg")]:
         assert cover(item_id, image).startswith("data:")
 
@@ -61,7 +65,7 @@ def test_an_image_that_is_named_comes_before_one_by_id(tmp_path):
 def test_only_pictures_are_pictures(tmp_path, name):
     (tmp_path / name).write_bytes(b"<script>")
     assert picture_path(CatalogItem(item_id="a", image=name), tmp_path) is None
-    assert ".svg" not in PICTURE_TYPES
+    assert ".svg" not in PICTURE_ENDINGS
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path):

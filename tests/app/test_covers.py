@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from app.books import load_books
+from app.books.facts import load_books
 from app.covers import FALLBACK_STYLES, STYLES, cover_data_uri, cover_svg, style_of
 
 SVG = "{http://www.w3.org/2000/svg}"

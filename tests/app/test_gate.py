@@ -9,8 +9,10 @@ from urllib.request import urlopen
 
 import pytest
 from gradio_client import Client
+from PIL import Image
 
 from app.bodies import MAX_BODY_BYTES
+from app.cards import drawn_cover
 from app.gate import policy
 from app.service import Service
 from app.settings import Settings
@@ -27,7 +29,8 @@ QUEUE = "/gradio_api/queue/join"
 @pytest.fixture(scope="module")
 def covers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("covers")
-    (folder / "book-000.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    Image.new("RGB", (800, 1200), "red").save(folder / "book-000.png")
+    (folder / "book-003.jpg").write_bytes(b"damaged")
     (folder / "other.png").write_bytes(b"named by no item")
     (folder / ".env").write_text("SECRET=1")
     for name in ("book-001.svg", "book-002.html"):
@@ -71,7 +74,7 @@ def ask(url):
         try:
             connection.request(method, path, body, named)
             answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read().decode()
+            return answer.status, answer.headers, answer.read().decode(errors="replace")
         finally:
             connection.close()
 
@@ -302,12 +305,26 @@ def test_names_from_the_settings_are_answered(service, monkeypatch):
 
 def test_picture_is_served_and_nothing_else_of_the_folder(ask, covers):
     code, headers, _ = ask("HEAD", "/covers?item=book-000")
-    assert code == 200 and headers["Content-Type"] == "image/png"
+    assert code == 200 and headers["Content-Type"] == "image/webp"
     assert headers["X-Content-Type-Options"] == "nosniff"
-    for name in ("book-001", "book-002", "other", ".env", "../x", str(covers / ".env"), ""):
+    for name in ("other", ".env", "../x", str(covers / ".env"), "", "nobody"):
         assert refused_picture(ask("GET", f"/covers?item={name}"))
     assert ask("GET", f"/gradio_api/file={covers}/book-000.png")[0] == 404
     assert ask("GET", "/covers/book-000.png")[0] == 404
+
+
+@pytest.mark.parametrize("item_id", ["book-001", "book-002", "book-003", "book-004"])
+def test_item_whose_picture_cannot_be_shown_gets_the_drawn_cover(ask, item_id, service):
+    code, headers, text = ask("GET", f"/covers?item={item_id}")
+    assert (code, headers["Content-Type"]) == (200, "image/svg+xml")
+    assert headers["Cache-Control"] == "no-cache"
+    assert text == drawn_cover(service.catalog.get([item_id])[item_id])
+
+
+def test_picture_is_kept_by_browsers_under_its_version_only(ask, service):
+    address = service.cards_of(["book-000"])[0].cover
+    assert "immutable" in ask("HEAD", f"/{address}")[1]["Cache-Control"]
+    assert ask("HEAD", f"/{address}0")[1]["Cache-Control"] == "no-cache"
 
 
 def refused_picture(answer):

@@ -1,13 +1,21 @@
 """From settings to a running service, with the real books and models."""
 
-import pytest
+import shutil
+import sqlite3
 
-from app.catalog import Catalog, ItemFilter
+import pytest
+import torch
+from PIL import Image
+
+from app.catalog import Catalog, CatalogItem, ItemFilter
 from app.examples import BOOK_EXAMPLES
+from app.ingest.__main__ import main as ingest
 from app.opening import open_service
 from app.session import Click
-from app.settings import Settings
+from app.settings import ROOT, Settings
+from hllm.baselines.id_models import IDModelConfig, make_id_model, save_id_model
 from hllm.errors import HLLMError
+from hllm.store import ItemEmbeddings, sentence_fingerprint
 from tests.waiting import wait_until
 
 SESSION = "0123456789abcdef"
@@ -96,3 +104,114 @@ def test_catalogue_without_a_model_says_how_to_get_one(tmp_path, new_items):
     messages = [c.info.message for c in service.answer(["book-001"], SESSION).columns]
     assert "python -m hllm.train" in messages[0] and "--model" in messages[0]
     assert "--baseline" in messages[1]
+
+
+@pytest.fixture
+def imported(tmp_path):
+    """A catalogue that was imported with a folder of pictures."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.new("RGB", (40, 60), "red").save(pictures / "a1.jpg")
+    long_id = "x" * 305
+    (tmp_path / "items.csv").write_text(f"item_id,title\na1,One\na2,Two\n{long_id},Long\n")
+    arguments = ["--catalog", tmp_path / "c.db", "--items", tmp_path / "items.csv"]
+    assert ingest(["pixelrec", *map(str, arguments), "--covers", str(pictures)]) == 0
+    return tmp_path / "c.db"
+
+
+def covers_of(catalog, **settings):
+    service = open_service(Settings(catalog=catalog, **settings))
+    return [
+        "picture" if c.cover.startswith("covers?") else "drawn"
+        for c in service.answer([], "s").popular
+    ]
+
+
+def test_pictures_of_an_import_are_shown_without_another_option(imported):
+    assert sorted(covers_of(imported)) == ["drawn", "drawn", "picture"]
+
+
+def test_named_folder_counts_more_than_that_of_the_import(imported, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    for item_id in ("a1", "a2"):
+        Image.new("RGB", (40, 60)).save(other / f"{item_id}.png")
+    assert sorted(covers_of(imported, covers=other)) == ["drawn", "picture", "picture"]
+
+
+def test_folder_that_is_gone_or_another_one_is_said_once_and_covers_are_drawn(imported, caplog):
+    pictures = imported.with_name("pictures")
+    pictures.rename(imported.with_name("moved"))
+    assert covers_of(imported) == ["drawn"] * 3
+    # What a catalogue of strangers names is not shown: it cannot know the folder's inode number.
+    shutil.copytree(imported.with_name("moved"), pictures)
+    assert covers_of(imported) == ["drawn"] * 3
+    said = [r.getMessage() for r in caplog.records if "--covers FOLDER" in r.getMessage()]
+    assert len(said) == 2
+
+
+def test_models_are_loaded_before_gradio_can_take_their_modules_away(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_WATCH_DIRS", "somewhere")
+    service = open_service(Settings(data_dir=tmp_path))
+    assert [column.info().state for column in service.columns] == ["ready", "ready"]
+    # Both built-in models read the same texts, and say so.
+    keys = ("title", "creator", "categories", "tags", "series")
+    assert [column.info().reads for column in service.columns] == [keys, keys]
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A catalogue, and a folder in which tests make what does not fit to it."""
+    with Catalog.create(tmp_path / "c.db") as catalog:
+        catalog.add_items([CatalogItem(item_id=f"i{n}", title=f"Item {n}") for n in range(5)])
+    return tmp_path
+
+
+def refused(folder, words, **settings):
+    settings = {"catalog": folder / "c.db", "data_dir": folder / "data", **settings}
+    with pytest.raises(HLLMError, match=words) as caught:
+        open_service(Settings(**settings))
+    assert "\n" not in str(caught.value)
+
+
+def test_folder_of_an_id_model_is_called_what_it_is(small):
+    config = IDModelConfig(kind="sasrec", num_items=6, hidden_size=8, num_heads=1)
+    save_id_model(make_id_model(config), small / "id", [f"i{n}" for n in range(5)])
+    refused(small, r"holds an ID model \(sasrec\).*hllm\.train.*hllm\.evaluate", model=small / "id")
+
+
+def test_catalogue_of_another_program_says_what_to_name(small):
+    sqlite3.connect(small / "foreign.db").execute("CREATE TABLE moz_places (id)").connection.close()
+    foreign = small / "foreign.db"
+    refused(small, r"another program \(tables: moz_places\).*app\.ingest", catalog=foreign)
+    (small / "empty.db").touch()
+    refused(small, r"an empty database, not a catalogue", catalog=small / "empty.db")
+    (small / "items.csv").write_text("item_id,title\na,b\n")
+    refused(small, r"no SQLite file at all: import data", catalog=small / "items.csv")
+
+
+def test_catalogue_of_a_newer_program_says_so(small):
+    connection = sqlite3.connect(small / "c.db")
+    connection.execute("UPDATE _sqlite_migrations SET name = '0099' WHERE name = '0004_filters'")
+    connection.commit()
+    connection.close()
+    refused(small, "newer version of this program.*update")
+
+
+def test_embeddings_of_another_catalogue_or_model_are_called_what_they_are(small):
+    def stored(name, item_ids, fingerprint):
+        vectors = torch.ones(len(item_ids), 384)
+        ItemEmbeddings(item_ids, ["00" * 8] * len(item_ids), vectors, fingerprint).save(
+            small / name
+        )
+        return small / name
+
+    sentences = sentence_fingerprint(["title"])
+    another = stored("another.safetensors", ["x", "y"], sentences)
+    refused(small, "belongs to another catalogue: none of the 5 items", baseline=another)
+    older = stored("older.safetensors", ["i0", "i1"], sentences)
+    refused(small, "older than the catalogue: 5 items are new", baseline=older)
+    of_hllm = stored("hllm.safetensors", ["i0"], "f" * 16)
+    refused(small, "name the baseline's file", baseline=of_hllm)
+    model = ROOT / "assets" / "books" / "model"
+    refused(small, "which are the baseline's.*hllm.embed", model=model, embeddings=older)

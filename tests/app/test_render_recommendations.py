@@ -1,6 +1,7 @@
 """The right half of the page: rows, what is said in their place, and nothing of it runs."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -137,3 +138,18 @@ def test_bars_stay_within_their_place_whatever_the_scores():
     cards = {i: card(i) for i in "ab"}
     html = render_column(answer(READY, ("a", -0.5), ("b", -0.7)), answer(OTHER), cards)
     assert re.findall(r"width:([\d.]+)%", html) == ["0.0", "0.0"]
+
+
+def test_columns_say_what_they_read_and_whether_it_differs():
+    def shown(keys, other_keys):
+        mine = answer(replace(READY, reads=keys), ("a", 1.0))
+        other = answer(replace(OTHER, reads=other_keys), ("a", 1.0))
+        return Reader(render_column(mine, other, {"a": card()})).text
+
+    same = shown(("title", "<b>tag"), ("<b>tag", "title"))
+    assert "reads title, <b>tag" in same and "not read the same" not in same
+    different = shown(("title",), ("title", "description"))
+    assert "reads title" in different
+    assert "HLLM and Baseline do not read the same texts of an item" in different
+    # While one of them loads, or cannot say, nothing is claimed.
+    assert "not read the same" not in shown(("title",), ())

@@ -7,8 +7,10 @@ import torch
 
 import hllm.embed
 import hllm.embedder
+import hllm.item_states
 from hllm.checkpoint import load_model, save_model
-from hllm.embed import embed_items, encode_catalog, main, stored_or_encoded
+from hllm.commands.embed import main
+from hllm.embed import embed_items, encode_catalog, stored_or_encoded
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import token_batches, tokenize
 
@@ -78,13 +80,14 @@ def test_second_run_encodes_nothing_and_changed_text_alone(folder, tmp_path, enc
     assert encoded == []
     changed = [*TEXTS[:-1], ("i39", "title: another text"), ("new", TEXTS[3][1])]
     second = embed_items(folder, changed, output, progress=False)
-    assert sorted(encoded) == sorted(["title: another text", TEXTS[3][1]])
+    assert encoded == ["title: another text"]  # the new item's text is another one's, too
     assert torch.equal(second.vectors[:39], first.vectors[:39])
     assert not torch.equal(second.vectors[39], first.vectors[39])
     assert ItemEmbeddings.load(output).item_ids == [item_id for item_id, _ in changed]
 
 
 def test_killed_run_continues_behind_its_last_part(folder, tmp_path, encoded, monkeypatch):
+    monkeypatch.setenv("HLLM_CACHE", "")  # the parts beside the output do it alone
     monkeypatch.setattr(hllm.embedder, "SECONDS_PER_PART", 0)  # a part after every batch
     monkeypatch.setattr(hllm.embed, "TEXTS_AT_ONCE", 10)
     output = tmp_path / "e.safetensors"
@@ -180,3 +183,58 @@ def test_a_model_whose_states_overflow_stops_and_names_an_item(
     assert main(["--model", str(tmp_path / "model"), "--items", str(items)]) == 2
     assert "Item 'a' got an embedding with NaN or infinity" in caplog.text
     assert not (tmp_path / "model" / EMBEDDINGS).exists()
+
+
+def test_a_killed_run_continues_from_the_cache(folder, tmp_path, encoded, monkeypatch):
+    """Whatever command was killed, and wherever the next one writes."""
+    monkeypatch.setattr(hllm.embed, "TEXTS_AT_ONCE", 10)
+    counting = hllm.embed.item_batches
+
+    def dies(*args, **options):
+        for batch in counting(*args, **options):
+            if len(encoded) > 20:
+                raise KeyboardInterrupt
+            yield batch
+
+    monkeypatch.setattr(hllm.embed, "item_batches", dies)
+    with pytest.raises(KeyboardInterrupt):
+        embed_items(folder, TEXTS, tmp_path / "one", progress=False)
+    monkeypatch.setattr(hllm.embed, "item_batches", counting)
+    encoded.clear()
+    resumed = embed_items(folder, TEXTS, tmp_path / "other", progress=False)
+    assert len(encoded) == 20
+    model, tokenizer = load_model(folder)
+    whole = encode_catalog(model, tokenizer, [text for _, text in TEXTS], progress=False)
+    torch.testing.assert_close(resumed.vectors.float(), whole, atol=1e-3, rtol=1e-3)
+
+
+def test_another_adapter_encodes_nothing(tmp_path, encoded, make_model, tokenizer):
+    """What training with a frozen Item LLM changes is behind the states."""
+    model = make_model(item_adapter="linear")
+    save_model(model, tmp_path / "one", tokenizer)
+    embed_items(tmp_path / "one", TEXTS, tmp_path / "one.safetensors", progress=False)
+    with torch.no_grad():
+        model.item_adapter.weight.mul_(2)
+    save_model(model, tmp_path / "two", tokenizer)
+    encoded.clear()
+    found = embed_items(tmp_path / "two", TEXTS, tmp_path / "two.safetensors", progress=False)
+    assert encoded == []
+    whole = encode_catalog(model, tokenizer, [text for _, text in TEXTS], progress=False)
+    torch.testing.assert_close(found.vectors.float(), whole, atol=1e-2, rtol=1e-3)
+
+
+def test_bfloat16_only_where_float16_is_stored(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(hllm.item_states, "cpu_has_fast_bfloat16", lambda: True)
+    real, used = hllm.embed.item_batches, []
+
+    def watched(*args, bf16=False, **options):
+        used.append(bf16)
+        return real(*args, bf16=bf16, **options)
+
+    monkeypatch.setattr(hllm.embed, "item_batches", watched)
+    exact = embed_items(folder, TEXTS, tmp_path / "exact", half=False, progress=False)
+    assert used == [False]
+    half = embed_items(folder, TEXTS, tmp_path / "half", progress=False)
+    assert used == [False, True, False, True]  # a sample in both, then all: none of the exact ones
+    cosine = torch.cosine_similarity(half.vectors.float(), exact.vectors)
+    assert 0.999 < cosine.min() < 1

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from hllm import evaluate
 from hllm.baselines.id_models import IDModelConfig, make_id_model, save_id_model
 from hllm.checkpoint import save_model
+from hllm.commands.evaluate import main
 from hllm.data import Interactions, eval_cases
 from hllm.errors import CheckpointError, DataError
-from hllm.evaluate import DataSet, evaluate_models, load_scorer, main
+from hllm.evaluate import DataSet, evaluate_models, load_scorer
 from hllm.evaluation.metrics import recall_at
 from hllm.evaluation.ranking import rank_cases
 from hllm.evaluation.report import format_report
@@ -69,6 +70,53 @@ def test_a_model_that_can_find_no_target_is_an_error(tmp_path):
     data = DataSet.read(tmp_path / "i.csv", tmp_path / "x.csv")
     with pytest.raises(DataError, match="fixed: no target was found among the 1 items"):
         evaluate_models([Fixed([0.0, 1.0])], data, reference_compatible=True, progress=False)
+
+
+@pytest.fixture
+def with_untouched(files):
+    """The same pair with two more items, of which nobody has any."""
+    interactions, items = files
+    items.write_text(items.read_text() + "new,Book 3\nnewer,Book 4\n")
+    return interactions, items
+
+
+def test_items_that_nobody_has_touched_are_ranked_and_counted(with_untouched):
+    data = DataSet.read(*with_untouched)
+    assert data.interactions.item_ids[-2:] == ["new", "newer"]
+    assert data.fields[-2:] == [{"title": "Book 3"}, {"title": "Book 4"}]
+    best = Fixed([0.0] * 13 + [1.0, 1.0], "best")  # both above every target
+    report = evaluate_models([best], data, progress=False)
+    assert (report["num_items"], report["num_untouched_items"]) == (14, 2)
+    assert "14 candidate items (2 that nobody has touched" in format_report(report)
+    touched = [score - 2 * (row > 12) for row, score in enumerate(best.scores.tolist())]
+    without = evaluate_models([Fixed(touched)], data, progress=False)
+    mrr = [r["models"][n]["metrics"]["mrr"] for r, n in ((report, "best"), (without, "fixed"))]
+    assert mrr[0] < mrr[1]
+
+
+def test_as_in_the_reference_only_items_with_interactions_are_candidates(with_untouched):
+    data = DataSet.read(*with_untouched, reference_compatible=True)
+    assert data.interactions.num_items == 13
+    report = evaluate_models([Fixed([0.0] * 13)], data, progress=False)
+    assert (report["num_items"], report["num_untouched_items"]) == (12, 0)
+    assert "12 candidate items; percent" in format_report(report)
+
+
+def test_an_id_model_ranks_last_what_nobody_has_touched(with_untouched, tmp_path):
+    data = DataSet.read(*with_untouched)
+    config = IDModelConfig(kind="sasrec", num_items=13, hidden_size=8, num_heads=2)
+    save_id_model(make_id_model(config), tmp_path, data.interactions.item_ids[:13])
+    scores = load_scorer(tmp_path, data).score([np.array([1, 2]), np.array([3])])
+    assert scores.shape == (2, 15)
+    assert (scores[:, 13:].amax(dim=1) < scores[:, 1:13].amin(dim=1)).all()
+
+
+def test_an_id_model_of_fewer_items_is_one_of_another_data_set(with_untouched, tmp_path):
+    data = DataSet.read(*with_untouched)
+    config = IDModelConfig(kind="sasrec", num_items=12, hidden_size=8, num_heads=2)
+    save_id_model(make_id_model(config), tmp_path, data.interactions.item_ids[:12])
+    with pytest.raises(CheckpointError, match="trained on another data set"):
+        load_scorer(tmp_path, data)
 
 
 def test_sample_of_users_is_seeded(files):

@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from hllm.commands.exchange import main
 from hllm.errors import DataError
-from hllm.exchange import export_parquet, import_parquet, main
+from hllm.exchange import export_parquet, import_parquet
 from hllm.store import ItemEmbeddings
 
 

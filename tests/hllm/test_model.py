@@ -162,8 +162,8 @@ def test_other_width_needs_an_adapter(make_model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"item_pooling": "max"}, r"item_pooling 'max': choose one of item_token, mean"),
-        ({"item_adapter": "big"}, r"item_adapter 'big': choose one of none, linear, mlp"),
+        ({"item_pooling": "max"}, r"item_pooling 'max': choose from item_token, mean"),
+        ({"item_adapter": "big"}, r"item_adapter 'big': choose from none, linear, mlp"),
         ({"max_text_tokens": 0}, r"max_text_tokens 0: must be at least 1"),
         ({"max_history": -1}, r"max_history -1: must be at least 1"),
     ],

@@ -30,7 +30,8 @@ from hllm.evaluation.metrics import summarise
 from hllm.evaluation.ranking import rank_cases
 from hllm.evaluation.scorers import HLLMScorer
 from hllm.published import reference_layout
-from hllm.published.convert import SourceSettings, convert
+from hllm.published.convert import convert
+from hllm.published.sources import SourceSettings
 from hllm.training.batches import TrainBatch, reference_sample
 from hllm.training.item_encoder import WholeItems
 from hllm.training.loss import clamp_logit_scale, contrastive_logits, contrastive_stats, info_nce

@@ -13,8 +13,9 @@ from sentence_transformers import SentenceTransformer
 from hllm import sentence
 from hllm.baselines.text_recommender import load_text_baseline
 from hllm.checkpoint import save_model
+from hllm.commands.sentence import main
 from hllm.errors import StaleEmbeddingsError
-from hllm.sentence import embed_sentences, main, sentence_text
+from hllm.sentence import embed_sentences, sentence_text
 from hllm.weights.packaged import MINILM, pretrained_folder
 
 ROOT = Path(__file__).parents[2]

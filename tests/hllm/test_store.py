@@ -62,7 +62,12 @@ def test_check_accepts_what_fits_and_items_that_left_the_catalogue():
     [
         ("0" * 16, [], "another model"),
         ("f" * 16, [("a", text_hash("changed"))], "1 items are new"),
-        ("f" * 16, [("c", text_hash("x")), ("d", text_hash("y"))], "2 items are new"),
+        ("f" * 16, [("a", text_hash("new")), ("d", text_hash("y"))], "2 items are new"),
+        (
+            "f" * 16,
+            [("c", text_hash("x")), ("d", text_hash("y"))],
+            "another catalogue: none of the 2",
+        ),
     ],
 )
 def test_check_names_what_is_stale(fingerprint, pairs, message):

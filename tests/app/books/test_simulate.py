@@ -5,6 +5,7 @@ from collections import defaultdict
 
 import pytest
 
+from app.books import csv_pair as csv_writer
 from app.books import simulate as simulate_cli
 from app.catalog import text_fields
 
@@ -12,7 +13,7 @@ from app.catalog import text_fields
 @pytest.fixture(scope="module")
 def csv_pair(books, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pair")
-    simulate_cli.write_csv_pair(books, folder, num_readers=150, seed=5)
+    csv_writer.write_csv_pair(books, folder, num_readers=150, seed=5)
     return folder
 
 
@@ -23,7 +24,7 @@ def rows_of(path):
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(books, csv_pair, tmp_path):
     for seed, same in ((5, True), (6, False)):
-        simulate_cli.write_csv_pair(books, tmp_path, num_readers=150, seed=seed)
+        csv_writer.write_csv_pair(books, tmp_path, num_readers=150, seed=seed)
         first = (csv_pair / "interactions.csv").read_bytes()
         assert (first == (tmp_path / "interactions.csv").read_bytes()) is same
         assert (csv_pair / "items.csv").read_bytes() == (tmp_path / "items.csv").read_bytes()
@@ -60,7 +61,7 @@ def test_command_line(tmp_path, capsys, caplog):
     ]
     with pytest.raises(SystemExit):
         simulate_cli.main(["--output", str(tmp_path), "--readers", "0"])
-    assert "--readers must be at least 1, not 0" in capsys.readouterr().err
+    assert "--readers must be from 1 to 10000000, not 0" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_leaves_no_half_written_file(books, tmp_path, monkeypatch):
@@ -68,7 +69,7 @@ def test_an_interrupted_run_leaves_no_half_written_file(books, tmp_path, monkeyp
         yield ("a", "b", 1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(simulate_cli, "_interaction_rows", rows)
+    monkeypatch.setattr(csv_writer, "_interaction_rows", rows)
     with pytest.raises(KeyboardInterrupt):
-        simulate_cli.write_csv_pair(books, tmp_path, num_readers=5, seed=1)
+        csv_writer.write_csv_pair(books, tmp_path, num_readers=5, seed=1)
     assert [path.name for path in tmp_path.iterdir()] == ["items.csv"]

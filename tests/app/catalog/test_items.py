@@ -53,7 +53,7 @@ def test_what_fits_is_left_as_it_is():
 def test_one_character_too_many_is_cut_and_noted():
     item = bounded(CatalogItem(item_id="i", title="t" * MAX_TITLE_CHARS + "!", year=10_000))
     assert item.title == "t" * MAX_TITLE_CHARS
-    assert item.extra == {"cut": {"title": MAX_TITLE_CHARS + 1}}
+    assert item.extra[""] == {"cut": {"title": MAX_TITLE_CHARS + 1}}
     assert item.year is None
 
 

@@ -158,7 +158,7 @@ def test_dropout_only_in_training():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "gru"}, r"kind 'gru': choose one of sasrec, hstu, id-llama"),
+        ({"kind": "gru"}, r"kind 'gru': choose from sasrec, hstu, id-llama"),
         ({"hidden_size": 10}, r"hidden_size 10 is not divisible by num_heads 4"),
         ({"num_items": 1}, r"num_items 1"),
     ],

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hllm.baselines.text_recommender import SENTENCE_FINGERPRINT, TextBaseline, load_text_baseline
 from hllm.baselines.text_scorer import TextScorer
 from hllm.errors import StaleEmbeddingsError, UnknownItemError
-from hllm.store import ItemEmbeddings
+from hllm.store import ItemEmbeddings, sentence_fingerprint
 
 
 def embeddings(fingerprint=SENTENCE_FINGERPRINT):
@@ -18,6 +18,11 @@ def embeddings(fingerprint=SENTENCE_FINGERPRINT):
 
 def history(*items):
     return np.array(items, dtype=np.int64)
+
+
+def test_baseline_knows_which_fields_its_embeddings_were_made_from():
+    made_from = sentence_fingerprint(["title", "description"])
+    assert TextBaseline(embeddings(made_from)).text_keys == ("title", "description")
 
 
 def test_recommendations_of_the_page_baseline():
@@ -78,9 +83,9 @@ def test_load_baseline_notices_what_does_not_fit(tmp_path):
     with pytest.raises(StaleEmbeddingsError, match="No item embeddings"):
         load_text_baseline(path)
     embeddings("another").save(path)
-    with pytest.raises(StaleEmbeddingsError, match="does not hold all-MiniLM-L6-v2"):
+    with pytest.raises(StaleEmbeddingsError, match="another model, not all-MiniLM-L6-v2"):
         load_text_baseline(path)
     embeddings().save(path)
     assert load_text_baseline(path).num_items == 3
     with pytest.raises(StaleEmbeddingsError, match="older than the catalogue: 1 items"):
-        load_text_baseline(path, fields=[("d", {"title": "new"})])
+        load_text_baseline(path, fields=[("a", {"title": "new"})])

@@ -59,7 +59,8 @@ def convert(folder, options, shard_mb, limit_mb):
         import time
         from pathlib import Path
         import bitsandbytes
-        from hllm.published.convert import PUBLISHED, convert
+        from hllm.published.convert import convert
+        from hllm.published.sources import PUBLISHED
         def peak():
             lines = Path("/proc/self/status").read_text().splitlines()
             return int(next(line for line in lines if "VmHWM" in line).split()[1])

@@ -15,8 +15,9 @@ from hllm.baselines.id_models import (
 )
 from hllm.checkpoint import build_model, load_model, load_user_llm
 from hllm.model_folder import ModelFolder
-from hllm.published.convert import PUBLISHED, convert
+from hllm.published.convert import convert
 from hllm.published.reference_layout import language_model_config
+from hllm.published.sources import PUBLISHED
 from hllm.schema.configs import MODEL_TYPES, check_language_model, read_language_model
 from hllm.training.options import ModelOptions
 from hllm.weights.packaged import MINILM, pretrained_folder

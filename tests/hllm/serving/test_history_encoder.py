@@ -217,9 +217,11 @@ def test_a_click_cuts_short_what_is_read_ahead(user_llm, items, monkeypatch):
 
 def test_many_long_sessions_leave_few_windows_waiting(user_llm, items):
     encoder = HistoryEncoder(TransformersIncremental(user_llm, L), items, max_history=L)
-    with encoder._compute:  # nothing can be read ahead
+    with encoder._model_lock:  # nothing can be read ahead
         for first in range(3 * MAX_WAITING):
-            encoder._prepare([first % NUM_ITEMS, *range(first % 7, 7), first // NUM_ITEMS, 3, 2, 1])
+            encoder._queue_next_window(
+                [first % NUM_ITEMS, *range(first % 7, 7), first // NUM_ITEMS, 3, 2, 1]
+            )
         assert len(encoder._pending) <= MAX_WAITING
         encoder._pending.clear()
     assert encoder.wait_until_prepared(10)
@@ -240,7 +242,7 @@ def test_a_failure_ahead_is_met_again_by_the_request(user_llm, items, caplog):
     steps.broken = True
     with pytest.raises(RuntimeError, match="out of memory"):
         encoder.encode(range(L))
-    encoder._prepare(range(L))
+    encoder._queue_next_window(range(L))
     assert encoder.wait_until_prepared(10)
     assert "could not be encoded ahead" in caplog.text
     steps.broken = False

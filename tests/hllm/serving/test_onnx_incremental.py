@@ -13,7 +13,7 @@ from hllm.serving.quantize import ONNX_BLOCK, dequantize_blocks, quantize_blocks
 from hllm.serving.user_model import load_user_model
 
 # How far from a half every input of a product is, in steps of its rounding. Kernels and oracle sum
-# in other orders, which moves an input by up to 1e-4 steps: nearer ones could be rounded either way.
+# in other orders, which moves an input by up to 1e-4 steps: nearer ones could round either way.
 CLEAR = 3e-4
 
 

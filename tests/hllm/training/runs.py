@@ -2,7 +2,8 @@
 
 import json
 
-from hllm.train import Trainer, parse_options
+from hllm.train import parse_options
+from hllm.training.trainer import Trainer
 
 NUM_ITEMS = 24
 TINY = {

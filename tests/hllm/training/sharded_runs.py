@@ -17,9 +17,10 @@ from torch.distributed.tensor import DTensor
 
 from hllm.errors import HLLMError
 from hllm.text import token_batches
-from hllm.train import Trainer, parse_options
+from hllm.train import parse_options
 from hllm.training import item_encoder
 from hllm.training.fsdp import most_calls
+from hllm.training.trainer import Trainer
 
 BATCHES = []  # of items: [this process's, most of all]
 

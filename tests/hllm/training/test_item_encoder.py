@@ -3,12 +3,13 @@
 import pytest
 import torch
 
+import hllm.embed
 from hllm.checkpoint import load_model
-from hllm.embed import encode_catalog
+from hllm.embed import encode_catalog, stored_or_encoded
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import tokenize
 from hllm.training import initial_model
-from hllm.training.options import ITEM_TRAINING
+from hllm.training.option_rules import ITEM_TRAINING
 from tests.hllm.training.runs import small_trainer, train_ring
 
 
@@ -83,3 +84,42 @@ def test_all_embeddings_are_those_of_the_model_one_by_one(small, tmp_path, way):
     found = trainee._encoder.embed_all(texts)
     torch.testing.assert_close(found[1:], expected[1:].cpu(), atol=1e-4, rtol=1e-4)
     assert found[1:].std(dim=0).min() > 0.01
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """Texts that went through the Item LLM."""
+    seen, real = [], hllm.embed.item_batches
+
+    def counting(model, tokenizer, texts, **options):
+        for places, vectors in real(model, tokenizer, texts, **options):
+            seen.extend(texts[place] for place in places)
+            yield places, vectors
+
+    monkeypatch.setattr(hllm.embed, "item_batches", counting)
+    return seen
+
+
+def test_a_second_run_of_a_sweep_encodes_nothing(small, tmp_path, encoded):
+    """Frozen states, the whitening of the other ways, and a trained model on other items."""
+    options = {"item_adapter": "mlp", "item_adapter_hidden_size": 8}
+    first = small_trainer(small, tmp_path / "first", **options)
+    first.run()
+    assert len(encoded) == len(set(first.trainee.texts.texts)) == 13
+    encoded.clear()
+    again = small_trainer(small, tmp_path / "second", learning_rate=0.1, user_size=32, **options)
+    assert torch.equal(again.trainee._encoder._states, first.trainee._encoder._states)
+    for way in ("top", "lora"):
+        small_trainer(small, tmp_path / way, item_training=way, **options)
+    model, tokenizer = load_model(tmp_path / "first")
+    (tmp_path / "first" / EMBEDDINGS).unlink()
+    pair = ("new", first.trainee.texts.texts[1])
+    stored_or_encoded(tmp_path / "first", model, tokenizer, [pair])
+    assert encoded == []
+
+
+def test_another_item_llm_is_encoded(small, tmp_path, encoded):
+    first = small_trainer(small, tmp_path / "first", item_pooling="mean")
+    encoded.clear()
+    small_trainer(small, tmp_path / "token", item_pooling="item_token")
+    assert len(encoded) == len(set(first.trainee.texts.texts))

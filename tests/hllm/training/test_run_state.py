@@ -20,8 +20,9 @@ from safetensors.torch import load_file, save_file
 
 import hllm.baselines.id_models
 from hllm.errors import CheckpointError, StorageError
-from hllm.train import Trainer, main, parse_options
+from hllm.train import main, parse_options
 from hllm.training.run_state import MARK, find_state, save_state
+from hllm.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
 DIED = 77

@@ -1,10 +1,12 @@
 """HLLMs and ID models as the loop sees them: made, continued from a folder, refused."""
 
+import numpy as np
 import pytest
 
 from hllm.baselines.id_models import load_id_model
 from hllm.errors import CheckpointError, DataError
-from tests.hllm.training.runs import small_trainer
+from hllm.store import EMBEDDINGS, ItemEmbeddings
+from tests.hllm.training.runs import losses, small_trainer
 
 
 def test_gradient_checkpointing_of_small_models_is_one_clear_error(small, tmp_path):
@@ -47,3 +49,38 @@ def test_a_text_key_that_no_item_has_is_an_error(small, tmp_path, keys, message)
     items.write_text(f"item_id,{header}\n{rows}")
     with pytest.raises(DataError, match=message):
         small_trainer(small, tmp_path / "run", items=items, **keys)
+
+
+@pytest.fixture
+def with_untouched(small, tmp_path):
+    """The items of `small` and one more, which nobody has touched."""
+    items = tmp_path / "more_items.csv"
+    items.write_text((small / "items.csv").read_text() + "untouched,aaa 0\n")
+    return items
+
+
+@pytest.mark.parametrize("way", ["frozen", "top", "full"])
+def test_validation_ranks_the_catalogue_and_training_draws_what_was_touched(
+    small, with_untouched, tmp_path, way
+):
+    run = small_trainer(small, tmp_path / "run", items=with_untouched, item_training=way)
+    scores = run.trainee.scorer().score([np.array([1, 2])])
+    assert run.trainee.texts.item_ids[-1] == "untouched"
+    assert scores.shape[1] == run.interactions.num_items + 1
+    run.run()
+    assert "untouched" in ItemEmbeddings.load(tmp_path / "run" / EMBEDDINGS).item_ids
+
+
+def test_what_nobody_has_touched_does_not_change_training(small, with_untouched, tmp_path):
+    options = {"item_adapter": "mlp", "item_adapter_hidden_size": 8}  # with a whitening
+    small_trainer(small, tmp_path / "a", **options).run()
+    small_trainer(small, tmp_path / "b", items=with_untouched, **options).run()
+    assert losses(tmp_path / "b") == pytest.approx(losses(tmp_path / "a"), rel=1e-4)
+
+
+def test_as_in_the_reference_validation_leaves_out_what_nobody_has_touched(
+    small, with_untouched, tmp_path
+):
+    run = small_trainer(small, tmp_path / "run", items=with_untouched, reference_compatible=True)
+    scores = run.trainee.scorer().score([np.array([1, 2])])
+    assert scores.shape[1] == run.interactions.num_items

@@ -13,7 +13,7 @@ from torch import nn
 from hllm import evaluate
 from hllm.errors import CheckpointError, DataError, TrainingError
 from hllm.recommend import load_hllm
-from hllm.train import Trainer
+from hllm.training.trainer import Trainer
 from tests.hllm.training.runs import NUM_ITEMS, losses, small_trainer, train_ring
 
 KINDS = ["sasrec", "hstu", "id-llama"]

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from hllm.checkpoint import load_model
-from hllm.train import Trainer, parse_options
+from hllm.train import parse_options
 from hllm.training.batches import TrainBatch, make_batch
+from hllm.training.trainer import Trainer
 from tests.hllm.training.runs import argv, losses
 
 ROOT = Path(__file__).parents[3]

@@ -10,14 +10,16 @@ from bitsandbytes.functional import QuantState, dequantize_4bit, quantize_4bit
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
-from hllm.checkpoint import load_model, load_user_llm, main, save_model
+from hllm.checkpoint import load_model, load_user_llm, save_model
+from hllm.commands.checkpoint import main
 from hllm.config import HLLMConfig
 from hllm.embed import CPU, embed_items, encode_catalog, load_encoder
 from hllm.errors import CheckpointError
 from hllm.model import HLLM
 from hllm.model_folder import ModelFolder
-from hllm.published.convert import SourceSettings, convert, empty_model
+from hllm.published.convert import convert, empty_model
 from hllm.published.reference_layout import language_model_config
+from hllm.published.sources import SourceSettings
 from hllm.serving import nf4_model
 from hllm.serving.nf4_model import load_nf4, load_nf4_items
 from hllm.serving.quantize import quantize_blocks

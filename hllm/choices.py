@@ -1,0 +1,11 @@
+"""Names that options and configurations choose among, importable without a model library."""
+
+POOLINGS = ("item_token", "mean")
+ADAPTERS = ("none", "linear", "mlp")
+GENERATIVE = "generative"
+EARLY_FUSION = "early_fusion"
+LATE_FUSION = "late_fusion"
+OBJECTIVES = (GENERATIVE, EARLY_FUSION, LATE_FUSION)
+ID_MODELS = ("sasrec", "hstu", "id-llama")
+HISTORY_POOLINGS = ("mean", "last", "decay")  # of the sentence baseline: how a history is read
+BASELINES = ("popularity", "item-knn", *(f"minilm-{pooling}" for pooling in HISTORY_POOLINGS))

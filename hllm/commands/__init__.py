@@ -1,0 +1,1 @@
+"""The command lines; each reads its options before a model library is imported."""

@@ -1,0 +1,141 @@
+"""What every command does alike: one sentence and exit code 2 for an error, and quiet libraries.
+
+Imports no model library. What a person can mend is a sentence; anything else is a fault of the
+program and keeps its traceback.
+"""
+
+import argparse
+import io
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from functools import wraps
+from typing import NoReturn, Protocol, TextIO
+
+from hllm.errors import HLLMError
+
+USER_ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+logger = logging.getLogger(__name__)
+# Libraries that report every file they open or save.
+_TALKATIVE = ("accelerate", "httpx", "sentence_transformers", "transformers", "bitsandbytes")
+
+
+class Main(Protocol):
+    """A command: reads the arguments (None: those of the process), works, returns the exit code."""
+
+    def __call__(self, argv: Sequence[str] | None = None) -> int:
+        """Run it."""
+        ...
+
+
+class CommandParser(argparse.ArgumentParser):
+    """argparse's parser with errors of one line: the usage of hllm.train alone has sixty."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the command with exit code 2."""
+        self.exit(USER_ERROR, f"{self.prog}: error: {' '.join(message.split())}; see --help\n")
+
+
+def command(main: Main) -> Main:
+    """Make a main function that ends as every command does.
+
+    Args:
+        main: the command itself.
+
+    Returns:
+        The same with exit code 2 and one sentence for what a person can mend, 130 for Ctrl-C.
+    """
+
+    @wraps(main)
+    def run(argv: Sequence[str] | None = None) -> int:
+        set_up_output()
+        try:
+            return main(argv)
+        except (Exception, KeyboardInterrupt) as error:
+            code = exit_code(error)
+            if code is None:
+                raise
+            return code
+
+    return run
+
+
+def exit_code(error: BaseException) -> int | None:
+    """Say an error in one sentence; None, and not a word, if it is a fault of the program."""
+    if isinstance(error, KeyboardInterrupt):
+        logger.error("Interrupted. What is done is kept; the same command goes on from there.")
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):  # whoever read our output, `head` for one, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    sentence = sentence_of(error)
+    if sentence is None:
+        return None
+    logger.error("%s", sentence)
+    return USER_ERROR
+
+
+def sentence_of(error: BaseException) -> str | None:
+    """What a person can do about an error; None if it is a fault of the program."""
+    if isinstance(error, HLLMError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        names = " -> ".join(str(name) for name in (error.filename, error.filename2) if name)
+        return (
+            f"{names} cannot be read or written ({error.strerror}): check the path and its rights."
+        )
+    if isinstance(error, MemoryError) or _is_out_of_memory(error):
+        reason = str(error).split("\n", 1)[0] or "no reason given"
+        return f"There is not enough memory ({reason}): give smaller sizes or batches."
+    return None
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch could not allocate: on a GPU it has a class for that, on a CPU only words."""
+    return type(error).__name__ == "OutOfMemoryError" or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+class _StandardError(logging.StreamHandler):
+    """Writes to what sys.stderr is at that moment."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)  # the parent's would set a stream
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+
+_HANDLER = _StandardError()
+
+
+def set_up_output() -> None:
+    """Send messages to standard error as they are, and nothing that libraries say of themselves."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files and columns may hold anything
+            stream.reconfigure(errors="backslashreplace")
+    root = logging.getLogger()
+    if _HANDLER not in root.handlers:
+        root.addHandler(_HANDLER)
+    root.setLevel(logging.INFO)
+    quiet_libraries()
+
+
+def quiet_libraries() -> None:
+    """Keep what libraries say about themselves from looking like a fault of ours.
+
+    bitsandbytes warns on every CPU with AVX512-BF16, when it is imported, that it found no kernel
+    to download, and does without it. Nothing else of that logger is kept back.
+    """
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("bitsandbytes.backends.cpu.ops").addFilter(_is_no_kernel_offer)
+
+
+def _is_no_kernel_offer(record: logging.LogRecord) -> bool:
+    return "gemm_4bit_forward" not in str(record.msg)

@@ -1,0 +1,65 @@
+"""How every command ends: one sentence, an exit code, and no word of libraries."""
+
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from hllm.commands.shell import CommandParser, command, quiet_libraries
+from hllm.errors import DataError
+
+
+def ending(error):
+    @command
+    def main(argv=None):
+        raise error
+
+    return main([])
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (DataError("a.csv: mend it."), 2, "a.csv: mend it."),
+        (PermissionError(13, "Permission denied", "a/b"), 2, "a/b cannot be read or written"),
+        (MemoryError("80 GB"), 2, "not enough memory (80 GB)"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9"), 2, "not enough memory"),
+        (KeyboardInterrupt(), 130, "the same command goes on"),
+    ],
+)
+def test_what_a_person_can_mend_is_one_sentence(error, code, sentence, capsys):
+    assert ending(error) == code
+    said = capsys.readouterr().err
+    assert sentence in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("x"), OSError("x"), KeyError("x")])
+def test_a_fault_of_the_program_stays_visible(error):
+    with pytest.raises(type(error)):
+        ending(error)
+
+
+def test_a_wrong_option_is_one_line_that_names_the_command(capsys):
+    parser = CommandParser(prog="python -m hllm.x")
+    parser.add_argument("--number", type=int)
+    for argv in (["--number", "a"], ["--nosuch"], ["more"]):
+        with pytest.raises(SystemExit, match="2"):
+            parser.parse_args(argv)
+        said = capsys.readouterr().err
+        assert said.startswith("python -m hllm.x: error: ") and said.count("\n") == 1
+
+
+def test_only_the_offer_of_a_kernel_is_kept_back(caplog):
+    quiet_libraries()
+    library = logging.getLogger("bitsandbytes.backends.cpu.ops")
+    library.warning("Failed to load CPU gemm_4bit_forward from kernels-community: %s.", "reason")
+    library.warning("something that matters")
+    assert [record.getMessage() for record in caplog.records] == ["something that matters"]
+
+
+@pytest.mark.slow
+def test_importing_bitsandbytes_says_nothing():
+    code = "from hllm.commands.shell import set_up_output as s; s(); import bitsandbytes"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
