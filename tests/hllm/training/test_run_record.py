@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from hllm import train as command
 from hllm.errors import DataError
-from hllm.train import Trainer, main, parse_options
+from hllm.train import main, parse_options
+from hllm.training import trainer
 from hllm.training.run_record import open_run
+from hllm.training.trainer import Trainer
 from tests.hllm.training.runs import argv, losses
 
 ROOT = Path(__file__).parents[3]
@@ -48,7 +49,7 @@ def run(_finished, tmp_path):
 @pytest.fixture
 def nothing_heavy(monkeypatch):
     """No model and no data are opened."""
-    monkeypatch.setattr(command, "Trainer", None)  # calling it would fail
+    monkeypatch.setattr(trainer, "Trainer", None)  # calling it would fail
 
 
 def contents(folder):
