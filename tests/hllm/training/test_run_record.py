@@ -202,8 +202,7 @@ def test_until_a_restart_has_a_model_the_old_run_stands(small, run, monkeypatch,
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_validate", dies)  # a step has been trained
-        with pytest.raises(KeyboardInterrupt):
-            main([*line(small, run, learning_rate=0.01), "--restart"])
+        assert main([*line(small, run, learning_rate=0.01), "--restart"]) == 130
     assert contents(run) == before
 
 
@@ -213,8 +212,7 @@ def test_corrected_options_of_a_run_that_came_to_nothing_are_welcome(small, tmp_
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_train_step", dies)
-        with pytest.raises(KeyboardInterrupt):
-            main(line(small, tmp_path / "run"))
+        assert main(line(small, tmp_path / "run")) == 130
     assert main(line(small, tmp_path / "run", learning_rate=0.01)) == 0
 
 
