@@ -166,10 +166,8 @@ def namesake(path):
 
 def test_every_module_has_its_tests_in_a_file_of_its_name():
     modules = [path for path in SOURCES if path.parent != ROOT and path.name != "__init__.py"]
-    without = {name(path) for path in modules if not namesake(path).is_file()}
-    assert without == NO_NAMESAKE.keys(), (
-        "write tests/..., or say in NO_NAMESAKE why there are none"
-    )
+    without = [name(path) for path in modules if not namesake(path).is_file()]
+    assert [module for module in without if not module.startswith(tuple(NO_NAMESAKE))] == []
 
 
 @pytest.mark.parametrize(
