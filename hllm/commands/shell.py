@@ -74,7 +74,7 @@ def exit_code(error: BaseException) -> int | None:
     sentence = sentence_of(error)
     if sentence is None:
         return None
-    logger.error("%s", sentence)
+    logger.error("error: %s", sentence)
     return USER_ERROR
 
 
