@@ -4,8 +4,10 @@ import math
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 
+from hllm.errors import CheckpointError
 from hllm.evaluation.ranking import mask_seen, rank_cases, sampled_auc, tie_permutation
 from tests.hllm.evaluation.cases import Fixed, case
 
@@ -76,8 +78,11 @@ def test_auc_by_hand():
     np.testing.assert_array_equal(sampled_auc(scorer, cases), [0.5, 0.5, 1.0, np.nan])
 
 
-def test_a_score_that_is_no_number_finds_nothing():
-    assert rank([0.0, math.nan, 0.5], case([], 1), case([], 2)) == [INF, 1]
+@pytest.mark.parametrize("score", [math.nan, INF, -INF])
+def test_a_score_that_is_not_finite_is_an_error_of_the_model(score):
+    with pytest.raises(CheckpointError, match="fixed gives scores with NaN or infinity"):
+        rank([0.0, score, 0.5], case([], 2))
+    assert rank([score, 0.1, 0.5], case([], 2)) == [1]  # of padding nobody asks
 
 
 def test_ranks_are_those_of_a_sorted_list_where_nothing_ties():

@@ -62,7 +62,7 @@ def test_a_message_names_place_key_value_and_remedy():
     check({}, known, "here", "do this")
     with pytest.raises(CheckpointError, match=r"^here: size is 0, but must be a .*; do this\.$"):
         check({"size": 0}, known, "here", "do this")
-    with pytest.raises(CheckpointError, match=r'^here: "other\\nline" is no key .*; do this\.$'):
+    with pytest.raises(CheckpointError, match=r'^here: "other\\nline" is not a key .*; do this\.$'):
         check({"other\nline": 1}, known, "here", "do this")
     with pytest.raises(CheckpointError, match=r"^here: b is missing; do this\.$"):
         require({"a": None}, ("a", "b", "c"), "here", "do this")
@@ -85,8 +85,8 @@ def test_any_error_is_one_short_line():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[]", "no JSON object"),
-        ("null", "no JSON object"),
+        ("[]", "not hold a JSON object"),
+        ("null", "not hold a JSON object"),
         ("{", "Expecting"),
         ("[" * 100_000, "nested too deeply"),
         ('{"a": "' + "x" * 2000 + '"}', "larger than 1 kB"),
