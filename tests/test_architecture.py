@@ -22,7 +22,7 @@ SERVING_NEVER_IMPORTS = ("pandas", "peft", "hllm.training", "hllm.published", "h
 MOST_MODULES_OF_SERVING = 27
 
 
-# Modules whose tests have no file of their own, each with the reason.
+# Folders where a module's tests may be in another file, each with the reason.
 NO_NAMESAKE = {
     "app/ingest/": "tested through the command in test_main.py and test_formats.py",
     "hllm/commands/": "run by test_fuzz.py, test_help.py and the tests of what they command",

@@ -21,7 +21,7 @@ def ending(error):
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
-        (DataError("a.csv: mend it."), 2, "a.csv: mend it."),
+        (DataError("a.csv: mend it."), 2, "error: a.csv: mend it."),
         (PermissionError(13, "Permission denied", "a/b"), 2, "a/b cannot be read or written"),
         (MemoryError("80 GB"), 2, "not enough memory (80 GB)"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9"), 2, "not enough memory"),

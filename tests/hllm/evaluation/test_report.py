@@ -10,7 +10,6 @@ from hllm.evaluation.report import (
     comparison_report,
     format_report,
     json_ready,
-    markdown_table,
     model_report,
 )
 
@@ -20,16 +19,6 @@ def test_comparison_of_a_model_with_the_others():
     report = comparison_report(ranks, "a")
     assert report["b"]["recall@10"]["difference"]["value"] == pytest.approx(0.5)
     assert report["b"]["recall@10"]["ratio"]["value"] == pytest.approx(3)
-
-
-def test_table_is_aligned():
-    table = markdown_table(["model", "x"], [["a", "1.00"], ["longer", "10.00"]])
-    assert table.splitlines() == [
-        "| model  |     x |",
-        "| ------ | ----: |",
-        "| a      |  1.00 |",
-        "| longer | 10.00 |",
-    ]
 
 
 def test_report_of_a_model_by_hand():

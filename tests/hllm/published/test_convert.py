@@ -15,7 +15,7 @@ from hllm.errors import CheckpointError
 from hllm.model import HLLM
 from hllm.model_folder import ModelFolder
 from hllm.published.convert import convert
-from hllm.published.sources import PUBLISHED, SourceSettings
+from hllm.published.sources import SourceSettings
 from hllm.weights import files
 from hllm.weights.packaged import MINILM
 from tests.hllm.published.reference_states import BAICHUAN, BERT, LLAMA, make_state
@@ -290,14 +290,6 @@ def test_command_line(make, caplog):
     for part in ("1B_Pixel8M/pytorch_model.bin", "bytedance/HLLM", "TinyLlama-1.1B: Apache-2.0",
                  "title, tag, description", "PixelRec", "bfloat16"):  # fmt: skip
         assert part in card
-
-
-def test_presets_are_the_published_models():
-    assert [(p.text_keys, p.max_history, p.max_text_tokens) for p in PUBLISHED.values()] == [
-        (("title", "tag", "description"), 10, 256),
-        *[(("title", "description"), 50, 256)] * 3,
-    ]
-    assert PUBLISHED["HLLM-7B-Books"].origin.base == "Baichuan2"
 
 
 def test_weights_without_a_shard_are_read_as_before(make):
