@@ -19,7 +19,7 @@ from typing import Any
 from app.build_record import CATALOG, BuildRecord
 from app.errors import IngestError
 from hllm.atomic import atomic_text
-from hllm.errors import HLLMError
+from hllm.commands.shell import CommandParser, command
 
 AUTO = "auto"
 BASELINES = "popularity,item-knn,minilm-decay"
@@ -66,8 +66,8 @@ class Step:
     work: Callable[[], None] | None = None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="python -m app.build",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -87,21 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the steps that are not done; returns 0, 2 for an error, 130 if interrupted."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     options, import_options = _parser().parse_known_args(argv)
-    try:
-        return _build(options, import_options)
-    except HLLMError as error:
-        logger.error("%s", error)
-        return 2
-    except OSError as error:
-        logger.error("%s cannot be read or written (%s)", error.filename, error.strerror)
-        return 2
-    except KeyboardInterrupt:
-        logger.error("Interrupted. What is done is kept: the same command goes on from there.")
-        return 130
+    return _build(options, import_options)
 
 
 def _build(options: argparse.Namespace, import_options: list[str]) -> int:

@@ -5,21 +5,19 @@
 Reads what hllm.train and hllm.evaluate (its --output RUN/results.json) leave in a run's folder.
 """
 
-import argparse
 import dataclasses
 import html
 import json
-import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hllm.atomic import atomic_text
-from hllm.errors import DataError, HLLMError
+from hllm.commands.shell import CommandParser, command
+from hllm.errors import DataError
 from hllm.evaluation.markdown import markdown_table
 from hllm.evaluation.run_records import RunRecord, find_runs
 
-logger = logging.getLogger(__name__)
 METRICS = ("valid:recall@10", "valid:ndcg@10", "test:recall@10", "test:ndcg@10")
 UNKNOWN = "-"
 _PARTS: dict[str, Callable[[RunRecord], Mapping[str, float]]] = {
@@ -181,8 +179,8 @@ _FORMATS: dict[str, Callable[[Table], str]] = {
 }
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="python -m hllm.runs",
         description="Compare training runs: the options that differ, the best validation, the "
         "test (python -m hllm.evaluate --output RUN/results.json), steps and time.",
@@ -199,31 +197,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: see --help."""
     parser = _parser()
     options = parser.parse_args(argv)
     if options.sort.partition(":")[0] not in _PARTS:
         parser.error(f"--sort {options.sort}: write valid:METRIC or test:METRIC")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        runs = find_runs(options.folders)
-        if all(run.problem for run in runs):
-            reasons = "; ".join(_plain(f"{run.folder}: {run.problem}") for run in runs)
-            raise DataError(f"there is no run to show ({reasons}): give folders of hllm.train.")
-        table = compare_runs(runs, options.sort)
-        text = as_json(runs) if options.format == "json" else _FORMATS[options.format](table)
-        if options.output is None:
-            sys.stdout.write(text + "\n")
-        else:
-            with atomic_text(options.output) as file:
-                file.write(text + "\n")
-    except HLLMError as error:
-        logger.error("%s", error)
-        return 2
-    except OSError as error:
-        logger.error("%s cannot be written (%s)", error.filename, error.strerror)
-        return 2
+    runs = find_runs(options.folders)
+    if all(run.problem for run in runs):
+        reasons = "; ".join(_plain(f"{run.folder}: {run.problem}") for run in runs)
+        raise DataError(f"there is no run to show ({reasons}): give folders of hllm.train.")
+    table = compare_runs(runs, options.sort)
+    text = as_json(runs) if options.format == "json" else _FORMATS[options.format](table)
+    if options.output is None:
+        sys.stdout.write(text + "\n")
+    else:
+        with atomic_text(options.output) as file:
+            file.write(text + "\n")
     return 0
 
 

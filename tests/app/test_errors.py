@@ -24,7 +24,7 @@ def test_a_command_shows_each_as_one_line(tmp_path, capsys, arguments, kind):
 
 def test_what_cannot_be_opened_is_an_error_of_the_catalogue_not_of_sqlite(tmp_path):
     (tmp_path / "c.db").write_bytes(b"no database" * 1000)
-    with pytest.raises(CatalogError, match="cannot be read"):
+    with pytest.raises(CatalogError, match="is not a catalogue"):
         Catalog.open(tmp_path / "c.db")
 
 

@@ -191,7 +191,7 @@ def test_ctrl_c_then_repeat_gives_the_same_catalogue(files, monkeypatch, capsys,
     with monkeypatch.context() as patch:
         stop_after(patch, method, calls)
         assert run(files) == 130
-    assert "repeat the command to go on" in capsys.readouterr().err
+    assert "the same command goes on from there" in capsys.readouterr().err
     assert run(files) == 0
     assert content(files["catalog"]) == content(whole["catalog"])
     assert len(list(read_rejects(rejects_path(files["catalog"])))) == 1
@@ -328,7 +328,7 @@ def test_export_of_nothing_and_to_nowhere(tmp_path, files, capsys):
 def test_not_a_catalogue(files, capsys):
     files["catalog"].write_text("something else")
     assert run(files) == 2
-    assert "cannot be read" in capsys.readouterr().err
+    assert "is not a catalogue" in capsys.readouterr().err
     assert files["catalog"].read_text() == "something else"
 
 

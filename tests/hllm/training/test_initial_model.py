@@ -59,7 +59,6 @@ def test_user_llm_of_a_folder_with_its_weights_or_random_ones(small, tmp_path, p
         tmp_path / "run",
         user_llm=small / "item_llm",
         user_pretrained=pretrained,
-        user_size=0,
     ).trainee.step.model
     stored = load_file(small / "item_llm" / "model.safetensors")
     own = made.user_llm.state_dict()

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from hllm import evaluate
+from hllm.commands import evaluate
 from hllm.errors import CheckpointError, DataError, TrainingError
 from hllm.recommend import load_hllm
 from hllm.training.trainer import Trainer
@@ -161,7 +161,7 @@ def test_a_validation_with_scores_that_are_nan_saves_nothing(small, tmp_path, mo
 
 
 def test_nobody_to_validate_on_is_said_before_training(small, tmp_path):
-    with pytest.raises(DataError, match="--eval_users 0: nobody to validate on"):
+    with pytest.raises(DataError, match="--eval_users 0: must be a whole number from 1"):
         small_trainer(small, tmp_path / "run", model_kind="sasrec", eval_users=0)
 
 
