@@ -1,6 +1,6 @@
 import pytest
 
-from app.books import load_books
+from app.books.facts import load_books
 from app.books.readers import simulate
 from app.books.shelf import build_shelf
 
