@@ -1,11 +1,13 @@
-"""Simulated readers: reproducible, well-formed, and as regular as the data card says."""
+"""The csv pair of simulated readers: reproducible, well-formed, whole or not there."""
 
 import csv
 from collections import defaultdict
 
+import numpy as np
 import pytest
 
 from app.books import csv_pair as csv_writer
+from app.books.readers import SERIES, TASTE
 from app.catalog import text_fields
 
 
@@ -59,3 +61,23 @@ def test_an_interrupted_run_leaves_no_half_written_file(books, tmp_path, monkeyp
     with pytest.raises(KeyboardInterrupt):
         csv_writer.write_csv_pair(books, tmp_path, num_readers=5, seed=1)
     assert [path.name for path in tmp_path.iterdir()] == ["items.csv"]
+
+
+def test_the_next_volume_is_read_in_half_the_time():
+    def gaps_of(reason):
+        reasons = np.full(4001, reason)
+        return np.diff(csv_writer._timestamps(np.random.default_rng(5), reasons))
+
+    usual, sequel = gaps_of(TASTE), gaps_of(SERIES)
+    # Each is cut to whole seconds.
+    np.testing.assert_allclose(sequel, usual / 2, rtol=0, atol=1)
+    assert np.median(usual) / 86_400 == pytest.approx(12, rel=0.05)
+
+
+def test_the_summary_counts_books_and_reasons():
+    histories = [np.zeros(length, np.int64) for length in (2, 4, 6)]
+    reasons = [np.array([0, 0]), np.array([0, 1, 1, 0]), np.array([0, 0, 0, 1, 2, 0])]
+    assert csv_writer._summary(histories, reasons) == (
+        "3 simulated readers, 12 interactions; books a reader: median 4, 80% from 2 to 6; why a "
+        "book was picked: taste 66.7%, series 25.0%, author 8.3%, noise 0.0%"
+    )
