@@ -274,12 +274,14 @@ def test_a_delta_folder_names_the_function_that_loads_it(make, tmp_path):
                 loader.from_pretrained(options["output"])
 
 
-def test_command_line(make, caplog):
+def test_command_line(make, capsys):
     options = make()
     arguments = ["convert", str(options["weights"]), str(options["output"]),
                  "--item-base", str(options["item_base"])]  # fmt: skip
-    assert main(arguments) == 2
-    assert "--preset NAME or --text-keys" in caplog.text
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "--preset NAME or --text-keys" in capsys.readouterr().err
     assert main([*arguments, "--preset", "HLLM-1B-Pixel8M", "--dtype", "bfloat16"]) == 0
     config = ModelFolder(options["output"]).config
     assert config.text_keys == ["title", "tag", "description"]
