@@ -80,7 +80,7 @@ def test_from_files_to_answers(files):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     for column in service.columns:
-        assert len(column.ask(["i1"], top_k=5).items) == 5
+        assert len(column.ask(["i1"], top_k=5).result.items) == 5
     again = build(files)
     assert again.returncode == 0
     assert again.stdout.count(": done before") == 6

@@ -55,7 +55,7 @@ def make_files(folder):
         "header.csv": b"item_id,user_id,timestamp\n", "torn.csv.gz": gzip.compress(noise)[:-700],
         "torn.zip": b"PK\x03\x04" + noise[:50], "torn.safetensors": weights[: len(weights) // 2],
         "list.json": b"[1, 2", "odd.json": b'{"user_size": "big", "items": 5}',
-        "open.csv": b'item_id,title\n1,"never closed\n2,b\n', "nul.csv": b"a,b\n\0,\0\n",
+        "open.csv": b'item_id,title\n1,"never closed\n', "nul.csv": b"a,b\n\0,\0\n",
     }  # fmt: skip
     folder.mkdir()
     for name, content in contents.items():
