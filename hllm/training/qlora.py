@@ -1,6 +1,7 @@
 """QLoRA: the frozen base of an Item LLM with LoRA matrices, held in 4 bits (Paper: 2305.14314)."""
 
 import copy
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from hllm.weights.files import iter_packed
 from hllm.weights.nf4_format import PackedMatrix
 from hllm.weights.nf4_layers import set_four_bit
 from hllm.weights.shapes import check_language_model, shapes_of
+
+_NO_READING_AHEAD = "HF_DEACTIVATE_ASYNC_LOAD"
 
 
 class Base4bit(bnb.nn.Linear4bit):
@@ -94,6 +97,9 @@ def load_base(
         llm_int8_skip_modules=[],  # the default would skip the last module
     )
     check_language_model(shapes_of(lambda: make_item_llm(config), folder), folder)
+    # transformers reads ahead in threads, and where rounding is slow whole layers would pile up.
+    reads_ahead = os.environ.get(_NO_READING_AHEAD)
+    os.environ[_NO_READING_AHEAD] = "1"
     try:
         item_llm = AutoModel.from_pretrained(
             folder,
@@ -111,6 +117,11 @@ def load_base(
             f"{folder} does not hold the weights of this language model ({error}): give a folder "
             "that transformers can load."
         ) from error
+    finally:
+        if reads_ahead is None:
+            del os.environ[_NO_READING_AHEAD]
+        else:
+            os.environ[_NO_READING_AHEAD] = reads_ahead
     for name, layer in list(item_llm.named_modules()):
         if isinstance(layer, bnb.nn.Linear4bit):
             item_llm.set_submodule(name, Base4bit(layer))

@@ -64,7 +64,7 @@ def change_last_byte(path):
 def said(caplog):
     (record,) = (r for r in caplog.records if r.levelno >= logging.ERROR)
     assert "\n" not in record.message
-    return record.message
+    return record.message.removeprefix("error: ")
 
 
 @pytest.mark.usefixtures("nothing_heavy")

@@ -150,7 +150,7 @@ def test_a_run_that_dies_at_any_operation_continues_to_the_same_weights(
     assert number > 50
 
 
-@pytest.mark.parametrize("stride", [17, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [17])
 def test_a_restart_that_dies_at_any_operation_leaves_the_old_run_or_begins_the_new(
     data, tmp_path, whole, stride
 ):
