@@ -2,6 +2,8 @@
 
 import copy
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,20 @@ class Base4bit(bnb.nn.Linear4bit):
         # A run that goes on has made the same layer from the same weights when it started.
 
 
+@contextmanager
+def _one_tensor_at_a_time() -> Iterator[None]:
+    """Keep transformers from reading ahead: where rounding is slow, whole layers would pile up."""
+    before = os.environ.get(_NO_READING_AHEAD)
+    os.environ[_NO_READING_AHEAD] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_NO_READING_AHEAD]
+        else:
+            os.environ[_NO_READING_AHEAD] = before
+
+
 def load_base(
     folder: str | Path, config: PretrainedConfig, device: torch.device, compute_dtype: torch.dtype
 ) -> PreTrainedModel:
@@ -97,31 +113,24 @@ def load_base(
         llm_int8_skip_modules=[],  # the default would skip the last module
     )
     check_language_model(shapes_of(lambda: make_item_llm(config), folder), folder)
-    # transformers reads ahead in threads, and where rounding is slow whole layers would pile up.
-    reads_ahead = os.environ.get(_NO_READING_AHEAD)
-    os.environ[_NO_READING_AHEAD] = "1"
     try:
-        item_llm = AutoModel.from_pretrained(
-            folder,
-            config=copy.deepcopy(config),  # transformers notes the rounding in it
-            quantization_config=rounding,
-            device_map={"": device},
-            dtype=torch.float32,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            **item_llm_options(config),
-        )
+        with _one_tensor_at_a_time():
+            item_llm = AutoModel.from_pretrained(
+                folder,
+                config=copy.deepcopy(config),  # transformers notes the rounding in it
+                quantization_config=rounding,
+                device_map={"": device},
+                dtype=torch.float32,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                **item_llm_options(config),
+            )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(
             f"{folder} does not hold the weights of this language model ({error}): give a folder "
             "that transformers can load."
         ) from error
-    finally:
-        if reads_ahead is None:
-            del os.environ[_NO_READING_AHEAD]
-        else:
-            os.environ[_NO_READING_AHEAD] = reads_ahead
     for name, layer in list(item_llm.named_modules()):
         if isinstance(layer, bnb.nn.Linear4bit):
             item_llm.set_submodule(name, Base4bit(layer))
