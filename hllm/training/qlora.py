@@ -85,6 +85,7 @@ def _one_tensor_at_a_time() -> Iterator[None]:
             os.environ[_NO_READING_AHEAD] = before
 
 
+@_one_tensor_at_a_time()
 def load_base(
     folder: str | Path, config: PretrainedConfig, device: torch.device, compute_dtype: torch.dtype
 ) -> PreTrainedModel:
@@ -114,18 +115,17 @@ def load_base(
     )
     check_language_model(shapes_of(lambda: make_item_llm(config), folder), folder)
     try:
-        with _one_tensor_at_a_time():
-            item_llm = AutoModel.from_pretrained(
-                folder,
-                config=copy.deepcopy(config),  # transformers notes the rounding in it
-                quantization_config=rounding,
-                device_map={"": device},
-                dtype=torch.float32,
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                **item_llm_options(config),
-            )
+        item_llm = AutoModel.from_pretrained(
+            folder,
+            config=copy.deepcopy(config),  # transformers notes the rounding in it
+            quantization_config=rounding,
+            device_map={"": device},
+            dtype=torch.float32,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            **item_llm_options(config),
+        )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(
             f"{folder} does not hold the weights of this language model ({error}): give a folder "
