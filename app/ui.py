@@ -55,7 +55,9 @@ def build_demo(service: Service) -> gr.Blocks:
             service.record_click(click)
 
     def recompute(raw: Any) -> Any:
-        return gr.HTML(answer=answer_payload(service, raw))
+        # Not gr.HTML(answer=...): a component that is made in a handler joins whatever page the
+        # process is building at that moment, which a reload of the program does beside the old one.
+        return gr.update(answer=answer_payload(service, raw))
 
     with gr.Blocks(title="HLLM Live", analytics_enabled=False, fill_width=True) as demo:
         page = gr.HTML(

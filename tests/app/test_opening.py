@@ -61,7 +61,8 @@ def test_second_start_does_not_compare_all_texts_again(tmp_path, monkeypatch):
 
     def counting(catalog):
         for pair in real(catalog):
-            read.append(pair)
+            if catalog.path.is_relative_to(tmp_path):  # the test before may still be loading
+                read.append(pair)
             yield pair
 
     monkeypatch.setattr(Catalog, "iter_texts", counting)
