@@ -134,6 +134,12 @@ def restore_best(folder: Path, weights: Path) -> None:
 
 def drop_states(output: Path) -> None:
     """Remove all states of a run, which another one is about to replace."""
+    for state in list((output / STATE).glob("step-*")):
+        if _NAME.fullmatch(state.name):
+            # First its name: of a state that a kill leaves half removed, nobody continues.
+            partial = state.with_name(state.name + SUFFIX)
+            shutil.rmtree(partial, ignore_errors=True)
+            os.replace(state, partial)
     for folder in (output / STATE, _old_swap(output / STATE)):
         shutil.rmtree(folder, ignore_errors=True)
 
