@@ -40,6 +40,7 @@ def open_service(settings: Settings) -> Service:
     Raises:
         HLLMError: the catalogue, or a model that was named in the settings, cannot be used.
     """
+    _check_paths(settings)
     catalog = _open_catalog(settings)
     covers = _picture_folder(settings, catalog)
     rows = FilterRows(catalog)
@@ -60,6 +61,18 @@ def open_service(settings: Settings) -> Service:
         covers=covers,
         built_in=settings.catalog is None,
     )
+
+
+def _check_paths(settings: Settings) -> None:
+    """Say what does not exist at once, not after the modules that would read it are imported."""
+    paths = {
+        "--model": settings.model,
+        "--embeddings": settings.embeddings,
+        "--baseline": settings.baseline,
+    }
+    for option, path in paths.items():
+        if path is not None and not path.exists():
+            raise CheckpointError(f"There is no {path}: check {option}.")
 
 
 def _picture_folder(settings: Settings, catalog: Catalog) -> Path | None:

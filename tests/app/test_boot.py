@@ -123,7 +123,7 @@ def test_two_programs_never_see_each_other(app_url):
     ("option", "message"),
     [
         ("--catalog", "There is no catalogue"),
-        ("--model", "No HLLM model at"),
+        ("--model", "check --model"),
     ],
 )
 def test_mistake_at_the_start_is_one_sentence_and_code_2(tmp_path, option, message):

@@ -86,8 +86,8 @@ def test_damaged_built_in_catalogue_is_made_anew(tmp_path):
     [
         ({"catalog": "missing.db"}, "There is no catalogue"),
         ({"catalog": "garbage.db"}, "cannot be read|not a catalogue|is damaged"),
-        ({"model": "missing-model"}, "No HLLM model at"),
-        ({"baseline": "missing.safetensors"}, "No item embeddings at"),
+        ({"model": "missing-model"}, "There is no .*: check --model"),
+        ({"baseline": "missing.safetensors"}, "There is no .*: check --baseline"),
         ({"covers": "missing-covers"}, "There is no folder"),
     ],
 )

@@ -16,6 +16,7 @@ from hllm.weights.files import iter_packed
 from tests.hllm.published.reference_states import LLAMA, TINYLLAMA, make_state
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_checkpoint(tmp_path, tokenizer):
     """A fresh process, since the peak is a process's; 170 MB of weights in shards of 10 MB."""
     config = LLAMA | {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 6,
