@@ -4,7 +4,7 @@ import os
 import sys
 
 from app.settings import parse_settings
-from hllm.commands.shell import exit_code, set_up_output
+from hllm.shell import exit_code, set_up_output
 
 set_up_output()
 

@@ -19,7 +19,7 @@ from typing import Any
 from app.build_record import CATALOG, BuildRecord
 from app.errors import IngestError
 from hllm.atomic import atomic_text
-from hllm.commands.shell import CommandParser, command
+from hllm.shell import CommandParser, command
 
 AUTO = "auto"
 BASELINES = "popularity,item-knn,minilm-decay"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import CatalogError
-from hllm.commands.shell import CommandParser
 from hllm.serving.precision import PRECISIONS
+from hllm.shell import CommandParser
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_PORT = 65535

@@ -7,11 +7,9 @@ is saved: LoRA matrices, [ITEM] token, adapter, User LLM. Such a model takes a f
 """
 
 if __name__ == "__main__":  # before torch is imported, so that --help answers at once
-    import sys
+    from hllm.shell import run_command
 
-    from hllm.commands.checkpoint import main
-
-    sys.exit(main())
+    run_command("checkpoint")
 
 import copy
 from collections.abc import Callable, Mapping

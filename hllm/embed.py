@@ -8,11 +8,9 @@ cache of Item LLM states (hllm.state_cache), which every run of the same Item LL
 """
 
 if __name__ == "__main__":  # before torch is imported, so that --help answers at once
-    import sys
+    from hllm.shell import run_command
 
-    from hllm.commands.embed import main
-
-    sys.exit(main())
+    run_command("embed")
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor

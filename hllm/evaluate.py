@@ -8,11 +8,9 @@ hllm.evaluation.slices.
 """
 
 if __name__ == "__main__":  # before torch is imported, so that --help answers at once
-    import sys
+    from hllm.shell import run_command
 
-    from hllm.commands.evaluate import main
-
-    sys.exit(main())
+    run_command("evaluate")
 
 import argparse
 import json

@@ -9,11 +9,9 @@ The fingerprint of the model goes along as metadata, so that what comes back is 
 """
 
 if __name__ == "__main__":  # before torch is imported, so that --help answers at once
-    import sys
+    from hllm.shell import run_command
 
-    from hllm.commands.exchange import main
-
-    sys.exit(main())
+    run_command("exchange")
 
 from pathlib import Path
 

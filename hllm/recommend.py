@@ -4,11 +4,9 @@ python -m hllm.recommend --help    for every user of a file
 """
 
 if __name__ == "__main__":  # before torch is imported, so that --help answers at once
-    import sys
+    from hllm.shell import run_command
 
-    from hllm.commands.recommend import main
-
-    sys.exit(main())
+    run_command("recommend")
 
 import time
 from collections.abc import Callable, Iterable, Sequence

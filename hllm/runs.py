@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hllm.atomic import atomic_text
-from hllm.commands.shell import CommandParser, command
 from hllm.errors import DataError
 from hllm.evaluation.markdown import markdown_table
 from hllm.evaluation.run_records import RunRecord, find_runs
+from hllm.shell import CommandParser, command
 
 METRICS = ("valid:recall@10", "valid:ndcg@10", "test:recall@10", "test:ndcg@10")
 UNKNOWN = "-"

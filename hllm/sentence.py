@@ -6,11 +6,9 @@ The baseline is compared with an HLLM, so that it reads the same fields of an it
 """
 
 if __name__ == "__main__":  # before torch is imported, so that --help answers at once
-    import sys
+    from hllm.shell import run_command
 
-    from hllm.commands.sentence import main
-
-    sys.exit(main())
+    run_command("sentence")
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from hllm.atomic import storage_errors
 from hllm.baselines.id_presets import ID_PRESETS
 from hllm.commands.dataclass_options import add_dataclass
-from hllm.commands.shell import CommandParser, command
+from hllm.shell import CommandParser, command
 from hllm.training.options import (
     GROUPS,
     HLLM_KIND,

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,23 @@ def forbidden_imports(path):
 
 def test_imports_flow_from_the_app_to_the_recommender():
     assert found_in_sources(forbidden_imports) == []
+
+
+def imported_files(path):
+    """Files of the project that a file imports, anywhere in it and for its types alone, too."""
+    for node in nodes(path):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        places = (ROOT / name.replace(".", "/") for name in names)
+        yield from (place.with_suffix(".py") for place in places if not place.is_dir())
+
+
+def test_no_file_imports_itself_by_a_detour():
+    known = set(SOURCES)
+    TopologicalSorter({path: known & set(imported_files(path)) for path in SOURCES}).prepare()
 
 
 def test_recommending_does_not_import_the_workshop():

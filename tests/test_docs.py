@@ -98,16 +98,9 @@ def room_of(module):
     return holders[0]
 
 
-def is_program(node):
-    """Whether a statement is  if __name__ == "__main__": ..."""
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
-
-
 def hllm_imports(path):
-    """Modules of hllm that a file imports, anywhere in it but where it is run as a program."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    tree.body = [node for node in tree.body if not is_program(node)]
-    for node in ast.walk(tree):
+    """Modules of hllm that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith("hllm."))
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hllm."):

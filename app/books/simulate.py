@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hllm.commands.shell import CommandParser, command
+from hllm.shell import CommandParser, command
 
 DEFAULT_READERS = 24_000
 DEFAULT_SEED = 20240919

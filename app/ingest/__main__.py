@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.ingest.columns import INTERACTION_COLUMNS, ITEM_COLUMNS
-from hllm.commands.shell import CommandParser, command
+from hllm.shell import CommandParser, command
 from hllm.tables import add_csv_options
 
 _DESCRIPTION = """\

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from hllm.choices import POOLINGS
-from hllm.commands.shell import CommandParser, command
 from hllm.published.sources import PUBLISHED, SourceSettings
+from hllm.shell import CommandParser, command
 from hllm.text import DEFAULT_PROMPT
 
 _NF4 = "nf4"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hllm.atomic import atomic_path
 from hllm.choices import BASELINES
-from hllm.commands.shell import CommandParser, command
+from hllm.shell import CommandParser, command
 from hllm.tables import add_csv_options
 from hllm.text import DEFAULT_KEYS
 

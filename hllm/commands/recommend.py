@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hllm.commands.shell import CommandParser, command
 from hllm.errors import DataError
 from hllm.serving.precision import PRECISIONS
+from hllm.shell import CommandParser, command
 from hllm.tables import CsvFormat, add_csv_options
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from hllm.commands.shell import CommandParser, command
+from hllm.shell import CommandParser, command
 from hllm.tables import CsvFormat, add_csv_options
 from hllm.text import DEFAULT_KEYS
 from hllm.weights.packaged import MINILM

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+# In the folder of a run: its options, for --config; what training logged; what hllm.evaluate found.
 OPTIONS, LOG, RESULTS = "train.json", "log.jsonl", "results.json"
 CHOSEN_BY = "ndcg@10"  # what hllm.training.trainer keeps the best model by
 

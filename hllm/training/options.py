@@ -18,12 +18,12 @@ from hllm.atomic import atomic_text
 from hllm.baselines.id_presets import ID_PRESETS
 from hllm.choices import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS
 from hllm.errors import CheckpointError, DataError
+from hllm.evaluation.run_records import OPTIONS
 from hllm.schema.configs import read_language_model
 from hllm.schema.rules import one_line
 from hllm.tables import HELP, CsvFormat
 from hllm.text import DEFAULT_PROMPT
 from hllm.training.option_rules import HLLM_KIND, MODEL_KINDS, check_options, check_together
-from hllm.training.run_record import OPTIONS
 from hllm.weights.packaged import MINILM, pretrained_folder
 
 if TYPE_CHECKING:  # model libraries take seconds, for which nobody should wait who reads --help

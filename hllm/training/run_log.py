@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hllm.atomic import atomic_text
-
-LOG = "log.jsonl"
+from hllm.evaluation.run_records import LOG
 
 
 class RunLog:

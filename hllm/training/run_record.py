@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hllm.atomic import atomic_text
 from hllm.errors import DataError
+from hllm.evaluation.run_records import OPTIONS
 from hllm.weights.packaged import MINILM, official_checksum
 
 if TYPE_CHECKING:  # its imports take seconds
@@ -23,7 +24,6 @@ if TYPE_CHECKING:  # its imports take seconds
 
 logger = logging.getLogger(__name__)
 RECORD = "run.json"
-OPTIONS = "train.json"  # all options of the run, for --config
 STATE = "state"  # sub-folder of a run's output, see hllm.training.run_state
 # Of what training computes. Raise it with a change after which the same options on the same data
 # give another model: a run that was begun before must not go on as if nothing had happened.

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from hllm.training.run_log import LOG, RunLog
+from hllm.evaluation.run_records import LOG
+from hllm.training.run_log import RunLog
 
 
 def test_lines_hold_kind_step_and_rounded_values(tmp_path):

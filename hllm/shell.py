@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import wraps
+from importlib import import_module
 from typing import NoReturn, Protocol, TextIO
 
 from hllm.errors import HLLMError
@@ -29,6 +30,18 @@ class Main(Protocol):
     def __call__(self, argv: Sequence[str] | None = None) -> int:
         """Run it."""
         ...
+
+
+def run_command(name: str) -> NoReturn:
+    """Hand over to the command line of a module of hllm that is run as a program.
+
+    By name, as the console scripts of the installed package do: the command imports the module, so
+    that the module must not import the command.
+
+    Args:
+        name: of the module in hllm.commands.
+    """
+    sys.exit(import_module(f"hllm.commands.{name}").main())
 
 
 class CommandParser(argparse.ArgumentParser):

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from hllm.commands.shell import CommandParser, command, quiet_libraries
 from hllm.errors import DataError
+from hllm.shell import CommandParser, command, quiet_libraries
 
 
 def ending(error):
@@ -60,6 +60,6 @@ def test_only_the_offer_of_a_kernel_is_kept_back(caplog):
 
 @pytest.mark.slow
 def test_importing_bitsandbytes_says_nothing():
-    code = "from hllm.commands.shell import set_up_output as s; s(); import bitsandbytes"
+    code = "from hllm.shell import set_up_output as s; s(); import bitsandbytes"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
