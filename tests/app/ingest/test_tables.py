@@ -26,7 +26,7 @@ def test_zip_is_named(run):
 
 def test_a_pair_without_a_header_loses_nothing(run, tmp_path):
     code, said = run("hllm", items=ITEMS, interactions=("pair.csv", "A1,U1,100\nA2,U1,200\n"))
-    assert code == 0 and "line 1 is no header" in said
+    assert code == 0 and "line 1 is not a header" in said
     assert histories(tmp_path) == [("U1", "A1", 100), ("U1", "A2", 200)]
     code, said = run("hllm", interactions=("user_first.csv", "U1,A1,100\nU1,A2,200\n"))
     assert code == 2 and "none of its 2 interactions names an item" in said

@@ -43,7 +43,7 @@ def test_command_line_with_every_kind_of_model(
     ("arguments", "message"),
     [
         ([], "nothing to evaluate"),
-        (["--baselines", "magic"], "unknown baseline 'magic': choose of popularity"),
+        (["--baselines", "magic"], "unknown baseline 'magic': choose from popularity"),
         (["--baselines", "popularity", "--max-users", "0"], "--max-users 0: must be at least 1"),
     ],
 )

@@ -41,7 +41,7 @@ def test_export_replaces_parquet_and_nothing_else(embeddings, tmp_path, caplog):
         assert main(["export", str(source), str(output)]) == 0
     before = source.read_bytes()
     assert main(["export", str(source), str(source)]) == 2
-    assert "is there and is no Parquet: give another output" in caplog.text
+    assert "exists and is not Parquet: give another output" in caplog.text
     assert source.read_bytes() == before
 
 
