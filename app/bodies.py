@@ -52,7 +52,7 @@ class Surface:
         """Check the body of gradio_api/call/NAME; values that are left out get their defaults.
 
         Raises:
-            RefusedError: 4xx, the body is no call of this endpoint.
+            RefusedError: 4xx, the body is not a call of this endpoint.
         """
         endpoint = self.endpoints.get(name)
         if endpoint is None:
@@ -65,7 +65,7 @@ class Surface:
         """Check the body of gradio_api/queue/join, by which the page and gradio_client call.
 
         Raises:
-            RefusedError: 4xx, the body is no event of the blocks.
+            RefusedError: 4xx, the body is not an event of the blocks.
         """
         body = _parse(
             raw,
@@ -84,7 +84,7 @@ class Surface:
         """Check the body of gradio_api/component_server, by which the page browses.
 
         Raises:
-            RefusedError: 4xx, the body is no call of a server function.
+            RefusedError: 4xx, the body is not a call of a server function.
         """
         body = _parse(raw, required={"data", "component_id", "fn_name", "session_hash"})
         component, name = body["component_id"], body["fn_name"]

@@ -57,7 +57,7 @@ class Step:
         name: for people and for the record of what is done.
         command: module and arguments, as after ``python -m``.
         makes: files that are there when it is done.
-        work: what to run instead of the command, for the one step that is none.
+        work: what to run instead of the command, for the one step that is not a command.
     """
 
     name: str
@@ -171,7 +171,7 @@ def _read_preset(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise IngestError(
-            f"{path} is no JSON ({error}): give a file of options, for example one of "
+            f"{path} is not JSON ({error}): give a file of options, for example one of "
             f"assets/presets, or --preset {AUTO}."
         ) from error
 

@@ -28,7 +28,7 @@ class ItemPayload(TypedDict):
 
 
 class FilterPayload(TypedDict):
-    """Which items are recommended: "" and None are no bound."""
+    """Which items are recommended: "" and None mean: no bound."""
 
     category: str
     min_price: float | None

@@ -117,7 +117,7 @@ class Service:
         """Recommend for a history, or show popular items if it is empty.
 
         Args:
-            raw_history: what a page or program sent; anything that is no history is left out.
+            raw_history: what a page or program sent; anything that is not a history is left out.
             session_id: random id of a visitor's page, for the record of what was shown.
             top_k: how many recommendations of each column will be shown, up to COMPARE_DEPTH.
             item_filter: what may be recommended; the popular items are those of everything.

@@ -122,7 +122,7 @@ def check_filter(
     """The filter that a program asks for.
 
     Raises:
-        ValueError: an unknown category, or prices that are no range.
+        ValueError: an unknown category, or prices that are not a range.
     """
     if not isinstance(category, str):
         raise ValueError(f"category must be a text, not {_shown(category)}.")

@@ -80,7 +80,7 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     if values["port"] is not None and not 0 < values["port"] <= MAX_PORT:
         parser.error(f"--port must be between 1 and {MAX_PORT}, not {values['port']}.")
     if values["precision"] not in (None, *PRECISIONS):
-        parser.error(f"--precision {values['precision']}: choose one of {', '.join(PRECISIONS)}")
+        parser.error(f"--precision {values['precision']}: choose from {', '.join(PRECISIONS)}")
     values["allowed_hosts"] = values["allowed_hosts"] or ()
     return Settings(**values)
 

@@ -1,4 +1,4 @@
-"""Names that options and configurations choose among, importable without a model library."""
+"""Names that options and configurations choose from, importable without a model library."""
 
 POOLINGS = ("item_token", "mean")
 ADAPTERS = ("none", "linear", "mlp")

@@ -167,7 +167,7 @@ def read_interactions(
 
     Raises:
         DataError: a missing file or column, a row that does not fit the header, an id that is
-            empty, or a timestamp that is none (with its line).
+            empty, or a timestamp that cannot be read (with its line).
     """
     columns = _read_columns(path, form, by_position=reference_compatible)
     timestamps, item_number = columns.timestamps, columns.item_number

@@ -96,7 +96,7 @@ def import_parquet(path: str | Path) -> ItemEmbeddings:
     hashes = table["text_hash"].to_pylist()
     for row, value in enumerate(hashes):
         if len(value) != 16 or set(value) - set("0123456789abcdef"):
-            raise DataError(f"{path}, row {row + 1}: text_hash {value[:20]!r} is no hash.")
+            raise DataError(f"{path}, row {row + 1}: text_hash {value[:20]!r} is not a hash.")
     item_ids = table["item_id"].to_pylist()
     if len(set(item_ids)) < len(item_ids):
         raise DataError(f"{path} has an item_id twice: remove one of the rows.")
@@ -104,7 +104,7 @@ def import_parquet(path: str | Path) -> ItemEmbeddings:
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuse to write Parquet over a file that is none, such as a model's weights.
+    """Refuse to write Parquet over a file of another kind, such as a model's weights.
 
     Raises:
         DataError: see above.
@@ -116,4 +116,4 @@ def check_replaceable(path: Path) -> None:
         with path.open("rb") as file:
             is_parquet = file.read(len(_MAGIC)) == _MAGIC
     if not is_parquet:
-        raise DataError(f"{path} is there and is no Parquet: give another output, or remove it.")
+        raise DataError(f"{path} exists and is not Parquet: give another output, or remove it.")

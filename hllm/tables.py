@@ -1,6 +1,6 @@
 """The one reader of csv files, for training and importing: strict, and in constant memory.
 
-A row that does not fit its header, a quote that is never closed, and bytes that are no text are
+A row that does not fit its header, a quote that is never closed, and bytes that are not text are
 told with their line; nothing is shifted, merged or swallowed.
 """
 

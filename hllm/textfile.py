@@ -1,6 +1,6 @@
 """Text files line by line: plain or gzip, in any encoding, in constant memory, with line numbers.
 
-What is no text (an archive, a workbook, a database) is named for what it is. A line that cannot be
+What is not text (an archive, a workbook, a database) is named for what it is. A line that cannot be
 decoded or is too long has a problem; the lines behind it are read.
 """
 
@@ -75,7 +75,7 @@ def check_encoding(name: str) -> str:
     if not name:
         return name
     raise DataError(
-        f"--encoding {name!r} is no encoding that Python knows: try latin-1, cp1252 or utf-16."
+        f"--encoding {name!r} is not an encoding that Python knows: try latin-1, cp1252 or utf-16."
     )
 
 
@@ -90,7 +90,7 @@ def read_lines(
         tell: called now and then with the position in the file as it lies on disk, in bytes.
 
     Raises:
-        DataError: the file is missing, no text, cut off or damaged; names the last good line.
+        DataError: the file is missing, not text, cut off or damaged; names the last good line.
     """
     number = 0
     try:
@@ -122,7 +122,7 @@ def encoding_of(path: Path, encoding: str = "") -> str:
     """The encoding that read_lines reads a file in.
 
     Raises:
-        DataError: it is no text file.
+        DataError: it is not a text file.
     """
     try:
         with _opened(path, encoding) as (_, text):
@@ -168,7 +168,7 @@ def _codec(path: Path, head: bytes, encoding: str) -> str:
     if not encoding and b"\x00" in head[:64]:
         guess = "utf-16-le" if head[1:2] == b"\x00" else "utf-16-be"
         raise DataError(
-            f"{path}, line 1: holds NUL characters, so it is no UTF-8 text: if it is UTF-16, give "
+            f"{path}, line 1: holds NUL characters, so it is not UTF-8 text: if it is UTF-16, give "
             f"--encoding {guess}."
         )
     if codecs.lookup(encoding or "utf-8").name == "utf-8":

@@ -23,13 +23,6 @@ SERVING_NEVER_IMPORTS = ("pandas", "peft", "hllm.training", "hllm.published", "h
 MOST_MODULES_OF_SERVING = 27
 
 
-# Folders where a module's tests may be in another file, each with the reason.
-NO_NAMESAKE = {
-    "app/ingest/": "tested through the command in test_main.py and test_formats.py",
-    "hllm/commands/": "run by test_fuzz.py, test_help.py and the tests of what they command",
-}
-
-
 def name(path):
     return path.relative_to(ROOT).as_posix()
 
@@ -184,8 +177,7 @@ def namesake(path):
 
 def test_every_module_has_its_tests_in_a_file_of_its_name():
     modules = [path for path in SOURCES if path.parent != ROOT and path.name != "__init__.py"]
-    without = [name(path) for path in modules if not namesake(path).is_file()]
-    assert [module for module in without if not module.startswith(tuple(NO_NAMESAKE))] == []
+    assert [name(path) for path in modules if not namesake(path).is_file()] == []
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ class Catalog:
         """Open an existing catalogue; it may be read-only.
 
         Raises:
-            CatalogError: it is missing, corrupt, no catalogue, or of a newer version.
+            CatalogError: it is missing, corrupt, not a catalogue, or of a newer version.
         """
         path = Path(path)
         if not path.is_file():
@@ -87,7 +87,7 @@ class Catalog:
         """Make an empty catalogue, or open the one that is there.
 
         Raises:
-            CatalogError: the file cannot be written, or is there and is no catalogue.
+            CatalogError: the file cannot be written, or is there and is not a catalogue.
         """
         path = Path(path)
         if path.exists():

@@ -23,7 +23,7 @@ class CatalogFile:
         """Find out how the file can be opened.
 
         Raises:
-            sqlite3.DatabaseError: it is no database.
+            sqlite3.DatabaseError: it is not a database.
         """
         self.path = path
         self._immutable = not _opens(path)

@@ -239,7 +239,7 @@ def prepare(path: Path) -> None:
     """Create the tables of a new catalogue, or bring one of an older version up to date.
 
     Raises:
-        CatalogError: the file cannot be written or is no catalogue.
+        CatalogError: the file cannot be written or is not a catalogue.
     """
     try:
         db = connect_writable(path)
@@ -285,7 +285,7 @@ def pending_migrations(connection: sqlite3.Connection, path: Path) -> bool:
     """Tell whether a catalogue is of an older version.
 
     Raises:
-        CatalogError: the database is no catalogue, or of a newer version than this program.
+        CatalogError: the database is not a catalogue, or of a newer version than this program.
     """
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
     if Migrations.migrations_table not in tables:

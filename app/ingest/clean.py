@@ -36,7 +36,7 @@ _SPACE = re.compile(r"[^\S\n]+")
 _NEWLINES = re.compile(r" ?\n[ \n]*")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\ufeff]")
 _MISSING_WORDS = frozenset(("nan", "nat", "none", "null", "n/a", "<na>", "#n/a", r"\n"))
-# "&section" is no entity: without its semicolon only the commonest ones are, and only as words.
+# "&section" is text: without a semicolon only the commonest entities count, as whole words.
 _ENTITY = re.compile(
     r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});|&(?:amp|lt|gt|quot|nbsp)(?![\w=;])"
 )

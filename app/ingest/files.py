@@ -1,7 +1,7 @@
 """Records of data set files: lines of JSON or Python, csv, parquet; in constant memory.
 
 Each reader yields Records. What cannot be read is a Record with a problem, never an exception; only
-a file that is damaged as a whole (cut off, no text, no header) ends the import.
+a file that is damaged as a whole (cut off, not text, without a header) ends the import.
 """
 
 import ast

@@ -12,7 +12,7 @@ _OTHER = re.compile(r"array\(|,\s*dtype=object\s*\)|None|\s+|.", re.DOTALL)
 
 
 def as_list(value: Any) -> list[Any] | tuple[Any, ...] | None:
-    """The list that a value is, or that its text writes; None if it is none."""
+    """The list that a value is, or that its text writes; None if it is not a list."""
     if isinstance(value, list | tuple):
         return value
     if not isinstance(value, str):
@@ -40,7 +40,7 @@ def _python_list(text: str) -> Any:
 def _with_commas(text: str) -> str:
     """A list as Python writes it, from one of NumPy, which has blanks between its parts.
 
-    Python would join neighbouring texts into one. Line breaks inside a text, which are no Python
+    Python would join neighbouring texts into one. Line breaks inside a text, which are not Python
     but which data sets have, are escaped. Returns "" where a quote is not closed.
     """
     tokens: list[str] = []

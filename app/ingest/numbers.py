@@ -30,7 +30,7 @@ def parse_price(value: Any) -> float | None:
 def _with_point(amount: str) -> str:
     """An amount with a decimal point and nothing between its thousands.
 
-    The last of two different signs is the decimal one, and a sign that is there twice is none. A
+    The last of two different signs is the decimal one, and a sign that is there twice is not. A
     single comma is one unless exactly three digits follow it ("1,299"); a single point always is.
     """
     whole, sign, rest = amount.rpartition(max(".,", key=amount.rfind))

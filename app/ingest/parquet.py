@@ -34,7 +34,7 @@ def open_parquet(path: Path) -> pyarrow.parquet.ParquetFile:
     """Open a file; columns of text come with each different value once.
 
     Raises:
-        IngestError: it is no parquet, or asks for more memory than its size can mean.
+        IngestError: it is not parquet, or asks for more memory than its size can mean.
     """
     try:
         file = pyarrow.parquet.ParquetFile(path)

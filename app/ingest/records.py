@@ -91,7 +91,7 @@ def required_id(fields: Mapping[str, Any], key: str) -> str:
     """An id as text, exactly as it is written but for blanks around it.
 
     Raises:
-        ValueError: it is missing, too long, or holds what no text can.
+        ValueError: it is missing, too long, or holds what text cannot.
     """
     value = fields.get(key)
     if value is None or isinstance(value, dict | list):
@@ -107,7 +107,7 @@ def required_id(fields: Mapping[str, Any], key: str) -> str:
         raise ValueError(f"{key} has more than {MAX_ID_CHARS} characters")
     # Replacing what cannot be stored would make one id of two.
     if "\x00" in text or not _is_encodable(text):
-        raise ValueError(f"{key} {ascii(text)[:40]} holds a character that no text can")
+        raise ValueError(f"{key} {ascii(text)[:40]} holds a character that text cannot")
     return text
 
 

@@ -177,7 +177,7 @@ def pair_columns(path: Path, form: CsvFormat) -> tuple[dict[str, str], str]:
     first = first_values(path, form)
     if len(first) == len(INTERACTION_COLUMNS) and looks_like_data(first[2:]):
         same = dict(zip(INTERACTION_COLUMNS, INTERACTION_COLUMNS, strict=True))
-        return same, f"line 1 is no header, so the columns are taken for {by_place}"
+        return same, f"line 1 is not a header, so the columns are taken for {by_place}"
     columns = columns_of(path, form)
     found = resolve(path, columns, INTERACTION_COLUMNS, {}, (), "")
     if len(found) == len(INTERACTION_COLUMNS):

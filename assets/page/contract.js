@@ -11,7 +11,7 @@
  */
 
 /**
- * Which items are recommended: "" and null are no bound.
+ * Which items are recommended: "" and null mean: no bound.
  * @typedef {object} FilterPayload
  * @property {string} category
  * @property {?number} min_price

@@ -53,7 +53,7 @@ export function makeFilterControl(group, act) {
 
   category.addEventListener("change", () => act({ ...filter, category: category.value }));
   for (const [key, input] of Object.entries(prices)) {
-    // The value is empty where what was typed is no number.
+    // The value is empty where what was typed is not a number.
     input.addEventListener("change", () =>
       act({ ...filter, [key]: input.value === "" ? null : Number(input.value) }),
     );

@@ -106,7 +106,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     const cover = button.querySelector("img").src;
     change(addItem(state.history, { id, title, creator, cover }));
     const click = { item_id: id, source, rank: Number(rank) || null, session };
-    server.record(click).catch(() => {}); // a click that is not counted is no harm to the visitor
+    server.record(click).catch(() => {}); // a click that is not counted does no harm
   }
 
   const actions = {

@@ -56,7 +56,7 @@ def truth(text: str) -> bool:
     """Read a truth value.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: it is neither yes nor no.
     """
     if text.lower() not in _YES + _NO:
         raise argparse.ArgumentTypeError(f"{text!r} is neither yes nor no")

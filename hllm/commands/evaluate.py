@@ -32,7 +32,7 @@ def _parser() -> CommandParser:
     add("--model", action="append", default=[], type=Path, metavar="FOLDER",
         help="trained model, repeatable; the first is compared with every other")  # fmt: skip
     add("--baselines", default="", metavar="LIST",
-        help=f"comma-separated, of: {', '.join(BASELINES)}")  # fmt: skip
+        help=f"comma-separated; choose from {', '.join(BASELINES)}")  # fmt: skip
     add("--text-keys", metavar="LIST",
         help="columns that MiniLM reads; default: those that the first HLLM reads, or without one "
         f"those there are of {','.join(DEFAULT_KEYS)}")  # fmt: skip
@@ -56,7 +56,7 @@ def _names(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list
     names = [name.strip() for name in options.baselines.split(",") if name.strip()]
     unknown = [name for name in names if name not in BASELINES]
     if unknown:
-        parser.error(f"unknown baseline {unknown[0]!r}: choose of {', '.join(BASELINES)}")
+        parser.error(f"unknown baseline {unknown[0]!r}: choose from {', '.join(BASELINES)}")
     if not names and not options.model:
         parser.error("nothing to evaluate: give --model FOLDER or --baselines LIST")
     for option, value in (("--max-users", options.max_users), ("--batch-size", options.batch_size)):

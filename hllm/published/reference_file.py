@@ -69,7 +69,7 @@ def _read(path: Path) -> Any:
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, SafetensorError) as error:
         reason = str(error).split("\n", 1)[0]
         raise CheckpointError(
-            f"{path} is damaged or no zip file of torch ({reason}): download it again."
+            f"{path} is damaged or not a zip file of torch ({reason}): download it again."
         ) from error
 
 

@@ -74,7 +74,7 @@ def copy_trained_weights(model: HLLM, folder: str) -> None:
     if source.config.item_lora and not model.config.item_lora:
         for layer in source.item_llm.modules():
             if hasattr(layer, "base_layer"):
-                # What its LoRA matrices have learnt becomes part of the base.
+                # What its LoRA matrices have learned becomes part of the base.
                 layer.merge()  # type: ignore[operator]
     # A layer under LoRA matrices has its weights one name deeper.
     weights = {k.replace(".base_layer.", "."): v for k, v in source.state_dict().items()}

@@ -198,7 +198,7 @@ def make_item_encoder(
     if is_frozen or whiten:
         states = _item_states(model, texts, device, exact=exact)
     if whiten and isinstance(adapter, ItemAdapter):
-        # The padding item is no text, and what nobody has touched says nothing of what is read.
+        # Fitted on what users have touched: padding has no text, and the rest is not read.
         adapter.fit_whitening(states[1 : texts.num_trained].to(device))
     if is_frozen:
         return FrozenItems(model, states)

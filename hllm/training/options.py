@@ -378,7 +378,7 @@ def config_defaults(source: str, parser: argparse.ArgumentParser) -> dict[str, A
         actions[name].required = False
         if actions[name].type is Path:
             if not isinstance(value, str) or not value:
-                raise DataError(f"{source}: {name} is no path but {str(value)[:60]!r}")
+                raise DataError(f"{source}: {name} is not a path but {str(value)[:60]!r}")
             values[name] = Path(value)
     return values
 

@@ -172,7 +172,7 @@ def _files(option: str, value: str | Path, known: Files) -> Files:
             raise DataError(f"{path}: no such file; give the path of a csv or csv.gz file.")
         # Under one name: it is the contents that count.
         return {option: _stamp(path, {path.name: known.get(option, {})})}
-    # A folder that is none, or lacks something, is said by whoever loads it.
+    # Whoever loads it reports that it is not a folder, or what it lacks.
     paths = sorted({file for pattern in _MODEL_FILES for file in path.glob(pattern)})
     return {file.name: _stamp(file, known) for file in paths if file.is_file()}
 

@@ -86,7 +86,7 @@ def _layers(language_model: nn.Module) -> tuple[str, nn.ModuleList]:
     for name, module in language_model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == count:
             return name, module
-    raise DataError("--item_training top: the Item LLM is no stack of layers; choose lora or full.")
+    raise DataError("--item_training top: the Item LLM is not a stack of layers; use lora or full.")
 
 
 def _with_layers(model: Any, path: str, layers: nn.ModuleList) -> Any:

@@ -100,7 +100,7 @@ class HLLMTrainee(Trainee):
             self.texts,
             model_options,
             device,
-            # A trained model's adapter has learnt behind the whitening it was trained with.
+            # A trained model's adapter has learned behind the whitening it was trained with.
             fit_adapter=not options.start_from,
             exact=options.reference_compatible,
         )

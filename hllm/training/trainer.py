@@ -283,7 +283,7 @@ class Trainer:
         )
 
     def _warn_of_collapse(self, stats: dict[str, float]) -> None:
-        """Equal embeddings of all items mask all negatives as false: loss 0, nothing learnt."""
+        """Equal embeddings of all items mask all negatives as false: loss 0, nothing learned."""
         counted = stats.get("nce_samples", float("inf"))
         negatives = stats.get("negatives", 0.0)
         if counted < 0.5 * negatives:

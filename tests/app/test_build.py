@@ -42,7 +42,7 @@ def arguments(files, *more):
         (["--map", "titel=x"], "--map 'titel=x' is not understood"),
         (["--nosuchoption", "3"], "unrecognized arguments: --nosuchoption 3"),
         (["--preset", "none.json"], "none.json cannot be read (No such file"),
-        (["--preset", __file__], "is no JSON"),
+        (["--preset", __file__], "is not JSON"),
     ],
 )
 def test_mistakes_are_one_sentence(files, capsys, caplog, more, sentence):

@@ -38,7 +38,7 @@ def test_allowed_hosts_are_names_with_commas_between():
         (["--port", "70000"], {}, "not 70000"),
         ([], {"HLLM_PORT": "eighty"}, "invalid int value: 'eighty'"),
         (["--embeddings", "e.safetensors"], {}, "give the model's folder with --model"),
-        (["--precision", "int3"], {}, "choose one of auto, fp32"),
+        (["--precision", "int3"], {}, "choose from auto, fp32"),
         ([], {"HLLM_PRECISION": "int3"}, "--precision int3"),
         (["--no-such-flag"], {}, "unrecognized arguments"),
         (["--allowed-hosts", "a.example,http://b.example"], {}, "'http://b.example' is not"),

@@ -5,8 +5,11 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 
+from hllm.checkpoint import save_model
 from hllm.config import HLLMConfig
+from hllm.embed import embed_items
 from hllm.model import HLLM
+from hllm.store import EMBEDDINGS
 from tests.hllm.shapes import TINY_LLM
 
 VOCABULARY_SIZE = 259  # 256 bytes, <unk>, <s>, </s>
@@ -75,3 +78,36 @@ def token_ids(tokenizer):
     """Texts of five items, of different lengths; the last is empty."""
     texts = ["A Tale of Two Cities", "Dune", "Emma", "Les Mis\u00e9rables", ""]
     return tokenizer(texts)["input_ids"]
+
+
+@pytest.fixture
+def csv_pair(tmp_path):
+    """A csv pair: 30 users walk in circles over 12 items, each item leading to the next."""
+    rows = [
+        f"i{(user + step) % 12},u{user},{step}"
+        for user in range(30)
+        for step in range(5 + user % 4)
+    ]
+    interactions = tmp_path / "interactions.csv"
+    interactions.write_text("\n".join(["item_id,user_id,timestamp", *rows]))
+    items = tmp_path / "items.csv"
+    items.write_text("item_id,title\n" + "".join(f"i{n},Book {n}\n" for n in range(11)))
+    return interactions, items
+
+
+@pytest.fixture
+def model_folder(tiny_model, tokenizer, tmp_path):
+    """The folder of the tiny model."""
+    save_model(tiny_model, tmp_path / "model", tokenizer)
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def embedded_model(model_folder, tiny_model):
+    """The folder of the tiny model with embeddings of 30 items, i"0 to i"29."""
+    texts = [
+        (f'i"{n}', tiny_model.config.item_text({"title": f"book number {n * 37 % 101}"}))
+        for n in range(30)
+    ]
+    embed_items(model_folder, texts, model_folder / EMBEDDINGS, progress=False)
+    return model_folder

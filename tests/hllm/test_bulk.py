@@ -8,31 +8,18 @@ import pytest
 
 import hllm.bulk
 from hllm.bulk import recommend_file
-from hllm.checkpoint import save_model
 from hllm.commands.recommend import main
-from hllm.embed import embed_items
 from hllm.histories import Histories
 from hllm.recommend import Recommender
-from hllm.store import EMBEDDINGS
 
-FIELDS = [(f'i"{n}', {"title": f"book number {n * 37 % 101}"}) for n in range(30)]
-
-
-@pytest.fixture
-def folder(tiny_model, tokenizer, tmp_path):
-    save_model(tiny_model, tmp_path / "model", tokenizer)
-    texts = [(item_id, tiny_model.config.item_text(values)) for item_id, values in FIELDS]
-    embed_items(tmp_path / "model", texts, tmp_path / "model" / EMBEDDINGS, progress=False)
-    return tmp_path / "model"
+ITEM_IDS = [f'i"{n}' for n in range(30)]  # of embedded_model
 
 
 @pytest.fixture
 def histories(tmp_path):
     """40 users with 1 to 12 items (the model reads 6), one of whom has only an unknown item."""
     rng = random.Random(3)
-    users = {
-        f"user {u}, x": rng.sample([item for item, _ in FIELDS], 1 + u % 12) for u in range(40)
-    }
+    users = {f"user {u}, x": rng.sample(ITEM_IDS, 1 + u % 12) for u in range(40)}
     with (tmp_path / "h.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["item_id", "timestamp", "user_id"])
@@ -49,13 +36,13 @@ def read(path):
 
 
 @pytest.mark.parametrize("name", ["top.csv", "new/top.csv.gz"])
-def test_every_user_gets_what_recommend_finds(folder, histories, tmp_path, name, caplog):
+def test_every_user_gets_what_recommend_finds(embedded_model, histories, tmp_path, name, caplog):
     path, users = histories
     caplog.set_level("INFO")
     output = tmp_path / name
-    arguments = ["--model", folder, "--histories", path, "--output", output, "--top-k", 4]
+    arguments = ["--model", embedded_model, "--histories", path, "--output", output, "--top-k", 4]
     assert main([*map(str, arguments)]) == 0
-    recommender = Recommender.from_pretrained(folder)
+    recommender = Recommender.from_pretrained(embedded_model)
     rows = read(output)
     assert list(rows[0]) == ["user_id", "rank", "item_id", "score"]
     assert list(dict.fromkeys(row["user_id"] for row in rows)) == list(users)
@@ -71,20 +58,11 @@ def test_every_user_gets_what_recommend_finds(folder, histories, tmp_path, name,
     assert [p.name for p in output.parent.iterdir() if "unfinished" in p.name] == []
 
 
-def test_standard_output_holds_nothing_else(folder, histories, tmp_path, capsys):
-    path, _ = histories
-    arguments = ["--model", str(folder), "--histories", str(path), "--top-k", "2"]
-    assert main([*arguments, "--output", str(tmp_path / "top.csv")]) == 0
-    capsys.readouterr()
-    assert main([*arguments, "--output", "-"]) == 0
-    assert capsys.readouterr().out == (tmp_path / "top.csv").read_text(encoding="utf-8")
-
-
-def test_a_stopped_run_goes_on(folder, histories, tmp_path, monkeypatch):
+def test_a_stopped_run_goes_on(embedded_model, histories, tmp_path, monkeypatch):
     path, _ = histories
     monkeypatch.setattr(hllm.bulk, "USERS_PER_BLOCK", 7)
     monkeypatch.setattr(hllm.bulk, "SECONDS_PER_NOTE", -1)
-    recommender, asked = Recommender.from_pretrained(folder), []
+    recommender, asked = Recommender.from_pretrained(embedded_model), []
     plain = recommender.recommend_all
 
     def run(output, stop_after=10**6, made_from="x"):
@@ -115,14 +93,3 @@ def test_a_stopped_run_goes_on(folder, histories, tmp_path, monkeypatch):
     asked.clear()
     run(tmp_path / "other.csv", made_from="another model")
     assert sum(asked) == 40
-
-
-def test_histories_of_other_items_are_an_error(folder, tmp_path, caplog):
-    path = tmp_path / "h.csv"
-    path.write_text("user_id,item_id\na,x\nb,y\n")
-    arguments = ["--model", folder, "--histories", path, "--output", tmp_path / "top.csv"]
-    assert main([*map(str, arguments)]) == 2
-    assert "None of the 2 users has an item with an embedding" in caplog.text
-    assert not (tmp_path / "top.csv").exists()
-    with pytest.raises(ValueError, match="empty"):
-        Recommender.from_pretrained(folder).recommend_all([['i"1'], []])

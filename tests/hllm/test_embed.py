@@ -9,18 +9,11 @@ import hllm.embed
 import hllm.embedder
 import hllm.item_states
 from hllm.checkpoint import load_model, save_model
-from hllm.commands.embed import main
 from hllm.embed import embed_items, encode_catalog, stored_or_encoded
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import token_batches, tokenize
 
 TEXTS = [(f"i{n}", f"title: {'word ' * (n % 7)}{n}") for n in range(40)]
-
-
-@pytest.fixture
-def folder(tiny_model, tokenizer, tmp_path):
-    save_model(tiny_model, tmp_path / "model", tokenizer)
-    return tmp_path / "model"
 
 
 @pytest.fixture
@@ -71,22 +64,22 @@ def test_texts_are_tokenised_ahead_and_none_is_lost(tiny_model, tokenizer, monke
     torch.testing.assert_close(cut, whole)
 
 
-def test_second_run_encodes_nothing_and_changed_text_alone(folder, tmp_path, encoded):
+def test_second_run_encodes_nothing_and_changed_text_alone(model_folder, tmp_path, encoded):
     output = tmp_path / "e.safetensors"
-    first = embed_items(folder, TEXTS, output, progress=False)
+    first = embed_items(model_folder, TEXTS, output, progress=False)
     assert len(encoded) == len(TEXTS)
     encoded.clear()
-    embed_items(folder, TEXTS, output, progress=False)
+    embed_items(model_folder, TEXTS, output, progress=False)
     assert encoded == []
     changed = [*TEXTS[:-1], ("i39", "title: another text"), ("new", TEXTS[3][1])]
-    second = embed_items(folder, changed, output, progress=False)
+    second = embed_items(model_folder, changed, output, progress=False)
     assert encoded == ["title: another text"]  # the new item's text is another one's, too
     assert torch.equal(second.vectors[:39], first.vectors[:39])
     assert not torch.equal(second.vectors[39], first.vectors[39])
     assert ItemEmbeddings.load(output).item_ids == [item_id for item_id, _ in changed]
 
 
-def test_killed_run_continues_behind_its_last_part(folder, tmp_path, encoded, monkeypatch):
+def test_killed_run_continues_behind_its_last_part(model_folder, tmp_path, encoded, monkeypatch):
     monkeypatch.setenv("HLLM_CACHE", "")  # the parts beside the output do it alone
     monkeypatch.setattr(hllm.embedder, "SECONDS_PER_PART", 0)  # a part after every batch
     monkeypatch.setattr(hllm.embed, "TEXTS_AT_ONCE", 10)
@@ -101,91 +94,50 @@ def test_killed_run_continues_behind_its_last_part(folder, tmp_path, encoded, mo
 
     monkeypatch.setattr(hllm.embed, "item_batches", dies)
     with pytest.raises(KeyboardInterrupt):
-        embed_items(folder, TEXTS, output, progress=False)
+        embed_items(model_folder, TEXTS, output, progress=False)
     assert not output.exists()
     monkeypatch.setattr(hllm.embed, "item_batches", counting)
     encoded.clear()
-    resumed = embed_items(folder, TEXTS, output, progress=False)
+    resumed = embed_items(model_folder, TEXTS, output, progress=False)
     assert len(encoded) == 20
     assert list(tmp_path.glob("*.parts")) == []
-    whole = embed_items(folder, TEXTS, tmp_path / "whole", progress=False)
+    whole = embed_items(model_folder, TEXTS, tmp_path / "whole", progress=False)
     torch.testing.assert_close(resumed.vectors, whole.vectors, atol=1e-3, rtol=1e-3)
 
 
-def test_changed_model_encodes_everything_again(folder, tmp_path, encoded, tiny_model, tokenizer):
+def test_changed_model_encodes_everything_again(
+    model_folder, tmp_path, encoded, tiny_model, tokenizer
+):
     output = tmp_path / "e.safetensors"
-    old = embed_items(folder, TEXTS, output, progress=False)
+    old = embed_items(model_folder, TEXTS, output, progress=False)
     with torch.no_grad():
         tiny_model.item_emb_tokens.add_(0.5)
-    save_model(tiny_model, folder, tokenizer)
+    save_model(tiny_model, model_folder, tokenizer)
     encoded.clear()
-    new = embed_items(folder, TEXTS, output, progress=False)
+    new = embed_items(model_folder, TEXTS, output, progress=False)
     assert len(encoded) == len(TEXTS)
     assert not torch.equal(new.vectors, old.vectors)
 
 
-def test_stored_embeddings_are_read_and_the_others_encoded(folder, encoded):
-    embed_items(folder, TEXTS[:30], folder / EMBEDDINGS, progress=False)
+def test_stored_embeddings_are_read_and_the_others_encoded(model_folder, encoded):
+    embed_items(model_folder, TEXTS[:30], model_folder / EMBEDDINGS, progress=False)
     encoded.clear()
-    model, tokenizer = load_model(folder)
+    model, tokenizer = load_model(model_folder)
     texts = [("", ""), *reversed(TEXTS[1:]), ("i0", "title: another text")]
-    vectors = stored_or_encoded(folder, model, tokenizer, texts)
+    vectors = stored_or_encoded(model_folder, model, tokenizer, texts)
     fresh = {"", "title: another text"} | {text for _, text in TEXTS[30:]}
     assert set(encoded) == fresh
     whole = encode_catalog(model, tokenizer, [text for _, text in texts], progress=False)
     assert torch.allclose(vectors, whole, rtol=1e-3, atol=1e-3)  # float16 on disk
 
 
-def test_damaged_output_is_made_again(folder, tmp_path):
+def test_damaged_output_is_made_again(model_folder, tmp_path):
     output = tmp_path / "e.safetensors"
     output.write_bytes(b"damaged")
-    assert len(embed_items(folder, TEXTS, output, progress=False).item_ids) == len(TEXTS)
+    assert len(embed_items(model_folder, TEXTS, output, progress=False).item_ids) == len(TEXTS)
 
 
-def test_command_line_writes_beside_the_model(folder, tmp_path):
-    items = tmp_path / "items.csv"
-    items.write_text("item_id,title\na,Dune\nb,Emma\n")
-    assert main(["--model", str(folder), "--items", str(items)]) == 0
-    assert ItemEmbeddings.load(folder / "embeddings.safetensors").item_ids == ["a", "b"]
-
-
-def test_command_line_error_is_one_sentence(tmp_path, caplog):
-    assert main(["--model", str(tmp_path / "no"), "--items", "x.csv"]) == 2
-    assert "No HLLM model at" in caplog.text
-
-
-def test_a_second_command_does_not_load_the_model(folder, tmp_path, caplog, monkeypatch):
-    caplog.set_level("INFO")
-    items = tmp_path / "items.csv"
-    items.write_text("item_id,title\na,Dune\nb,Emma\n")
-    assert main(["--model", str(folder), "--items", str(items)]) == 0
-    monkeypatch.setattr(hllm.embed, "load_encoder", None)
-    assert main(["--model", str(folder), "--items", str(items)]) == 0
-    assert "is up to date: nothing to do" in caplog.text
-
-
-def test_items_without_any_text_of_the_model_are_an_error(folder, tmp_path, caplog):
-    items = tmp_path / "items.csv"
-    items.write_text("item_id,name\na,Dune\nb,Emma\n")
-    assert main(["--model", str(folder), "--items", str(items)]) == 2
-    assert "no column 'title' with any text: the columns are name" in caplog.text
-    assert not (folder / EMBEDDINGS).exists()
-
-
-def test_a_model_whose_states_overflow_stops_and_names_an_item(
-    tiny_model, tokenizer, tmp_path, caplog
-):
-    with torch.no_grad():
-        tiny_model.item_llm.layers[-1].mlp.down_proj.weight.fill_(3e38)  # finite, as loaders ask
-    save_model(tiny_model, tmp_path / "model", tokenizer)
-    items = tmp_path / "items.csv"
-    items.write_text("item_id,title\na,Dune\nb,Emma\n")
-    assert main(["--model", str(tmp_path / "model"), "--items", str(items)]) == 2
-    assert "Item 'a' got an embedding with NaN or infinity" in caplog.text
-    assert not (tmp_path / "model" / EMBEDDINGS).exists()
-
-
-def test_a_killed_run_continues_from_the_cache(folder, tmp_path, encoded, monkeypatch):
+def test_a_killed_run_continues_from_the_cache(model_folder, tmp_path, encoded, monkeypatch):
     """Whatever command was killed, and wherever the next one writes."""
     monkeypatch.setattr(hllm.embed, "TEXTS_AT_ONCE", 10)
     counting = hllm.embed.item_batches
@@ -198,12 +150,12 @@ def test_a_killed_run_continues_from_the_cache(folder, tmp_path, encoded, monkey
 
     monkeypatch.setattr(hllm.embed, "item_batches", dies)
     with pytest.raises(KeyboardInterrupt):
-        embed_items(folder, TEXTS, tmp_path / "one", progress=False)
+        embed_items(model_folder, TEXTS, tmp_path / "one", progress=False)
     monkeypatch.setattr(hllm.embed, "item_batches", counting)
     encoded.clear()
-    resumed = embed_items(folder, TEXTS, tmp_path / "other", progress=False)
+    resumed = embed_items(model_folder, TEXTS, tmp_path / "other", progress=False)
     assert len(encoded) == 20
-    model, tokenizer = load_model(folder)
+    model, tokenizer = load_model(model_folder)
     whole = encode_catalog(model, tokenizer, [text for _, text in TEXTS], progress=False)
     torch.testing.assert_close(resumed.vectors.float(), whole, atol=1e-3, rtol=1e-3)
 
@@ -223,7 +175,7 @@ def test_another_adapter_encodes_nothing(tmp_path, encoded, make_model, tokenize
     torch.testing.assert_close(found.vectors.float(), whole, atol=1e-2, rtol=1e-3)
 
 
-def test_bfloat16_only_where_float16_is_stored(folder, tmp_path, monkeypatch):
+def test_bfloat16_only_where_float16_is_stored(model_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(hllm.item_states, "cpu_has_fast_bfloat16", lambda: True)
     real, used = hllm.embed.item_batches, []
 
@@ -232,9 +184,9 @@ def test_bfloat16_only_where_float16_is_stored(folder, tmp_path, monkeypatch):
         return real(*args, bf16=bf16, **options)
 
     monkeypatch.setattr(hllm.embed, "item_batches", watched)
-    exact = embed_items(folder, TEXTS, tmp_path / "exact", half=False, progress=False)
+    exact = embed_items(model_folder, TEXTS, tmp_path / "exact", half=False, progress=False)
     assert used == [False]
-    half = embed_items(folder, TEXTS, tmp_path / "half", progress=False)
+    half = embed_items(model_folder, TEXTS, tmp_path / "half", progress=False)
     assert used == [False, True, False, True]  # a sample in both, then all: none of the exact ones
     cosine = torch.cosine_similarity(half.vectors.float(), exact.vectors)
     assert 0.999 < cosine.min() < 1

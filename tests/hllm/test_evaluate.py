@@ -2,15 +2,12 @@ import json
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
-from hllm import evaluate
 from hllm.baselines.id_models import IDModelConfig, make_id_model, save_id_model
 from hllm.checkpoint import save_model
-from hllm.commands.evaluate import main
 from hllm.data import Interactions, eval_cases
 from hllm.errors import CheckpointError, DataError
 from hllm.evaluate import DataSet, evaluate_models, load_scorer
@@ -20,23 +17,8 @@ from hllm.evaluation.report import format_report
 from tests.hllm.evaluation.cases import Fixed
 
 
-@pytest.fixture
-def files(tmp_path):
-    """A csv pair: 30 users walk in circles over 12 items, each item leading to the next."""
-    rows = [
-        f"i{(user + step) % 12},u{user},{step}"
-        for user in range(30)
-        for step in range(5 + user % 4)
-    ]
-    interactions = tmp_path / "interactions.csv"
-    interactions.write_text("\n".join(["item_id,user_id,timestamp", *rows]))
-    items = tmp_path / "items.csv"
-    items.write_text("item_id,title\n" + "".join(f"i{n},Book {n}\n" for n in range(11)))
-    return interactions, items
-
-
-def test_report_of_two_models(files):
-    data = DataSet.read(*files)
+def test_report_of_two_models(csv_pair):
+    data = DataSet.read(*csv_pair)
     good = Fixed([0.0] * 12 + [1.0], "good")
     report = evaluate_models([good, good], data, progress=False)
     json.dumps(report, allow_nan=False)
@@ -55,9 +37,9 @@ def test_report_of_two_models(files):
 
 
 @pytest.fixture
-def with_untouched(files):
+def with_untouched(csv_pair):
     """The same pair with two more items, of which nobody has any."""
-    interactions, items = files
+    interactions, items = csv_pair
     items.write_text(items.read_text() + "new,Book 3\nnewer,Book 4\n")
     return interactions, items
 
@@ -101,11 +83,11 @@ def test_an_id_model_of_fewer_items_is_one_of_another_data_set(with_untouched, t
         load_scorer(tmp_path, data)
 
 
-def test_a_score_that_is_not_finite_is_an_error(files):
+def test_a_score_that_is_not_finite_is_an_error(csv_pair):
     for bad in (math.nan, math.inf):
         with pytest.raises(CheckpointError, match="broken gives scores with NaN or infinity"):
             evaluate_models(
-                [Fixed([0.0] * 12 + [bad], "broken")], DataSet.read(*files), progress=False
+                [Fixed([0.0] * 12 + [bad], "broken")], DataSet.read(*csv_pair), progress=False
             )
 
 
@@ -119,8 +101,8 @@ def test_a_model_that_can_find_no_target_is_an_error(tmp_path):
         evaluate_models([Fixed([0.0, 1.0])], data, reference_compatible=True, progress=False)
 
 
-def test_sample_of_users_is_seeded(files):
-    data = DataSet.read(*files)
+def test_sample_of_users_is_seeded(csv_pair):
+    data = DataSet.read(*csv_pair)
     scorer = Fixed(np.linspace(0, 1, 13).tolist())
     reports = [
         evaluate_models([scorer], data, max_users=7, seed=seed, progress=False) for seed in (1, 1)
@@ -137,35 +119,9 @@ def test_nobody_to_evaluate():
         evaluate_models([], DataSet(lonely, [None, None]), phase="valid")
 
 
-def test_command_line_with_every_kind_of_model(
-    files, tmp_path, tiny_model, tokenizer, capsys, monkeypatch
-):
-    save_model(tiny_model, tmp_path / "tiny", tokenizer)
-    data = DataSet.read(*files)
-    config = IDModelConfig(kind="sasrec", num_items=13, hidden_size=8, num_heads=2)
-    save_id_model(make_id_model(config), tmp_path / "ids", data.interactions.item_ids)
-    monkeypatch.setattr(
-        evaluate, "sentence_embeddings", lambda texts, device: np.eye(len(texts), dtype=np.float32)
-    )
-    arguments = ["--interactions", str(files[0]), "--items", str(files[1])]
-    arguments += ["--model", str(tmp_path / "tiny"), "--model", str(tmp_path / "ids")]
-    arguments += ["--baselines", "popularity,item-knn,minilm-mean,minilm-last,minilm-decay"]
-    output = tmp_path / "results" / "out.json"
-    arguments += ["--auc", "20", "--text-keys", "title", "--output", str(output)]
-    assert main(arguments) == 0
-    report = json.loads(output.read_text())
-    assert list(report["models"]) == [
-        "tiny", "ids", "Popularity", "Item-kNN", "MiniLM mean", "MiniLM last", "MiniLM decay",
-    ]  # fmt: skip
-    printed = capsys.readouterr().out
-    assert "| tiny against" in printed
-    assert report["models"]["Item-kNN"]["metrics"]["recall@5"] > 0.8
-    assert report["models"]["Item-kNN"]["metrics"]["auc"] > 0.8
-
-
-def test_the_catalogue_is_embedded_as_the_model_reads_it(files, tmp_path, tiny_model, tokenizer):
+def test_the_catalogue_is_embedded_as_the_model_reads_it(csv_pair, tmp_path, tiny_model, tokenizer):
     save_model(tiny_model, tmp_path, tokenizer)
-    data = DataSet.read(*files)
+    data = DataSet.read(*csv_pair)
     scorer = load_scorer(tmp_path, data)
     with torch.no_grad():
         ids = tokenizer([tiny_model.config.item_prompt + "title: Book 3"])["input_ids"][0]
@@ -179,68 +135,8 @@ def test_the_catalogue_is_embedded_as_the_model_reads_it(files, tmp_path, tiny_m
     assert score.item() == pytest.approx(expected.item(), abs=1e-5)
 
 
-def test_id_model_of_another_data_set(files, tmp_path):
+def test_id_model_of_another_data_set(csv_pair, tmp_path):
     config = IDModelConfig(kind="sasrec", num_items=3, hidden_size=8, num_heads=2)
     save_id_model(make_id_model(config), tmp_path, ["[PAD]", "x", "y"])
     with pytest.raises(CheckpointError, match="trained on another data set"):
-        load_scorer(tmp_path, DataSet.read(*files))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "nothing to evaluate"),
-        (["--baselines", "magic"], "unknown baseline 'magic': choose of popularity"),
-        (["--baselines", "popularity", "--max-users", "0"], "--max-users 0: must be at least 1"),
-    ],
-)
-def test_command_line_mistakes(files, capsys, arguments, message):
-    with pytest.raises(SystemExit) as stop:
-        main(["--interactions", str(files[0]), "--items", str(files[1]), *arguments])
-    assert stop.value.code == 2
-    assert message in capsys.readouterr().err
-
-
-def test_missing_model_is_one_sentence_and_writes_nothing(files, tmp_path, caplog):
-    output = tmp_path / "out.json"
-    arguments = ["--interactions", str(files[0]), "--items", str(files[1]), "--output", str(output)]
-    assert main([*arguments, "--model", str(tmp_path / "nowhere")]) == 2
-    assert "No HLLM model at" in caplog.text
-    assert not output.exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        (["--model", "tiny"], "Book 3"),
-        (["--model", "tiny", "--text-keys", "title,item_note"], "Book 3. note 3"),
-        ([], "Book 3"),
-    ],
-)
-def test_baselines_read_what_the_first_hllm_reads(
-    files, tmp_path, tiny_model, tokenizer, monkeypatch, options, expected
-):
-    save_model(tiny_model, tmp_path / "tiny", tokenizer)
-    table = pd.read_csv(files[1], dtype=str)
-    table["item_note"] = "note " + table["item_id"].str.removeprefix("i")
-    table.to_csv(tmp_path / "noted.csv", index=False)
-    read = []
-
-    def embeddings(texts, device):
-        read.extend(texts)
-        return np.eye(len(texts), dtype=np.float32)
-
-    monkeypatch.setattr(evaluate, "sentence_embeddings", embeddings)
-    options = [str(tmp_path / option) if option == "tiny" else option for option in options]
-    arguments = ["--interactions", str(files[0]), "--items", str(tmp_path / "noted.csv")]
-    assert main([*arguments, "--baselines", "minilm-last", *options]) == 0
-    assert expected in read
-
-
-def test_a_misspelt_key_of_the_baselines_is_an_error(files, tmp_path, caplog):
-    arguments = ["--interactions", str(files[0]), "--items", str(files[1])]
-    arguments += ["--baselines", "minilm-last", "--text-keys", "titel"]
-    output = tmp_path / "out.json"
-    assert main([*arguments, "--output", str(output)]) == 2
-    assert "no column 'titel' with any text: the columns are title" in caplog.text
-    assert not output.exists()
+        load_scorer(tmp_path, DataSet.read(*csv_pair))

@@ -108,6 +108,8 @@ def test_empty_and_unknown_histories(served):
     recommender = load_hllm(served[0])
     with pytest.raises(ValueError, match="empty"):
         recommender.recommend([])
+    with pytest.raises(ValueError, match="empty"):
+        recommender.recommend_all([["i1"], []])
     with pytest.raises(UnknownItemError, match="'nobody'"):
         recommender.recommend(["i1", "nobody"])
 

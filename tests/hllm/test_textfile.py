@@ -1,4 +1,4 @@
-"""Lines of text files: numbered, in any encoding, packed or not; what is no text is named."""
+"""Lines of text files: numbered, in any encoding, packed or not; what is not text is named."""
 
 import gzip
 import io
@@ -126,5 +126,5 @@ def test_progress_is_told_in_bytes_on_disk(path):
 def test_names_of_encodings():
     assert [check_encoding(name) for name in ("", "cp1252")] == ["", "cp1252"]
     for name in ("klingon", "base64", "nul\0"):
-        with pytest.raises(DataError, match="is no encoding that Python knows: try latin-1"):
+        with pytest.raises(DataError, match="is not an encoding that Python knows: try latin-1"):
             check_encoding(name)

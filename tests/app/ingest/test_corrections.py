@@ -2,13 +2,11 @@
 
 from decimal import Decimal
 
-import pyarrow
-import pyarrow.parquet
 import pytest
 
 from app.catalog import Catalog, CatalogItem, Query
 from app.errors import CatalogError
-from app.ingest.__main__ import main
+from tests.app.ingest.imports import import_pair, items_of, rows_of
 
 
 @pytest.fixture
@@ -18,23 +16,8 @@ def files(tmp_path):
     return {"items": items, "interactions": tmp_path / "data.csv", "catalog": tmp_path / "c.db"}
 
 
-def run(files, rows=None, *more, header="item_id,user_id,timestamp"):
-    if rows is not None:
-        files["interactions"].write_text("\n".join([header, *rows]) + "\n")
-    arguments = ["hllm", "--catalog", files["catalog"], "--items", files["items"]]
-    arguments += ["--interactions", files["interactions"], *more]
-    return main([str(argument) for argument in arguments])
-
-
-def rows_of(files):
-    """As training reads them: by time, and among equal times as they are stored."""
-    with Catalog.open(files["catalog"]) as catalog:
-        rows = [(item, time) for _, item, time in catalog.iter_interactions()]
-    return sorted(rows, key=lambda row: row[1])
-
-
-def items_of(files):
-    return [item for item, _ in rows_of(files)]
+def run(files, rows=None, *more):
+    return import_pair(files, *more, rows=rows)
 
 
 def test_a_corrected_file_keeps_and_says_so_or_replaces(files, capsys):
@@ -105,28 +88,6 @@ def test_rows_without_a_file_or_from_before_take_the_order_of_a_file(files):
         assert len(list(catalog.iter_interactions())) == 4
 
 
-TIMES = {
-    "iso": ["2020-07-05 05:27:09.900", "2020-07-05 05:27:09.100", "2020-07-05 05:27:09"],
-    "nanoseconds": ["2020-07-05 05:27:09.000000003", "2020-07-05 05:27:09.000000002",
-                    "2020-07-05 05:27:09.000000001"],
-    "float": ["1598930863.599", "1598930863.5985", "1598930863"],
-    "large": ["1598930863599000002", "1598930863599000001", "1598930863599000000.5"],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("times", TIMES.values(), ids=TIMES)
-def test_every_digit_of_a_time_is_kept_through_the_export(files, times):
-    rows = [f"i{number},u,{time}" for number, time in enumerate(times, 1)]
-    assert run(files, rows) == 0 and run(files, rows) == 0
-    assert items_of(files) == ["i3", "i2", "i1"]
-    folder = files["catalog"].with_name("pair")
-    assert main(["export", "--catalog", str(files["catalog"]), "--output", str(folder)]) == 0
-    again = {**files, "catalog": files["catalog"].with_name("again.db")}
-    again |= {"items": folder / "items.csv", "interactions": folder / "interactions.csv"}
-    assert run(again) == 0
-    assert rows_of(again) == rows_of(files)
-
-
 def test_a_finer_time_later_makes_no_doubles(files, tmp_path):
     assert run(files, ["i1,u,1", "i2,u,1000", "i1,u,1000"]) == 0
     finer = {**files, "interactions": tmp_path / "finer.csv"}
@@ -143,39 +104,3 @@ def test_times_in_another_unit_beside_fine_ones(files, tmp_path, capsys):
     assert "seems to be in another unit" in capsys.readouterr().err
     with Catalog.open(files["catalog"]) as catalog, pytest.raises(CatalogError, match="unit"):
         catalog.add_interactions([("u", "i1", 2**62)])
-
-
-def test_parquet_times(files, tmp_path):
-    path = tmp_path / "data.parquet"
-    stamps = pyarrow.array([1593926829_000000003, 1593926829_000000001], pyarrow.timestamp("ns"))
-    table = pyarrow.table({"user_id": ["u", "u"], "item_id": [b"i1", b"i2"], "timestamp": stamps})
-    pyarrow.parquet.write_table(table, path)
-    assert run({**files, "interactions": path}) == 0
-    assert rows_of(files) == [
-        ("i2", Decimal("1593926829.000000001")), ("i1", Decimal("1593926829.000000003")),
-    ]  # fmt: skip
-
-
-def test_ids_that_do_not_meet_are_told(files, capsys):
-    assert run(files, ["i1,u,1", "x9,u,2"]) == 0
-    assert (
-        "1 left out because their item is not in the catalogue (50.0% of data.csv; items 'x9')"
-        in (capsys.readouterr().out)
-    )
-    assert run(files, ["1.0,u,1", "2.0,u,2"]) == 2
-    error = capsys.readouterr().err
-    assert "none of its 2 interactions names an item" in error
-    assert "'1.0', '2.0'" in error and "'i1'" in error
-
-
-def test_repeated_item_ids_are_named(files, capsys, monkeypatch):
-    monkeypatch.setattr("app.ingest.run.BATCH", {"items": 3, "interactions": 3})
-    text = files["items"].read_text() + "i2,Other\n"
-    files["items"].write_text(text)
-    for _ in range(2):
-        assert run(files, ["i1,u,1"]) == 0
-        out = capsys.readouterr().out
-        assert "1 records have an item id that their file had before" in out
-        assert "'i2' (lines 3 and 10)" in out
-    with Catalog.open(files["catalog"]) as catalog:
-        assert catalog.get(["i2"])["i2"].title == "Other"

@@ -1,6 +1,10 @@
 """Random checkpoints in the layout of the reference implementation, of any size."""
 
+import json
+
 import torch
+
+from hllm.published.sources import SourceSettings
 
 LLAMA = {
     "model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 259,
@@ -83,3 +87,19 @@ def make_state(item, user, dtype=torch.float32):
         if "norm" in name.lower() and name.endswith("weight"):
             state[name].add_(1)
     return state
+
+
+def write_checkpoint(folder, tokenizer, item=LLAMA, user=LLAMA, **changes):
+    """A checkpoint and its base models; returns the arguments of convert() that name them."""
+    for name, values in (("item", item), ("user", user)):
+        tokenizer.save_pretrained(folder / name)
+        (folder / name / "config.json").write_text(json.dumps(values))
+    state = make_state(item, user) | changes
+    state = {name: tensor for name, tensor in state.items() if tensor is not None}
+    torch.save(state, folder / "pytorch_model.bin")
+    return {
+        "weights": folder / "pytorch_model.bin",
+        "settings": SourceSettings(text_keys=("title",), max_text_tokens=64, max_history=4),
+        "item_base": folder / "item",
+        "user_base": folder / "user",
+    }

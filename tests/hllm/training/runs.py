@@ -44,7 +44,7 @@ def losses(output):
     return read_log(output, "train", "loss")
 
 
-RING = {  # the data set that can be learnt
+RING = {  # the data set that can be learned
     "item_adapter": "mlp",
     "item_adapter_hidden_size": 32,
     "epochs": 2,

@@ -11,7 +11,6 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
 from hllm.checkpoint import load_model, load_user_llm, save_model
-from hllm.commands.checkpoint import main
 from hllm.config import HLLMConfig
 from hllm.embed import CPU, embed_items, encode_catalog, load_encoder
 from hllm.errors import CheckpointError
@@ -19,15 +18,19 @@ from hllm.model import HLLM
 from hllm.model_folder import ModelFolder
 from hllm.published.convert import convert, empty_model
 from hllm.published.reference_layout import language_model_config
-from hllm.published.sources import SourceSettings
 from hllm.serving import nf4_model
 from hllm.serving.nf4_model import load_nf4, load_nf4_items
 from hllm.serving.quantize import quantize_blocks
 from hllm.serving.user_model import load_user_model
-from hllm.weights import files
-from hllm.weights.files import holds_nf4, iter_packed, iter_stored, iter_tensors, read_shapes
+from hllm.weights.files import holds_nf4, iter_stored, iter_tensors, read_shapes
 from hllm.weights.nf4_format import QUANTIZATION_CONFIG, Nf4Spec, PackedMatrix, TensorSpec
-from tests.hllm.published.reference_states import BAICHUAN2_7B, BERT, LLAMA, TINYLLAMA, make_state
+from tests.hllm.published.reference_states import (
+    BAICHUAN2_7B,
+    BERT,
+    LLAMA,
+    TINYLLAMA,
+    write_checkpoint,
+)
 
 # Sizes that the kernel for AVX512-BF16 can take, too.
 WIDE = {"hidden_size": 64, "intermediate_size": 128}
@@ -42,16 +45,7 @@ def checkpoints(tmp_path_factory, tokenizer):
 
     def make(item):
         folder = tmp_path_factory.mktemp(item["model_type"])
-        for name, values in (("item", item), ("user", LLAMAS)):
-            tokenizer.save_pretrained(folder / name)
-            (folder / name / "config.json").write_text(json.dumps(values))
-        torch.save(make_state(item, LLAMAS), folder / "pytorch_model.bin")
-        return {
-            "weights": folder / "pytorch_model.bin",
-            "settings": SourceSettings(text_keys=("title",), max_text_tokens=64, max_history=4),
-            "item_base": folder / "item",
-            "user_base": folder / "user",
-        }
+        return write_checkpoint(folder, tokenizer, item, LLAMAS)
 
     return {"llama": make(LLAMAS), "bert": make(BERT | WIDE)}
 
@@ -345,19 +339,3 @@ def test_items_in_four_bits_from_a_damaged_folder(copy):
     change(copy, {QUANT_STATE: torch.tensor([91, 93], dtype=torch.uint8)})
     with pytest.raises(CheckpointError, match="in NF4 is damaged"):
         load_nf4_items(ModelFolder(copy), CPU)
-
-
-def test_command_line(checkpoints, tmp_path):
-    options = checkpoints["llama"]
-    arguments = [str(options["weights"]), str(tmp_path / "model")]
-    arguments += ["--item-base", str(options["item_base"]), "--text-keys", "title"]
-    assert main(["convert", *arguments, "--dtype", "nf4"]) == 0
-    assert holds_nf4(tmp_path / "model")
-    values = json.loads((tmp_path / "model" / "config.json").read_text())
-    assert values["quantization_config"] == QUANTIZATION_CONFIG
-    assert values["dtype"] == "bfloat16"
-    assert (
-        "in NF4 with double quantization, the others bfloat16"
-        in (tmp_path / "model" / "README.md").read_text()
-    )
-    assert len(dict(iter_packed(tmp_path / "model"))) == len(files.read_shapes(tmp_path / "model"))
