@@ -104,7 +104,7 @@ def batches(interactions: Interactions, size: int, negatives: int, steps: int) -
     return [
         make_batch(
             [parts[user][-51:] for user in users],
-            interactions.num_items,
+            np.arange(1, interactions.num_items),
             negatives,
             seed=[1, step],
         )

@@ -65,7 +65,7 @@ def batch_rows(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int) -
 
 def make_batch(
     chunks: Sequence[np.ndarray],
-    num_items: int,
+    drawable: np.ndarray,
     num_negatives: int,
     *,
     seed: Sequence[int],
@@ -75,19 +75,19 @@ def make_batch(
 
     Args:
         chunks: B arrays of item indices.
-        num_items: rows of the embedding table, padding included.
-        num_negatives: M, drawn uniformly with replacement from all items; those equal to a target
-            are dropped by the loss, position by position.
+        drawable: item indices to draw from, each once.
+        num_negatives: M, drawn uniformly with replacement; those equal to a target are dropped by
+            the loss, position by position.
         seed: numbers that name this step, e.g. (seed, epoch, step, rank).
         per_position: draw M for every position instead of M in all.
     """
     items = _padded(chunks)
     mask = items[:, 1:] != PAD_INDEX
     size = (int(mask.sum()), num_negatives) if per_position else num_negatives
-    # From 1 on: 0 is the padding item. A generator of its own, so that nothing else that draws
-    # random numbers changes what a resumed run sees.
-    negatives = np.random.default_rng(tuple(seed)).integers(1, num_items, size)
-    return TrainBatch(items, mask, torch.from_numpy(negatives))
+    # A generator of its own, so that nothing else that draws random numbers changes what a resumed
+    # run sees.
+    drawn = np.random.default_rng(tuple(seed)).integers(0, len(drawable), size)
+    return TrainBatch(items, mask, torch.from_numpy(drawable[drawn]))
 
 
 def make_reference_batch(

@@ -27,7 +27,7 @@ RECORD = "run.json"
 STATE = "state"  # sub-folder of a run's output, see hllm.training.run_state
 # Of what training computes. Raise it with a change after which the same options on the same data
 # give another model: a run that was begun before must not go on as if nothing had happened.
-NUMERICS = 1
+NUMERICS = 2
 
 _FORMAT = "hllm-run/1"
 # Where things are, what is only shown, and what changes memory but no result.

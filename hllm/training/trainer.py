@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from hllm.data import read_interactions
+from hllm.data import popularity, read_interactions
 from hllm.errors import CheckpointError, TrainingError
 from hllm.evaluation.metrics import summarise
 from hllm.evaluation.ranking import rank_cases
@@ -141,6 +141,8 @@ class Trainer:
             reference_compatible=options.reference_compatible,
         )
         self.chunks = training_chunks(self.interactions, model_options.max_history, options)
+        # As a negative, an item that is never a target would only ever be pushed away.
+        self._drawable = np.flatnonzero(popularity(self.interactions))
         self._cases = validation_cases(self.interactions, options)
         device = self.accelerator.device
         self.trainee = make_trainee(model_options, options, self.interactions, device)
@@ -264,19 +266,18 @@ class Trainer:
             # the sequence, as many sequences.
             own = np.append(own, rows[0])
         chunks = [self.chunks[row] for row in own]
-        num_items = self.interactions.num_items
         seed = (options.seed, self.progress.step, accelerator.process_index)
         if options.reference_compatible:
             return make_reference_batch(
                 chunks,
-                num_items,
+                self.interactions.num_items,
                 -(-options.num_negatives // options.batch_size) or None,
                 max_history=self.model_options.max_history,
                 seed=seed,
             )
         return make_batch(
             chunks,
-            num_items,
+            self._drawable,
             options.num_negatives,
             seed=seed,
             per_position=options.negatives_per_position,

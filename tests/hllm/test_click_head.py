@@ -51,7 +51,7 @@ def test_step_is_the_weighted_sum_of_both_losses(make_model, token_ids, objectiv
     model = make_model(objective=objective)
     ids = [[1], *token_ids]
     chunks = [np.array([1, 2, 3, 4]), np.array([5, 1])]
-    batch = make_batch(chunks, 6, 4, seed=(0, 1))
+    batch = make_batch(chunks, np.arange(1, 6), 4, seed=(0, 1))
     items = WholeItems(model, ids)
     loss, _ = HLLMStep(items, ClickObjective(num_candidates=3, auxiliary_weight=0.25))(batch)
     generative, _ = HLLMStep(items)(batch)

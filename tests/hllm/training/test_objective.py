@@ -14,7 +14,7 @@ def test_per_position_negatives_equal_a_loop():
     torch.manual_seed(0)
     model = make_id_model(IDModelConfig(kind="sasrec", num_items=30, hidden_size=16)).eval()
     chunks = [np.array([1, 2, 3, 4]), np.array([7, 8])]
-    batch = make_batch(chunks, 30, 40, seed=(1,), per_position=True)
+    batch = make_batch(chunks, np.arange(1, 30), 40, seed=(1,), per_position=True)
     assert batch.negatives.shape == (4, 40)
     loss, stats = IDModelStep(model)(batch, with_stats=True)
     states = model.encode_users(model.item_embeddings(batch.items[:, :-1]), torch.tensor([3, 1]))

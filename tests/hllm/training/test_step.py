@@ -44,7 +44,7 @@ class Counting:
 def test_every_item_is_encoded_once(tiny_model, token_ids):
     """Items of two histories, of both sides of a pair and among the negatives."""
     items = Counting(tiny_model, [[1], *token_ids])
-    batch = make_batch([np.array([1, 2, 1]), np.array([2, 3])], 6, 40, seed=(0, 1))
+    batch = make_batch([np.array([1, 2, 1]), np.array([2, 3])], np.arange(1, 6), 40, seed=(0, 1))
     _, stats = HLLMStep(items)(batch)
     wanted = {*batch.items.flatten().tolist(), *batch.negatives.tolist()}
     assert items.asked == [sorted(wanted)]
@@ -53,7 +53,7 @@ def test_every_item_is_encoded_once(tiny_model, token_ids):
 
 def test_dropout_is_on_what_the_user_model_reads_only(tiny_model, token_ids):
     step = HLLMStep(WholeItems(tiny_model, [[1], *token_ids]), dropout=0.5).train()
-    batch = make_batch([np.array([1, 2, 1]), np.array([2, 3])], 6, 4, seed=(0, 1))
+    batch = make_batch([np.array([1, 2, 1]), np.array([2, 3])], np.arange(1, 6), 4, seed=(0, 1))
     dropped = step._embed(batch)
     whole = step.eval()._embed(batch)
     zeros = dropped.histories == 0

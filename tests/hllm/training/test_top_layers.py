@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from transformers import BertConfig
@@ -45,7 +46,7 @@ def test_same_loss_and_gradients_as_in_the_whole_model(model):
     top = TopItems(model, TOKEN_IDS, 1)
     for name, parameter in whole.named_parameters():
         parameter.requires_grad_(dict(model.named_parameters())[name].requires_grad)
-    batch = make_batch([[1, 2, 3], [4, 5]], len(TOKEN_IDS), 4, seed=[1])
+    batch = make_batch([[1, 2, 3], [4, 5]], np.arange(1, len(TOKEN_IDS)), 4, seed=[1])
     behind, _ = HLLMStep(top)(batch)
     oracle, _ = HLLMStep(WholeItems(whole, TOKEN_IDS))(batch)
     behind.backward()

@@ -14,7 +14,7 @@ from hllm.commands import evaluate
 from hllm.errors import CheckpointError, DataError, TrainingError
 from hllm.recommend import load_hllm
 from hllm.training.trainer import Trainer
-from tests.hllm.training.runs import NUM_ITEMS, losses, small_trainer, train_ring
+from tests.hllm.training.runs import NUM_ITEMS, losses, small_trainer, train_ring, trainer
 
 KINDS = ["sasrec", "hstu", "id-llama"]
 LEARNS = {"epochs": 6, "eval_every": 48, "dropout": 0}
@@ -92,6 +92,14 @@ def test_equal_seeds_give_equal_runs_and_others_do_not(ring, tmp_path):
         train_ring(ring, tmp_path / name, max_steps=3, seed=seed)
     assert losses(tmp_path / "a") == losses(tmp_path / "b")
     assert losses(tmp_path / "a") != losses(tmp_path / "c")
+
+
+def test_negatives_are_items_that_somebody_has_in_training(write_data, tmp_path):
+    """All readers go from the first item to the fifth; the last two steps are held out."""
+    data = write_data(tmp_path, [(0, 5)] * 8, num_items=12)
+    made = trainer(data, tmp_path / "run", num_negatives=500)
+    drawn = made._batch(np.arange(8)).negatives
+    assert {made.interactions.item_ids[row] for row in drawn.unique()} == {"i0", "i1", "i2"}
 
 
 def test_stops_early_and_keeps_the_best_model(ring, tmp_path):

@@ -36,7 +36,7 @@ class OneProcess(Trainer):
         parts = [
             make_batch(
                 [self.chunks[row] for row in rows[rank::2]],
-                self.interactions.num_items,
+                self._drawable,
                 self.options.num_negatives,
                 seed=(self.options.seed, self.progress.step, rank),
             )

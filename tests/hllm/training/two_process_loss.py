@@ -25,7 +25,7 @@ from hllm.training.step import HLLMStep
 def global_batch():
     rng = np.random.default_rng(0)
     chunks = [rng.integers(1, 25, length) for length in (8, 3, 5, 2, 8, 6)]
-    return make_batch(chunks, 25, 12, seed=(1, 2))
+    return make_batch(chunks, np.arange(1, 25), 12, seed=(1, 2))
 
 
 def part(batch, rank):
