@@ -88,6 +88,7 @@ def build_model(
 def _new_hllm(config: HLLMConfig, item_llm: PreTrainedModel | None, *, lean: bool) -> HLLM:
     """A new HLLM; lean: without memory for the User LLM's vocabulary, which is dropped anyway."""
     if not lean:
+        # Not always lean: a seed gives these weights only if the vocabulary, too, is drawn from it.
         return HLLM(config, item_llm)
     small = copy.deepcopy(config)
     small.user_config = without_vocabulary(config.user_config)

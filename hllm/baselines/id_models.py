@@ -209,6 +209,7 @@ class _HSTULayer(nn.Module):
         self.uvqk = nn.Linear(config.hidden_size, 4 * config.hidden_size, bias=False)
         self.output = nn.Linear(config.hidden_size, config.hidden_size)
         self.dropout = nn.Dropout(config.dropout)
+        # Without weights of its own, so that one serves at both places.
         self.norm = nn.LayerNorm(config.hidden_size, eps=1e-6, elementwise_affine=False)
 
     def forward(self, states: Tensor, causal: Tensor) -> Tensor:
@@ -217,7 +218,8 @@ class _HSTULayer(nn.Module):
         v, q, k = (
             part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in (v, q, k)
         )  # (B, heads, S, D / heads)
-        # Divided by the window, not by the number of items: as in the reference.
+        # Divided by the window, not by the number of items: as in the reference. The mask is a
+        # factor, because there is no softmax that -inf would leave out.
         weights = F.silu(q @ k.transpose(-1, -2)) / self.window * causal  # (B, heads, S, S)
         mixed = (weights @ v).transpose(1, 2).flatten(2)  # (B, S, D)
         return states + self.output(self.dropout(u * self.norm(mixed)))
@@ -259,7 +261,7 @@ class IDLlama(IDModel):
             num_hidden_layers=config.num_layers,
             num_attention_heads=config.num_heads,
             num_key_value_heads=config.num_key_value_heads or config.num_heads,
-            bos_token_id=None,
+            bos_token_id=None,  # Llama's default tokens would not be in that vocabulary
             eos_token_id=None,
         )
         self.llama = LlamaModel(llama)

@@ -83,6 +83,7 @@ def json_ready(value: Any) -> Any:
 
 
 def _percent(value: float | None) -> str:
+    # None is what json_ready makes of nan, such as the mean over no users.
     return "-" if value is None or math.isnan(value) else f"{100 * value:.2f}"
 
 
@@ -127,6 +128,7 @@ def _metric_table(models: Mapping[str, Any]) -> str:
 
 
 def _slice_table(models: Mapping[str, Any]) -> str:
+    # All models rank the same users, so the counts of the first one are those of all.
     slices = next(iter(models.values()))["slices"]
     rows = []
     for name, counts in slices.items():

@@ -139,6 +139,7 @@ def _inputs(config: PretrainedConfig) -> list[onnx.ValueInfoProto]:
     cache = [_tensor_info(name, _cache_shape(config, "past")) for name in _cache_names(config)]
     return [
         _tensor_info("embeddings", ["batch", "new", config.hidden_size]),
+        # The kernel's seqlens_k, which are lengths less one, and its total_sequence_length.
         _tensor_info("last", ["batch"], TensorProto.INT32),
         _tensor_info("total", [], TensorProto.INT32),
         *cache,
@@ -153,13 +154,14 @@ def _outputs(config: PretrainedConfig) -> list[onnx.ValueInfoProto]:
 
 def _nodes(config: PretrainedConfig, bits: int) -> Iterator[onnx.NodeProto]:
     # Each later norm is fused with the sum before it (_add_norm), so only the first stands alone.
+    # ONNX Runtime's own, too, but registered under the domain of ONNX.
     yield helper.make_node(
         "SimplifiedLayerNormalization",
         ["embeddings", "layers.0.input_layernorm.weight"],
         ["normed_0"],
         axis=-1,
         epsilon=config.rms_norm_eps,
-        stash_type=1,
+        stash_type=TensorProto.FLOAT,
     )
     residual = "embeddings"
     last = config.num_hidden_layers - 1

@@ -126,7 +126,7 @@ class ModelOptions(HLLMOptions, IDModelOptions):
 
         lora = {
             "r": self.lora_rank,
-            "lora_alpha": 2 * self.lora_rank,
+            "lora_alpha": 2 * self.lora_rank,  # so that another rank leaves their scale at 2
             "target_modules": "all-linear",
             "lora_dropout": 0.0,
         }

@@ -81,7 +81,7 @@ class Progress:
     """
 
     step: int = 0
-    best: float = -1.0
+    best: float = -1.0  # so that an ndcg of 0 is a first best, and there is a model
     best_step: int = 0
     worse: int = 0
     seconds: float = 0.0
@@ -199,10 +199,10 @@ class Trainer:
             smoothing=0.1,
             disable=not self._is_main,
         )
-        started = time.monotonic() - state.seconds
+        started = time.monotonic() - state.seconds  # sessions before this one count
         while state.step < self.total_steps and state.worse < self.options.patience:
             epoch, first = divmod(state.step, self.steps_per_epoch)
-            for rows in self._batches(epoch)[first:]:
+            for rows in self._batches(epoch)[first:]:  # a run may go on in mid-epoch
                 stats = self._timed_step(rows)
                 state.step += 1
                 state.seconds = time.monotonic() - started
@@ -271,7 +271,7 @@ class Trainer:
             return make_reference_batch(
                 chunks,
                 self.interactions.num_items,
-                -(-options.num_negatives // options.batch_size) or None,
+                -(-options.num_negatives // options.batch_size) or None,  # None: max_history + 1
                 max_history=self.model_options.max_history,
                 seed=seed,
             )
