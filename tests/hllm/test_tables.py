@@ -3,7 +3,10 @@
 import argparse
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from hllm import textfile
 from hllm.errors import DataError
 from hllm.tables import MAX_COLUMNS, CsvFormat, CsvTable, add_csv_options, first_values
 
@@ -149,3 +152,32 @@ def test_options():
     ):  # fmt: skip
         with pytest.raises(DataError, match=arguments[0]):
             options(*arguments)
+
+
+PIECES = ["A1", "é", "", " ", ",", ";", '"', '""', "\n", "\r\n", "\r", "\t", "\0", "\x85", "\u2028"]
+CONTENT = st.lists(st.sampled_from(PIECES), max_size=60).map(lambda found: "".join(found).encode())
+
+
+@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    content=st.lists(CONTENT | st.just(b"\x80") | st.just(b"A1,B1,3\n"), max_size=12).map(b"".join),
+    quote=st.sampled_from(['"', "", "'"]),
+    columns=st.sampled_from([None, (), ("one",), ("one", "two"), ("one", "two", "three")]),
+    block_chars=st.sampled_from([1, 7, 30, 8192]),
+)
+def test_many_lines_at_once_are_read_as_one_by_one(path, content, quote, columns, block_chars):
+    write(path, content)
+
+    def found():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(textfile, "BLOCK_CHARS", block_chars)
+            try:
+                table = CsvTable(path, CsvFormat(quote=quote), columns=columns)
+                return table.names, list(table.rows)
+            except DataError as error:
+                return str(error)
+
+    at_once = found()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CsvTable, "_at_once", lambda self, block: None)
+        assert found() == at_once
