@@ -5,7 +5,9 @@ item_id and any text columns. Item index 0 is padding; real items are numbered f
 their first appearance in the interactions file, then those that only items.csv names, if asked for.
 """
 
+import csv
 import logging
+import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -138,13 +140,13 @@ def _required(path: str | Path, line: int, name: str, value: str) -> str:
 
 def _typed_items(path: str | Path, form: CsvFormat) -> dict[str, dict[str, Any]]:
     """Items of a file that CsvTable has read to its end, with the types that pandas infers."""
+    delimiter = form.delimiter_of(Path(path))
+    how: dict[str, Any] = {"sep": delimiter, "low_memory": False}
+    if len(delimiter) > 1:  # pandas takes it for a regular expression
+        how = {"sep": re.escape(delimiter), "engine": "python"}
+    how |= {"quotechar": form.quote} if form.quote else {"quoting": csv.QUOTE_NONE}
     frame = pd.read_csv(
-        path,
-        dtype={"item_id": str},
-        low_memory=False,
-        index_col=False,
-        sep=form.delimiter_of(Path(path)),
-        encoding=form.encoding or "utf-8",
+        path, dtype={"item_id": str}, index_col=False, encoding=form.encoding or "utf-8", **how
     )
     return {
         str(row.pop("item_id")): {str(k): v for k, v in row.items() if not _missing(v)}

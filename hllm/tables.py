@@ -24,8 +24,11 @@ MAX_ROW_CHARS = 4 * 2**20
 MAX_COLUMNS = 5_000
 _AT_END = "unexpected end of data"  # of csv.Error, where a file ends inside quotes
 MISSING = r"\N"  # how databases export a missing value
+AUTO = "auto"
 _TAB_ENDINGS = (".tsv", ".tab", ".inter", ".item")
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", "::": "'::'", ",": "commas"}
+# csv.reader splits at one character only. No text that was decoded holds half a surrogate pair.
+_TWO_CHARS = "\ud800"
 # Headers of RecBole's atomic files name the type, too: "item_id:token".
 _TYPED_NAME = re.compile(r"(.+):(?:token|float)(?:_seq)?")
 csv.field_size_limit(MAX_LINE_CHARS)
@@ -37,7 +40,8 @@ class CsvFormat:
 
     Attributes:
         encoding: see textfile.read_lines.
-        delimiter: one character; "": a tab in files named .tsv, .tab, .inter or .item, else ",".
+        delimiter: one or two characters; "": a tab in files named .tsv, .tab, .inter or .item,
+            else ",".
         quote: one character around cells that hold a delimiter; "": there is none, and every quote
             is text.
     """
@@ -54,15 +58,18 @@ class CsvFormat:
             DataError: one of them makes no sense.
         """
         delimiter = {"tab": "\t", r"\t": "\t"}.get(delimiter, delimiter)
+        if delimiter != AUTO and not _is_sign(delimiter, 2):
+            raise DataError(
+                f"--delimiter {delimiter!r}: give one or two characters, tab, or {AUTO}."
+            )
+        if quote != "none" and not _is_sign(quote, 1):
+            raise DataError(f"--quote {quote!r}: give one character, or none.")
+        if quote in delimiter:
+            raise DataError(
+                f"--delimiter {delimiter!r} and --quote {quote!r}: give different characters."
+            )
+        delimiter = "" if delimiter == AUTO else delimiter
         quote = "" if quote == "none" else quote
-        for option, text in (("--delimiter", delimiter), ("--quote", quote)):
-            if len(text) > 1 or text in ("\n", "\r"):
-                raise DataError(
-                    f"{option} {text!r}: give one character, or "
-                    f"{'tab' if option == '--delimiter' else 'none'}."
-                )
-        if delimiter and delimiter == quote:
-            raise DataError(f"--delimiter and --quote are both {quote!r}: give two characters.")
         return cls(check_encoding(encoding), delimiter, quote)
 
     def delimiter_of(self, path: Path) -> str:
@@ -71,9 +78,14 @@ class CsvFormat:
         return self.delimiter or ("\t" if name.endswith(_TAB_ENDINGS) else ",")
 
 
+def _is_sign(text: str, most: int) -> bool:
+    return 1 <= len(text) <= most and not {"\n", "\r"} & {*text}
+
+
 DEFAULT_FORMAT = CsvFormat()
 HELP = {
-    "delimiter": "between cells of a csv: ';', '|', tab, ... (default: tab in .tsv, else comma)",
+    "delimiter": "between cells of a csv: ';', '|', '::', tab, ...; auto, the default: tab in .tsv, "
+    "else comma",
     "quote": 'around cells that hold a delimiter; none: quotes are plain text (default: ")',
     "encoding": "of text files: latin-1, cp1252, utf-16, ... (default: UTF-8)",
 }
@@ -81,7 +93,7 @@ HELP = {
 
 def add_csv_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how csv files are written."""
-    defaults = {"delimiter": "", "quote": '"', "encoding": ""}
+    defaults = {"delimiter": AUTO, "quote": '"', "encoding": ""}
     for name, text in HELP.items():
         metavar = "NAME" if name == "encoding" else "CHAR"
         parser.add_argument(f"--{name}", default=defaults[name], metavar=metavar, help=text)
@@ -161,13 +173,23 @@ class CsvTable:
         self.rows: Iterator[CsvRow] = chain.from_iterable(self.blocks)
 
     def _parser(self, lines: Iterable[str]) -> Iterator[list[str]]:
-        return csv.reader(
-            lines,
-            delimiter=self._delimiter,
+        is_long = len(self._delimiter) > 1
+        # Not a generator, which an error behind it would end for good.
+        rows = csv.reader(
+            map(self._replaced, lines) if is_long else lines,
+            delimiter=self._delimiter if len(self._delimiter) == 1 else _TWO_CHARS,
             quotechar=self._quote or None,
             quoting=csv.QUOTE_MINIMAL if self._quote else csv.QUOTE_NONE,
             strict=True,
         )
+        return map(self._restored, rows) if is_long and self._quote else rows
+
+    def _replaced(self, line: str) -> str:
+        return line.replace(self._delimiter, _TWO_CHARS)
+
+    def _restored(self, values: list[str]) -> list[str]:
+        """Quoted cells with the delimiter in them as they were."""
+        return [value.replace(_TWO_CHARS, self._delimiter) for value in values]
 
     def _header(self) -> list[str]:
         row = next(self._records(), None)
@@ -289,7 +311,10 @@ class CsvTable:
         taken = self._lines.taken
         is_open = isinstance(error, _TooLong) or _AT_END in str(error)
         if len(taken) == 1 and not is_open:
-            return self._give_back(f"cannot be parsed: {error}")
+            reason = str(error).replace(_TWO_CHARS, self._delimiter)
+            return self._give_back(
+                f"cannot be parsed: {reason} (if quotes are plain text here, give --quote none)"
+            )
         return self._give_back(self._unclosed(taken))
 
     def _unclosed(self, taken: Sequence[Line]) -> str:

@@ -263,3 +263,17 @@ def test_interactions_at_once_are_those_one_by_one(tmp_path, rows):
         patch.setattr(data, "_at_once", lambda rows, places: None)
         patch.setattr(CsvTable, "_at_once", lambda table, block: None)
         assert found() == at_once
+
+
+@pytest.mark.parametrize("reference_compatible", [False, True])
+def test_a_delimiter_of_two_characters(tmp_path, reference_compatible):
+    form = CsvFormat(delimiter="::", quote="")
+    items, path = tmp_path / "movies.dat", tmp_path / "ratings.dat"
+    items.write_text('item_id::title\n1::"Great" Cats, the (1998)\n2::Emma: a novel\n')
+    path.write_text("item_id::user_id::timestamp\n1::7::20\n2::7::10\n")
+    assert read_items(items, form=form, reference_compatible=reference_compatible) == {
+        "1": {"title": '"Great" Cats, the (1998)'},
+        "2": {"title": "Emma: a novel"},
+    }
+    read = read_interactions(path, form=form, reference_compatible=reference_compatible)
+    assert [read.item_ids[item] for item in read.sequences[0]] == ["2", "1"]
