@@ -99,9 +99,19 @@ class ItemEmbeddings:
                 not finite.
         """
         path = Path(path)
+        if path.is_dir():
+            raise StaleEmbeddingsError(
+                f"No item embeddings at {path}, which is a folder: name the file in it "
+                f"({EMBEDDINGS}), or make one with  {remedy}"
+            )
         if not path.is_file():
             raise StaleEmbeddingsError(
                 f"No item embeddings at {path}: make them with  {remedy} --help"
+            )
+        if not is_embeddings_file(path):  # nobody must be told to delete a catalogue or a model
+            raise StaleEmbeddingsError(
+                f"{path} holds something else, no item embeddings: name a file that was made with  "
+                f"{remedy}"
             )
         try:
             with safe_open(path, framework="pt") as file:

@@ -25,6 +25,7 @@ _UTF32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Undecodable bytes come as lone surrogates (PEP 383): they cannot be confused with any text.
 _UNDECODED = re.compile("[\udc80-\udcff]")
+_WEIGHTS = "give a csv; weights of the reference are for  python -m hllm.checkpoint convert"
 _KINDS = (
     (b"PK\x03\x04", "a zip archive (or an Excel workbook)", "unpack it, or save it as CSV UTF-8"),
     (b"PK\x05\x06", "an empty zip archive", "pack it again"),
@@ -35,7 +36,11 @@ _KINDS = (
     (b"Rar!", "a rar archive", "unpack it"),
     (b"\x04\x22\x4d\x18", "an lz4 archive", "unpack it with unlz4"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save it as CSV UTF-8"),
-    (b"SQLite format 3\x00", "an SQLite database", "export its tables as csv"),
+    (
+        b"SQLite format 3\x00",
+        "an SQLite database",
+        "export its tables as csv (a catalogue of this program: python -m app.ingest export)",
+    ),
     (
         b"PAR1",
         "a Parquet file",
@@ -202,6 +207,10 @@ def _opened(path: Path, encoding: str) -> Iterator[tuple[BinaryIO, io.TextIOWrap
 
 
 def _codec(path: Path, head: bytes, encoding: str) -> str:
+    if head.startswith(b"PK\x03\x04") and b"/data.pkl" in head:
+        raise DataError(f"{path} holds weights of torch, not text: {_WEIGHTS}.")
+    if head[8:10] == b'{"' and b"\x00\x00" in head[:8]:
+        raise DataError(f"{path} is a safetensors file, not text: {_WEIGHTS}.")
     for magic, kind, remedy in _KINDS:
         if head.startswith(magic):
             raise DataError(f"{path} is {kind}, not a text file: {remedy}.")
