@@ -147,7 +147,10 @@ def _way_on(path: Path) -> str:
     """What to do with something that is no model folder."""
     weights = [path] if path.is_file() else [*path.glob("*.pth"), *path.glob("*.bin")]
     if any(file.suffix in (".pth", ".pt", ".bin") for file in weights):
-        return "weights of the reference are turned into a folder by  python -m hllm.checkpoint convert"
+        return (
+            "weights of the reference are turned into a folder by  python -m hllm.checkpoint "
+            "convert"
+        )
     wanted = f"a folder that holds config.json and {WEIGHTS} (made by  python -m hllm.train)"
     return f"it is a file; give {wanted}" if path.is_file() else f"give {wanted}"
 

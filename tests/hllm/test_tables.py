@@ -166,7 +166,8 @@ CONTENT = st.lists(st.sampled_from(PIECES), max_size=60).map(lambda found: "".jo
     delimiter=st.sampled_from(["", ",,", ",;"]),
     block_chars=st.sampled_from([1, 7, 30, 8192]),
 )
-def test_many_lines_at_once_are_read_as_one_by_one(path, content, quote, columns, delimiter, block_chars
+def test_many_lines_at_once_are_read_as_one_by_one(
+    path, content, quote, columns, delimiter, block_chars
 ):
     write(path, content)
 

@@ -9,6 +9,7 @@ from hllm.checkpoint import load_user_llm
 from hllm.embed import embed_items
 from hllm.errors import CheckpointError
 from hllm.recommend import load_hllm
+from hllm.serving import onnx_incremental
 from hllm.serving.quantize import ONNX_BLOCK, dequantize_blocks, quantize_blocks
 from hllm.serving.user_model import load_user_model
 
