@@ -18,6 +18,7 @@ from typing import Any
 
 from app.build_record import CATALOG, BuildRecord
 from app.errors import IngestError
+from app.ingest.__main__ import build_parser
 from hllm.atomic import atomic_text
 from hllm.shell import CommandParser, command
 
@@ -90,8 +91,25 @@ def _parser() -> CommandParser:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the steps that are not done; returns 0, 2 for an error, 130 if interrupted."""
-    options, import_options = _parser().parse_known_args(argv)
+    parser = _parser()
+    options, import_options = parser.parse_known_args(argv)
+    _check_import_options(parser, options.format, import_options)
     return _build(options, import_options)
+
+
+def _check_import_options(
+    parser: CommandParser, format_name: str, import_options: Sequence[str]
+) -> None:
+    """End the command for options that the import has not, or that are the build's own."""
+    own = Path("own")
+    # The import allows abbreviations, so that only its parser knows what an option means.
+    found = build_parser().parse_args([format_name, f"--catalog={own}", *import_options])
+    if found.catalog != own:
+        parser.error("--catalog is not for the build: it makes catalog.db in --output")
+    if found.items or found.interactions:
+        parser.error("write --items and --interactions in full")
+    if found.dry_run:
+        parser.error("--dry-run is the import's alone: give it to python -m app.ingest")
 
 
 def _build(options: argparse.Namespace, import_options: list[str]) -> int:

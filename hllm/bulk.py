@@ -23,6 +23,7 @@ from hllm.atomic import atomic_text, sync
 from hllm.errors import DataError
 from hllm.histories import Histories
 from hllm.recommend import Recommender
+from hllm.textfile import read_lines
 
 COLUMNS = ("user_id", "rank", "item_id", "score")
 USERS_PER_BLOCK = 2048
@@ -104,6 +105,24 @@ def recommend_file(
         shutil.copyfileobj(done, file)
     work.remove()
     return counts
+
+
+def check_replaceable(output: Path) -> None:
+    """Make sure that nothing but earlier recommendations is replaced.
+
+    Raises:
+        DataError: the file is there and holds something else, the histories for example.
+    """
+    if not output.is_file() or not output.stat().st_size:
+        return
+    try:
+        first = next(read_lines(output)).text
+    except DataError:
+        first = ""
+    if first != ",".join(COLUMNS):
+        raise DataError(
+            f"{output} is there and holds no recommendations: give another --output, or remove it."
+        )
 
 
 def _blocks(

@@ -5,9 +5,11 @@ item_id and any text columns. Item index 0 is padding; real items are numbered f
 their first appearance in the interactions file, then those that only items.csv names, if asked for.
 """
 
+import csv
 import logging
+import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,14 +19,24 @@ import numpy as np
 import pandas as pd
 
 from hllm.errors import DataError
-from hllm.tables import DEFAULT_FORMAT, MISSING, CsvFormat, CsvTable, listing, looks_like_data
-from hllm.times import Timestamp, parse_timestamp, time_order
+from hllm.tables import (
+    DEFAULT_FORMAT,
+    MISSING,
+    CsvFormat,
+    CsvRow,
+    CsvTable,
+    listing,
+    looks_like_data,
+)
+from hllm.times import Timestamp, parse_timestamp, parse_timestamps, time_order
 
 logger = logging.getLogger(__name__)
 
 PAD_ID = "[PAD]"
 INTERACTION_COLUMNS = ("item_id", "user_id", "timestamp")
 NUM_EXAMPLES = 3
+_Places = tuple[int, int, int]  # of item_id, user_id and timestamp among the columns
+_Cells = tuple[list[str], list[str], list[Timestamp]]
 _NO_HEADER = "this line looks like data, and the header with names of columns is missing: "
 
 
@@ -85,7 +97,7 @@ def read_items(
     items: dict[str, dict[str, Any]] = {}
     lines: dict[str, int] = {}
     repeated: dict[str, int] = {}
-    for line, values in _good_rows(path, table):
+    for line, values in _good_rows(path, table.rows):
         item_id = _required(path, line, "item_id", values[place])
         if item_id in items:
             repeated.setdefault(item_id, lines[item_id])
@@ -113,8 +125,8 @@ def _warn_of_repeated(path: str | Path, repeated: Mapping[str, tuple[int, int]])
         )  # fmt: skip
 
 
-def _good_rows(path: str | Path, table: CsvTable) -> Iterator[tuple[int, list[str]]]:
-    for row in table.rows:
+def _good_rows(path: str | Path, rows: Iterable[CsvRow]) -> Iterator[tuple[int, list[str]]]:
+    for row in rows:
         if row.problem:
             raise DataError(f"{path}: line {row.line}: {row.problem}; mend or re-export the file.")
         yield row.line, row.values
@@ -128,13 +140,13 @@ def _required(path: str | Path, line: int, name: str, value: str) -> str:
 
 def _typed_items(path: str | Path, form: CsvFormat) -> dict[str, dict[str, Any]]:
     """Items of a file that CsvTable has read to its end, with the types that pandas infers."""
+    delimiter = form.delimiter_of(Path(path))
+    how: dict[str, Any] = {"sep": delimiter, "low_memory": False}
+    if len(delimiter) > 1:  # pandas takes it for a regular expression
+        how = {"sep": re.escape(delimiter), "engine": "python"}
+    how |= {"quotechar": form.quote} if form.quote else {"quoting": csv.QUOTE_NONE}
     frame = pd.read_csv(
-        path,
-        dtype={"item_id": str},
-        low_memory=False,
-        index_col=False,
-        sep=form.delimiter_of(Path(path)),
-        encoding=form.encoding or "utf-8",
+        path, dtype={"item_id": str}, index_col=False, encoding=form.encoding or "utf-8", **how
     )
     return {
         str(row.pop("item_id")): {str(k): v for k, v in row.items() if not _missing(v)}
@@ -196,27 +208,47 @@ class _Columns:
 
 def _read_columns(path: str | Path, form: CsvFormat, *, by_position: bool) -> _Columns:
     table = CsvTable(path, form)
-    item_place, user_place, time_place = _interaction_places(
-        path, table.names, by_position=by_position
-    )
+    places = _interaction_places(path, table.names, by_position=by_position)
     read = _Columns()
     item_number, user_number = read.item_number, read.user_number
-    for line, values in _good_rows(path, table):
-        item, user = values[item_place], values[user_place]
-        read.item_codes.append(item_number.setdefault(item, len(item_number)))
-        read.user_codes.append(user_number.setdefault(user, len(user_number)))
+    for rows in table.blocks:
+        items, users, timestamps = _at_once(rows, places) or _one_by_one(path, rows, places)
+        read.item_codes.extend(item_number.setdefault(i, len(item_number)) for i in items)
+        read.user_codes.extend(user_number.setdefault(u, len(user_number)) for u in users)
+        read.timestamps += timestamps
+    if not read.timestamps:
+        raise DataError(f"{path}: has a header but no interactions; export them again.")
+    return read
+
+
+def _at_once(rows: Sequence[CsvRow], places: _Places) -> _Cells | None:
+    """Items, users and times of rows; None if something is wrong with one of them."""
+    if any(row.problem for row in rows):
+        return None
+    items, users, times = ([row.values[place] for row in rows] for place in places)
+    ids = {*items, *users}
+    if MISSING in ids or not all(map(str.strip, ids)):
+        return None
+    try:
+        return items, users, parse_timestamps(times)
+    except ValueError:
+        return None
+
+
+def _one_by_one(path: str | Path, rows: Sequence[CsvRow], places: _Places) -> _Cells:
+    """The same; says which line is wrong."""
+    items, users, timestamps = [], [], []
+    for line, values in _good_rows(path, rows):
+        item, user, time = (values[place] for place in places)
         try:
-            read.timestamps.append(parse_timestamp(values[time_place]))
+            timestamps.append(parse_timestamp(time))
         except ValueError as error:
             raise DataError(
                 f"{path}: line {line}: timestamp {error}; correct or remove that line."
             ) from error
-        if not item.strip() or not user.strip() or MISSING in (item, user):
-            _required(path, line, "item_id", item)
-            _required(path, line, "user_id", user)
-    if not read.timestamps:
-        raise DataError(f"{path}: has a header but no interactions; export them again.")
-    return read
+        items.append(_required(path, line, "item_id", item))
+        users.append(_required(path, line, "user_id", user))
+    return items, users, timestamps
 
 
 def _unstable_order(timestamps: Sequence[Timestamp]) -> np.ndarray:
@@ -243,9 +275,7 @@ def _by_user(users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, list[np.
     return first.astype(np.int64), np.split(items[grouped].astype(np.int64), bounds)
 
 
-def _interaction_places(
-    path: str | Path, names: Sequence[str], *, by_position: bool
-) -> tuple[int, int, int]:
+def _interaction_places(path: str | Path, names: Sequence[str], *, by_position: bool) -> _Places:
     absent = [name for name in INTERACTION_COLUMNS if name not in names]
     if absent and looks_like_data(names):
         raise DataError(

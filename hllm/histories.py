@@ -14,7 +14,7 @@ from typing import Any
 from zlib import crc32
 
 from hllm.errors import DataError
-from hllm.tables import DEFAULT_FORMAT, CsvFormat, CsvTable, listing
+from hllm.tables import DEFAULT_FORMAT, MISSING, CsvFormat, CsvTable, listing
 from hllm.times import Timestamp, parse_timestamp
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Histories:
                 )
             values = row.values
             for name, place in zip(_NEEDED, (user, item), strict=True):
-                if not values[place].strip():
+                if not values[place].strip() or values[place] == MISSING:
                     raise DataError(
                         f"{self._path}: line {row.line}: {name} is empty; correct or remove that "
                         "line."

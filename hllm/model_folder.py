@@ -143,13 +143,22 @@ class ModelFolder:
         return digest.hexdigest()[:16]
 
 
+def _way_on(path: Path) -> str:
+    """What to do with something that is no model folder."""
+    weights = [path] if path.is_file() else [*path.glob("*.pth"), *path.glob("*.bin")]
+    if any(file.suffix in (".pth", ".pt", ".bin") for file in weights):
+        return (
+            "weights of the reference are turned into a folder by  python -m hllm.checkpoint "
+            "convert"
+        )
+    wanted = f"a folder that holds config.json and {WEIGHTS} (made by  python -m hllm.train)"
+    return f"it is a file; give {wanted}" if path.is_file() else f"give {wanted}"
+
+
 def _read_config(folder: Path) -> HLLMConfig:
     path = folder / CONFIG
     if not path.is_file():
-        raise CheckpointError(
-            f"No HLLM model at {folder}: give a folder that holds config.json and {WEIGHTS} "
-            "(made by  python -m hllm.train)."
-        )
+        raise CheckpointError(f"No HLLM model at {folder}: {_way_on(folder)}.")
     try:
         values = read_object(path, CONFIG_BYTES)
         if values.get("model_type") == ID_MODEL_TYPE:

@@ -10,8 +10,10 @@ if __name__ == "__main__":  # before torch is imported, so that --help answers a
 
     run_command("sentence")
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,12 @@ import torch
 from torch import Tensor
 
 from hllm.embedder import Encoder, embed_to_file, encode_all
-from hllm.store import ItemEmbeddings, sentence_fingerprint
+from hllm.state_cache import StateCache, cache_folder, cached
+from hllm.store import SENTENCE_FINGERPRINT, ItemEmbeddings, sentence_fingerprint
 from hllm.text import DEFAULT_KEYS, check_text_keys, sentence_text, token_batches, tokenize
 from hllm.weights.packaged import MINILM, pretrained_folder
 
+SENTENCE_SIZE = 384
 TEXTS_AT_ONCE = 512
 
 
@@ -47,40 +51,44 @@ def sentence_embeddings(
 
 
 def open_encoder(device: str = "cpu") -> Encoder:
-    """Load all-MiniLM-L6-v2 as a hllm.embedder.Encoder: vectors (B, 384) float32, L2-normalised.
+    """all-MiniLM-L6-v2 as a hllm.embedder.Encoder: vectors (B, 384) float32, L2-normalised.
 
-    Raises:
-        CheckpointError: the packaged weights are missing or not the official ones.
+    By way of the cache (hllm.state_cache), so that every command reads what another has encoded,
+    and the model is loaded for the others alone. Encoding raises a CheckpointError if the packaged
+    weights are missing or not the official ones.
+
+    Args:
+        device: of torch.
     """
+    key = hashlib.sha256(SENTENCE_FINGERPRINT.encode()).hexdigest()[:32]
+    return cached(partial(_encode, device), StateCache(key, SENTENCE_SIZE, cache_folder()))
+
+
+def _encode(device: str, texts: Sequence[str]) -> Iterator[tuple[list[int], Tensor]]:
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415  takes seconds, often not needed
 
-    folder = pretrained_folder(MINILM)
     model = SentenceTransformer(
-        str(folder),
+        str(pretrained_folder(MINILM)),
         device=device,
         local_files_only=True,
         trust_remote_code=False,
         model_kwargs={"use_safetensors": True},
     )
     max_tokens: int = model.max_seq_length or model.tokenizer.model_max_length
-
-    def encode(texts: Sequence[str]) -> Iterator[tuple[list[int], Tensor]]:
-        for start in range(0, len(texts), TEXTS_AT_ONCE):
-            block = list(texts[start : start + TEXTS_AT_ONCE])
-            token_ids = tokenize(model.tokenizer, block, max_tokens)
-            # Batches by length in tokens: 64 long descriptions at once are mostly padding, and
-            # their attention does not fit into a processor's cache.
-            for rows in token_batches(token_ids):
-                vectors = model.encode(
-                    [block[row] for row in rows],
-                    batch_size=len(rows),
-                    show_progress_bar=False,
-                    normalize_embeddings=True,
-                )
-                found = torch.from_numpy(np.asarray(vectors, dtype=np.float32))
-                yield [start + row for row in rows], found
-
-    return encode
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        block = list(texts[start : start + TEXTS_AT_ONCE])
+        token_ids = tokenize(model.tokenizer, block, max_tokens)
+        # Batches by length in tokens: 64 long descriptions at once are mostly padding, and
+        # their attention does not fit into a processor's cache.
+        for rows in token_batches(token_ids):
+            vectors = model.encode(
+                [block[row] for row in rows],
+                batch_size=len(rows),
+                show_progress_bar=False,
+                normalize_embeddings=True,
+            )
+            found = torch.from_numpy(np.asarray(vectors, dtype=np.float32))
+            yield [start + row for row in rows], found
 
 
 def embed_sentences(

@@ -99,10 +99,7 @@ class ItemEmbeddings:
                 not finite.
         """
         path = Path(path)
-        if not path.is_file():
-            raise StaleEmbeddingsError(
-                f"No item embeddings at {path}: make them with  {remedy} --help"
-            )
+        _check_kind(path, remedy)
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
@@ -183,6 +180,21 @@ class ItemEmbeddings:
                 f"{path} is older than the catalogue: {num_changed:,} items are new or have "
                 f"another text; run  {remedy}  again (only those are encoded)"
             )
+
+
+def _check_kind(path: Path, remedy: str) -> None:
+    if path.is_dir():
+        raise StaleEmbeddingsError(
+            f"No item embeddings at {path}, which is a folder: name the file in it "
+            f"({EMBEDDINGS}), or make one with  {remedy}"
+        )
+    if not path.is_file():
+        raise StaleEmbeddingsError(f"No item embeddings at {path}: make them with  {remedy} --help")
+    if not is_embeddings_file(path):  # nobody must be told to delete a catalogue or a model
+        raise StaleEmbeddingsError(
+            f"{path} holds something else, no item embeddings: name a file that was made with  "
+            f"{remedy}"
+        )
 
 
 def is_embeddings_file(path: str | Path) -> bool:

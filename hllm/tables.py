@@ -8,13 +8,14 @@ import argparse
 import csv
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, count, repeat
 from pathlib import Path
 from typing import NamedTuple
 
 from hllm.errors import DataError
-from hllm.textfile import MAX_LINE_CHARS, Line, check_encoding, read_lines
+from hllm.textfile import MAX_LINE_CHARS, Block, Line, check_encoding, read_blocks
 from hllm.times import parse_timestamp
 
 # A quoted cell that runs over more is a quote that was never closed.
@@ -23,8 +24,11 @@ MAX_ROW_CHARS = 4 * 2**20
 MAX_COLUMNS = 5_000
 _AT_END = "unexpected end of data"  # of csv.Error, where a file ends inside quotes
 MISSING = r"\N"  # how databases export a missing value
+AUTO = "auto"
 _TAB_ENDINGS = (".tsv", ".tab", ".inter", ".item")
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", "::": "'::'", ",": "commas"}
+# csv.reader splits at one character only. No text that was decoded holds half a surrogate pair.
+_TWO_CHARS = "\ud800"
 # Headers of RecBole's atomic files name the type, too: "item_id:token".
 _TYPED_NAME = re.compile(r"(.+):(?:token|float)(?:_seq)?")
 csv.field_size_limit(MAX_LINE_CHARS)
@@ -36,7 +40,8 @@ class CsvFormat:
 
     Attributes:
         encoding: see textfile.read_lines.
-        delimiter: one character; "": a tab in files named .tsv, .tab, .inter or .item, else ",".
+        delimiter: one or two characters; "": a tab in files named .tsv, .tab, .inter or .item,
+            else ",".
         quote: one character around cells that hold a delimiter; "": there is none, and every quote
             is text.
     """
@@ -53,15 +58,18 @@ class CsvFormat:
             DataError: one of them makes no sense.
         """
         delimiter = {"tab": "\t", r"\t": "\t"}.get(delimiter, delimiter)
+        if delimiter != AUTO and not _is_sign(delimiter, 2):
+            raise DataError(
+                f"--delimiter {delimiter!r}: give one or two characters, tab, or {AUTO}."
+            )
+        if quote != "none" and not _is_sign(quote, 1):
+            raise DataError(f"--quote {quote!r}: give one character, or none.")
+        if quote in delimiter:
+            raise DataError(
+                f"--delimiter {delimiter!r} and --quote {quote!r}: give different characters."
+            )
+        delimiter = "" if delimiter == AUTO else delimiter
         quote = "" if quote == "none" else quote
-        for option, text in (("--delimiter", delimiter), ("--quote", quote)):
-            if len(text) > 1 or text in ("\n", "\r"):
-                raise DataError(
-                    f"{option} {text!r}: give one character, or "
-                    f"{'tab' if option == '--delimiter' else 'none'}."
-                )
-        if delimiter and delimiter == quote:
-            raise DataError(f"--delimiter and --quote are both {quote!r}: give two characters.")
         return cls(check_encoding(encoding), delimiter, quote)
 
     def delimiter_of(self, path: Path) -> str:
@@ -70,9 +78,14 @@ class CsvFormat:
         return self.delimiter or ("\t" if name.endswith(_TAB_ENDINGS) else ",")
 
 
+def _is_sign(text: str, most: int) -> bool:
+    return 1 <= len(text) <= most and not {"\n", "\r"} & {*text}
+
+
 DEFAULT_FORMAT = CsvFormat()
 HELP = {
-    "delimiter": "between cells of a csv: ';', '|', tab, ... (default: tab in .tsv, else comma)",
+    "delimiter": "between cells of a csv: ';', '|', '::', tab, ...; default: auto (tab in .tsv, else "
+    "comma)",
     "quote": 'around cells that hold a delimiter; none: quotes are plain text (default: ")',
     "encoding": "of text files: latin-1, cp1252, utf-16, ... (default: UTF-8)",
 }
@@ -80,7 +93,7 @@ HELP = {
 
 def add_csv_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how csv files are written."""
-    defaults = {"delimiter": "", "quote": '"', "encoding": ""}
+    defaults = {"delimiter": AUTO, "quote": '"', "encoding": ""}
     for name, text in HELP.items():
         metavar = "NAME" if name == "encoding" else "CHAR"
         parser.add_argument(f"--{name}", default=defaults[name], metavar=metavar, help=text)
@@ -125,7 +138,9 @@ class CsvTable:
 
     Attributes:
         names: of the columns.
-        rows: an iterator; each row that cannot be used has a problem.
+        blocks: an iterator of lists of rows, many at once where that is possible; each row that
+            cannot be used has a problem.
+        rows: the same one by one. Use one of the two.
     """
 
     def __init__(
@@ -151,16 +166,30 @@ class CsvTable:
         self._delimiter = form.delimiter_of(self._path)
         self._quote = form.quote
         self.names: list[str] = []
-        self._lines = _Lines(read_lines(self._path, form.encoding, tell))
-        self._reader = csv.reader(
-            self._lines,
-            delimiter=self._delimiter,
-            quotechar=form.quote or None,
-            quoting=csv.QUOTE_MINIMAL if form.quote else csv.QUOTE_NONE,
+        self._lines = _Lines(read_blocks(self._path, form.encoding, tell))
+        self._reader = self._parser(self._lines)
+        self.names = self._header() if columns is None else list(columns)
+        self.blocks = self._blocks()
+        self.rows: Iterator[CsvRow] = chain.from_iterable(self.blocks)
+
+    def _parser(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        is_long = len(self._delimiter) > 1
+        # Not a generator, which an error behind it would end for good.
+        rows = csv.reader(
+            map(self._replaced, lines) if is_long else lines,
+            delimiter=self._delimiter if len(self._delimiter) == 1 else _TWO_CHARS,
+            quotechar=self._quote or None,
+            quoting=csv.QUOTE_MINIMAL if self._quote else csv.QUOTE_NONE,
             strict=True,
         )
-        self.names = self._header() if columns is None else list(columns)
-        self.rows = self._rows()
+        return map(self._restored, rows) if is_long and self._quote else rows
+
+    def _replaced(self, line: str) -> str:
+        return line.replace(self._delimiter, _TWO_CHARS)
+
+    def _restored(self, values: list[str]) -> list[str]:
+        """Quoted cells with the delimiter in them as they were."""
+        return [value.replace(_TWO_CHARS, self._delimiter) for value in values]
 
     def _header(self) -> list[str]:
         row = next(self._records(), None)
@@ -197,13 +226,41 @@ class CsvTable:
                 return f"has one column, but {name} in it: give --delimiter {option}"
         return ""
 
-    def _rows(self) -> Iterator[CsvRow]:
-        width = len(self.names)
-        for row in self._records():
-            if not row.problem and len(row.values) != width:
-                yield row._replace(problem=self._misfit(row))
-            else:
-                yield row
+    def _blocks(self) -> Iterator[list[CsvRow]]:
+        while block := self._lines.take_block():
+            rows = self._at_once(block)
+            if rows is not None:
+                yield rows
+                continue
+            self._lines.pending.extend(block.lines())
+            for row in self._records():
+                misfits = not row.problem and len(row.values) != len(self.names)
+                yield [row._replace(problem=self._misfit(row)) if misfits else row]
+                if not self._lines.pending:
+                    break
+
+    def _at_once(self, block: Block) -> list[CsvRow] | None:
+        """Rows of lines that are a good record each, or empty; None if one is not.
+
+        Gives what _records would; test_tables compares the two.
+        """
+        if block.problems:
+            return None
+        try:
+            values = list(self._parser(block.texts))
+        except csv.Error:
+            return None
+        if len(values) != len(block.texts):  # a record takes several lines
+            return None
+        numbers: Iterable[int] = count(block.number)
+        texts = block.texts
+        if set(map(len, values)) != {len(self.names)} or len(self.names) < 2:
+            places = [p for p, row in enumerate(values) if len(row) > 1 or (row and row[0].strip())]
+            numbers = [block.number + place for place in places]
+            values, texts = [values[p] for p in places], [texts[p] for p in places]
+            if any(len(row) != len(self.names) for row in values):
+                return None
+        return list(map(CsvRow._make, zip(numbers, values, texts, repeat(""), strict=False)))
 
     def _records(self) -> Iterator[CsvRow]:
         """Rows as they are written, whatever their length; empty lines are left out."""
@@ -254,7 +311,10 @@ class CsvTable:
         taken = self._lines.taken
         is_open = isinstance(error, _TooLong) or _AT_END in str(error)
         if len(taken) == 1 and not is_open:
-            return self._give_back(f"cannot be parsed: {error}")
+            reason = str(error).replace(_TWO_CHARS, self._delimiter)
+            return self._give_back(
+                f"cannot be parsed: {reason} (if quotes are plain text here, give --quote none)"
+            )
         return self._give_back(self._unclosed(taken))
 
     def _unclosed(self, taken: Sequence[Line]) -> str:
@@ -304,8 +364,8 @@ class _TooLong(csv.Error):
 class _Lines:
     """Feeds csv.reader and remembers the lines of the record that it is reading."""
 
-    def __init__(self, lines: Iterator[Line]) -> None:
-        self.lines = lines
+    def __init__(self, blocks: Iterator[Block]) -> None:
+        self._blocks = blocks
         self.taken: list[Line] = []
         self.pending: deque[Line] = deque()
         self._num_chars = 0
@@ -320,6 +380,16 @@ class _Lines:
                 raise _TooLong
         else:
             self._num_chars = 0
-        line = self.pending.popleft() if self.pending else next(self.lines)
+        if not self.pending:
+            self.pending.extend(next(self._blocks).lines())
+        line = self.pending.popleft()
         self.taken.append(line)
         return line.text + "\n"
+
+    def take_block(self) -> Block | None:
+        """The lines that were read and not used, or else those that follow; None at the end."""
+        if not self.pending:
+            return next(self._blocks, None)
+        lines, self.pending = self.pending, deque()
+        problems = {place: line.problem for place, line in enumerate(lines) if line.problem}
+        return Block(lines[0].number, [line.text for line in lines], problems)

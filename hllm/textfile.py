@@ -9,7 +9,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -18,13 +18,14 @@ from hllm.errors import DataError
 
 # A longer line is a damaged file, not a record; it is skipped without being held in memory.
 MAX_LINE_CHARS = 32 * 2**20
-LINES_PER_TELL = 100
+BLOCK_CHARS = 2**13  # that are read at once; more is slower: Python's collector walks through all
 _HEAD_BYTES = 512
 _GZIP = b"\x1f\x8b"
 _UTF32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Undecodable bytes come as lone surrogates (PEP 383): they cannot be confused with any text.
 _UNDECODED = re.compile("[\udc80-\udcff]")
+_WEIGHTS = "give a csv; weights of the reference are for  python -m hllm.checkpoint convert"
 _KINDS = (
     (b"PK\x03\x04", "a zip archive (or an Excel workbook)", "unpack it, or save it as CSV UTF-8"),
     (b"PK\x05\x06", "an empty zip archive", "pack it again"),
@@ -35,7 +36,11 @@ _KINDS = (
     (b"Rar!", "a rar archive", "unpack it"),
     (b"\x04\x22\x4d\x18", "an lz4 archive", "unpack it with unlz4"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save it as CSV UTF-8"),
-    (b"SQLite format 3\x00", "an SQLite database", "export its tables as csv"),
+    (
+        b"SQLite format 3\x00",
+        "an SQLite database",
+        "export its tables as csv (a catalogue of this program: python -m app.ingest export)",
+    ),
     (
         b"PAR1",
         "a Parquet file",
@@ -58,6 +63,25 @@ class Line(NamedTuple):
     number: int
     text: str
     problem: str
+
+
+class Block(NamedTuple):
+    """Lines that follow each other.
+
+    Attributes:
+        number: of the first line.
+        texts: without ends.
+        problems: by place in the texts.
+    """
+
+    number: int
+    texts: list[str]
+    problems: Mapping[int, str]
+
+    def lines(self) -> Iterator[Line]:
+        """One by one."""
+        for place, text in enumerate(self.texts):
+            yield Line(self.number + place, text, self.problems.get(place, ""))
 
 
 def check_encoding(name: str) -> str:
@@ -92,30 +116,57 @@ def read_lines(
     Raises:
         DataError: the file is missing, not text, cut off or damaged; names the last good line.
     """
-    number = 0
+    for block in read_blocks(path, encoding, tell):
+        yield from block.lines()
+
+
+def read_blocks(
+    path: str | Path, encoding: str = "", tell: Callable[[int], None] | None = None
+) -> Iterator[Block]:
+    """The same, about BLOCK_CHARS characters at once: many times as fast where lines are short.
+
+    Raises:
+        DataError: as read_lines; every line before the damage has been given then.
+    """
+    number = 1
     try:
         with _opened(Path(path), encoding) as (on_disk, text):
-            while line := text.readline(MAX_LINE_CHARS):
-                number += 1
-                if tell and number % LINES_PER_TELL == 0:
+            while True:
+                read, damage = _read_block(text)
+                if read:
+                    yield _checked(number, read, text.encoding)
+                    number += len(read)
+                if damage:
+                    raise damage
+                if tell:
                     tell(on_disk.tell())
-                if line[-1] == "\n":
-                    yield _checked(number, line[:-1], text.encoding)
-                elif len(line) < MAX_LINE_CHARS:
-                    yield _checked(number, line, text.encoding)
-                else:
-                    _skip_line(text)
-                    problem = f"the line is longer than {MAX_LINE_CHARS} characters"
-                    yield Line(number, "", problem)
-            if tell:
-                tell(on_disk.tell())
+                if not read:
+                    return
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path}: line {number + 1} or soon after it is not {error.encoding} "
+            f"{path}: line {number} or soon after it is not {error.encoding} "
             f"({error.reason}): give its --encoding."
         ) from error
     except (EOFError, OSError, zlib.error) as error:
-        raise _unreadable(Path(path), number, error) from error
+        raise _unreadable(Path(path), number - 1, error) from error
+
+
+def _read_block(text: io.TextIOWrapper) -> tuple[list[str], Exception | None]:
+    """Lines with their ends, and what stopped the reading behind them.
+
+    Of a line that is too long there is only the beginning, without an end.
+    """
+    read: list[str] = []
+    num_chars = 0
+    try:
+        while num_chars < BLOCK_CHARS and (line := text.readline(MAX_LINE_CHARS)):
+            read.append(line)
+            num_chars += len(line)
+            if len(line) >= MAX_LINE_CHARS and line[-1] != "\n":
+                _skip_line(text)
+    except (EOFError, OSError, zlib.error, UnicodeDecodeError) as error:
+        return read, error
+    return read, None
 
 
 def encoding_of(path: Path, encoding: str = "") -> str:
@@ -156,6 +207,10 @@ def _opened(path: Path, encoding: str) -> Iterator[tuple[BinaryIO, io.TextIOWrap
 
 
 def _codec(path: Path, head: bytes, encoding: str) -> str:
+    if head.startswith(b"PK\x03\x04") and b"/data.pkl" in head:
+        raise DataError(f"{path} holds weights of torch, not text: {_WEIGHTS}.")
+    if head[8:10] == b'{"' and b"\x00\x00" in head[:8]:
+        raise DataError(f"{path} is a safetensors file, not text: {_WEIGHTS}.")
     for magic, kind, remedy in _KINDS:
         if head.startswith(magic):
             raise DataError(f"{path} is {kind}, not a text file: {remedy}.")
@@ -176,16 +231,32 @@ def _codec(path: Path, head: bytes, encoding: str) -> str:
     return encoding
 
 
-def _checked(number: int, text: str, encoding: str) -> Line:
-    if text.isascii() or not (found := _UNDECODED.search(text)):
-        return Line(number, text, "")
+def _checked(number: int, read: list[str], encoding: str) -> Block:
+    whole = "".join(read)
+    texts = [line.removesuffix("\n") for line in read]
+    problems: dict[int, str] = {}
+    # Both are rare, so that all lines are looked at together first.
+    if not whole.isascii() and _UNDECODED.search(whole):
+        for place, text in enumerate(texts):
+            if found := _UNDECODED.search(text):
+                problems[place] = _not_decoded(found.group(), encoding)
+                texts[place] = text.encode("utf-8", "surrogateescape").decode(
+                    "utf-8", "backslashreplace"
+                )
+    if len(whole) >= MAX_LINE_CHARS:
+        for place, line in enumerate(read):
+            if len(line) >= MAX_LINE_CHARS and line[-1] != "\n":
+                problems[place] = f"the line is longer than {MAX_LINE_CHARS} characters"
+                texts[place] = ""
+    return Block(number, texts, problems)
+
+
+def _not_decoded(char: str, encoding: str) -> str:
     name = encoding.upper().removesuffix("-SIG")
-    problem = (
-        f"byte 0x{ord(found.group()) - 0xDC00:02x} is not {name}: give the file's --encoding, "
+    return (
+        f"byte 0x{ord(char) - 0xDC00:02x} is not {name}: give the file's --encoding, "
         "such as latin-1"
     )
-    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return Line(number, shown, problem)
 
 
 def _skip_line(text: io.TextIOWrapper) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hllm.atomic import atomic_path
 from hllm.choices import BASELINES
+from hllm.errors import DataError
 from hllm.shell import CommandParser, command
 from hllm.tables import add_csv_options
 from hllm.text import DEFAULT_KEYS
@@ -68,12 +69,30 @@ def _names(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list
     return names
 
 
+def _check_replaceable(output: Path) -> None:
+    """Make sure, before hours of work, that nothing but an earlier report is replaced."""
+    if output.is_dir():
+        raise DataError(f"{output} is a folder: give the name of a JSON file to write.")
+    if not output.is_file() or not output.stat().st_size:
+        return
+    try:
+        is_report = "models" in json.loads(output.read_text(encoding="utf-8"))
+    except (ValueError, TypeError):
+        is_report = False
+    if not is_report:
+        raise DataError(
+            f"{output} is there and holds no results: give another --output, or remove it."
+        )
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: see --help."""
     parser = _parser()
     options = parser.parse_args(argv)
     baselines = _names(parser, options)
+    if options.output:
+        _check_replaceable(options.output)
     from hllm.evaluate import run  # noqa: PLC0415  torch takes seconds: not for --help
     from hllm.evaluation.report import format_report  # noqa: PLC0415  the same
 

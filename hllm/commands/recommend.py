@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, form: CsvFormat) -> int:
-    from hllm.bulk import recommend_csv, recommend_file  # noqa: PLC0415  torch takes seconds: not for --help
+    from hllm.bulk import check_replaceable, recommend_csv, recommend_file  # noqa: PLC0415  torch takes seconds: not for --help
     from hllm.histories import Histories  # noqa: PLC0415  the same
     from hllm.model_folder import ModelFolder  # noqa: PLC0415  the same
     from hllm.recommend import Recommender  # noqa: PLC0415  the same
@@ -60,6 +60,8 @@ def _run(options: argparse.Namespace, form: CsvFormat) -> int:
 
     if options.output.is_dir():
         raise DataError(f"{options.output} is a folder: give the name of a csv file to write.")
+    if options.output != _STDIO:
+        check_replaceable(options.output)
     source = Path("/dev/stdin") if options.histories == _STDIO else options.histories
     embeddings = options.embeddings or options.model / EMBEDDINGS
     recommender = Recommender.from_pretrained(options.model, embeddings, options.precision)

@@ -68,6 +68,10 @@ def _read(path: Path) -> Any:
         ) from error
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, SafetensorError) as error:
         reason = str(error).split("\n", 1)[0]
+        if path.suffix not in (".bin", ".pt", ".pth", ".safetensors"):
+            raise CheckpointError(
+                f"{path} is no file of weights: give the reference's pytorch_model.bin."
+            ) from error
         raise CheckpointError(
             f"{path} is damaged or not a zip file of torch ({reason}): download it again."
         ) from error
@@ -80,6 +84,11 @@ def _in_folder(path: Path) -> str:
             "DeepSpeed's training saves such folders; in it, run  python zero_to_fp32.py . "
             "pytorch_model.bin  (the script lies there or comes with deepspeed) and convert the "
             "file that it writes"
+        )
+    if (path / "config.json").is_file():
+        return (
+            "it looks like a model folder, which needs no conversion: give it with --model, or "
+            "name the reference's pytorch_model.bin"
         )
     found = sorted(file.name for kind in ("bin", "safetensors") for file in path.glob(f"*.{kind}"))
     return f"give the file in it, {found[0]}" if found else "give the reference's pytorch_model.bin"

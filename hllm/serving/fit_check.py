@@ -13,6 +13,7 @@ from pathlib import Path
 from hllm.store import REMEDY, ItemEmbeddings
 
 logger = logging.getLogger(__name__)
+MAX_NOTES = 100  # a file that has changed never meets its note again
 
 
 def open_embeddings(
@@ -69,5 +70,8 @@ def check_once(
     check()
     try:
         note.touch()
+        passed = sorted(notes.glob("checked-*"), key=lambda path: path.stat().st_mtime_ns)
+        for old in passed[:-MAX_NOTES]:
+            old.unlink(missing_ok=True)
     except OSError as error:
         logger.info("%s cannot be written (%s): the next start checks again", note, error)

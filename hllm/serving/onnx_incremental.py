@@ -116,7 +116,8 @@ def prepare_onnx(model: ModelFolder, cache: Path, *, bits: int) -> Path:
         CheckpointError: its weights are missing or damaged.
     """
     config = model.config
-    folder = cache / f"user-llm-{_graph_key(model, bits)}"
+    place, state = _graph_key(model)
+    folder = cache / f"user-llm-{place}-{state}-{bits}"
     if not folder.is_dir():
         logger.info("making %s: the User LLM in %d bits, once", folder, bits)
         cache.mkdir(parents=True, exist_ok=True)
@@ -130,6 +131,7 @@ def prepare_onnx(model: ModelFolder, cache: Path, *, bits: int) -> Path:
                 tensors, config.user_config, fresh, bits=bits, max_history=config.max_history
             )
             _rename_finished(fresh, folder)
+            _remove_older(cache, place, state)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     return folder / "model.onnx"
@@ -144,8 +146,15 @@ def _rename_finished(fresh: Path, folder: Path) -> None:
             raise
 
 
-def _graph_key(model: ModelFolder, bits: int) -> str:
-    """Hex digits that name what a graph is made from."""
+def _remove_older(cache: Path, place: str, state: str) -> None:
+    """Remove the graphs of what the same model folder held before."""
+    for old in cache.glob(f"user-llm-{place}-*"):
+        if not old.name.startswith(f"user-llm-{place}-{state}-"):
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _graph_key(model: ModelFolder) -> tuple[str, str]:
+    """Hex digits that name the model folder, and those that name what it holds."""
     # Places, sizes and times, not contents: hashing gigabytes would slow every start. The time of
     # change (ctime) is set by the machine alone, so another model under the same name, of the same
     # size and with copied times, is seen.
@@ -157,5 +166,5 @@ def _graph_key(model: ModelFolder, bits: int) -> str:
         ]
     except OSError as error:
         raise CheckpointError(f"{model} is not a complete model folder ({error}).") from error
-    text = json.dumps([_VERSION, bits, str(model.path.resolve()), stats])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    place = hashlib.sha256(os.fsencode(model.path.resolve())).hexdigest()[:16]
+    return place, hashlib.sha256(json.dumps([_VERSION, stats]).encode()).hexdigest()[:16]

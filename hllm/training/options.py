@@ -21,7 +21,7 @@ from hllm.errors import CheckpointError, DataError
 from hllm.evaluation.run_records import OPTIONS
 from hllm.schema.configs import read_language_model
 from hllm.schema.rules import one_line
-from hllm.tables import HELP, CsvFormat
+from hllm.tables import AUTO, HELP, CsvFormat
 from hllm.text import DEFAULT_PROMPT
 from hllm.training.option_rules import HLLM_KIND, MODEL_KINDS, check_options, check_together
 from hllm.weights.packaged import MINILM, pretrained_folder
@@ -233,7 +233,7 @@ class DataOptions:
     )
     items: Path = field(metadata={"help": "items.csv[.gz]: item_id and text columns"})
     output: Path = field(metadata={"help": "folder for the model, its log and resumable state"})
-    delimiter: str = _option("", HELP["delimiter"])
+    delimiter: str = _option(AUTO, HELP["delimiter"])
     quote: str = _option('"', HELP["quote"])
     encoding: str = _option("", HELP["encoding"])
     start_from: str = _option("", "folder of a trained model to start from (same widths)")

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from app import build as build_module
 from app.build import main
+from app.ingest.__main__ import build_parser
 from app.opening import open_service
 from app.settings import parse_settings
 
@@ -40,7 +42,6 @@ def arguments(files, *more):
     ("more", "sentence"),
     [
         (["--map", "titel=x"], "--map 'titel=x' is not understood"),
-        (["--nosuchoption", "3"], "unrecognized arguments: --nosuchoption 3"),
         (["--preset", "none.json"], "none.json cannot be read (No such file"),
         (["--preset", __file__], "is not JSON"),
     ],
@@ -50,6 +51,42 @@ def test_mistakes_are_one_sentence(files, capsys, caplog, more, sentence):
     errors = capsys.readouterr().err + caplog.text
     assert sentence in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--nosuchoption", "3"], "unrecognized arguments: --nosuchoption 3"),
+        (["--format", "hllm", "--map", "title=name"], "unrecognized arguments: --map title=name"),
+        (["--format", "amazon2018", "--covers", "x"], "unrecognized arguments: --covers x"),
+        (["--catalog", "other.db"], "--catalog is not for the build"),
+        (["--catal", "other.db"], "--catalog is not for the build"),
+        (["--item", "more.csv"], "write --items and --interactions in full"),
+        (["--dry-run"], "--dry-run is the import's alone"),
+        (["--k-core", "many"], "argument --k-core: invalid int value"),
+    ],
+)
+def test_options_that_the_import_would_ignore_stop_before_anything_is_made(
+    files, capsys, more, sentence
+):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments(files, *more))
+    assert stop.value.code == 2
+    assert sentence in capsys.readouterr().err
+    assert not (files / "run").exists()
+
+
+def test_every_option_of_the_import_reaches_it(files, monkeypatch):
+    """The build has a parser of its own; an option that it took for itself would be lost."""
+    given = ["--delimiter", ";", "--quote", "'", "--encoding", "cp1252", "--map", "title=name",
+             "--map-interactions", "user_id=who", "--covers", str(files), "--list-separator", "|",
+             "--k-core", "2", "--replace", "--name", "mine"]  # fmt: skip
+    ran = []
+    monkeypatch.setattr(build_module, "_run", lambda step: ran.append(step.command) or 1)
+    assert main(arguments(files, *given)) == 1
+    found = vars(build_parser().parse_args(ran[0][1:]))
+    default = vars(build_parser().parse_args(["table", "--catalog", "x"]))
+    assert {name for name in default if found[name] == default[name]} == {"command", "dry_run"}
 
 
 def test_a_missing_file_stops_before_anything_is_made(files, caplog):

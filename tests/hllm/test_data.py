@@ -2,9 +2,10 @@ import gzip
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hllm import data
 from hllm.data import (
     Interactions,
     eval_cases,
@@ -16,7 +17,7 @@ from hllm.data import (
     training_parts,
 )
 from hllm.errors import DataError
-from hllm.tables import CsvFormat
+from hllm.tables import CsvFormat, CsvTable
 
 
 def write(path, content):
@@ -236,3 +237,43 @@ def test_chunks_are_a_suffix_of_the_training_part(length, max_history, data_spli
     assert joined.tolist() == training[len(training) - len(joined) :].tolist()
     if data_split and length >= 3:
         assert len(training) - len(joined) <= max_history
+
+
+CELLS = st.sampled_from(["A", "B", "", " ", r"\N", '"C"', '"D', "7", "2020-01-01", "x"])
+ROWS = st.lists(
+    st.lists(CELLS, min_size=2, max_size=4).map(",".join) | st.just("A,B,7"), max_size=9
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=ROWS)
+def test_interactions_at_once_are_those_one_by_one(tmp_path, rows):
+    path = tmp_path / "interactions.csv"
+    path.write_text("\n".join(["item_id,user_id,timestamp", *rows]) + "\n")
+
+    def found():
+        try:
+            read = read_interactions(path)
+        except DataError as error:
+            return str(error)
+        return read.item_ids, read.user_ids, [list(items) for items in read.sequences]
+
+    at_once = found()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "_at_once", lambda rows, places: None)
+        patch.setattr(CsvTable, "_at_once", lambda table, block: None)
+        assert found() == at_once
+
+
+@pytest.mark.parametrize("reference_compatible", [False, True])
+def test_a_delimiter_of_two_characters(tmp_path, reference_compatible):
+    form = CsvFormat(delimiter="::", quote="")
+    items, path = tmp_path / "movies.dat", tmp_path / "ratings.dat"
+    items.write_text('item_id::title\n1::"Great" Cats, the (1998)\n2::Emma: a novel\n')
+    path.write_text("item_id::user_id::timestamp\n1::7::20\n2::7::10\n")
+    assert read_items(items, form=form, reference_compatible=reference_compatible) == {
+        "1": {"title": '"Great" Cats, the (1998)'},
+        "2": {"title": "Emma: a novel"},
+    }
+    read = read_interactions(path, form=form, reference_compatible=reference_compatible)
+    assert [read.item_ids[item] for item in read.sequences[0]] == ["2", "1"]

@@ -69,6 +69,7 @@ def test_the_digest_names_the_content(tmp_path):
         (["a,1,2", "a,1,soon"], "user_id,item_id,timestamp", "line 3: timestamp 'soon'"),
         (["a,1,2,"], "user_id,item_id,timestamp", "line 2: has 4 columns"),
         (["a,,2"], "user_id,item_id,timestamp", "line 2: item_id is empty"),
+        ([r"\N,b,2"], "user_id,item_id,timestamp", "line 2: user_id is empty"),
         ([], "user_id,item_id,timestamp", "no interactions"),
     ],
 )

@@ -1,6 +1,7 @@
 """The text baseline's embeddings: what is read, and by whom."""
 
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -72,3 +73,47 @@ def test_a_finished_run_is_repeated_without_importing_a_model(tmp_path):
         "sys.exit(bool({'transformers', 'sentence_transformers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+# Every batch is a part, and the process dies as no handler can catch it, before the fifth.
+DIES = """
+import os, signal, sys
+from hllm import sentence, state_cache
+from hllm.commands.sentence import main
+state_cache.SECONDS_PER_PART = 0
+whole, sentence.TEXTS_AT_ONCE = sentence._encode, 8
+def dying(device, texts):
+    for number, batch in enumerate(whole(device, texts)):
+        if number == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield batch
+sentence._encode = dying
+main(sys.argv[1:])
+"""
+
+
+def test_a_killed_run_continues_and_every_command_reads_what_it_made(tmp_path, monkeypatch):
+    path, output = tmp_path / "items.csv", tmp_path / "b.safetensors"
+    texts = [f"book {'about ' * (n % 7)}number {n}" for n in range(60)]
+    path.write_text("item_id,title\n" + "".join(f"i{n},{text}\n" for n, text in enumerate(texts)))
+    command = ["--items", str(path), "--output", str(output)]
+    killed = subprocess.run([sys.executable, "-c", DIES, *command], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL and not output.exists()
+
+    encoded, encode = [], sentence._encode
+
+    def counted(device, texts):
+        encoded.extend(texts)
+        return encode(device, texts)
+
+    monkeypatch.setattr(sentence, "_encode", counted)
+    assert main(command) == 0
+    assert 0 < len(encoded) <= len(texts) - 3 * 8
+    encoded.clear()
+    vectors = sentence.sentence_embeddings(texts, progress=False)  # as hllm.evaluate does
+    assert encoded == []
+    monkeypatch.setenv("HLLM_CACHE", "")
+    np.testing.assert_allclose(
+        vectors, sentence.sentence_embeddings(texts, progress=False), atol=1e-5
+    )
+    assert len(encoded) == len(texts)

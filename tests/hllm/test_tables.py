@@ -3,7 +3,10 @@
 import argparse
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from hllm import textfile
 from hllm.errors import DataError
 from hllm.tables import MAX_COLUMNS, CsvFormat, CsvTable, add_csv_options, first_values
 
@@ -144,8 +147,84 @@ def test_options():
         "cp1252", "\t", ""
     )
     for arguments in (
-        ["--delimiter", "::"], ["--quote", "''"], ["--encoding", "klingon"],
+        ["--delimiter", ":::"], ["--quote", "''"], ["--encoding", "klingon"],
         ["--encoding", "base64"], ["--delimiter", "'", "--quote", "'"], ["--delimiter", "\n"],
     ):  # fmt: skip
         with pytest.raises(DataError, match=arguments[0]):
             options(*arguments)
+
+
+PIECES = ["A1", "é", "", " ", ",", ";", '"', '""', "\n", "\r\n", "\r", "\t", "\0", "\x85", "\u2028"]
+CONTENT = st.lists(st.sampled_from(PIECES), max_size=60).map(lambda found: "".join(found).encode())
+
+
+@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    content=st.lists(CONTENT | st.just(b"\x80") | st.just(b"A1,B1,3\n"), max_size=12).map(b"".join),
+    quote=st.sampled_from(['"', "", "'"]),
+    columns=st.sampled_from([None, (), ("one",), ("one", "two"), ("one", "two", "three")]),
+    delimiter=st.sampled_from(["", ",,", ",;"]),
+    block_chars=st.sampled_from([1, 7, 30, 8192]),
+)
+def test_many_lines_at_once_are_read_as_one_by_one(
+    path, content, quote, columns, delimiter, block_chars
+):
+    write(path, content)
+
+    def found():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(textfile, "BLOCK_CHARS", block_chars)
+            try:
+                table = CsvTable(path, CsvFormat(quote=quote, delimiter=delimiter), columns=columns)
+                return table.names, list(table.rows)
+            except DataError as error:
+                return str(error)
+
+    at_once = found()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CsvTable, "_at_once", lambda self, block: None)
+        assert found() == at_once
+
+
+@pytest.mark.parametrize("quote", ['"', ""])
+def test_delimiters_of_two_characters(path, quote):
+    write(path, "item_id::title::tags\n1::One: a::b|c\n2:::Two::\n")
+    assert read(path, delimiter="::", quote=quote) == (
+        ["item_id", "title", "tags"],
+        [(2, ["1", "One: a", "b|c"]), (3, ["2", ":Two", ""])],
+    )
+
+
+def test_quotes_beside_a_delimiter_of_two_characters(path):
+    content = 'item_id::title\n1::"One::a"\n2::"Two" b\n3::"Three\nlines::"\n4::c::d\n'
+    _, rows = read(write(path, content), delimiter="::")
+    assert [rows[0], rows[2]] == [(2, ["1", "One::a"]), (4, ["3", "Three\nlines::"])]
+    assert rows[1][1].startswith("cannot be parsed: '::' expected after '\"'")
+    assert "give --quote none" in rows[1][1]
+    assert rows[3] == (6, "has 3 columns where the header has 2")
+
+
+def test_a_delimiter_of_two_characters_is_seen_in_the_header(path):
+    with pytest.raises(DataError, match="'::' in it: give --delimiter '::'"):
+        read(write(path, "item_id::title\n1::One\n"))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("--delimiter", ""), "--delimiter '': give one or two characters, tab, or auto"),
+        (("--delimiter", ":::"), "--delimiter ':::': give one or two characters"),
+        (("--delimiter", ":\n"), "give one or two characters"),
+        (("--quote", ""), "--quote '': give one character, or none"),
+        (("--quote", "''"), "give one character, or none"),
+        (("--delimiter", "::", "--quote", ":"), "give different characters"),
+    ],
+)
+def test_delimiters_and_quotes_that_are_none(given, message):
+    with pytest.raises(DataError) as caught:
+        options(*given)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_default_delimiter_has_a_name():
+    assert options("--delimiter", "auto") == CsvFormat()

@@ -9,7 +9,7 @@ import pytest
 
 from hllm import textfile
 from hllm.errors import DataError
-from hllm.textfile import LINES_PER_TELL, Line, check_encoding, encoding_of, read_lines
+from hllm.textfile import BLOCK_CHARS, Line, check_encoding, encoding_of, read_lines
 
 
 def write(path, content):
@@ -117,10 +117,11 @@ def test_what_is_not_there_or_a_folder_is_said(tmp_path):
 
 
 def test_progress_is_told_in_bytes_on_disk(path):
-    write(path, gzip.compress(b"line\n" * (LINES_PER_TELL * 2 + 1)))
+    num_lines = 2 * BLOCK_CHARS // 5 + 1
+    write(path, gzip.compress(b"line\n" * num_lines))
     told = []
-    assert len(list(read_lines(path, tell=told.append))) == LINES_PER_TELL * 2 + 1
-    assert len(told) == 3 and told == sorted(told) and told[-1] == path.stat().st_size
+    assert len(list(read_lines(path, tell=told.append))) == num_lines
+    assert len(told) >= 3 and told == sorted(told) and told[-1] == path.stat().st_size
 
 
 def test_names_of_encodings():
@@ -128,3 +129,13 @@ def test_names_of_encodings():
     for name in ("klingon", "base64", "nul\0"):
         with pytest.raises(DataError, match="is not an encoding that Python knows: try latin-1"):
             check_encoding(name)
+
+
+def test_what_is_before_a_damage_is_read(path):
+    whole = gzip.compress("".join(f"line {n} of many\n" for n in range(9000)).encode())
+    write(path, whole[: len(whole) // 2])
+    lines = []
+    with pytest.raises(DataError, match=r"is damaged after line (\d+)") as caught:
+        lines.extend(read_lines(path))
+    assert len(lines) > 100 and lines[-1] == Line(len(lines), f"line {len(lines) - 1} of many", "")
+    assert f"after line {len(lines)} " in str(caught.value)

@@ -5,8 +5,17 @@ from decimal import Decimal
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hllm.times import from_datetime, num_decimals, parse_timestamp, time_order
+from hllm import times
+from hllm.times import (
+    from_datetime,
+    num_decimals,
+    parse_timestamp,
+    parse_timestamps,
+    time_order,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +69,26 @@ def test_order_is_exact_and_stable():
 
 def test_num_decimals():
     assert [num_decimals(n) for n in (7, Decimal("1.25"), parse_timestamp("1e3"))] == [0, 2, 0]
+
+
+NUMBERS = ["5", "007", "1_0", " 7", "7 ", "", "٣", "12.50", "-4", "+4", "9" * 18, "9" * 19]
+DATES = (
+    st.datetimes().map(str)
+    | st.datetimes(timezones=st.timezones()).map(lambda moment: moment.isoformat())
+    | st.dates().map(str)
+)
+WHOLE = st.integers(-(2**63), 2**63).map(str)
+
+
+@given(st.lists(st.sampled_from(NUMBERS) | DATES | WHOLE | st.text(max_size=20), max_size=6))
+def test_many_times_are_read_as_one_by_one(texts):
+    def found(parse):
+        try:
+            return [(type(number), number) for number in parse(texts)]
+        except ValueError as error:
+            return str(error)
+
+    at_once = found(parse_timestamps)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(times, "_whole_seconds", lambda text: None)
+        assert found(lambda texts: [parse_timestamp(text) for text in texts]) == at_once

@@ -7,6 +7,7 @@ import torch
 
 from hllm import store
 from hllm.errors import StaleEmbeddingsError
+from hllm.serving import fit_check
 from hllm.serving.fit_check import check_once, open_embeddings
 from hllm.store import ItemEmbeddings
 
@@ -92,3 +93,14 @@ def test_missing_embeddings_say_how_to_make_them(tmp_path):
         StaleEmbeddingsError, match=r"No item embeddings .* python -m hllm\.sentence"
     ):
         open_embeddings(tmp_path / "no", notes=tmp_path, remedy="python -m hllm.sentence")
+
+
+def test_only_the_newest_notes_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(fit_check, "MAX_NOTES", 3)
+    file, ran = tmp_path / "file", []
+    for number in range(6):
+        file.write_text(str(number) * (number + 1))
+        for _ in range(2):
+            check_once(lambda: ran.append(1), files=[file], texts_version="v", notes=tmp_path)
+    assert len(ran) == 6
+    assert len(list(tmp_path.glob("checked-*"))) == 3

@@ -9,6 +9,7 @@ from hllm.checkpoint import load_user_llm
 from hllm.embed import embed_items
 from hllm.errors import CheckpointError
 from hllm.recommend import load_hllm
+from hllm.serving import onnx_incremental
 from hllm.serving.quantize import ONNX_BLOCK, dequantize_blocks, quantize_blocks
 from hllm.serving.user_model import load_user_model
 
@@ -111,17 +112,29 @@ def test_a_remembered_prefix_changes_nothing(folder, tmp_path):
     assert torch.allclose(last[0], states[-1], atol=1e-4)
 
 
-def test_the_graph_is_made_once_and_again_for_other_weights(folder, tmp_path):
-    def graphs():
-        return sorted(path.name for path in (tmp_path / "graphs").iterdir())
+def test_the_graph_is_made_once_and_replaces_those_of_older_weights(folder, tmp_path, monkeypatch):
+    cache, elsewhere = tmp_path / "graphs", tmp_path / "copy"
+    shutil.copytree(folder, elsewhere)
 
-    load_user_model(folder, "int4", cache=tmp_path / "graphs")
-    first = graphs()
-    load_user_model(folder, "int4", cache=tmp_path / "graphs")
-    assert graphs() == first
+    def graphs():
+        return {path.name for path in cache.iterdir()}
+
+    load_user_model(elsewhere, "int4", cache=cache)
+    other = graphs()
+    for precision in ("int4", "int8"):
+        load_user_model(folder, precision, cache=cache)
+    first = graphs() - other
+    load_user_model(folder, "int4", cache=cache)
+    assert graphs() == other | first and len(first) == 2
+
     os.utime(folder / "model.safetensors", ns=(1, 1))
-    load_user_model(folder, "int4", cache=tmp_path / "graphs")
-    assert len(graphs()) == 2
+    with monkeypatch.context() as patch:  # until the new one is whole, the old ones stay
+        patch.setattr(onnx_incremental, "export_llama", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            load_user_model(folder, "int8", cache=cache)
+    assert graphs() == other | first
+    load_user_model(folder, "int8", cache=cache)
+    assert len(graphs() - other) == 1 and not graphs() & first and graphs() > other
 
 
 def test_another_model_of_the_same_size_and_time_gets_its_own_graph(folder, tmp_path):
