@@ -13,6 +13,7 @@ from sentence_transformers import SentenceTransformer
 
 from hllm import sentence
 from hllm.baselines.text_recommender import load_text_baseline
+from hllm.commands.sentence import main
 from hllm.errors import StaleEmbeddingsError
 from hllm.sentence import embed_sentences, sentence_text
 from hllm.weights.packaged import MINILM, pretrained_folder

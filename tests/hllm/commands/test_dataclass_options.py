@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from hllm.commands.shell import CommandParser
 
 from hllm.commands.dataclass_options import add_dataclass
+from hllm.shell import CommandParser
 
 
 @dataclass
