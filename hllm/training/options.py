@@ -18,7 +18,7 @@ from hllm.atomic import atomic_text
 from hllm.baselines.id_presets import ID_PRESETS
 from hllm.choices import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS
 from hllm.errors import CheckpointError, DataError
-from hllm.schema.configs import read_language_model
+from hllm.schema.language_model import read_language_model
 from hllm.schema.rules import one_line
 from hllm.tables import HELP, CsvFormat
 from hllm.text import DEFAULT_PROMPT
