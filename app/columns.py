@@ -36,6 +36,7 @@ class ColumnInfo:
         state: whether the recommender answers.
         message: the reason and the way on, where it does not.
         model, precision, device: what runs, from the recommender; empty until it is loaded.
+        item_precision: of the Item LLM, for items that are encoded live; empty if none are.
         num_items: how many items it ranks.
         reads: the fields of an item that it reads, empty until it is loaded.
     """
@@ -46,6 +47,7 @@ class ColumnInfo:
     message: str = ""
     model: str = ""
     precision: str = ""
+    item_precision: str = ""
     device: str = ""
     num_items: int = 0
     reads: tuple[str, ...] = ()
@@ -109,6 +111,7 @@ class Column:
                 "ready",
                 model=recommender.model,
                 precision=recommender.precision,
+                item_precision=recommender.item_precision,
                 device=recommender.device,
                 num_items=recommender.num_items,
                 reads=recommender.text_keys,

@@ -107,7 +107,7 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
             _fact("encode", f"{_ms(result.encode_ms)} ms", "the model read the history"),
             _fact("search", f"{_ms(result.search_ms)} ms", "all items were compared"),
             _fact("", plural(result.num_candidates, "item"), "items that were ranked"),
-            _fact("", info.precision, "precision of the model"),
+            *_precisions(info),
             _fact("", info.device, "device that computed it"),
         ]
     if info.reads:
@@ -119,6 +119,15 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
         f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}"
         f"{_different_texts(info, other)}</header>"
     )
+
+
+def _precisions(info: ColumnInfo) -> list[str]:
+    if not info.item_precision:
+        return [_fact("", info.precision, "precision of the model")]
+    return [
+        _fact("User LLM", info.precision, "precision of the model that reads the history"),
+        _fact("Item LLM", info.item_precision, "precision in which a new item is encoded live"),
+    ]
 
 
 def _different_texts(info: ColumnInfo, other: ColumnInfo) -> str:

@@ -21,7 +21,7 @@ _MAGIC = b"GGUF"
 _ENTRY_BYTES = 12  # the least that a key with its value, or a tensor's entry, takes
 _STRING, _ARRAY = 8, 9
 # Number of a type of metadata -> its code for struct.
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}  # fmt: skip
+_SCALARS = dict(zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True))
 _MOST_DIMENSIONS = 4
 
 

@@ -1,6 +1,7 @@
 """The HLLM that a run starts from: random, pretrained, in 4 bits, or a trained one's weights."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ def make_initial_model(
         DataError: it needs a device that is not there.
         CheckpointError: weights to start from are missing or do not fit.
     """
-    user_weights = model_options.user_llm if model_options.user_pretrained else None
+    user_weights = model_options.user_folder if model_options.user_pretrained else None
     if model_options.is_qlora:
         model = _make_qlora(model_options, options, config, user_weights, device)
     else:
@@ -44,7 +45,7 @@ def _make_qlora(
     model_options: ModelOptions,
     options: TrainOptions,
     config: HLLMConfig,
-    user_weights: str | None,
+    user_weights: Path | None,
     device: torch.device,
 ) -> HLLM:
     """The same with the Item LLM's base in 4 bits, which never exists in more."""

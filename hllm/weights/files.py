@@ -88,6 +88,7 @@ def open_weights(folder: str | Path, prefix: str = "") -> Iterator[dict[str, Any
             holders: dict[str, Any] = {}
             for path in weight_files(folder):  # the message below names the last one
                 file: Any
+                holder: Any
                 if path.suffix == ".gguf":
                     file = holder = GgufTensors(path)
                 else:

@@ -18,7 +18,8 @@ from hllm.model_folder import ModelFolder
 from hllm.published.convert import convert
 from hllm.published.reference_layout import language_model_config
 from hllm.published.sources import PUBLISHED
-from hllm.schema.configs import MODEL_TYPES, check_language_model, read_language_model
+from hllm.schema.configs import MODEL_TYPES, check_language_model
+from hllm.schema.language_model import read_language_model
 from hllm.training.options import ModelOptions
 from hllm.weights.packaged import MINILM, pretrained_folder
 from tests.hllm.schema.spoiling import change, refused

@@ -8,9 +8,9 @@ from tests.hllm.serving.conftest import SIZES
 
 
 def test_the_choice_for_a_machine(folder):
-    config = ModelFolder(folder).config
+    config = ModelFolder(folder).config.user_config
     assert choose_precision(config, 1_000_000, has_cuda=True) == "fp32"
     assert choose_precision(config, 1_000_000_000, has_cuda=True) == "nf4"
     assert choose_precision(config, 1_000_000_000, has_cuda=False) == "int4"
-    config.user_config = MistralConfig(**SIZES)
+    config = MistralConfig(**SIZES)
     assert choose_precision(config, 1_000_000_000, has_cuda=False) == "fp32"
