@@ -39,6 +39,7 @@ class ColumnInfo:
         item_precision: of the Item LLM, for items that are encoded live; empty if none are.
         num_items: how many items it ranks.
         reads: the fields of an item that it reads, empty until it is loaded.
+        note: what else to say of it, as a sentence; mostly empty.
     """
 
     key: str
@@ -51,6 +52,7 @@ class ColumnInfo:
     device: str = ""
     num_items: int = 0
     reads: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,16 @@ class ColumnAnswer:
 
 
 class Column:
-    """One recommender of the page, from the moment the app starts."""
+    """One recommender of the page, from the moment the app starts.
+
+    Attributes:
+        note: shown above its answers; whoever loads the recommender may set it.
+    """
 
     def __init__(self, key: str, title: str, load: Callable[[], ItemRanker]) -> None:
         self.key = key
         self.title = title
+        self.note = ""
         self._load = load
         self._recommender: ItemRanker | None = None
         self._message = ""
@@ -115,6 +122,7 @@ class Column:
                 device=recommender.device,
                 num_items=recommender.num_items,
                 reads=recommender.text_keys,
+                note=self.note,
             )
         if self._loaded.is_set():
             return ColumnInfo(self.key, self.title, "failed", message=self._message)

@@ -117,7 +117,7 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
         f'<header class="column-head"><h2>{text(info.title)}</h2>'
         f"{model if info.model else ''}"
         f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}"
-        f"{_different_texts(info, other)}</header>"
+        f"{_sentence(info.note)}{_different_texts(info, other)}</header>"
     )
 
 
@@ -134,11 +134,14 @@ def _different_texts(info: ColumnInfo, other: ColumnInfo) -> str:
     """Said where the columns compare more than the models."""
     if not info.reads or not other.reads or set(info.reads) == set(other.reads):
         return ""
-    sentence = (
+    return _sentence(
         f"{info.title} and {other.title} do not read the same texts of an item: the lists differ "
         "for this reason, too."
     )
-    return f'<p class="different-texts" role="note">{text(sentence)}</p>'
+
+
+def _sentence(words: str) -> str:
+    return f'<p class="column-note" role="note">{text(words)}</p>' if words else ""
 
 
 def _fact(name: str, value: str, meaning: str) -> str:

@@ -1,6 +1,7 @@
 """Save and load a trained HLLM: a folder with config.json and safetensors.
 
     python -m hllm.checkpoint convert --help    a checkpoint of the reference implementation
+    python -m hllm.checkpoint split --help      a model folder whose files are small
 
 Of a language model over packaged weights (config.item_base, config.user_base) only what training
 made is saved: LoRA matrices or tuned layers, [ITEM] token, adapter. That takes a few megabytes.
@@ -14,6 +15,7 @@ if __name__ == "__main__":  # before torch is imported, so that --help answers a
     sys.exit(main())
 
 import copy
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,11 +28,19 @@ from transformers.initialization import no_init_weights
 
 from hllm.atomic import atomic_files
 from hllm.config import HLLMConfig
-from hllm.model import HLLM, make_user_llm, without_vocabulary
+from hllm.errors import CheckpointError
+from hllm.model import HLLM, make_item_llm, make_user_llm, without_vocabulary
 from hllm.model_folder import CONFIG, ITEM_LLM, USER_LLM, ModelFolder, packaged_bases
 from hllm.weights.checksums import checksum_metadata
-from hllm.weights.files import WEIGHTS, iter_tensors
-from hllm.weights.nf4_format import PackedMatrix
+from hllm.weights.files import (
+    INDEX,
+    WEIGHTS,
+    iter_tensors,
+    open_weights,
+    weight_files,
+    write_shards,
+)
+from hllm.weights.nf4_format import PackedMatrix, TensorSpec
 from hllm.weights.packaged import pretrained_folder
 from hllm.weights.shapes import (
     base_name,
@@ -170,6 +180,37 @@ def save_model(
             tokenizer.save_pretrained(temporary)
 
 
+def copy_in_shards(source: ModelFolder | str | Path, output: str | Path, shard_bytes: int) -> None:
+    """Copy a model folder with its weights in several files, for places that bound their size.
+
+    Nothing else changes: item embeddings stay valid.
+
+    Args:
+        source: a trained or converted HLLM.
+        output: folder to make.
+        shard_bytes: most bytes of a weight file.
+
+    Raises:
+        CheckpointError: the output exists, or weights are missing or damaged.
+    """
+    folder, output = ModelFolder.of(source), Path(output)
+    if output.exists():
+        raise CheckpointError(f"{output} exists: name a folder that does not.")
+    weights = {path.name for path in weight_files(folder.path)} | {WEIGHTS, INDEX}
+    with open_weights(folder.path) as stored, atomic_files(output, opened_by=CONFIG) as temporary:
+        specs = {name: _spec(file.get_tensor(name)) for name, file in stored.items()}
+        write_shards(
+            temporary, specs, lambda names: (stored[n].get_tensor(n) for n in names), shard_bytes
+        )
+        for path in folder.path.iterdir():
+            if path.is_file() and path.name not in weights:
+                shutil.copyfile(path, temporary / path.name)
+
+
+def _spec(tensor: Tensor) -> TensorSpec:
+    return TensorSpec(tuple(tensor.shape), tensor.dtype)
+
+
 def load_model(source: ModelFolder | str | Path) -> tuple[HLLM, PreTrainedTokenizerBase]:
     """Load a model folder for evaluation, embedding or further training (on the CPU, fp32).
 
@@ -226,14 +267,29 @@ def load_user_llm(source: ModelFolder | str | Path) -> PreTrainedModel:
     """
     folder = ModelFolder.of(source)
     small = without_vocabulary(folder.config.user_config)
-    own = shapes_of(lambda: make_user_llm(small), folder.path)
-    check_fit(own, folder.user_shapes, folder.path)
-    user_llm = _uninitialised(lambda: make_user_llm(small), folder)
-    with torch.no_grad():
-        state = user_llm.state_dict()
-        for name, value in folder.tower_tensors(USER_LLM):
-            state[name].copy_(value.dequantize() if isinstance(value, PackedMatrix) else value)
-    return user_llm.eval()
+    return _load_tower(folder, USER_LLM, lambda: make_user_llm(small))
+
+
+def load_item_llm(source: ModelFolder | str | Path) -> PreTrainedModel:
+    """Load only the Item LLM, LoRA matrices added into its weights: to encode items live.
+
+    Raises:
+        CheckpointError: as load_model.
+    """
+    folder = ModelFolder.of(source)
+    return _load_tower(folder, ITEM_LLM, lambda: make_item_llm(folder.config.item_config))
+
+
+@torch.no_grad()
+def _load_tower(
+    folder: ModelFolder, tower: str, make: Callable[[], PreTrainedModel]
+) -> PreTrainedModel:
+    check_fit(shapes_of(make, folder.path), folder.tower_shapes(tower), folder.path)
+    model = _uninitialised(make, folder)
+    own = model.state_dict()
+    for name, value in folder.tower_tensors(tower):
+        own[name].copy_(value.dequantize() if isinstance(value, PackedMatrix) else value)
+    return model.eval()
 
 
 @torch.no_grad()

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
-from hllm.checkpoint import load_model
+from hllm.checkpoint import load_item_llm
 from hllm.errors import CheckpointError
 from hllm.model import HLLM, make_adapter, make_item_llm, without_vocabulary
 from hllm.model_folder import ITEM_LLM, ModelFolder
@@ -87,9 +88,12 @@ class ItemModel:
         if self.precision == "int4":
             return _onnx_encoder(self._folder, graph_folder(self._cache))
         if self.precision == "nf4":
-            model = _nf4_hllm(self._folder, torch.device(self.device))
+            from hllm.serving.nf4_model import load_nf4_item_llm  # noqa: PLC0415  imports bitsandbytes, which takes seconds
+
+            item_llm = load_nf4_item_llm(self._folder, torch.device(self.device))
         else:
-            model, _ = load_model(self._folder)
+            item_llm = load_item_llm(self._folder)
+        model = _item_half(self._folder, item_llm)
         return lambda ids: model.encode_items([ids])[0]
 
 
@@ -116,18 +120,15 @@ def _onnx_encoder(folder: ModelFolder, graphs: Path) -> Encode:
     return encode
 
 
-def _nf4_hllm(folder: ModelFolder, device: torch.device) -> HLLM:
-    """A model that can only encode items: its User LLM has no layers."""
-    from hllm.serving.nf4_model import load_nf4_item_llm  # noqa: PLC0415  imports bitsandbytes, which takes seconds
-
+def _item_half(folder: ModelFolder, item_llm: PreTrainedModel) -> HLLM:
+    """A model around a loaded Item LLM that can only encode items: its User LLM has one layer."""
     config = copy.deepcopy(folder.config)
     config.user_config = without_vocabulary(config.user_config)
-    config.user_config.num_hidden_layers = 0
-    model = HLLM(config, load_nf4_item_llm(folder, device))
-    model.item_emb_tokens.data.copy_(_token(folder).unsqueeze(0))
+    config.user_config.num_hidden_layers = 1
+    model = HLLM(config, item_llm)
+    model.item_emb_tokens.data = _token(folder).unsqueeze(0).to(item_llm.device, item_llm.dtype)
     _fill_adapter(model.item_adapter, folder)
-    model.item_emb_tokens.data = model.item_emb_tokens.data.to(device)
-    model.item_adapter.to(device, torch.bfloat16)
+    model.item_adapter.to(item_llm.device, item_llm.dtype)
     return model.eval()
 
 
