@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.initialization import no_init_weights
 
 from hllm.checkpoint import load_item_llm
 from hllm.errors import CheckpointError
@@ -125,7 +126,8 @@ def _item_half(folder: ModelFolder, item_llm: PreTrainedModel) -> HLLM:
     config = copy.deepcopy(folder.config)
     config.user_config = without_vocabulary(config.user_config)
     config.user_config.num_hidden_layers = 1
-    model = HLLM(config, item_llm)
+    with no_init_weights():  # or the loaded weights would become random ones
+        model = HLLM(config, item_llm)
     model.item_emb_tokens.data = _token(folder).unsqueeze(0).to(item_llm.device, item_llm.dtype)
     _fill_adapter(model.item_adapter, folder)
     model.item_adapter.to(item_llm.device, item_llm.dtype)

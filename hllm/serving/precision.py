@@ -19,13 +19,14 @@ LOW_BITS_FROM_PARAMETERS = 50_000_000
 
 
 def fits_few_bits(config: PretrainedConfig) -> bool:
-    """Whether a language model is a Llama without biases."""
+    """Whether a language model is a Llama without biases, its heads whole multiples of 16 wide."""
     # What hllm.serving.onnx_graph builds: other models would need other nodes.
     return (
         config.model_type == "llama"
         and not config.attention_bias
         and not config.mlp_bias
         and config.hidden_act == "silu"
+        and config.head_dim % 16 == 0  # or GroupQueryAttention fails at the first answer
     )
 
 

@@ -77,8 +77,8 @@ def load_user_model(
 def _few_bits(folder: ModelFolder, precision: str, cache: Path | None) -> IncrementalModel:
     if not fits_few_bits(folder.config.user_config):
         raise CheckpointError(
-            f"{folder}: int4 and int8 run Llama-shaped User LLMs without biases only; start with "
-            "--precision fp32."
+            f"{folder}: int4 and int8 run Llama-shaped User LLMs without biases, with heads of 16, "
+            "32 ... numbers, only; start with --precision fp32."
         )
     from hllm.serving.onnx_incremental import OnnxIncremental, prepare_onnx  # noqa: PLC0415  imports onnxruntime, which takes time
 
