@@ -1,4 +1,4 @@
-"""Tiny GGUF files, written with llama.cpp's own package: a Llama with SmolLM's kind of tokenizer."""
+"""Tiny GGUF files, written with llama.cpp's package: a Llama with SmolLM's kind of tokenizer."""
 
 import gguf
 import torch

@@ -38,5 +38,5 @@ def test_what_would_be_computed_otherwise_is_refused(tmp_path, metadata):
 
 def test_a_size_that_is_missing_is_named(tmp_path):
     path = write_gguf(tmp_path / "tiny.gguf", without=["llama.vocab_size"])
-    with pytest.raises(CheckpointError, match="llama.vocab_size is null"):
+    with pytest.raises(CheckpointError, match=r"llama.vocab_size is null"):
         config_values(read_gguf(path))

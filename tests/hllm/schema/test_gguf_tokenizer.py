@@ -12,9 +12,10 @@ from tests.hllm.gguf_files import WORDS, write_gguf
 # transformers splits digits off only where no token joins them, which SmolLM's tokens never do; but
 # digits of other scripts are left to it in one piece.
 ODD = [
-    "Foundation and Empire, by Isaac Asimov.", "a  b\n\n\tc", " lead", "trail  ", "don't I'LL we've",
-    "été 日本語 \U0001f600 ﬁ", "12 345 1a2b 1984", "<|im_start|>user", "x<|endoftext|>y", "\x00\x01\x7f",
-    "\u00a0nb\u200d", "A_B-C/D (1965)", " " * 40, "", "\xff\xfe", "naïve\u0301", "ZOË", "the The THE",
+    "Foundation and Empire, by Isaac Asimov.", "a  b\n\n\tc", " lead", "trail  ", "don't I'LL",
+    "été 日本語 \U0001f600 ﬁ", "12 345 1a2b 1984", "<|im_start|>user", "x<|endoftext|>y",
+    "\x00\x01\x7f", "\u00a0nb\u200d", "A_B-C/D (1965)", " " * 40, "", "\xff\xfe", "naïve\u0301",
+    "ZOË", "the The THE",
 ]  # fmt: skip
 
 
@@ -70,5 +71,5 @@ def test_another_or_a_damaged_one_is_refused(tmp_path, key, value, message):
 
 def test_a_part_that_is_missing_is_one_clear_error(tmp_path):
     path = write_gguf(tmp_path / "tiny.gguf", without=["tokenizer.ggml.merges"])
-    with pytest.raises(CheckpointError, match="holds no tokenizer .'merges'"):
+    with pytest.raises(CheckpointError, match=r"holds no tokenizer .'merges'"):
         gguf_tokenizer(read_gguf(path))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from bitsandbytes.functional import dequantize_4bit
 from transformers import LlamaConfig
 
 from hllm.checkpoint import load_item_llm, load_model, save_model
@@ -19,6 +20,7 @@ from hllm.serving.quantize import dequantize_blocks, quantize_blocks
 from hllm.text import tokenize
 from tests.hllm.serving.conftest import SIZES
 
+CPU = torch.device("cpu")
 BOOKS = [{"title": "Dune"}, {"title": "The Left Hand of Darkness, 1969"}, {"title": ""}]
 
 
@@ -93,13 +95,20 @@ def test_word_embeddings_are_exact(folder, tmp_path, in_few_bits):
     )
 
 
-def test_nf4_is_close_to_the_whole_model(folder):
-    item_llm = load_nf4_item_llm(ModelFolder(folder), torch.device("cpu"))
-    model = item_model._item_half(ModelFolder(folder), item_llm)
+@torch.no_grad()
+def test_nf4_computes_with_the_rounded_weights(folder):
+    item_llm, oracle = load_nf4_item_llm(ModelFolder(folder), CPU), load_item_llm(folder)
+    modules = dict(item_llm.named_modules())
+    for name, module in oracle.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            weight = modules[name].weight
+            module.weight.copy_(dequantize_4bit(weight.data, weight.quant_state))
     ids = tokenize(load_model(folder)[1], ["title: Dune"], 24)
-    with torch.inference_mode():
-        found = model.encode_items(ids)[0].float()
-    assert torch.cosine_similarity(found, whole_model(folder, BOOKS[0]), dim=0) > 0.9
+    found, expected = (
+        item_model._item_half(ModelFolder(folder), llm).encode_items(ids)[0].float()
+        for llm in (item_llm, oracle)
+    )
+    assert torch.cosine_similarity(found, expected, dim=0) > 0.99
 
 
 def test_nothing_is_read_before_the_first_item(folder):

@@ -1,4 +1,4 @@
-"""Weights of a GGUF: the numbers that llama.cpp's package gives, the logits that transformers gives."""
+"""Weights of a GGUF: the numbers of llama.cpp's package, the logits of transformers."""
 
 import gguf
 import pytest
