@@ -36,8 +36,10 @@ class ColumnInfo:
         state: whether the recommender answers.
         message: the reason and the way on, where it does not.
         model, precision, device: what runs, from the recommender; empty until it is loaded.
+        item_precision: of the Item LLM, for items that are encoded live; empty if none are.
         num_items: how many items it ranks.
         reads: the fields of an item that it reads, empty until it is loaded.
+        note: what else to say of it, as a sentence; mostly empty.
     """
 
     key: str
@@ -46,9 +48,11 @@ class ColumnInfo:
     message: str = ""
     model: str = ""
     precision: str = ""
+    item_precision: str = ""
     device: str = ""
     num_items: int = 0
     reads: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,16 @@ class ColumnAnswer:
 
 
 class Column:
-    """One recommender of the page, from the moment the app starts."""
+    """One recommender of the page, from the moment the app starts.
+
+    Attributes:
+        note: shown above its answers; whoever loads the recommender may set it.
+    """
 
     def __init__(self, key: str, title: str, load: Callable[[], ItemRanker]) -> None:
         self.key = key
         self.title = title
+        self.note = ""
         self._load = load
         self._recommender: ItemRanker | None = None
         self._message = ""
@@ -109,9 +118,11 @@ class Column:
                 "ready",
                 model=recommender.model,
                 precision=recommender.precision,
+                item_precision=recommender.item_precision,
                 device=recommender.device,
                 num_items=recommender.num_items,
                 reads=recommender.text_keys,
+                note=self.note,
             )
         if self._loaded.is_set():
             return ColumnInfo(self.key, self.title, "failed", message=self._message)

@@ -22,12 +22,14 @@ from app.filter_rows import FilterRows
 from app.picture_files import noted_folder
 from app.service import Service
 from app.settings import ROOT, Settings, is_reloading, writable_dir
-from hllm.errors import CheckpointError, StaleEmbeddingsError
+from hllm.errors import CheckpointError, MissingWeightsError, StaleEmbeddingsError
 
 if TYPE_CHECKING:
     from hllm.recommend import ItemRanker
 
 BUILT_IN_MODEL = ROOT / "assets" / "books" / "model"
+# Over weights that may not be installed; where this folder stands, it is the first choice.
+LARGE_BUILT_IN_MODEL = ROOT / "assets" / "books" / "smollm2"
 BUILT_IN_BASELINE = ROOT / "assets" / "books" / "baseline.safetensors"
 BASELINE_NAME = "baseline.safetensors"
 
@@ -113,30 +115,43 @@ def _is_current(path: Path) -> bool:
 
 
 def _hllm_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> Column:
-    folder = settings.model or (BUILT_IN_MODEL if settings.catalog is None else None)
+    folders = [settings.model] if settings.model else []
+    if settings.model is None and settings.catalog is None:
+        folders = [path for path in (LARGE_BUILT_IN_MODEL, BUILT_IN_MODEL) if path.is_dir()]
 
     def load() -> ItemRanker:
-        if folder is None:
+        if not folders:
             raise CheckpointError(
                 "There is no HLLM for this catalogue yet: train one with python -m hllm.train and "
                 "start the app with --model FOLDER."
             )
-        from hllm.recommend import load_hllm  # noqa: PLC0415  imports torch
+        for folder in folders[:-1]:
+            try:
+                return _load_hllm(folder, settings, catalog, rows)
+            except MissingWeightsError as error:
+                logger.warning("%s", error)
+                column.note = f"{error}; until then a smaller model answers."
+        return _load_hllm(folders[-1], settings, catalog, rows)
 
-        recommender = load_hllm(
-            folder,
-            settings.embeddings,
-            fields=catalog.iter_texts(),
-            texts_version=catalog.data_version,
-            precision=settings.precision or "auto",
-            cache=writable_dir(settings.data_dir),
-        )
-        for item in catalog.popular(1):  # the first answer of a model is slow: not for a visitor
-            recommender.recommend([item.item_id], top_k=1)
-        rows.prepare(recommender)
-        return recommender
+    column = Column("hllm", "HLLM", load)
+    return column
 
-    return Column("hllm", "HLLM", load)
+
+def _load_hllm(folder: Path, settings: Settings, catalog: Catalog, rows: FilterRows) -> ItemRanker:
+    from hllm.recommend import load_hllm  # noqa: PLC0415  imports torch
+
+    recommender = load_hllm(
+        folder,
+        settings.embeddings,
+        fields=catalog.iter_texts(),
+        texts_version=catalog.data_version,
+        precision=settings.precision or "auto",
+        cache=writable_dir(settings.data_dir),
+    )
+    for item in catalog.popular(1):  # the first answer of a model is slow: not for a visitor
+        recommender.recommend([item.item_id], top_k=1)
+    rows.prepare(recommender)
+    return recommender
 
 
 def _baseline_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> Column:

@@ -107,7 +107,7 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
             _fact("encode", f"{_ms(result.encode_ms)} ms", "the model read the history"),
             _fact("search", f"{_ms(result.search_ms)} ms", "all items were compared"),
             _fact("", plural(result.num_candidates, "item"), "items that were ranked"),
-            _fact("", info.precision, "precision of the model"),
+            *_precisions(info),
             _fact("", info.device, "device that computed it"),
         ]
     if info.reads:
@@ -117,19 +117,31 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
         f'<header class="column-head"><h2>{text(info.title)}</h2>'
         f"{model if info.model else ''}"
         f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}"
-        f"{_different_texts(info, other)}</header>"
+        f"{_sentence(info.note)}{_different_texts(info, other)}</header>"
     )
+
+
+def _precisions(info: ColumnInfo) -> list[str]:
+    if not info.item_precision:
+        return [_fact("", info.precision, "precision of the model")]
+    return [
+        _fact("User LLM", info.precision, "precision of the model that reads the history"),
+        _fact("Item LLM", info.item_precision, "precision in which a new item is encoded live"),
+    ]
 
 
 def _different_texts(info: ColumnInfo, other: ColumnInfo) -> str:
     """Said where the columns compare more than the models."""
     if not info.reads or not other.reads or set(info.reads) == set(other.reads):
         return ""
-    sentence = (
+    return _sentence(
         f"{info.title} and {other.title} do not read the same texts of an item: the lists differ "
         "for this reason, too."
     )
-    return f'<p class="different-texts" role="note">{text(sentence)}</p>'
+
+
+def _sentence(words: str) -> str:
+    return f'<p class="column-note" role="note">{text(words)}</p>' if words else ""
 
 
 def _fact(name: str, value: str, meaning: str) -> str:

@@ -1,9 +1,10 @@
 """Save and load a trained HLLM: a folder with config.json and safetensors.
 
     python -m hllm.checkpoint convert --help    a checkpoint of the reference implementation
+    python -m hllm.checkpoint split --help      a model folder whose files are small
 
-If the Item LLM starts from a packaged pretrained model (config.item_base), only what training made
-is saved: LoRA matrices, [ITEM] token, adapter, User LLM. Such a model takes a few megabytes.
+Of a language model over packaged weights (config.item_base, config.user_base) only what training
+made is saved: LoRA matrices or tuned layers, [ITEM] token, adapter. That takes a few megabytes.
 """
 
 if __name__ == "__main__":  # before torch is imported, so that --help answers at once
@@ -12,6 +13,7 @@ if __name__ == "__main__":  # before torch is imported, so that --help answers a
     run_command("checkpoint")
 
 import copy
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,19 @@ from transformers.initialization import no_init_weights
 
 from hllm.atomic import atomic_files
 from hllm.config import HLLMConfig
-from hllm.model import HLLM, make_user_llm, without_vocabulary
-from hllm.model_folder import CONFIG, USER_LLM, ModelFolder
+from hllm.errors import CheckpointError
+from hllm.model import HLLM, make_item_llm, make_user_llm, without_vocabulary
+from hllm.model_folder import CONFIG, ITEM_LLM, USER_LLM, ModelFolder, packaged_bases
 from hllm.weights.checksums import checksum_metadata
-from hllm.weights.files import WEIGHTS, iter_tensors
+from hllm.weights.files import (
+    INDEX,
+    WEIGHTS,
+    iter_tensors,
+    open_weights,
+    weight_files,
+    write_shards,
+)
+from hllm.weights.nf4_format import PackedMatrix, TensorSpec
 from hllm.weights.packaged import pretrained_folder
 from hllm.weights.shapes import (
     base_name,
@@ -53,7 +64,7 @@ def build_model(
 
     Args:
         config: with item_lora, the Item LLM is frozen and gets LoRA matrices that start as the
-            identity.
+            identity; with user_lora, the User LLM.
         item_llm: an Item LLM that exists already, instead of a new one.
         item_weights: folder of a transformers model that the Item LLM starts from; None: random.
         user_weights: the same for the User LLM.
@@ -63,7 +74,7 @@ def build_model(
         CheckpointError: weights are missing, damaged or of another shape, or the configuration
             describes no model.
     """
-    starts = {"item_llm.": item_weights, "user_llm.": user_weights}
+    starts = {ITEM_LLM: item_weights, USER_LLM: user_weights}
     for prefix, folder in starts.items():
         if folder:  # checked before memory is taken for the model
             own = shapes_of(lambda: HLLM(config), _CONFIGURATION)
@@ -77,12 +88,18 @@ def build_model(
     if user_weights:
         _copy_pretrained(model.user_llm, user_weights)
     if config.item_lora:
-        from peft import LoraConfig, inject_adapter_in_model  # noqa: PLC0415  takes seconds
-
-        # Injected, not wrapped: the Item LLM keeps its own class.
-        lora = LoraConfig(**config.item_lora)
-        model.item_llm = inject_adapter_in_model(lora, model.item_llm)
+        model.item_llm = _with_lora(model.item_llm, config.item_lora)
+    if config.user_lora:
+        model.user_llm = _with_lora(model.user_llm, config.user_lora)
     return model
+
+
+def _with_lora(language_model: Any, settings: dict[str, Any]) -> Any:
+    """The same language model, frozen, with LoRA matrices that start as the identity."""
+    from peft import LoraConfig, inject_adapter_in_model  # noqa: PLC0415  takes seconds
+
+    # Injected, not wrapped: the language model keeps its own class.
+    return inject_adapter_in_model(LoraConfig(**settings), language_model)
 
 
 def _new_hllm(config: HLLMConfig, item_llm: PreTrainedModel | None, *, lean: bool) -> HLLM:
@@ -106,8 +123,11 @@ def _copy_pretrained(language_model: nn.Module, folder: str | Path) -> None:
             own[name].copy_(tensor)
 
 
-def _is_base_weight(name: str) -> bool:
-    return name.startswith("item_llm.") and "lora_" not in name
+def _packaged_base(name: str, bases: Mapping[str, str]) -> str | None:
+    """The package that holds this weight of a model, unless training has changed it."""
+    if "lora_" in name:
+        return None
+    return next((base for tower, base in bases.items() if name.startswith(tower)), None)
 
 
 def trained_state(model: HLLM, weights: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
@@ -117,13 +137,13 @@ def trained_state(model: HLLM, weights: Mapping[str, Tensor] | None = None) -> d
         model: its parameters say what is frozen.
         weights: its whole state, if model.state_dict() holds only parts (hllm.training.fsdp).
     """
-    # Frozen base weights of a packaged Item LLM come from the package again.
+    # Frozen base weights of a packaged language model come from the package again.
     frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
-    from_package = model.config.item_base is not None
+    bases = packaged_bases(model.config)
     return {
         name: value.detach().cpu().contiguous()
         for name, value in (model.state_dict() if weights is None else weights).items()
-        if not (from_package and _is_base_weight(name) and _is_frozen(name, frozen))
+        if not (_packaged_base(name, bases) and _is_frozen(name, frozen))
     }
 
 
@@ -159,6 +179,37 @@ def save_model(
             tokenizer.save_pretrained(temporary)
 
 
+def copy_in_shards(source: ModelFolder | str | Path, output: str | Path, shard_bytes: int) -> None:
+    """Copy a model folder with its weights in several files, for places that bound their size.
+
+    Nothing else changes: item embeddings stay valid.
+
+    Args:
+        source: a trained or converted HLLM.
+        output: folder to make.
+        shard_bytes: most bytes of a weight file.
+
+    Raises:
+        CheckpointError: the output exists, or weights are missing or damaged.
+    """
+    folder, output = ModelFolder.of(source), Path(output)
+    if output.exists():
+        raise CheckpointError(f"{output} exists: name a folder that does not.")
+    weights = {path.name for path in weight_files(folder.path)} | {WEIGHTS, INDEX}
+    with open_weights(folder.path) as stored, atomic_files(output, opened_by=CONFIG) as temporary:
+        specs = {name: _spec(file.get_tensor(name)) for name, file in stored.items()}
+        write_shards(
+            temporary, specs, lambda names: (stored[n].get_tensor(n) for n in names), shard_bytes
+        )
+        for path in folder.path.iterdir():
+            if path.is_file() and path.name not in weights:
+                shutil.copyfile(path, temporary / path.name)
+
+
+def _spec(tensor: Tensor) -> TensorSpec:
+    return TensorSpec(tuple(tensor.shape), tensor.dtype)
+
+
 def load_model(source: ModelFolder | str | Path) -> tuple[HLLM, PreTrainedTokenizerBase]:
     """Load a model folder for evaluation, embedding or further training (on the CPU, fp32).
 
@@ -168,9 +219,11 @@ def load_model(source: ModelFolder | str | Path) -> tuple[HLLM, PreTrainedTokeni
     folder = ModelFolder.of(source)
     config = folder.config
     _check_shapes(folder)
-    if config.item_base:
-        model = build_model(config, item_weights=pretrained_folder(config.item_base), lean=True)
-    elif config.item_lora:
+    if bases := packaged_bases(config):
+        folders = {tower: pretrained_folder(base) for tower, base in bases.items()}
+        item_weights, user_weights = folders.get(ITEM_LLM), folders.get(USER_LLM)
+        model = build_model(config, item_weights=item_weights, user_weights=user_weights, lean=True)
+    elif config.item_lora or config.user_lora:
         model = build_model(config, lean=True)
     else:  # every weight comes from the files
         model = _uninitialised(lambda: build_model(config, lean=True), folder)
@@ -187,14 +240,15 @@ def _check_shapes(folder: ModelFolder) -> None:
     """
     config, stored = folder.config, dict(folder.shapes)
     own = shapes_of(lambda: build_model(config), folder.path)
-    if config.item_base:  # what the folder lacks comes from the package
-        base = base_shapes(pretrained_folder(config.item_base))
+    bases = packaged_bases(config)
+    for tower, base in bases.items():  # what the folder lacks comes from the package
+        shapes = base_shapes(pretrained_folder(base))
         for name in own:
-            if _is_base_weight(name) and name not in stored:
+            if name.startswith(tower) and _packaged_base(name, bases) and name not in stored:
                 # peft moves the weights that it adapts into a base_layer.
-                key = name.removeprefix("item_llm.").replace(".base_layer.", ".")
-                if key in base:
-                    stored[name] = base[key]
+                key = name.removeprefix(tower).replace(".base_layer.", ".")
+                if key in shapes:
+                    stored[name] = shapes[key]
     check_fit(own, stored, folder.path)
 
 
@@ -212,16 +266,34 @@ def load_user_llm(source: ModelFolder | str | Path) -> PreTrainedModel:
     """
     folder = ModelFolder.of(source)
     small = without_vocabulary(folder.config.user_config)
-    own = shapes_of(lambda: make_user_llm(small), folder.path)
-    check_fit(own, folder.user_shapes, folder.path)
-    user_llm = _uninitialised(lambda: make_user_llm(small), folder)
-    _load_weights(user_llm, folder, USER_LLM)
-    return user_llm.eval()
+    return _load_tower(folder, USER_LLM, lambda: make_user_llm(small))
+
+
+def load_item_llm(source: ModelFolder | str | Path) -> PreTrainedModel:
+    """Load only the Item LLM, LoRA matrices added into its weights: to encode items live.
+
+    Raises:
+        CheckpointError: as load_model.
+    """
+    folder = ModelFolder.of(source)
+    return _load_tower(folder, ITEM_LLM, lambda: make_item_llm(folder.config.item_config))
 
 
 @torch.no_grad()
-def _load_weights(model: nn.Module, folder: ModelFolder, prefix: str = "") -> None:
+def _load_tower(
+    folder: ModelFolder, tower: str, make: Callable[[], PreTrainedModel]
+) -> PreTrainedModel:
+    check_fit(shapes_of(make, folder.path), folder.tower_shapes(tower), folder.path)
+    model = _uninitialised(make, folder)
+    own = model.state_dict()
+    for name, value in folder.tower_tensors(tower):
+        own[name].copy_(value.dequantize() if isinstance(value, PackedMatrix) else value)
+    return model.eval()
+
+
+@torch.no_grad()
+def _load_weights(model: nn.Module, folder: ModelFolder) -> None:
     """Copy the stored tensors into a model, one at a time; names and shapes have been checked."""
     own = model.state_dict()
-    for name, tensor in folder.tensors(prefix):
-        own[name.removeprefix(prefix)].copy_(tensor)
+    for name, tensor in folder.tensors():
+        own[name].copy_(tensor)

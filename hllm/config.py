@@ -36,6 +36,9 @@ class HLLMConfig(PretrainedConfig):
         item_base: None, or the name of a pretrained model of hllm.weights.packaged that the Item
             LLM's weights start from. What training did not change of it is not saved.
         item_lora: None, or the peft LoraConfig arguments of the Item LLM's adapter.
+        user_base: None, or the name of a packaged pretrained model whose weights the User LLM has
+            below its user_lora. They are not saved.
+        user_lora: None, or the peft LoraConfig arguments of the User LLM's adapter.
         objective: "generative" (the next item's embedding), or "early_fusion" or "late_fusion",
             with a head for the probability of a click (hllm.click_head).
     """
@@ -57,6 +60,8 @@ class HLLMConfig(PretrainedConfig):
         item_adapter_hidden_size: int = 1024,
         item_base: str | None = None,
         item_lora: dict[str, Any] | None = None,
+        user_base: str | None = None,
+        user_lora: dict[str, Any] | None = None,
         objective: str = GENERATIVE,
         **kwargs: Any,
     ) -> None:
@@ -82,6 +87,8 @@ class HLLMConfig(PretrainedConfig):
         self.item_adapter_hidden_size = item_adapter_hidden_size
         self.item_base = item_base
         self.item_lora = item_lora
+        self.user_base = user_base
+        self.user_lora = user_lora
         self.objective = objective
         super().__init__(**kwargs)
 

@@ -11,6 +11,10 @@ class CheckpointError(HLLMError):
     """A model folder or weight file is missing, corrupt or of another kind."""
 
 
+class MissingWeightsError(CheckpointError):
+    """Weights that come as a Python package are not installed; the message names the command."""
+
+
 class StaleEmbeddingsError(HLLMError):
     """Stored item embeddings belong to another model or to older item texts."""
 

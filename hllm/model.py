@@ -91,7 +91,8 @@ def without_vocabulary(config: PretrainedConfig) -> PretrainedConfig:
     return small
 
 
-def _make_adapter(config: HLLMConfig) -> nn.Module:
+def make_adapter(config: HLLMConfig) -> nn.Module:
+    """A new adapter from Item LLM states to item embeddings."""
     item_size, embedding_size = config.item_size, config.embedding_size
     if config.item_adapter == "mlp":
         return ItemAdapter(item_size, config.item_adapter_hidden_size, embedding_size)
@@ -138,7 +139,7 @@ class HLLM(PreTrainedModel):
         self.item_llm = item_llm
         self.user_llm = make_user_llm(config.user_config)
         self.item_emb_tokens = nn.Parameter(torch.zeros(1, 1, config.item_size))
-        self.item_adapter = _make_adapter(config)
+        self.item_adapter = make_adapter(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / INITIAL_TEMPERATURE)))
         self.click_head = (
             None
@@ -163,9 +164,11 @@ class HLLM(PreTrainedModel):
             hub = {key: options[key] for key in _HUB_OPTIONS if key in options}
             config = HLLMConfig.from_pretrained(config or name, trust_remote_code=False, **hub)
         # transformers would fill what the folder lacks with random numbers and a warning.
-        if config is not None and (config.item_base or config.item_lora):
+        if config is not None and any(
+            (config.item_base, config.item_lora, config.user_base, config.user_lora)
+        ):
             raise CheckpointError(
-                f"{name} holds changes to an Item LLM, not a whole model: load it with "
+                f"{name} holds changes to a language model, not a whole one: load it with "
                 "hllm.checkpoint.load_model."
             )
         options |= {"trust_remote_code": False, "use_safetensors": True}  # no code, no pickle

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -12,23 +12,27 @@ from transformers import PreTrainedTokenizerBase
 
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
+from hllm.model import make_item_llm, make_user_llm, without_vocabulary
 from hllm.schema.configs import CONFIG_BYTES, ID_MODEL_TYPE, check_hllm
 from hllm.schema.rules import one_line, read_object
 from hllm.schema.tokenizers import read_tokenizer
 from hllm.weights.files import (
     WEIGHTS,
     holds_nf4,
-    iter_packed,
     iter_stored,
     iter_tensors,
     read_shapes,
     weight_files,
 )
+from hllm.weights.merged import Merge, merged_shapes, merged_tensors
 from hllm.weights.nf4_format import PackedMatrix
 from hllm.weights.packaged import pretrained_folder
+from hllm.weights.shapes import shapes_of
 
 CONFIG = "config.json"
-USER_LLM = "user_llm."  # beginning of the names of the User LLM's tensors
+# Beginnings of the names of the two language models' tensors.
+ITEM_LLM = "item_llm."
+USER_LLM = "user_llm."
 # Settings that shape an item's text or the Item LLM's state for it.
 _FINGERPRINTED = (
     "item_config",
@@ -41,6 +45,12 @@ _FINGERPRINTED = (
     "item_base",
     "item_lora",
 )
+
+
+def packaged_bases(config: HLLMConfig) -> dict[str, str]:
+    """Which of the two language models lies over packaged weights: ITEM_LLM or USER_LLM -> name."""
+    bases = {ITEM_LLM: config.item_base, USER_LLM: config.user_base}
+    return {tower: base for tower, base in bases.items() if base}
 
 
 class ModelFolder:
@@ -87,14 +97,52 @@ class ModelFolder:
         """
         return read_shapes(self.path)
 
-    @property
+    @cached_property
     def user_shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the User LLM's tensors, as the User LLM itself calls them."""
-        return {
-            name.removeprefix(USER_LLM): shape
-            for name, shape in self.shapes.items()
-            if name.startswith(USER_LLM)
-        }
+        return self.tower_shapes(USER_LLM)
+
+    def tower_shapes(self, tower: str) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of a language model's tensors, LoRA matrices added into the others.
+
+        Args:
+            tower: ITEM_LLM or USER_LLM.
+
+        Raises:
+            CheckpointError: weights, or those of a packaged base, are missing or damaged.
+        """
+        return merged_shapes(self.shapes, self._merge(tower))
+
+    def tower_tensors(self, tower: str) -> Iterator[tuple[str, Tensor | PackedMatrix]]:
+        """The tensors of a language model as it computes, one at a time, in no certain order.
+
+        What the folder lacks comes from the package, and LoRA matrices are added into the weights
+        that they change. A matrix that is stored in NF4 stays so.
+
+        Args:
+            tower: ITEM_LLM or USER_LLM.
+
+        Raises:
+            CheckpointError: weights, or those of a packaged base, are missing or damaged.
+        """
+        return merged_tensors(self.path, self.shapes, self._merge(tower))
+
+    def _merge(self, tower: str) -> Merge:
+        config = self.config
+        is_item = tower == ITEM_LLM
+        base = packaged_bases(config).get(tower)
+        lora = config.item_lora if is_item else config.user_lora
+        needed: Mapping[str, tuple[int, ...]] = {}
+        if base:
+            needed = shapes_of(
+                lambda: (
+                    make_item_llm(config.item_config)
+                    if is_item
+                    else make_user_llm(without_vocabulary(config.user_config))
+                ),
+                self.path,
+            )
+        return Merge(tower, pretrained_folder(base) if base else None, needed, lora)
 
     @cached_property
     def holds_nf4(self) -> bool:
@@ -104,10 +152,6 @@ class ModelFolder:
     def tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         """The tensors whose names begin with a prefix, in order of names, one at a time."""
         return iter_tensors(self.path, prefix)
-
-    def packed_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor | PackedMatrix]]:
-        """The same; a matrix that is stored in NF4 stays so."""
-        return iter_packed(self.path, prefix)
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The Item LLM's tokenizer, from the package of its weights or from the folder.

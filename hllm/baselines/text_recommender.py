@@ -31,6 +31,7 @@ class TextBaseline:
 
     name = "MiniLM baseline"
     precision = "fp32"
+    item_precision = ""  # its embeddings are made beforehand
     device = "cpu"
 
     def __init__(self, embeddings: ItemEmbeddings, index_beside: Path | None = None) -> None:

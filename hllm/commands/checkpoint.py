@@ -1,4 +1,4 @@
-"""The command line of hllm.checkpoint: convert a checkpoint of the reference implementation."""
+"""The command line of hllm.checkpoint: convert the reference's checkpoints, split large files."""
 
 import argparse
 import math
@@ -17,11 +17,19 @@ _DTYPES = {"keep": None, "bfloat16": "bfloat16", "float32": "float32", _NF4: "bf
 
 def _parser() -> CommandParser:
     parser = CommandParser(
-        prog="python -m hllm.checkpoint", description="Checkpoints of the reference implementation."
+        prog="python -m hllm.checkpoint",
+        description="Checkpoints of the reference implementation, and model folders as files.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     about = "Turn a checkpoint of the reference implementation into a model folder, streaming."
     _add_convert(commands.add_parser("convert", help=about, description=about))
+    about = "Copy a model folder with its weights in files of a bounded size."
+    split = commands.add_parser("split", help=about, description=about)
+    split.add_argument("model", type=Path, help="model folder")
+    split.add_argument("output", type=Path, help="model folder to make")
+    split.add_argument(
+        "--megabytes", type=float, default=9.0, help="largest weight file; default: %(default)s"
+    )
     return parser
 
 
@@ -71,11 +79,22 @@ def _settings(parser: CommandParser, options: argparse.Namespace) -> SourceSetti
     return SourceSettings(**given)
 
 
+def _split(parser: CommandParser, options: argparse.Namespace) -> int:
+    if not (math.isfinite(options.megabytes) and options.megabytes > 0):
+        parser.error(f"--megabytes {options.megabytes}: must be more than 0")
+    from hllm.checkpoint import copy_in_shards  # noqa: PLC0415  takes seconds: not for --help
+
+    copy_in_shards(options.model, options.output, int(options.megabytes * 1e6))
+    return 0
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: see --help."""
     parser = _parser()
     options = parser.parse_args(argv)
+    if options.command == "split":
+        return _split(parser, options)
     settings = _settings(parser, options)
     if not (math.isfinite(options.shard_gb) and options.shard_gb > 0):
         parser.error(f"--shard-gb {options.shard_gb}: must be more than 0")

@@ -13,7 +13,8 @@ from torch import Tensor
 from transformers import AutoConfig, PretrainedConfig
 
 from hllm.errors import CheckpointError
-from hllm.schema.configs import check_language_model, read_config
+from hllm.schema.configs import check_language_model
+from hllm.schema.language_model import read_config
 from hllm.schema.rules import one_line
 
 # Language-model heads, BERT's pooler, and buffers that are computed from the configuration.

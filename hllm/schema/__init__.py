@@ -1,1 +1,1 @@
-"""What the JSON files of a model folder may say; checked before anything is built from them."""
+"""What the files of a model folder may say; checked before anything is built from them."""

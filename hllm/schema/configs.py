@@ -7,7 +7,6 @@ anything is built. This module imports neither torch nor transformers.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from hllm.errors import CheckpointError
@@ -20,8 +19,6 @@ from hllm.schema.rules import (
     integer,
     items,
     number,
-    one_line,
-    read_object,
     require,
     shown,
     table,
@@ -220,6 +217,8 @@ _HLLM = _EVERY_CONFIG | {
     "item_adapter_hidden_size": integer(1, 524_288),
     "item_base": text().optional(),
     "item_lora": _OBJECT.optional(),
+    "user_base": text().optional(),
+    "user_lora": _OBJECT.optional(),
     "objective": choice("generative", "early_fusion", "late_fusion"),
     "quantization_config": _OBJECT.optional(),
 }
@@ -279,8 +278,9 @@ def check_hllm(values: Mapping[str, Any], source: str) -> None:
     for part in ("item_config", "user_config"):
         if part in values:
             check_language_model(values[part], f"{source}, {part}")
-    if values.get("item_lora") is not None:
-        check(values["item_lora"], _LORA, f"{source}, item_lora", _REMEDY)
+    for part in ("item_lora", "user_lora"):
+        if values.get(part) is not None:
+            check(values[part], _LORA, f"{source}, {part}", _REMEDY)
     if values.get("quantization_config") is not None:
         place = f"{source}, quantization_config"
         check(values["quantization_config"], _NF4, place, _REMEDY)
@@ -365,46 +365,6 @@ def _check_combinations(values: Mapping[str, Any], place: str) -> None:
     for trouble, is_so in troubles.items():
         if is_so:
             raise CheckpointError(f"{place}: {trouble}; {_REMEDY}.")
-
-
-def read_config(folder: str | Path, wanted: str) -> tuple[Path, dict[str, Any]]:
-    """Read config.json of a folder, unchecked.
-
-    Args:
-        folder: that should hold it.
-        wanted: what the folder should hold, for the message.
-
-    Returns:
-        Its path, and what it says.
-
-    Raises:
-        CheckpointError: missing or unreadable.
-    """
-    path = Path(folder) / "config.json"
-    try:
-        return path, read_object(path, CONFIG_BYTES)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} cannot be read ({one_line(error)}): give the folder that holds {wanted}."
-        ) from error
-
-
-def read_language_model(folder: str | Path) -> dict[str, Any]:
-    """Read and check config.json of a folder that holds one language model of transformers.
-
-    Raises:
-        CheckpointError: missing or unreadable, or as check_language_model.
-    """
-    wanted = "a transformers model's config.json, tokenizer and safetensors weights"
-    path, values = read_config(folder, wanted)
-    check_language_model(values, str(path))
-    adapter = Path(folder) / "adapter_config.json"
-    if adapter.exists():  # transformers would load whatever base model it names instead
-        raise CheckpointError(
-            f"{adapter} makes this folder an adapter of another model: merge it into its base "
-            "model and save that, or remove the file."
-        )
-    return values
 
 
 def check_id_model(values: Mapping[str, Any], source: str) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from hllm.errors import CheckpointError
+from hllm.schema.gguf_header import gguf_in, read_gguf
+from hllm.schema.gguf_tokenizer import gguf_tokenizer
 from hllm.schema.rules import one_line, read_object, shown
 
 # Several times what real tokenizers have: reading a larger file could fill the memory.
@@ -87,7 +89,7 @@ def read_tokenizer(folder: str | Path, vocabulary_size: int) -> PreTrainedTokeni
     """Load a tokenizer; nothing that the folder holds is run.
 
     Args:
-        folder: with tokenizer.json or vocab.txt, and tokenizer_config.json.
+        folder: with tokenizer.json or vocab.txt, and tokenizer_config.json; or with one GGUF.
         vocabulary_size: of the language model that reads its ids.
 
     Raises:
@@ -95,9 +97,14 @@ def read_tokenizer(folder: str | Path, vocabulary_size: int) -> PreTrainedTokeni
             model.
     """
     check_tokenizer_files(folder)
+    gguf = gguf_in(folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
+        tokenizer: PreTrainedTokenizerBase = (
+            gguf_tokenizer(read_gguf(gguf))
+            if gguf
+            else AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
         )
         largest = max(tokenizer.get_vocab().values(), default=0)
     except CheckpointError:

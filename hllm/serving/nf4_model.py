@@ -4,16 +4,18 @@ Matrices come to the device one by one and are rounded on the way, unless the fi
 NF4 already. So neither a float32 copy nor the whole model in 16 bits is ever held.
 """
 
+from collections.abc import Callable
+
 import bitsandbytes as bnb
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
-from hllm.model import HLLM, make_user_llm
-from hllm.model_folder import USER_LLM, ModelFolder
+from hllm.model import HLLM, make_item_llm, make_user_llm
+from hllm.model_folder import ITEM_LLM, USER_LLM, ModelFolder
 from hllm.weights.nf4_format import PackedMatrix
 from hllm.weights.nf4_layers import four_bit_layer, set_four_bit
 from hllm.weights.shapes import build
@@ -33,18 +35,34 @@ def load_nf4(folder: ModelFolder, device: torch.device) -> PreTrainedModel:
         CheckpointError: weights are missing, damaged or do not fit config.json.
     """
     config = folder.config.user_config
+    return _load_tower(folder, USER_LLM, lambda: make_user_llm(config), config, device)
+
+
+def load_nf4_item_llm(folder: ModelFolder, device: torch.device) -> PreTrainedModel:
+    """The same for the Item LLM, however its matrices are stored; for decoders with RoPE."""
+    config = folder.config.item_config
+    return _load_tower(folder, ITEM_LLM, lambda: make_item_llm(config), config, device)
+
+
+def _load_tower(
+    folder: ModelFolder,
+    tower: str,
+    make: Callable[[], PreTrainedModel],
+    config: PretrainedConfig,
+    device: torch.device,
+) -> PreTrainedModel:
     with torch.device("meta"):  # no memory for weights that are about to be replaced
-        user_llm = build(lambda: make_user_llm(config), folder.path)
-    own = {name: tuple(value.shape) for name, value in user_llm.state_dict().items()}
-    if own != folder.user_shapes:
+        model = build(make, folder.path)
+    own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    if own != folder.tower_shapes(tower):
         raise CheckpointError(
             f"{folder}: weights do not fit config.json: restore both from one training."
         )
-    for name, value in folder.packed_tensors(USER_LLM):
-        _set_tensor(user_llm, name.removeprefix(USER_LLM), value, device)
+    for name, value in folder.tower_tensors(tower):
+        _set_tensor(model, name, value, device)
     # Not stored but computed from the configuration, and still on "meta"; it stays in float32.
-    user_llm.rotary_emb = type(user_llm.rotary_emb)(config).to(device)
-    return user_llm.eval()
+    model.rotary_emb = type(model.rotary_emb)(config).to(device)
+    return model.eval()
 
 
 def load_nf4_items(folder: ModelFolder, device: torch.device) -> HLLM:

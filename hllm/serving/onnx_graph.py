@@ -1,4 +1,4 @@
-"""A Llama-shaped User LLM as an ONNX graph with 4-bit or 8-bit weights and a KV cache.
+"""A Llama-shaped language model as an ONNX graph with 4-bit or 8-bit weights and a KV cache.
 
 Built node by node instead of traced: the fast kernels (com.microsoft's MatMulNBits and
 GroupQueryAttention) are not torch operators. Written tensor by tensor, so that a model that does
@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper
@@ -27,6 +28,9 @@ from hllm.serving.quantize import ONNX_BLOCK, quantize_blocks
 
 FAST = "com.microsoft"
 WEIGHTS_FILE = "weights.bin"
+WORDS_FILE = "words.npy"
+_WORDS = "embed_tokens.weight"
+_REMEDY = "restore its weights or convert it again"
 _ALIGNMENT = 4096  # external data is mapped page by page
 _INT8_ACTIVATIONS = 4  # accuracy_level of MatMulNBits: products of integers, several times faster
 _TYPES = {torch.float32: TensorProto.FLOAT, torch.uint8: TensorProto.UINT8}
@@ -38,7 +42,8 @@ def export_llama(
     folder: Path,
     *,
     bits: int,
-    max_history: int,
+    max_length: int,
+    with_words: bool = False,
 ) -> Path:
     """Write the graph and its weights.
 
@@ -47,7 +52,8 @@ def export_llama(
         config: of the model; see hllm.serving.precision.fits_few_bits.
         folder: an existing, empty one.
         bits: of the weights of all matrices: 4 or 8.
-        max_history: most items that will be read.
+        max_length: most items or tokens that will be read.
+        with_words: also write the word embeddings (V, D) float32, as WORDS_FILE.
 
     Returns:
         The path of the graph.
@@ -60,17 +66,16 @@ def export_llama(
         for name, tensor in tensors:
             if tensor.ndim == 1:  # norms, which take next to no room
                 graph.constant(name, tensor.float())
-            elif name != "embed_tokens.weight":  # the User LLM reads embeddings, no words
+            elif name != _WORDS:  # the graph reads embeddings, no words
                 graph.matrix(name, tensor, bits)
-        _rope_tables(graph, config, max_history)
+            elif with_words:
+                np.save(folder / WORDS_FILE, tensor.float().numpy())
+                with_words = False
+        _rope_tables(graph, config, max_length)
         nodes = list(_nodes(config, bits))
-    # ONNX Runtime would name a missing input only when the graph is loaded, long after the export.
-    known = {value.name for value in graph.initializers} | {value.name for value in _inputs(config)}
-    known |= {name for node in nodes for name in node.output}
-    missing = sorted({name for node in nodes for name in node.input} - known)
-    if missing:
-        name = missing[0].removesuffix(".codes").removesuffix(".scales")
-        raise CheckpointError(f"the User LLM lacks {name}: restore its weights or convert it again")
+    _check_complete(graph, nodes, config)
+    if with_words:
+        raise CheckpointError(f"the language model lacks {_WORDS}: {_REMEDY}")
     model = helper.make_model(
         helper.make_graph(nodes, "user_llm", _inputs(config), _outputs(config), graph.initializers),
         opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(FAST, 1)],
@@ -79,6 +84,18 @@ def export_llama(
     path = folder / "model.onnx"
     onnx.save(model, path)
     return path
+
+
+def _check_complete(
+    graph: "_Graph", nodes: Iterable[onnx.NodeProto], config: PretrainedConfig
+) -> None:
+    # ONNX Runtime would name a missing input only when the graph is loaded, long after the export.
+    known = {value.name for value in graph.initializers} | {value.name for value in _inputs(config)}
+    known |= {name for node in nodes for name in node.output}
+    missing = sorted({name for node in nodes for name in node.input} - known)
+    if missing:
+        name = missing[0].removesuffix(".codes").removesuffix(".scales")
+        raise CheckpointError(f"the language model lacks {name}: {_REMEDY}")
 
 
 class _Graph:
@@ -109,11 +126,11 @@ class _Graph:
         self.constant(f"{name}.scales", scales.flatten())
 
 
-def _rope_tables(graph: _Graph, config: PretrainedConfig, max_history: int) -> None:
-    """Cosines and sines (max_history, width / 2), by transformers' own definition."""
+def _rope_tables(graph: _Graph, config: PretrainedConfig, max_length: int) -> None:
+    """Cosines and sines (max_length, width / 2), by transformers' own definition."""
     # The kernel takes tables, so that scaled RoPE (config.rope_parameters) needs no code here.
     rope = LlamaRotaryEmbedding(cast(LlamaConfig, config))
-    cos, sin = rope(torch.zeros(1), torch.arange(max_history).unsqueeze(0))
+    cos, sin = rope(torch.zeros(1), torch.arange(max_length).unsqueeze(0))
     half = cos.shape[-1] // 2  # transformers repeats each angle; the kernel wants it once
     graph.constant("cos", cos[0, :, :half].float())
     graph.constant("sin", sin[0, :, :half].float())

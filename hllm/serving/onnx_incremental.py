@@ -1,4 +1,4 @@
-"""A User LLM in few bits on a CPU: ONNX Runtime behind the interface of hllm.serving.incremental.
+"""A Llama in few bits on a CPU: ONNX Runtime behind the interface of hllm.serving.incremental.
 
 The graph is made once from a model folder and kept where the app may write. Its name says what it
 was made from, so that it is made again when the model changes.
@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 
 from hllm.errors import CheckpointError
-from hllm.model_folder import USER_LLM, ModelFolder
+from hllm.model_folder import ITEM_LLM, USER_LLM, ModelFolder
 from hllm.serving.onnx_graph import export_llama
+from hllm.weights.nf4_format import PackedMatrix
 
 # Of hllm.serving.onnx_graph; raise it when that changes, and graphs that were kept are made again.
 _VERSION = 3
@@ -101,13 +102,14 @@ class OnnxIncremental:
         return layers.numpy()
 
 
-def prepare_onnx(model: ModelFolder, cache: Path, *, bits: int) -> Path:
-    """Make the graph of a model folder's User LLM, unless it was made before.
+def prepare_onnx(model: ModelFolder, cache: Path, *, bits: int, tower: str = USER_LLM) -> Path:
+    """Make the graph of one of a model folder's language models, unless it was made before.
 
     Args:
-        model: a trained or converted HLLM that hllm.serving.precision.fits_few_bits.
+        model: a trained or converted HLLM; hllm.serving.precision.fits_few_bits.
         cache: folder for graphs.
         bits: of the weights.
+        tower: USER_LLM or ITEM_LLM, beside whose graph stand its word embeddings (WORDS_FILE).
 
     Returns:
         The path of the graph.
@@ -116,25 +118,35 @@ def prepare_onnx(model: ModelFolder, cache: Path, *, bits: int) -> Path:
         CheckpointError: its weights are missing or damaged.
     """
     config = model.config
+    is_item = tower == ITEM_LLM
+    name = tower.strip(".").replace("_", "-")
     place, state = _graph_key(model)
-    folder = cache / f"user-llm-{place}-{state}-{bits}"
+    folder = cache / f"{name}-{place}-{state}-{bits}"
     if not folder.is_dir():
-        logger.info("making %s: the User LLM in %d bits, once", folder, bits)
+        logger.info("making %s: a language model in %d bits, once", folder, bits)
         cache.mkdir(parents=True, exist_ok=True)
         # In the same folder, so that the finished graph gets its name by one rename.
-        fresh = Path(tempfile.mkdtemp(dir=cache, prefix=".user-llm-"))
+        fresh = Path(tempfile.mkdtemp(dir=cache, prefix=f".{name}-"))
         try:
-            tensors = (
-                (name.removeprefix(USER_LLM), tensor) for name, tensor in model.tensors(USER_LLM)
-            )
             export_llama(
-                tensors, config.user_config, fresh, bits=bits, max_history=config.max_history
+                _plain(model.tower_tensors(tower)),
+                config.item_config if is_item else config.user_config,
+                fresh,
+                bits=bits,
+                # Behind the longest text stands the [ITEM] token.
+                max_length=config.max_text_tokens + 1 if is_item else config.max_history,
+                with_words=is_item,
             )
             _rename_finished(fresh, folder)
-            _remove_older(cache, place, state)
+            _remove_older(cache, f"{name}-{place}", state)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     return folder / "model.onnx"
+
+
+def _plain(tensors: Iterable[tuple[str, Tensor | PackedMatrix]]) -> Iterator[tuple[str, Tensor]]:
+    for name, value in tensors:
+        yield name, value.dequantize() if isinstance(value, PackedMatrix) else value
 
 
 def _rename_finished(fresh: Path, folder: Path) -> None:
@@ -148,8 +160,8 @@ def _rename_finished(fresh: Path, folder: Path) -> None:
 
 def _remove_older(cache: Path, place: str, state: str) -> None:
     """Remove the graphs of what the same model folder held before."""
-    for old in cache.glob(f"user-llm-{place}-*"):
-        if not old.name.startswith(f"user-llm-{place}-{state}-"):
+    for old in cache.glob(f"{place}-*"):
+        if not old.name.startswith(f"{place}-{state}-"):
             shutil.rmtree(old, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""In which precision the User LLM answers: the names, and which one "auto" means.
+"""In which precision a language model answers: the names, and which one "auto" means.
 
 Serving reads all weights of the User LLM once per click, so that a large model is as fast as its
 weights are small: 4 bits on a CPU through ONNX Runtime (hllm.serving.onnx_incremental), NF4 on a
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # imports torch, and reading options should not have to wait for that
-    from hllm.config import HLLMConfig
+    from transformers import PretrainedConfig
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4", "nf4")
 # Milliseconds per click: 314 in fp32 and 20 in int4 at 1.1 billion parameters, 4.4 in fp32 at 1.3
@@ -18,24 +18,24 @@ PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4", "nf4")
 LOW_BITS_FROM_PARAMETERS = 50_000_000
 
 
-def fits_few_bits(config: HLLMConfig) -> bool:
-    """Whether the User LLM is a Llama without biases."""
-    user = config.user_config
+def fits_few_bits(config: PretrainedConfig) -> bool:
+    """Whether a language model is a Llama without biases, its heads whole multiples of 16 wide."""
     # What hllm.serving.onnx_graph builds: other models would need other nodes.
     return (
-        user.model_type == "llama"
-        and not user.attention_bias
-        and not user.mlp_bias
-        and user.hidden_act == "silu"
+        config.model_type == "llama"
+        and not config.attention_bias
+        and not config.mlp_bias
+        and config.hidden_act == "silu"
+        and config.head_dim % 16 == 0  # or GroupQueryAttention fails at the first answer
     )
 
 
-def choose_precision(config: HLLMConfig, num_parameters: int, *, has_cuda: bool) -> str:
+def choose_precision(config: PretrainedConfig, num_parameters: int, *, has_cuda: bool) -> str:
     """What "auto" means: the fastest path for this model on this machine.
 
     Args:
-        config: of the model.
-        num_parameters: of its User LLM.
+        config: of the language model.
+        num_parameters: of it.
         has_cuda: whether there is a CUDA device.
 
     Returns:

@@ -52,7 +52,7 @@ def load_user_model(
     size = sum(torch.Size(shape).numel() for shape in folder.user_shapes.values())
     has_cuda = torch.cuda.is_available()
     if precision == "auto":
-        precision = choose_precision(config, size, has_cuda=has_cuda)
+        precision = choose_precision(config.user_config, size, has_cuda=has_cuda)
     # These kernels run on the CPU, even where there is a GPU.
     if precision in ("int4", "int8"):
         return UserModel(_few_bits(folder, precision, cache), precision, "cpu", size)
@@ -75,13 +75,17 @@ def load_user_model(
 
 
 def _few_bits(folder: ModelFolder, precision: str, cache: Path | None) -> IncrementalModel:
-    if not fits_few_bits(folder.config):
+    if not fits_few_bits(folder.config.user_config):
         raise CheckpointError(
-            f"{folder}: int4 and int8 run Llama-shaped User LLMs without biases only; start with "
-            "--precision fp32."
+            f"{folder}: int4 and int8 run Llama-shaped User LLMs without biases, with heads of 16, "
+            "32 ... numbers, only; start with --precision fp32."
         )
     from hllm.serving.onnx_incremental import OnnxIncremental, prepare_onnx  # noqa: PLC0415  imports onnxruntime, which takes time
 
     bits = int(precision.removeprefix("int"))
-    kept = cache or Path(tempfile.gettempdir()) / "hllm-live-graphs"
-    return OnnxIncremental(prepare_onnx(folder, kept, bits=bits))
+    return OnnxIncremental(prepare_onnx(folder, graph_folder(cache), bits=bits))
+
+
+def graph_folder(cache: Path | None) -> Path:
+    """Where graphs are kept: the folder itself, or one for them in the temporary folder."""
+    return cache or Path(tempfile.gettempdir()) / "hllm-live-graphs"

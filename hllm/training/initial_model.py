@@ -1,6 +1,7 @@
 """The HLLM that a run starts from: random, pretrained, in 4 bits, or a trained one's weights."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from hllm.checkpoint import build_model, load_model
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError, DataError, shortened
 from hllm.model import HLLM
+from hllm.model_folder import ITEM_LLM, USER_LLM, ModelFolder
 from hllm.training.options import ModelOptions, TrainOptions
 
 
@@ -27,7 +29,7 @@ def make_initial_model(
         DataError: it needs a device that is not there.
         CheckpointError: weights to start from are missing or do not fit.
     """
-    user_weights = model_options.user_llm if model_options.user_pretrained else None
+    user_weights = model_options.user_folder if model_options.user_pretrained else None
     if model_options.is_qlora:
         model = _make_qlora(model_options, options, config, user_weights, device)
     else:
@@ -44,7 +46,7 @@ def _make_qlora(
     model_options: ModelOptions,
     options: TrainOptions,
     config: HLLMConfig,
-    user_weights: str | None,
+    user_weights: Path | None,
     device: torch.device,
 ) -> HLLM:
     """The same with the Item LLM's base in 4 bits, which never exists in more."""
@@ -71,11 +73,8 @@ def copy_trained_weights(model: HLLM, folder: str) -> None:
         CheckpointError: the models do not fit together.
     """
     source, _ = load_model(folder)
-    if source.config.item_lora and not model.config.item_lora:
-        for layer in source.item_llm.modules():
-            if hasattr(layer, "base_layer"):
-                # What its LoRA matrices have learned becomes part of the base.
-                layer.merge()  # type: ignore[operator]
+    _merge_lora(source, model)
+    _keep_changed_bases(model, ModelFolder(folder))
     # A layer under LoRA matrices has its weights one name deeper.
     weights = {k.replace(".base_layer.", "."): v for k, v in source.state_dict().items()}
     wanted = {name: name.replace(".base_layer.", ".") for name in model.state_dict()}
@@ -93,6 +92,28 @@ def copy_trained_weights(model: HLLM, folder: str) -> None:
         raise CheckpointError(
             f"--start_from {folder} does not fit these options ({reason})."
         ) from error
+
+
+def _merge_lora(source: HLLM, model: HLLM) -> None:
+    """What the source's LoRA matrices have learned becomes part of a base that will have none."""
+    for tower, before, now in (
+        (source.item_llm, source.config.item_lora, model.config.item_lora),
+        (source.user_llm, source.config.user_lora, model.config.user_lora),
+    ):
+        for layer in tower.modules() if before and not now else ():
+            if hasattr(layer, "base_layer"):
+                layer.merge()  # type: ignore[operator]
+
+
+def _keep_changed_bases(model: HLLM, source: ModelFolder) -> None:
+    """Have a base saved that is no longer the packaged one, also if this run leaves it frozen."""
+    config = model.config
+    for tower, name in ((ITEM_LLM, "item"), (USER_LLM, "user")):
+        own = [n for n in source.shapes if n.startswith(tower) and "lora_" not in n]
+        merged = getattr(source.config, f"{name}_lora") and not getattr(config, f"{name}_lora")
+        other = getattr(source.config, f"{name}_base") != getattr(config, f"{name}_base")
+        if own or merged or other:
+            setattr(config, f"{name}_base", None)
 
 
 def checkpoint_gradients(model: Any) -> None:

@@ -5,10 +5,12 @@ from typing import Any
 from hllm.choices import ADAPTERS, GENERATIVE, ID_MODELS, OBJECTIVES, POOLINGS
 from hllm.errors import DataError
 from hllm.schema.rules import Rule, boolean, choice, integer, items, number, text
+from hllm.weights.packaged import SMOLLM2, packaged_name
 
 HLLM_KIND = "hllm"
 MODEL_KINDS = (HLLM_KIND, *ID_MODELS)
 ITEM_TRAINING = ("frozen", "top", "lora", "qlora", "full")
+USER_TRAINING = ("full", "lora")
 PRECISIONS = ("fp32", "bf16")
 
 _PATH = text(4096)
@@ -40,6 +42,9 @@ RULES: dict[str, Rule] = {
     "max_text_tokens": integer(1, 1_000_000),
     "user_llm": _PATH,
     "user_pretrained": _FLAG,
+    "user_training": choice(*USER_TRAINING),
+    "item_llm_layers": integer(0, 1000),
+    "user_llm_layers": integer(0, 1000),
     "id_inner_size": _SIZE_OR_0,
     "id_table_size": _SIZE_OR_0,
     "id_key_value_heads": integer(0, 1024),
@@ -127,4 +132,10 @@ def check_together(options: Any) -> None:
         raise DataError(f"--objective {options.objective} needs --model_kind {HLLM_KIND}")
     if options.item_training == "qlora" and not options.item_pretrained:
         raise DataError("--item_training qlora rounds pretrained weights: use --item_pretrained")
+    if options.user_training == "lora" and not (options.user_llm and options.user_pretrained):
+        raise DataError("--user_training lora keeps pretrained weights: give them with --user_llm")
+    if options.user_llm_layers and not options.user_llm:
+        raise DataError("--user_llm_layers counts those of --user_llm: use --user_layers")
+    if options.item_training == "qlora" and packaged_name(options.item_llm) == SMOLLM2:
+        raise DataError(f"--item_training qlora does not read {SMOLLM2}, a GGUF: use lora")
     check_heads(options)

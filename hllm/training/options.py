@@ -17,20 +17,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hllm.atomic import atomic_text
 from hllm.baselines.id_presets import ID_PRESETS
 from hllm.choices import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS
-from hllm.errors import CheckpointError, DataError
+from hllm.errors import DataError
 from hllm.evaluation.run_records import OPTIONS
-from hllm.schema.configs import read_language_model
-from hllm.schema.rules import one_line
 from hllm.tables import AUTO, HELP, CsvFormat
 from hllm.text import DEFAULT_PROMPT
 from hllm.training.option_rules import HLLM_KIND, MODEL_KINDS, check_options, check_together
-from hllm.weights.packaged import MINILM, pretrained_folder
+from hllm.weights.packaged import MINILM, SMOLLM2, language_model_folder
 
 if TYPE_CHECKING:  # model libraries take seconds, for which nobody should wait who reads --help
-    from transformers import PretrainedConfig
-
     from hllm.baselines.id_models import IDModelConfig
-    from hllm.config import HLLMConfig
 
 Options = TypeVar("Options")
 
@@ -60,7 +55,9 @@ class HLLMOptions:
         "matrices over a base in 4 bits; needs a GPU), or full",
     )
     item_llm: str = _option(
-        MINILM, f"Item LLM: {MINILM!r} (packaged, offline), or a folder with a transformers model"
+        MINILM,
+        f"Item LLM: {MINILM!r} or {SMOLLM2!r} (packaged, offline; the latter also by the name "
+        "smollm2-135m), or a folder with a transformers model",
     )
     text_keys: list[str] = _option(["title"], "item fields that make up the text, in order")
     max_history: int = _option(50, "the User LLM reads at most this many items, the newest")
@@ -73,7 +70,7 @@ class HLLMOptions:
     )
     item_pretrained: bool = _option(True, "start the Item LLM from its pretrained weights")
     item_tuned_layers: int = _option(1, "top: how many of the Item LLM's last layers are tuned")
-    lora_rank: int = _option(8, "lora, qlora: rank of the matrices")
+    lora_rank: int = _option(8, "lora, qlora: rank of the matrices, of both language models")
     item_pooling: str = _option(
         "mean",
         f"choose from {', '.join(POOLINGS)}: an item's embedding comes from the state at a learned "
@@ -84,9 +81,16 @@ class HLLMOptions:
     item_prompt: str = _option(DEFAULT_PROMPT, "put in front of every item text")
     max_text_tokens: int = _option(64, "longer item texts are cut to this many tokens")
     user_llm: str = _option(
-        "", "folder with a transformers decoder to use as User LLM; its sizes replace user_*"
+        "",
+        f"{SMOLLM2!r} (packaged), or a folder with a transformers decoder, to use as User LLM; its "
+        "sizes replace user_*",
     )
     user_pretrained: bool = _option(True, "start the User LLM from user_llm's weights")
+    user_training: str = _option(
+        "full", "full, or lora (adapter matrices over user_llm, whose weights stay as they are)"
+    )
+    item_llm_layers: int = _option(0, "use only the first so many layers of item_llm; 0 = all")
+    user_llm_layers: int = _option(0, "use only the first so many layers of user_llm; 0 = all")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,37 +118,12 @@ class ModelOptions(HLLMOptions, IDModelOptions):
     @property
     def item_folder(self) -> Path:
         """Folder of the transformers model that the Item LLM starts from."""
-        return pretrained_folder(MINILM) if self.item_llm == MINILM else Path(self.item_llm)
+        return language_model_folder(self.item_llm)
 
-    def to_config(self) -> HLLMConfig:
-        """The model's configuration.
-
-        Raises:
-            CheckpointError: a folder does not hold a transformers model that is supported.
-        """
-        from hllm.config import HLLMConfig  # noqa: PLC0415  transformers: not for --help
-
-        lora = {
-            "r": self.lora_rank,
-            "lora_alpha": 2 * self.lora_rank,  # so that another rank leaves their scale at 2
-            "target_modules": "all-linear",
-            "lora_dropout": 0.0,
-        }
-        return HLLMConfig(
-            item_config=_without_dropout(_language_model_config(self.item_folder)),
-            user_config=self._user_config(),
-            text_keys=self.text_keys,
-            item_prompt=self.item_prompt,
-            max_text_tokens=self.max_text_tokens,
-            max_history=self.max_history,
-            item_pooling=self.item_pooling,
-            item_adapter=self.item_adapter,
-            item_adapter_hidden_size=self.item_adapter_hidden_size,
-            # What qlora trains is right only for its rounded base, so the base is saved, too.
-            item_base=MINILM if self.item_llm == MINILM and not self.is_qlora else None,
-            item_lora=lora if self.item_training in ("lora", "qlora") else None,
-            objective=self.objective,
-        )
+    @property
+    def user_folder(self) -> Path | None:
+        """The same for the User LLM; None: it is a new Llama."""
+        return language_model_folder(self.user_llm) if self.user_llm else None
 
     @property
     def is_qlora(self) -> bool:
@@ -179,46 +158,6 @@ class ModelOptions(HLLMOptions, IDModelOptions):
             )
         except ValueError as error:
             raise DataError(f"impossible --model_kind {self.model_kind}: {error}") from error
-
-    def _user_config(self) -> PretrainedConfig:
-        if self.user_llm:
-            return _language_model_config(Path(self.user_llm))
-        from transformers import AutoConfig  # noqa: PLC0415  seconds: not for --help
-
-        return AutoConfig.for_model(
-            "llama",
-            hidden_size=self.user_size,
-            intermediate_size=2 * self.user_size,
-            num_hidden_layers=self.user_layers,
-            num_attention_heads=self.user_heads,
-            num_key_value_heads=self.user_heads,
-            max_position_embeddings=max(128, self.max_history),
-            vocab_size=1,  # it reads embeddings, never words
-            bos_token_id=None,  # Llama's default tokens would not be in that vocabulary
-            eos_token_id=None,
-        )
-
-
-def _without_dropout(config: PretrainedConfig) -> PretrainedConfig:
-    """Switch off BERT's dropout."""
-    # Its noise would drown whitened embeddings (measured).
-    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-        if hasattr(config, name):
-            setattr(config, name, 0.0)
-    return config
-
-
-def _language_model_config(folder: Path) -> PretrainedConfig:
-    from transformers import AutoConfig  # noqa: PLC0415  seconds: not for --help
-
-    values = read_language_model(folder)
-    try:
-        return AutoConfig.for_model(**values)
-    except Exception as error:  # transformers' checks of a configuration raise plain Exception
-        raise CheckpointError(
-            f"{folder} does not hold a language model that transformers knows ({one_line(error)}); "
-            f"give {MINILM!r} or a folder with config.json, tokenizer and weights."
-        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hllm.atomic import atomic_text
 from hllm.errors import DataError
 from hllm.evaluation.run_records import OPTIONS
-from hllm.weights.packaged import MINILM, official_checksum
+from hllm.weights.packaged import official_checksum, packaged_name
 
 if TYPE_CHECKING:  # its imports take seconds
     from hllm.training.options import ModelOptions, TrainOptions
@@ -37,6 +37,7 @@ _DATA = ("interactions", "items")
 _MODEL_FILES = (
     "config.json",
     "model*.safetensors*",
+    "*.gguf",
     "tokenizer*",
     "vocab*",
     "merges.txt",
@@ -164,8 +165,9 @@ def _record_of(
 
 
 def _files(option: str, value: str | Path, known: Files) -> Files:
-    if value == MINILM:
-        return {MINILM: {"sha256": official_checksum(MINILM)}}
+    name = packaged_name(value)
+    if name and option not in _DATA:
+        return {name: {"sha256": official_checksum(name)}}
     path = Path(value)
     if option in _DATA:
         if not path.is_file():

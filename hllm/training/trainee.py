@@ -23,6 +23,7 @@ from hllm.store import EMBEDDINGS
 from hllm.text import check_text_keys
 from hllm.training.initial_model import checkpoint_gradients, make_initial_model
 from hllm.training.item_encoder import ItemTexts, make_item_encoder
+from hllm.training.model_config import make_config
 from hllm.training.objective import ClickObjective, GenerativeObjective, Objective
 from hllm.training.option_rules import HLLM_KIND
 from hllm.training.options import ModelOptions, TrainOptions
@@ -90,7 +91,7 @@ class HLLMTrainee(Trainee):
             reference_compatible=options.reference_compatible,
         )
         check_text_keys(self._items.values(), model_options.text_keys, source=options.items)
-        config = model_options.to_config()
+        config = make_config(model_options)
         # Before the weights, which can take minutes: a folder without a tokenizer is said at once.
         tokenizer = read_tokenizer(model_options.item_folder, config.item_config.vocab_size)
         self.model = make_initial_model(config, model_options, options, device)

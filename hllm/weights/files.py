@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from hllm.errors import CheckpointError
+from hllm.schema.gguf_header import gguf_in
 from hllm.weights.checksums import (
     UNKNOWN,
     ChecksumError,
@@ -22,6 +23,7 @@ from hllm.weights.checksums import (
     VerifiedFile,
     digests_to_metadata,
 )
+from hllm.weights.gguf_tensors import GgufTensors
 from hllm.weights.nf4_format import (
     QUANT_STATE,
     Nf4Spec,
@@ -47,12 +49,14 @@ Spec = TensorSpec | Nf4Spec
 
 
 def weight_files(folder: str | Path) -> list[Path]:
-    """The safetensors files of a model folder; like transformers, prefers a single file to shards.
+    """The weight files of a folder: one GGUF, or safetensors; a single file rather than shards.
 
     Raises:
         CheckpointError: the index is damaged or points out of the folder.
     """
     folder = Path(folder)
+    if gguf := gguf_in(folder):
+        return [gguf]
     if (folder / WEIGHTS).exists() or not (folder / INDEX).exists():
         return [folder / WEIGHTS]
     try:
@@ -83,9 +87,14 @@ def open_weights(folder: str | Path, prefix: str = "") -> Iterator[dict[str, Any
         try:
             holders: dict[str, Any] = {}
             for path in weight_files(folder):  # the message below names the last one
-                file = stack.enter_context(safe_open(path, framework="pt"))
-                verified = VerifiedFile(file)
-                holders |= {name: verified for name in file.keys() if name.startswith(prefix)}
+                file: Any
+                holder: Any
+                if path.suffix == ".gguf":
+                    file = holder = GgufTensors(path)
+                else:
+                    file = stack.enter_context(safe_open(path, framework="pt"))
+                    holder = VerifiedFile(file)
+                holders |= {name: holder for name in file.keys() if name.startswith(prefix)}
             yield dict(sorted(holders.items()))
         except (SafetensorError, ChecksumError, OSError) as error:
             raise CheckpointError(

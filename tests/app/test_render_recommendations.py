@@ -64,6 +64,19 @@ def test_head_shows_times_size_model_precision_device():
         assert fact in html
 
 
+def test_head_shows_the_precision_of_both_language_models():
+    info = replace(READY, precision="int4", item_precision="nf4")
+    html = Reader(render_column(answer(info, ("a", 1.0)), answer(OTHER), {"a": card()})).text
+    assert "User LLM int4" in html and "Item LLM nf4" in html
+
+
+def test_a_note_of_a_column_is_shown_as_text():
+    info = replace(READY, note="<b>Weights</b> are missing.")
+    html = render_column(answer(info, ("a", 1.0)), answer(OTHER), {"a": card()})
+    assert "&lt;b&gt;Weights&lt;/b&gt; are missing." in html and 'role="note"' in html
+    assert 'role="note"' not in render_column(answer(READY, ("a", 1.0)), answer(OTHER), {})
+
+
 def test_without_the_other_column_nothing_is_said_about_it():
     broken = ColumnAnswer(ColumnInfo("baseline", "Baseline", "failed", "Gone."), None)
     html = render_column(answer(READY, ("a", 1.0)), broken, {"a": card()})

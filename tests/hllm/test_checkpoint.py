@@ -7,7 +7,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
-from hllm.checkpoint import build_model, load_model, load_user_llm, save_model, trained_state
+from hllm.checkpoint import (
+    build_model,
+    copy_in_shards,
+    load_model,
+    load_user_llm,
+    save_model,
+    trained_state,
+)
+from hllm.commands.checkpoint import main
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
 from hllm.model import HLLM
@@ -47,6 +55,23 @@ def test_round_trip_gives_equal_embeddings(tiny_model, tokenizer, token_ids, tmp
     with torch.inference_mode():
         assert torch.equal(loaded.encode_items(token_ids), tiny_model.encode_items(token_ids))
     assert loaded_tokenizer("Dune")["input_ids"] == tokenizer("Dune")["input_ids"]
+
+
+def test_a_copy_in_small_files_is_the_same_model(lora_folder, tmp_path):
+    folder, model = lora_folder
+    (folder / "embeddings.safetensors").write_bytes(b"stay as they are")
+    assert main(["split", str(folder), str(tmp_path / "copy"), "--megabytes", "0.2"]) == 0
+    files = sorted((tmp_path / "copy").glob("model*.safetensors"))
+    assert len(files) > 3 and all(path.stat().st_size < 250_000 for path in files)
+    assert (tmp_path / "copy" / "embeddings.safetensors").read_bytes() == b"stay as they are"
+    (folder / "embeddings.safetensors").unlink()
+    assert ModelFolder(tmp_path / "copy").fingerprint == ModelFolder(folder).fingerprint
+    loaded, tokenizer = load_model(tmp_path / "copy")
+    ids = tokenizer(["Dune"])["input_ids"]
+    with torch.inference_mode():
+        assert torch.equal(loaded.encode_items(ids), model.encode_items(ids))
+    with pytest.raises(CheckpointError, match="copy exists: name a folder that does not"):
+        copy_in_shards(folder, tmp_path / "copy", 1000)
 
 
 def test_lora_model_is_a_small_delta_that_restores_exactly(lora_folder):

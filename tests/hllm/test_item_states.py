@@ -14,6 +14,7 @@ from hllm.embed import item_batches
 from hllm.embedder import distinct_by_length, encode_all
 from hllm.item_states import checked, has_fast_bfloat16, is_made_in_bfloat16, state_key
 from hllm.schema.tokenizers import read_tokenizer
+from hllm.training.model_config import make_config
 from hllm.training.options import ModelOptions
 from hllm.weights.packaged import MINILM, pretrained_folder
 
@@ -127,7 +128,7 @@ def test_bfloat16_is_used_where_it_agrees_and_float32_where_it_does_not(caplog):
 
 def test_bfloat16_agrees_on_a_real_text_encoder():
     folder = pretrained_folder(MINILM)
-    config = ModelOptions(text_keys=["title"]).to_config()
+    config = make_config(ModelOptions(text_keys=["title"]))
     model = build_model(config, item_weights=folder).eval()
     tokenizer = read_tokenizer(folder, config.item_config.vocab_size)
     books = map(json.loads, BOOKS.read_text(encoding="utf-8").splitlines()[::50])

@@ -18,7 +18,9 @@ from hllm.model_folder import ModelFolder
 from hllm.published.convert import convert
 from hllm.published.reference_layout import language_model_config
 from hllm.published.sources import PUBLISHED
-from hllm.schema.configs import MODEL_TYPES, check_language_model, read_language_model
+from hllm.schema.configs import MODEL_TYPES, check_language_model
+from hllm.schema.language_model import read_language_model
+from hllm.training.model_config import make_config
 from hllm.training.options import ModelOptions
 from hllm.weights.packaged import MINILM, pretrained_folder
 from tests.hllm.schema.spoiling import change, refused
@@ -175,7 +177,7 @@ def test_item_llm_folders_follow_the_same_schema(language_model, change_to):
     def train(**options):
         made = ModelOptions(item_adapter="linear", **options)
         return build_model(
-            made.to_config(),
+            make_config(made),
             item_weights=made.item_folder if options.get("item_llm") else None,
             user_weights=made.user_llm or None,
         )

@@ -22,7 +22,7 @@ def state():
 
 
 def export(state, folder, bits=4):
-    path = export_llama(state.items(), CONFIG, folder, bits=bits, max_history=9)
+    path = export_llama(state.items(), CONFIG, folder, bits=bits, max_length=9)
     model = onnx.load(path, load_external_data=False)
     load_external_data_for_model(model, str(folder))
     return model, {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
@@ -61,7 +61,7 @@ def test_weights_lie_in_the_file_as_they_were_rounded(state, tmp_path, bits):
 
 
 def test_constants_begin_at_pages_of_the_file(state, tmp_path):
-    path = export_llama(state.items(), CONFIG, tmp_path, bits=4, max_history=9)
+    path = export_llama(state.items(), CONFIG, tmp_path, bits=4, max_length=9)
     for constant in onnx.load(path, load_external_data=False).graph.initializer:
         place = {entry.key: entry.value for entry in constant.external_data}
         assert int(place["offset"]) % 4096 == 0

@@ -1,6 +1,6 @@
 """What "auto" means for a model and a machine."""
 
-from transformers import MistralConfig
+from transformers import LlamaConfig, MistralConfig
 
 from hllm.model_folder import ModelFolder
 from hllm.serving.precision import choose_precision
@@ -8,9 +8,11 @@ from tests.hllm.serving.conftest import SIZES
 
 
 def test_the_choice_for_a_machine(folder):
-    config = ModelFolder(folder).config
+    config = ModelFolder(folder).config.user_config
     assert choose_precision(config, 1_000_000, has_cuda=True) == "fp32"
     assert choose_precision(config, 1_000_000_000, has_cuda=True) == "nf4"
     assert choose_precision(config, 1_000_000_000, has_cuda=False) == "int4"
-    config.user_config = MistralConfig(**SIZES)
+    narrow = LlamaConfig(**SIZES | {"head_dim": 8})
+    assert choose_precision(narrow, 1_000_000_000, has_cuda=False) == "fp32"
+    config = MistralConfig(**SIZES)
     assert choose_precision(config, 1_000_000_000, has_cuda=False) == "fp32"

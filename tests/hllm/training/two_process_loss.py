@@ -18,6 +18,7 @@ from hllm.config import HLLMConfig
 from hllm.text import tokenize
 from hllm.training.batches import TrainBatch, make_batch
 from hllm.training.item_encoder import WholeItems
+from hllm.training.model_config import make_config
 from hllm.training.options import ModelOptions
 from hllm.training.step import HLLMStep
 
@@ -41,7 +42,7 @@ def measure(folder, batch, world):
         item_llm=folder, item_training="full", item_adapter="linear", user_size=16,
         user_layers=1, user_heads=2, item_pooling="item_token",
     )  # fmt: skip
-    config: HLLMConfig = options.to_config()
+    config: HLLMConfig = make_config(options)
     model = build_model(config, item_weights=folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     token_ids = tokenize(tokenizer, [f"title: {n * 7919 % 997}" for n in range(25)], 64)

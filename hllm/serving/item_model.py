@@ -1,0 +1,153 @@
+"""Encoding an item that nobody has embedded yet, such as one that is typed in: the Item LLM, live.
+
+A large Item LLM runs in few bits as the User LLM does (hllm.serving.precision): int4 through ONNX
+Runtime on a CPU, NF4 on a GPU. It is loaded when the first item is asked for: most visitors only
+click, and the items of the catalogue are embedded already.
+
+T text tokens, H width of the Item LLM, D width of an item embedding.
+"""
+
+import copy
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.initialization import no_init_weights
+
+from hllm.checkpoint import load_item_llm
+from hllm.errors import CheckpointError
+from hllm.model import HLLM, make_adapter, make_item_llm, without_vocabulary
+from hllm.model_folder import ITEM_LLM, ModelFolder
+from hllm.serving.precision import choose_precision, fits_few_bits
+from hllm.serving.user_model import graph_folder
+from hllm.text import tokenize
+from hllm.weights.shapes import shapes_of
+
+_TOKEN = "item_emb_tokens"
+_ADAPTER = "item_adapter."
+Encode = Callable[[list[int]], Tensor]  # token ids of a text -> (D,)
+
+
+class ItemModel:
+    """The Item LLM of a model folder, in the precision that this machine computes fastest.
+
+    Args:
+        source: a trained or converted HLLM.
+        cache: where graphs of int4 are kept; None: the system's temporary folder.
+
+    Attributes:
+        precision: fp32, int4 or nf4.
+        device: where it computes.
+
+    Raises:
+        CheckpointError: config.json describes no model that can be built.
+    """
+
+    def __init__(self, source: ModelFolder | str | Path, *, cache: Path | None = None) -> None:
+        self._folder = ModelFolder.of(source)
+        self._cache = cache
+        config = self._folder.config.item_config
+        # From the configuration, not from the weights: who never types an item in can do without.
+        shapes = shapes_of(lambda: make_item_llm(config), self._folder.path)
+        size = sum(torch.Size(shape).numel() for shape in shapes.values())
+        has_cuda = torch.cuda.is_available()
+        # NF4 is put into a Llama matrix by matrix; other kinds of models stay as they are.
+        few_bits = fits_few_bits(config)
+        self.precision = choose_precision(config, size, has_cuda=has_cuda) if few_bits else "fp32"
+        self.device = "cuda" if self.precision == "nf4" else "cpu"
+        self._lock = threading.Lock()
+        self._encode: Encode | None = None
+
+    def encode(self, fields: Mapping[str, Any]) -> Tensor:
+        """Embed an item.
+
+        Args:
+            fields: of the item, as the catalogue has them; the model reads its text_keys.
+
+        Returns:
+            (D,) float32 on the CPU, not normalised.
+
+        Raises:
+            CheckpointError: weights or tokenizer are missing or damaged.
+        """
+        with self._lock:  # one text at a time: it uses every core
+            if self._encode is None:
+                self._encode = self._load()
+                self._tokenizer = self._folder.tokenizer()
+            config = self._folder.config
+            text = config.item_text(fields)
+            ids = tokenize(self._tokenizer, [text], config.max_text_tokens)[0]
+            with torch.inference_mode():
+                return self._encode(ids).float().cpu()
+
+    def _load(self) -> Encode:
+        if self.precision == "int4":
+            return _onnx_encoder(self._folder, graph_folder(self._cache))
+        if self.precision == "nf4":
+            from hllm.serving.nf4_model import load_nf4_item_llm  # noqa: PLC0415  imports bitsandbytes, which takes seconds
+
+            item_llm = load_nf4_item_llm(self._folder, torch.device(self.device))
+        else:
+            item_llm = load_item_llm(self._folder)
+        model = _item_half(self._folder, item_llm)
+        return lambda ids: model.encode_items([ids])[0]
+
+
+def _onnx_encoder(folder: ModelFolder, graphs: Path) -> Encode:
+    from hllm.serving.onnx_graph import WORDS_FILE  # noqa: PLC0415  imports onnx, which takes time
+    from hllm.serving.onnx_incremental import OnnxIncremental, prepare_onnx  # noqa: PLC0415  the same
+
+    path = prepare_onnx(folder, graphs, bits=4, tower=ITEM_LLM)
+    # Mapped: a text needs a few rows of it.
+    words = np.load(path.with_name(WORDS_FILE), mmap_mode="r")
+    llm, adapter, item_token = OnnxIncremental(path), make_adapter(folder.config), _token(folder)
+    _fill_adapter(adapter, folder)
+    by_token = folder.config.item_pooling == "item_token"
+
+    def encode(ids: list[int]) -> Tensor:
+        embeds = torch.from_numpy(words[ids])  # (T, H); a list copies
+        if by_token:
+            embeds = torch.cat([embeds, item_token])
+        if not len(embeds):  # as HLLM.item_states: nothing to read, and no state
+            return adapter(torch.zeros(folder.config.item_size))
+        states = llm.extend(None, embeds)[1]
+        return adapter(states[-1] if by_token else states.mean(0))
+
+    return encode
+
+
+def _item_half(folder: ModelFolder, item_llm: PreTrainedModel) -> HLLM:
+    """A model around a loaded Item LLM that can only encode items: its User LLM has one layer."""
+    config = copy.deepcopy(folder.config)
+    config.user_config = without_vocabulary(config.user_config)
+    config.user_config.num_hidden_layers = 1
+    with no_init_weights():  # or the loaded weights would become random ones
+        model = HLLM(config, item_llm)
+    model.item_emb_tokens.data = _token(folder).unsqueeze(0).to(item_llm.device, item_llm.dtype)
+    _fill_adapter(model.item_adapter, folder)
+    model.item_adapter.to(item_llm.device, item_llm.dtype)
+    return model.eval()
+
+
+def _token(folder: ModelFolder) -> Tensor:
+    """The [ITEM] token (1, H) float32."""
+    token = dict(folder.tensors(_TOKEN)).get(_TOKEN)
+    if token is None or token.shape != (1, 1, folder.config.item_size):
+        raise CheckpointError(f"{folder} lacks {_TOKEN}: restore its weights or train again.")
+    return token[0].float()
+
+
+@torch.no_grad()
+def _fill_adapter(adapter: nn.Module, folder: ModelFolder) -> None:
+    stored = {name.removeprefix(_ADAPTER): v for name, v in folder.tensors(_ADAPTER)}
+    try:
+        adapter.load_state_dict(stored)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{folder}: the adapter does not fit config.json: restore both from one training."
+        ) from error

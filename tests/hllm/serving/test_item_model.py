@@ -1,0 +1,126 @@
+"""The Item LLM, live: one item that nobody has embedded yet."""
+
+import numpy as np
+import pytest
+import torch
+from bitsandbytes.functional import dequantize_4bit
+from transformers import LlamaConfig
+
+from hllm.checkpoint import load_item_llm, load_model, save_model
+from hllm.config import HLLMConfig
+from hllm.errors import CheckpointError
+from hllm.model import HLLM, make_item_llm
+from hllm.model_folder import ITEM_LLM, ModelFolder
+from hllm.serving import item_model, precision
+from hllm.serving.item_model import ItemModel
+from hllm.serving.nf4_model import load_nf4_item_llm
+from hllm.serving.onnx_graph import WORDS_FILE
+from hllm.serving.onnx_incremental import prepare_onnx
+from hllm.serving.quantize import dequantize_blocks, quantize_blocks
+from hllm.text import tokenize
+from tests.hllm.serving.conftest import SIZES
+
+CPU = torch.device("cpu")
+BOOKS = [{"title": "Dune"}, {"title": "The Left Hand of Darkness, 1969"}, {"title": ""}]
+
+
+@pytest.fixture(params=["item_token", "mean"])
+def folder(request, tokenizer, tmp_path):
+    torch.manual_seed(3)
+    config = HLLMConfig(
+        LlamaConfig(**SIZES | {"vocab_size": len(tokenizer)}),
+        LlamaConfig(**SIZES),
+        text_keys=["title"],
+        item_pooling=request.param,
+        item_adapter="linear",
+        item_prompt="",
+        max_text_tokens=24,
+    )
+    model = HLLM(config).eval()
+    with torch.no_grad():  # at first all texts look alike
+        for parameter in model.item_llm.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(8)
+    save_model(model, tmp_path / "model", tokenizer)
+    return tmp_path / "model"
+
+
+def whole_model(folder, book):
+    model, tokenizer = load_model(folder)
+    ids = tokenize(tokenizer, [model.config.item_text(book)], model.config.max_text_tokens)
+    with torch.inference_mode():
+        return model.encode_items(ids)[0]
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=lambda book: book["title"] or "empty")
+def test_it_gives_the_embedding_of_the_model(folder, book):
+    encoder = ItemModel(folder)
+    assert encoder.precision == "fp32"
+    torch.testing.assert_close(encoder.encode(book), whole_model(folder, book))
+
+
+@pytest.fixture
+def in_few_bits(monkeypatch):
+    monkeypatch.setattr(precision, "LOW_BITS_FROM_PARAMETERS", 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@torch.no_grad()
+def rounded(language_model):
+    for module in language_model.modules():
+        if isinstance(module, torch.nn.Linear):
+            values = dequantize_blocks(*quantize_blocks(module.weight, 4), 4)
+            module.weight.copy_(values[:, : module.in_features])
+    return language_model
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=lambda book: book["title"] or "empty")
+def test_int4_computes_with_the_rounded_weights(folder, tmp_path, in_few_bits, book, monkeypatch):
+    encoder = ItemModel(folder, cache=tmp_path)
+    assert (encoder.precision, encoder.device) == ("int4", "cpu")
+    found = encoder.encode(book)
+    oracle = item_model._item_half(ModelFolder(folder), rounded(load_item_llm(folder)))
+    ids = tokenize(load_model(folder)[1], [oracle.config.item_text(book)], 24)
+    with torch.inference_mode():
+        expected = oracle.encode_items(ids)[0]
+    # The graph also rounds what its products read to 8 bits.
+    assert torch.cosine_similarity(found, expected, dim=0) > 0.99
+
+
+def test_word_embeddings_are_exact(folder, tmp_path, in_few_bits):
+    path = prepare_onnx(ModelFolder(folder), tmp_path, bits=4, tower=ITEM_LLM)
+    words = np.load(path.with_name(WORDS_FILE))
+    assert torch.equal(
+        torch.from_numpy(words), load_item_llm(folder).get_input_embeddings().weight.data
+    )
+
+
+@torch.no_grad()
+def test_nf4_computes_with_the_rounded_weights(folder):
+    item_llm, oracle = load_nf4_item_llm(ModelFolder(folder), CPU), load_item_llm(folder)
+    modules = dict(item_llm.named_modules())
+    for name, module in oracle.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            weight = modules[name].weight
+            module.weight.copy_(dequantize_4bit(weight.data, weight.quant_state))
+    ids = tokenize(load_model(folder)[1], ["title: Dune"], 24)
+    found, expected = (
+        item_model._item_half(ModelFolder(folder), llm).encode_items(ids)[0].float()
+        for llm in (item_llm, oracle)
+    )
+    assert torch.cosine_similarity(found, expected, dim=0) > 0.99
+
+
+def test_nothing_is_read_before_the_first_item(folder):
+    (folder / "model.safetensors").unlink()
+    encoder = ItemModel(folder)
+    with pytest.raises(CheckpointError, match="missing or damaged"):
+        encoder.encode(BOOKS[0])
+
+
+def test_models_that_are_no_llama_stay_exact(tmp_path, make_model, in_few_bits, tokenizer):
+    model = make_model()
+    model.config.item_config.hidden_act = "gelu"
+    model.item_llm = make_item_llm(model.config.item_config)
+    save_model(model, tmp_path / "model", tokenizer)
+    assert ItemModel(tmp_path / "model").precision == "fp32"
