@@ -20,8 +20,7 @@ from hllm.schema.rules import (
     integer,
     items,
     number,
-    one_line,
-    read_object,
+    read_config,
     require,
     shown,
     table,
@@ -367,28 +366,6 @@ def _check_combinations(values: Mapping[str, Any], place: str) -> None:
             raise CheckpointError(f"{place}: {trouble}; {_REMEDY}.")
 
 
-def read_config(folder: str | Path, wanted: str) -> tuple[Path, dict[str, Any]]:
-    """Read config.json of a folder, unchecked.
-
-    Args:
-        folder: that should hold it.
-        wanted: what the folder should hold, for the message.
-
-    Returns:
-        Its path, and what it says.
-
-    Raises:
-        CheckpointError: missing or unreadable.
-    """
-    path = Path(folder) / "config.json"
-    try:
-        return path, read_object(path, CONFIG_BYTES)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} cannot be read ({one_line(error)}): give the folder that holds {wanted}."
-        ) from error
-
-
 def read_language_model(folder: str | Path) -> dict[str, Any]:
     """Read and check config.json of a folder that holds one language model of transformers.
 
@@ -396,7 +373,7 @@ def read_language_model(folder: str | Path) -> dict[str, Any]:
         CheckpointError: missing or unreadable, or as check_language_model.
     """
     wanted = "a transformers model's config.json, tokenizer and safetensors weights"
-    path, values = read_config(folder, wanted)
+    path, values = read_config(folder, CONFIG_BYTES, wanted)
     check_language_model(values, str(path))
     adapter = Path(folder) / "adapter_config.json"
     if adapter.exists():  # transformers would load whatever base model it names instead
