@@ -84,8 +84,8 @@ def _is_sign(text: str, most: int) -> bool:
 
 DEFAULT_FORMAT = CsvFormat()
 HELP = {
-    "delimiter": "between cells of a csv: ';', '|', '::', tab, ...; default: auto (tab in .tsv, "
-    "else comma)",
+    "delimiter": "between cells of a csv: ';', '|', '::', tab, ...; default: auto, which is tab in "
+    ".tsv, else comma",
     "quote": 'around cells that hold a delimiter; none: quotes are plain text (default: ")',
     "encoding": "of text files: latin-1, cp1252, utf-16, ... (default: UTF-8)",
 }

@@ -13,9 +13,8 @@ from torch import Tensor
 from transformers import AutoConfig, PretrainedConfig
 
 from hllm.errors import CheckpointError
-from hllm.schema.configs import check_language_model
-from hllm.schema.language_model import read_config
-from hllm.schema.rules import one_line
+from hllm.schema.configs import CONFIG_BYTES, check_language_model
+from hllm.schema.rules import one_line, read_config
 
 # Language-model heads, BERT's pooler, and buffers that are computed from the configuration.
 _DROPPED = ("lm_head.", "pooler.", "rotary_emb.inv_freq", "embeddings.position_ids")
@@ -42,7 +41,9 @@ def language_model_config(folder: str | Path) -> PretrainedConfig:
     Raises:
         CheckpointError: there is no config.json, it is not JSON, or hllm.schema.configs refuses it.
     """
-    path, values = read_config(folder, "the language model's config.json and tokenizer")
+    path, values = read_config(
+        folder, CONFIG_BYTES, "the language model's config.json and tokenizer"
+    )
     if values.get("model_type") == "baichuan":
         length = values.get("max_position_embeddings") or values.get("model_max_length") or 4096
         values = {

@@ -177,3 +177,26 @@ def read_object(path: Path, most_bytes: int) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError("it does not hold a JSON object")
     return values
+
+
+def read_config(folder: str | Path, max_bytes: int, wanted: str) -> tuple[Path, dict[str, Any]]:
+    """Read config.json of a folder, unchecked.
+
+    Args:
+        folder: that should hold it.
+        max_bytes: that it may have.
+        wanted: what the folder should hold, for the message.
+
+    Returns:
+        Its path, and what it says.
+
+    Raises:
+        CheckpointError: missing or unreadable.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        return path, read_object(path, max_bytes)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({one_line(error)}): give the folder that holds {wanted}."
+        ) from error

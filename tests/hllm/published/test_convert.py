@@ -212,7 +212,7 @@ def test_base_folders_must_fit(make, tmp_path):
     with pytest.raises(CheckpointError, match="holds no tokenizer that can be read"):
         convert(**options)
     (tmp_path / "item" / "config.json").unlink()
-    with pytest.raises(CheckpointError, match=r"config\.json: cannot be read"):
+    with pytest.raises(CheckpointError, match=r"config\.json cannot be read"):
         convert(**options)
 
 
