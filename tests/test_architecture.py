@@ -19,7 +19,7 @@ SQLITE_MODULES = re.compile(r"app/catalog/\w+\.py")
 LAZY_IMPORT_REASON = re.compile(r"# noqa: PLC0415\s+\S+")
 # What answering a click needs: not the workshop.
 SERVING_NEVER_IMPORTS = ("pandas", "peft", "hllm.training", "hllm.published", "hllm.baselines")
-MOST_MODULES_OF_SERVING = 27
+MOST_MODULES_OF_SERVING = 34
 
 
 # Folders where a module's tests may be in another file, each with the reason.
