@@ -125,7 +125,7 @@ class ModelFolder:
         Raises:
             CheckpointError: weights, or those of a packaged base, are missing or damaged.
         """
-        return merged_tensors(self.path, self.shapes, self._merge(tower))
+        return merged_tensors(self.path, self._merge(tower))
 
     def _merge(self, tower: str) -> Merge:
         config = self.config

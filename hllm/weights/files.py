@@ -129,11 +129,22 @@ def iter_stored(folder: str | Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def iter_packed(
-    folder: str | Path, prefix: str = ""
+    folder: str | Path, prefix: str = "", *, keep: Callable[[str], bool] = lambda _: True
 ) -> Iterator[tuple[str, Tensor | PackedMatrix]]:
-    """Every tensor in order of names, one at a time; a matrix that is stored in NF4 stays so."""
+    """Every tensor in order of names, one at a time; a matrix that is stored in NF4 stays so.
+
+    Args:
+        folder: the model folder.
+        prefix: only tensors whose names begin with this.
+        keep: which of them by name; the others are not read.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or numbers are not finite.
+    """
     with open_weights(folder, prefix) as holders:
         for name, statistics in _tensors_with_statistics(holders).items():
+            if not keep(name):
+                continue
             tensor = holders[name].get_tensor(name)
             parts = {part: holders[key].get_tensor(key) for part, key in statistics.items()}
             for value in (tensor, *parts.values()):
@@ -146,9 +157,11 @@ def iter_packed(
             yield name, packed
 
 
-def iter_tensors(folder: str | Path, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Every tensor in order of names, one at a time; a matrix in NF4 is given as its values."""
-    for name, value in iter_packed(folder, prefix):
+def iter_tensors(
+    folder: str | Path, prefix: str = "", *, keep: Callable[[str], bool] = lambda _: True
+) -> Iterator[tuple[str, Tensor]]:
+    """As iter_packed; a matrix in NF4 is given as its values."""
+    for name, value in iter_packed(folder, prefix, keep=keep):
         yield name, value.dequantize() if isinstance(value, PackedMatrix) else value
 
 

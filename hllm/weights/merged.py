@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from hllm.errors import CheckpointError
@@ -66,24 +67,21 @@ def merged_shapes(stored: Shapes, merge: Merge) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def merged_tensors(
-    folder: Path, stored: Shapes, merge: Merge
-) -> Iterator[tuple[str, Tensor | PackedMatrix]]:
+def merged_tensors(folder: Path, merge: Merge) -> Iterator[tuple[str, Tensor | PackedMatrix]]:
     """The tensors of a language model, one at a time.
 
     Args:
         folder: the model folder.
-        stored: names and shapes of its tensors.
         merge: see Merge.
 
     Raises:
         CheckpointError: something is missing, damaged or does not fit together.
     """
-    lora: dict[str, Tensor] = {}
-    for name in stored:
-        if name.startswith(merge.tower) and merge.is_lora(name):
-            lora |= {key.removeprefix(merge.tower): v for key, v in iter_tensors(folder, name)}
-    for name, value in _plain_tensors(folder, stored, merge):
+    lora = {
+        name.removeprefix(merge.tower): value
+        for name, value in iter_tensors(folder, merge.tower, keep=merge.is_lora)
+    }
+    for name, value in _plain_tensors(folder, merge):
         stem = name.removesuffix(".weight")
         pair = lora.pop(f"{stem}{_A}", None), lora.pop(f"{stem}{_B}", None)
         yield name, value if pair == (None, None) else _added(folder, name, value, pair, merge)
@@ -93,19 +91,15 @@ def merged_tensors(
         )
 
 
-def _plain_tensors(
-    folder: Path, stored: Shapes, merge: Merge
-) -> Iterator[tuple[str, Tensor | PackedMatrix]]:
+def _plain_tensors(folder: Path, merge: Merge) -> Iterator[tuple[str, Tensor | PackedMatrix]]:
     found = set()
-    for name, value in iter_packed(folder, merge.tower):
-        if not merge.is_lora(name):
-            found.add(merge.own_name(name))
-            yield merge.own_name(name), value
+    for name, value in iter_packed(folder, merge.tower, keep=lambda n: not merge.is_lora(n)):
+        found.add(merge.own_name(name))
+        yield merge.own_name(name), value
     if merge.base is not None:
-        for name, tensor in iter_tensors(merge.base):
-            own = base_name(name)
-            if own in merge.needed and own not in found:
-                yield own, tensor
+        missing = merge.needed.keys() - found
+        for name, tensor in iter_tensors(merge.base, keep=lambda n: base_name(n) in missing):
+            yield base_name(name), tensor
 
 
 def _added(
@@ -130,4 +124,4 @@ def _added(
             f"{folder}: the LoRA matrices of {name} do not fit it: restore both from one training."
         )
     factor = (merge.lora or {})["lora_alpha"] / rank
-    return weight.float() + factor * (up.float() @ down.float())
+    return torch.addmm(weight.float(), up.float(), down.float(), alpha=factor)
