@@ -24,7 +24,7 @@ from transformers import LlamaConfig, PretrainedConfig
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from hllm.errors import CheckpointError
-from hllm.serving.quantize import ONNX_BLOCK, quantize_blocks
+from hllm.serving.quantize import block_size, quantize_blocks
 
 FAST = "com.microsoft"
 WEIGHTS_FILE = "weights.bin"
@@ -240,7 +240,7 @@ def _matmul(
         K=size_in,
         N=size_out,
         bits=bits,
-        block_size=ONNX_BLOCK,
+        block_size=block_size(size_in),
         accuracy_level=_INT8_ACTIVATIONS,
     )
 

@@ -27,7 +27,7 @@ from hllm.serving.onnx_graph import export_llama
 from hllm.weights.nf4_format import PackedMatrix
 
 # Of hllm.serving.onnx_graph; raise it when that changes, and graphs that were kept are made again.
-_VERSION = 3
+_VERSION = 4
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from hllm.embed import embed_items
 from hllm.errors import CheckpointError
 from hllm.recommend import load_hllm
 from hllm.serving import onnx_incremental
-from hllm.serving.quantize import ONNX_BLOCK, dequantize_blocks, quantize_blocks
+from hllm.serving.quantize import block_size, dequantize_blocks, quantize_blocks
 from hllm.serving.user_model import load_user_model
 
 # How far from a half every input of a product is, in steps of its rounding. Kernels and oracle sum
@@ -29,9 +29,8 @@ def rounded_llm(folder, bits):
 
     def rounded_input(_, inputs):
         width = inputs[0].shape[-1]
-        blocks = torch.nn.functional.pad(inputs[0], (0, -width % ONNX_BLOCK)).unflatten(
-            -1, (-1, ONNX_BLOCK)
-        )
+        size = block_size(width)
+        blocks = torch.nn.functional.pad(inputs[0], (0, -width % size)).unflatten(-1, (-1, size))
         scales = blocks.abs().amax(-1, keepdim=True).clamp_min(1e-12) / 127
         codes = blocks / scales
         distances.append((codes - codes.floor() - 0.5).abs().min().item())

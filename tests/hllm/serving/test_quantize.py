@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hllm.serving.quantize import ONNX_BLOCK, dequantize_blocks, quantize_blocks
+from hllm.serving.quantize import ONNX_BLOCK, block_size, dequantize_blocks, quantize_blocks
 
 
 def test_a_block_by_hand():
@@ -41,3 +41,11 @@ def test_zeros_stay_zeros_and_other_bits_are_refused():
     assert not dequantize_blocks(codes, scales, 4).any()
     with pytest.raises(ValueError, match="3 bits"):
         quantize_blocks(torch.zeros(2, ONNX_BLOCK), 3)
+
+
+def test_a_width_of_whole_smaller_blocks_is_not_filled_up():
+    assert [block_size(width) for width in (2048, 1536, 576, 64, 200)] == [128, 128, 64, 64, 128]
+    weight = torch.randn(3, 576, generator=torch.Generator().manual_seed(3))
+    codes, scales = quantize_blocks(weight, 4)
+    assert codes.shape == (3, 9, 32) and scales.shape == (3, 9)
+    assert dequantize_blocks(codes, scales, 4).shape == weight.shape
