@@ -98,6 +98,7 @@ def render_shell(
     catalog_size: int,
     categories: Sequence[tuple[str, int]],
     price_range: tuple[float, float] | None,
+    origin: str = "",
 ) -> str:
     """Fill assets/page.html, the frame into which everything else is put.
 
@@ -108,6 +109,7 @@ def render_shell(
         catalog_size: number of items.
         categories: names with their numbers of items.
         price_range: lowest and highest price, None if nothing has one.
+        origin: what to know of where the data come from, a sentence; shown at the bottom.
     """
     low, high = price_range or (0.0, 0.0)
     return Template(template).substitute(
@@ -116,6 +118,7 @@ def render_shell(
         max_history=MAX_HISTORY,
         max_search_chars=MAX_SEARCH_CHARS,
         catalog_size=text(plural(catalog_size, "item")),
+        origin=text(origin),
         category_options="".join(
             f'<option value="{text(name)}">{text(name)} ({number(count)})</option>'
             for name, count in categories

@@ -99,6 +99,13 @@ def _render_examples(examples: Sequence[Example]) -> str:
     return f'<h2>Start from an example</h2><ul class="examples">{buttons}</ul>'
 
 
+# By key of the column: what the model does, for people who have read nothing about it.
+_DOES = {
+    "hllm": "Has learned from the order in which readers chose, and predicts your next choice.",
+    "baseline": "Has learned from nobody: finds what reads most like your history.",
+}
+
+
 def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
     info, result = answer.info, answer.result
     facts = []
@@ -115,6 +122,7 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
     model = f'<p class="model" title="{text(info.model)}">{text(info.model)}</p>'
     return (
         f'<header class="column-head"><h2>{text(info.title)}</h2>'
+        f'<p class="does">{_DOES[info.key]}</p>'
         f"{model if info.model else ''}"
         f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}"
         f"{_sentence(info.note)}{_different_texts(info, other)}</header>"
@@ -203,13 +211,14 @@ def _row(
     width = min(max(item.score / best, 0.0), 1.0)
     return (
         f'<li><button type="button" class="rec item" {item_data(card, info.key)} '
-        f'data-rank="{item.rank}" aria-label="Rank {item.rank}: {spoken(card)}, '
-        f'score {item.score:.3f}. Add to the history">'
+        f'data-rank="{item.rank}" aria-label="Rank {item.rank}: {spoken(card)}. '
+        'Add to the history">'
         f'<span class="rank">{item.rank}</span>{cover(card)}'
         f'<span class="rec-text"><span class="rec-title">{text(card.title)}</span>'
         f'<span class="rec-by">{byline(card)}</span>{_elsewhere(item.item_id, other, ranks)}</span>'
-        f'<span class="rec-score" title="cosine similarity; the bar is relative to the best one">'
-        f'<span class="score">{item.score:.3f}</span>'
+        # Cosines of two models cannot be compared: as numbers they would read as if they could.
+        f'<span class="rec-score" title="cosine {item.score:.3f}, the bar relative to the first; '
+        'not comparable with the other column">'
         f'<span class="bar"><span style="width:{width * 100:.1f}%"></span></span>'
         '<span class="move"></span></span></button></li>'
     )

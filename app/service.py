@@ -84,7 +84,8 @@ class Service:
         self.num_items = catalog.num_items
         self.categories = catalog.categories()
         self.price_range = catalog.filters.price_range()
-        self.examples = self._make_examples(built_in)
+        self.is_built_in = built_in
+        self.examples = self._make_examples()
 
     def cards_of(self, item_ids: Sequence[str]) -> list[Card]:
         """The cards of those items that exist, in the order asked for."""
@@ -154,8 +155,8 @@ class Service:
     def _cards(self, items: Sequence[CatalogItem]) -> list[Card]:
         return [make_card(item, self.covers) for item in items]
 
-    def _make_examples(self, built_in: bool) -> list[Example]:
-        if built_in:
+    def _make_examples(self) -> list[Example]:
+        if self.is_built_in:
             return book_examples(self.cards_of)
 
         def popular_in(category: str) -> list[Card]:

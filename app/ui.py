@@ -39,6 +39,10 @@ START = "startPage({ element, trigger, props, server, watch });"
 # One batch of visitors in the User LLM's forward pass, another that gathers
 # (hllm.serving.request_batching).
 MODEL_CALLS = {"concurrency_id": "model", "concurrency_limit": 2 * MAX_BATCH}
+BOOKS_ORIGIN = (
+    "The books are real; the readers that the built-in HLLM has learned from are simulated "
+    "(docs/data-card.md)."
+)
 MAX_WAITING = 64
 MAX_SESSIONS = 200
 
@@ -206,4 +210,5 @@ def shell(service: Service) -> str:
         catalog_size=service.num_items,
         categories=service.categories,
         price_range=service.price_range,
+        origin=BOOKS_ORIGIN if service.is_built_in else "",
     )

@@ -212,7 +212,7 @@ def test_text_can_be_read_in_light_and_dark(open_page, url, scheme):
         ".rec-title",
         ".rec-by",
         ".elsewhere",
-        ".score",
+        ".does",
         ".model",
         ".from",
         ".filter-category",

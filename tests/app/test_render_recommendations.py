@@ -37,7 +37,7 @@ def test_hostile_texts_are_text(hostile_titles, index):
         assert_only_text(html, title)
 
 
-def test_row_shows_rank_score_and_place_in_the_other_column():
+def test_row_shows_rank_bar_and_place_in_the_other_column():
     cards = {i: card(i) for i in ("a", "b", "c")}
     mine = answer(READY, ("a", 0.9), ("b", 0.45), ("c", -0.1))
     others = answer(OTHER, *[(f"x{n}", 0.5) for n in range(11)], ("b", 0.4), ("a", 0.3))
@@ -49,7 +49,16 @@ def test_row_shows_rank_score_and_place_in_the_other_column():
     assert "#12 in Baseline" in rows[1] and "also" not in rows[1]
     assert "not in Baseline top 100" in rows[2]
     assert [re.search(r"width:([\d.]+)%", row)[1] for row in rows] == ["100.0", "50.0", "0.0"]
-    assert ">0.900<" in rows[0] and ">-0.100<" in rows[2]
+    # Cosines of two models cannot be compared, so that none is shown beside the other's.
+    assert "cosine 0.900" in rows[0] and not re.search(r">-?\d\.\d", html.split("</header>")[1])
+
+
+def test_head_says_what_each_model_does_also_while_it_loads():
+    assert "predicts your next choice" in render_column(
+        answer(READY, ("a", 1.0)), answer(OTHER), {"a": card()}
+    )
+    loading = answer(replace(OTHER, state="loading", message="warming up"))
+    assert "Has learned from nobody" in render_column(loading, answer(READY), {})
 
 
 def test_also_is_said_within_the_ten_that_are_shown():

@@ -19,6 +19,15 @@ def test_shell_names_the_catalogue_and_its_history_has_a_key_of_its_own(
     assert one.split('data-catalog="')[1][:12] != two.split('data-catalog="')[1][:12]
 
 
+def test_the_page_of_the_built_in_books_says_that_their_readers_are_simulated(
+    tmp_path, new_service, new_items
+):
+    service = new_service(tmp_path / "1.db", new_items(2))
+    assert "simulated" not in shell(service)
+    service.is_built_in = True
+    assert "readers that the built-in HLLM has learned from are simulated" in shell(service)
+
+
 def test_filter_offers_what_the_catalogue_has(tmp_path, new_service, new_items):
     priced = shell(new_service(tmp_path / "1.db", new_items(8)))
     assert 'class="prices" title' in priced.replace("  ", " ")
