@@ -32,8 +32,10 @@ def stored(folder, tower):
         return {n for n in file.keys() if n.startswith(tower) and "lora_" not in n}
 
 
-@pytest.mark.parametrize("user_training", ["full", "lora"])
-@pytest.mark.parametrize("item_training", ["frozen", "lora", "top", "full"])
+@pytest.mark.parametrize(
+    ("item_training", "user_training"),
+    [("frozen", "full"), ("lora", "lora"), ("top", "lora"), ("full", "lora")],
+)
 def test_only_what_training_changed_is_saved(small, tmp_path, item_training, user_training):
     folder = tmp_path / "run"
     changes = SMALL | BASE | {"item_llm_layers": 2, "user_llm_layers": 2}
@@ -59,6 +61,7 @@ def test_only_what_training_changed_is_saved(small, tmp_path, item_training, use
     assert len(found.items) == 3
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_losses(small, tmp_path):
     changes = SMALL | BASE | {"item_training": "lora", "user_training": "lora"}
     changes |= {"lr_schedule": "constant", "eval_every": 1}
