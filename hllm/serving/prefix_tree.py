@@ -45,7 +45,7 @@ class PrefixTree:
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self.max_bytes = max_bytes
-        self.num_bytes = 0
+        self._num_bytes = 0
         self.evicted = 0
         self._root = _Node(None, -1, None)
         # Least recently used first. A parent always stands behind its children (see _touch), so the
@@ -55,6 +55,12 @@ class PrefixTree:
 
     def __len__(self) -> int:
         return len(self._recent)
+
+    @property
+    def num_bytes(self) -> int:
+        """What is held, numbers and nodes together, in bytes."""
+        with self._lock:  # in the midst of an addition it is more than max_bytes
+            return self._num_bytes
 
     def find(self, rows: Sequence[int]) -> list[Tensor]:
         """Values of the longest known prefix, one tensor per item; marks it as used."""
@@ -82,7 +88,7 @@ class PrefixTree:
                 parent = path[-1] if path else self._root
                 node = _Node(parent, rows[position], own[position - known])
                 parent.children[node.row] = node
-                self.num_bytes += self._bytes(node)
+                self._num_bytes += self._bytes(node)
                 self._recent[node] = None
                 path.append(node)
             self._touch(path)
@@ -105,11 +111,11 @@ class PrefixTree:
             self._recent.move_to_end(node)
 
     def _evict(self) -> None:
-        while self.num_bytes > self.max_bytes and self._recent:
+        while self._num_bytes > self.max_bytes and self._recent:
             node, _ = self._recent.popitem(last=False)
             assert node.parent is not None and not node.children
             del node.parent.children[node.row]
-            self.num_bytes -= self._bytes(node)
+            self._num_bytes -= self._bytes(node)
             self.evicted += 1
 
     @staticmethod
