@@ -26,7 +26,7 @@ import torch
 from benchmarks.gpu.plan import CASES, PARTS, chosen
 from benchmarks.gpu.process import execute
 from benchmarks.gpu.report import write_report
-from benchmarks.gpu.schedule import run_cases
+from benchmarks.gpu.schedule import FAILED, path_of, read_record, run_cases
 from benchmarks.gpu.settings import Settings
 from hllm.shell import CommandParser, command
 
@@ -94,7 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     finally:  # also after Ctrl-C
         sys.stdout.write(write_report(CASES, settings.folder) + "\n")
-    return 0
+    records = [read_record(path_of(settings.folder, case)) for case in cases]
+    return int(any(record is None or record.status == FAILED for record in records))
 
 
 if __name__ == "__main__":

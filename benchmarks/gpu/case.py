@@ -1,6 +1,8 @@
-"""One case, in a process of its own: python -m benchmarks.gpu.case SETTINGS PART/CASE SECONDS ANSWER.
+"""One case, in a process of its own, which benchmarks/on_gpu.py starts.
 
-benchmarks/on_gpu.py starts it. It ends with the process that has started it, so that a killed run
+    python -m benchmarks.gpu.case SETTINGS PART/CASE SECONDS ANSWER
+
+It ends with the process that has started it, so that a killed run
 can be started again at once.
 """
 

@@ -21,7 +21,6 @@ from hllm.config import HLLMConfig
 from hllm.model import HLLM
 from hllm.model_folder import CONFIG, ModelFolder
 from hllm.published.convert import empty_model
-from hllm.schema.tokenizers import read_tokenizer
 from hllm.train import parse_options
 from hllm.training.model_config import make_config
 from hllm.training.options import ModelOptions
@@ -92,14 +91,10 @@ def model_folder(settings: Settings, size: str) -> ModelFolder:
     if not (path / CONFIG).exists():
         if size == "smollm2":
             options = pair_options(settings)
-            tokenizer = read_tokenizer(
-                options.item_folder, make_config(options).item_config.vocab_size
-            )
-            save_model(new_pair(options), path, tokenizer)
+            save_model(new_pair(options), path)  # the tokenizer comes from the package, too
         else:
-            _write_random(
-                path, _random_config(settings, size), torch_device(settings), size == "7b"
-            )
+            config, device = _random_config(settings, size), torch_device(settings)
+            _write_random(path, config, device, nf4=size == "7b")
     return ModelFolder(path)
 
 
@@ -114,7 +109,7 @@ def _random_config(settings: Settings, size: str) -> HLLMConfig:
     return HLLMConfig(item, user, item_adapter="none", text_keys=["title"], max_history=MAX_HISTORY)
 
 
-def _write_random(path: Path, config: HLLMConfig, device: torch.device, nf4: bool) -> None:
+def _write_random(path: Path, config: HLLMConfig, device: torch.device, *, nf4: bool) -> None:
     config.architectures, config.dtype = [HLLM.__name__], torch.bfloat16
     if nf4:
         config.quantization_config = QUANTIZATION_CONFIG

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 PAIR = (
     "--item_llm smollm2-135m --user_llm smollm2-135m --item_adapter none"
     " --precision bf16 --max_text_tokens 64"
+    # A step reads some 50,000 tokens, of which every one would keep 1 MB of activations.
+    " --gradient_checkpointing True"
 )
 TOKEN = "--item_pooling item_token"
 FULL = "--item_training full --user_training full --learning_rate 1e-4 --item_learning_rate 1e-4"
@@ -47,12 +49,12 @@ BOOKS = Training(
     "built-in",
     "books",
     f"{PAIR} {TOKEN} {LORA} --lora_rank 8 --max_history 60 --batch_size 128 --num_negatives 1024"
-    " --epochs 20 --eval_every 25 --patience 10 --dropout 0.1",
+    " --epochs 5 --eval_every 50 --eval_users 3000 --patience 10 --dropout 0.1",
 )
 DATASET = Training(
     "full",
     "10 epochs",
-    f"{PAIR} {TOKEN} {FULL} {BATCH} --epochs 10 --eval_every 100 --patience 5",
+    f"{PAIR} {TOKEN} {FULL} {BATCH} --epochs 10 --eval_every 100 --eval_users 3000 --patience 10",
 )
 _SAME = f"{PAIR} {SHORT}"
 QUESTIONS = (

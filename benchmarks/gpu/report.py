@@ -20,12 +20,8 @@ def write_report(cases: Sequence[Case], folder: Path) -> str:
     values = [{"part": case.part, "case": case.name} | asdict(record) for case, record in records]
     with atomic_text(folder / "results.json") as file:
         file.write(json.dumps({"cases": values}, indent=1, ensure_ascii=False) + "\n")
-    text = "\n".join(
-        [
-            *sorted({f"{record.machine}\n" for _, record in records if record.machine}),
-            *_parts(records),
-        ]
-    )
+    machines = sorted({record.machine for _, record in records} - {""})
+    text = "\n".join([*(f"{machine}\n" for machine in machines), *_parts(records)])
     with atomic_text(folder / "results.md") as file:
         file.write(text + "\n")
     return text

@@ -1,4 +1,4 @@
-"""Which case runs next, within a budget of time; what is known of each lies in a file of its own."""
+"""Which case runs next, within a budget of time; each has a record in a file of its own."""
 
 import json
 import logging

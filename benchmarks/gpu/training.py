@@ -1,4 +1,4 @@
-"""Parts "books", "dataset" and "questions": hllm.train for its share of the time, then evaluated."""
+"""Parts "books", "dataset", "questions": hllm.train for its share of the time, then evaluated."""
 
 import json
 import shutil
@@ -44,9 +44,8 @@ def measure(settings: Settings, case: Case, limit_s: float) -> Record:
     folder = settings.folder / "runs" / f"{case.part}-{case.name}"
     trained_on = interactions
     if training.users < 1:
-        trained_on = some_users(
-            interactions, training.users, folder.with_name(f"{folder.name}-data")
-        )
+        part = folder.with_name(f"{folder.name}-data")
+        trained_on = some_users(interactions, training.users, part)
     options = [
         *training.options.split(),
         *(_TINY.split() if settings.tiny else ()),

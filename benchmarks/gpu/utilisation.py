@@ -23,9 +23,10 @@ from benchmarks.gpu.settings import Settings
 from benchmarks.measure import timed
 from hllm.data import item_fields, read_interactions, read_items, training_parts
 from hllm.schema.tokenizers import read_tokenizer
-from hllm.text import tokenize
+from hllm.text import item_text, tokenize
 from hllm.training.batches import TrainBatch, make_batch
 from hllm.training.item_encoder import WholeItems
+from hllm.training.options import ModelOptions
 from hllm.training.step import HLLMStep
 
 logger = logging.getLogger(__name__)
@@ -81,17 +82,18 @@ def _layer_weights(language_model: nn.Module) -> int:
     )
 
 
-def _data(settings: Settings, vocabulary: int, options) -> tuple[list[list[int]], list[TrainBatch]]:
+def _data(
+    settings: Settings, vocabulary: int, options: ModelOptions
+) -> tuple[list[list[int]], list[TrainBatch]]:
     items, interactions = books_pair(settings)
     data = read_interactions(interactions)
-    config_texts = [
-        " ".join(str((fields or {}).get(key, "")) for key in BOOKS_KEYS)
-        for fields in item_fields(data, read_items(items))
+    texts = [
+        item_text(fields or {}, BOOKS_KEYS, "") for fields in item_fields(data, read_items(items))
     ]
     tokenizer = read_tokenizer(options.item_folder, vocabulary)
-    token_ids = tokenize(tokenizer, config_texts, options.max_text_tokens)
+    token_ids = tokenize(tokenizer, texts, options.max_text_tokens)
     parts = [part for part in training_parts(data) if len(part) > 1]
-    size, negatives, steps = (4, 8, 2) if settings.tiny else (64, 1024, 8)
+    size, negatives, steps = (4, 8, 2) if settings.tiny else (16, 256, 8)  # 80 GB hold it
     chosen = np.random.default_rng(1).choice(len(parts), (steps, size))
     batches = [
         make_batch(
