@@ -23,21 +23,22 @@ from hllm.text import item_text, tokenize
 from hllm.weights.packaged import MINILM, pretrained_folder
 
 KEYS = [*BOOKS_KEYS, "description"]
-MAX_TOKENS = 256
+MAX_TOKENS, TINY_TOKENS = 256, 8
 
 
 def measure(settings: Settings, case: Case, limit_s: float) -> Record:
     """Time whole passes over the catalogue; the first one warms up."""
     items, _ = books_pair(settings)
     texts = list(dict.fromkeys(item_text(item, KEYS, "") for item in read_items(items).values()))
+    max_tokens = TINY_TOKENS if settings.tiny else MAX_TOKENS
     if case.name == "minilm":
-        model = our_model(KEYS, MAX_TOKENS)
+        model = our_model(KEYS, max_tokens)
         tokenizer = AutoTokenizer.from_pretrained(pretrained_folder(MINILM), local_files_only=True)
     else:
         model, tokenizer = load_model(model_folder(settings, case.name))
-        model.config.max_text_tokens = MAX_TOKENS
+        model.config.max_text_tokens = max_tokens
     model.to(torch_device(settings))
-    num_tokens = sum(map(len, tokenize(tokenizer, texts, MAX_TOKENS)))
+    num_tokens = sum(map(len, tokenize(tokenizer, texts, max_tokens)))
     rows = []
     for bf16 in (False, True):
         encode = partial(item_batches, model, tokenizer, bf16=bf16)

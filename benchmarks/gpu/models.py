@@ -47,7 +47,7 @@ _TINY = LlamaConfig(
     bos_token_id=None,
     eos_token_id=None,
 )
-TINY_OPTIONS = "--item_llm_layers 1 --user_llm_layers 1 --lora_rank 2"
+TINY_OPTIONS = "--item_llm_layers 1 --user_llm_layers 1 --lora_rank 2 --max_text_tokens 8"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from hllm.training.trainer import Trainer
 _SHARE_OF_TRAINING = 0.8  # of a case's time; the rest is for the evaluation
 _SHARD_BYTES = 9_000_000  # a Space takes files of 10 MB
 _TINY = (
-    f"{TINY_OPTIONS} --batch_size 4 --num_negatives 8 --max_history 5 --max_text_tokens 8"
+    f"{TINY_OPTIONS} --batch_size 4 --num_negatives 8 --max_history 5"
     " --precision fp32 --epochs 1 --max_steps 2 --eval_every 1 --eval_users 8"
 )
 

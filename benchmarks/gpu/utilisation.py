@@ -85,6 +85,7 @@ def _layer_weights(language_model: nn.Module) -> int:
 def _data(
     settings: Settings, vocabulary: int, options: ModelOptions
 ) -> tuple[list[list[int]], list[TrainBatch]]:
+    """Token ids by item index, and the batches of the steps, the first to warm up."""
     items, interactions = books_pair(settings)
     data = read_interactions(interactions)
     texts = [
