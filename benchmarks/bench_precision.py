@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import torch
 
 from benchmarks.measure import machine_line, median_ms, status_mib, timed
 from benchmarks.shapes import TINYLLAMA, make_folder, precisions
+from hllm.serving.incremental import IncrementalModel
 from hllm.serving.user_model import UserModel, load_user_model
 
 HISTORY = 50
@@ -66,15 +68,23 @@ def read_ms(user: UserModel, precision: str) -> float:
 def lengths_of(folder: Path, cache: Path, precision: str, repeats: int) -> None:
     """Milliseconds of an append and of a full pass at each of LENGTHS, as lines of JSON."""
     steps = load_user_model(folder, precision, cache=cache).steps
-    items = torch.randn(max(LENGTHS), WIDTH, generator=torch.Generator().manual_seed(1))
+    for length, append, full in click_times(steps, LENGTHS, WIDTH, repeats):
+        line = {"precision": precision, "length": length, "append": append, "full": full}
+        print(json.dumps(line), flush=True)
+
+
+def click_times(
+    steps: IncrementalModel, lengths: Sequence[int], width: int, repeats: int
+) -> Iterator[tuple[int, float, float]]:
+    """Each length of a history, with the milliseconds of an append and of a full pass."""
+    items = torch.randn(max(lengths), width, generator=torch.Generator().manual_seed(1))
     memory, _ = steps.extend(None, items)
-    for length in LENGTHS:
+    for length in lengths:
         new, past = items[length - 1 : length], memory[: length - 1] if length > 1 else None
         append = median_ms(lambda past=past, new=new: steps.extend(past, new), repeats)
         whole = items[:length]
         full = median_ms(lambda whole=whole: steps.extend(None, whole), max(3, repeats // 3))
-        line = {"precision": precision, "length": length, "append": append, "full": full}
-        print(json.dumps(line), flush=True)
+        yield length, append, full
 
 
 def plot(lines: list[dict[str, Any]], path: Path) -> None:

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def visit(encoder: HistoryEncoder, seed: int, deadline: float, max_clicks: int, 
         if time.perf_counter() > deadline:
             return
         started = time.perf_counter()
-        state = encoder.encode(rows)
+        state = encoder.encode(rows).float().cpu()  # waits for a GPU, as a search would
         run.latencies_ms.append((time.perf_counter() - started) * 1e3)
         if choose.random() < 0.05:
             run.answers.append((list(rows), state))
@@ -95,7 +96,7 @@ def worst_difference(steps: IncrementalModel, items: Tensor, run: Run) -> tuple[
     """Of a sample of answers from the same history by itself: largest difference, least cosine."""
     alone = HistoryEncoder(steps, items, max_history=MAX_HISTORY, max_bytes=0)
     sample = random.Random(1).sample(run.answers, min(SAMPLE, len(run.answers)))
-    pairs = [(alone.encode(rows), state) for rows, state in sample]
+    pairs = [(alone.encode(rows).float().cpu(), state) for rows, state in sample]
     worst = max((one - other).abs().max().item() for one, other in pairs)
     return worst, min(torch.cosine_similarity(a, b, dim=0).item() for a, b in pairs)
 
@@ -108,14 +109,16 @@ def load_steps(shape: str, folder: Path) -> IncrementalModel:
     return load_user_model(folder / "model", cache=folder).steps
 
 
-def table(steps: IncrementalModel, items: Tensor, seconds: float) -> list[dict[str, float]]:
+def table(
+    steps: IncrementalModel, items: Tensor, seconds: float, numbers: Sequence[int] = VISITORS
+) -> list[dict[str, float]]:
     """Print the table and return its lines."""
     print(
         f"{'visitors':>8}{'alone /s':>10}{'median ms':>11}{'p95 ms':>9}"
         f"{'batched /s':>12}{'median ms':>11}{'p95 ms':>9}{'p95/median':>12}{'speed-up':>10}"
     )
     lines = []
-    for visitors in VISITORS:
+    for visitors in numbers:
         results = []
         for max_batch in (1, MAX_BATCH):
             encoder = HistoryEncoder(
@@ -131,8 +134,9 @@ def table(steps: IncrementalModel, items: Tensor, seconds: float) -> list[dict[s
             f"   largest difference {worst:.1e}, least cosine {cosine:.5f}",
             flush=True,
         )
-        values = (slow, *alone, fast, *batched)
+        values = (slow, *alone, fast, *batched, cosine)
         names = ("alone", "alone_median", "alone_p95", "batched", "batched_median", "batched_p95")
+        names = (*names, "cosine")
         lines.append({"visitors": visitors} | dict(zip(names, values, strict=True)))
     return lines
 

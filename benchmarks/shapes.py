@@ -8,7 +8,7 @@ from transformers.initialization import no_init_weights
 
 from hllm.checkpoint import save_model
 from hllm.config import HLLMConfig
-from hllm.model import HLLM
+from hllm.model import HLLM, without_vocabulary
 
 # Of words, which a User LLM never reads: none that would be a beginning or an end.
 _WORDS = {"vocab_size": 1, "bos_token_id": None, "eos_token_id": None}
@@ -47,11 +47,13 @@ def precisions() -> tuple[str, ...]:
     )
 
 
-def new_user_llm(config: LlamaConfig) -> PreTrainedModel:
-    """Random weights, drawn in one cheap pass."""
-    with no_init_weights():
-        model = AutoModel.from_config(config)
-    generator = torch.Generator().manual_seed(1)
+def new_user_llm(
+    config: LlamaConfig, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> PreTrainedModel:
+    """Random weights, drawn in one cheap pass where the model will compute."""
+    with torch.device(device), no_init_weights():
+        model = AutoModel.from_config(without_vocabulary(config), dtype=dtype)
+    generator = torch.Generator(device).manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:

@@ -149,9 +149,9 @@ RUNS = (
 )
 
 
-def _some_users(data: Path, share: float, output: Path) -> Path:
+def some_users(interactions: Path, share: float, output: Path) -> Path:
     """A copy of the interactions of a share of the users, chosen by SEED."""
-    table = pd.read_csv(data / "interactions.csv", dtype=str, keep_default_na=False)
+    table = pd.read_csv(interactions, dtype=str, keep_default_na=False)
     users = table["user_id"].drop_duplicates().sample(frac=share, random_state=SEED)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "interactions.csv"
@@ -206,7 +206,7 @@ def execute(run: Run, data: Path, output: Path, games_model: Path) -> dict[str, 
     interactions = data / "interactions.csv"
     trained_on = interactions
     if run.users < 1:
-        trained_on = _some_users(data, run.users, output / f"{run.name}.data")
+        trained_on = some_users(interactions, run.users, output / f"{run.name}.data")
     given = {"games_model": games_model}
     if run.item_layers:
         given["item_llm"] = _first_layers(run.item_layers, output / f"minilm-{run.item_layers}")
