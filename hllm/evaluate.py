@@ -3,8 +3,8 @@
     python -m hllm.evaluate --interactions interactions.csv --items items.csv
         --model runs/games --baselines popularity,item-knn,minilm-decay --output results.json
 
-Rules: hllm.evaluation.ranking. Metrics: hllm.evaluation.metrics. Parts of the users and intervals:
-hllm.evaluation.slices.
+Rules: hllm.evaluation.ranking. Metrics: hllm.evaluation.metrics and, beyond accuracy,
+hllm.evaluation.beyond_accuracy. Parts of the users and intervals: hllm.evaluation.slices.
 """
 
 if __name__ == "__main__":  # before torch is imported, so that --help answers at once
@@ -18,6 +18,7 @@ import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,14 @@ from hllm.data import (
 )
 from hllm.embed import encode_catalog, stored_or_encoded
 from hllm.errors import CheckpointError, DataError
+from hllm.evaluation.beyond_accuracy import (
+    LIST_LENGTH,
+    ItemSpace,
+    TrainingCounts,
+    beyond_accuracy,
+    category_space,
+    text_space,
+)
 from hllm.evaluation.ranking import Scorer, rank_cases, sampled_auc
 from hllm.evaluation.report import comparison_report, json_ready, model_report
 from hllm.evaluation.sample import sample_cases
@@ -144,30 +153,32 @@ def _model_type(folder: Path) -> str | None:
 
 
 def baseline_scorers(
-    names: Sequence[str], data: DataSet, *, text_keys: Sequence[str], device: str = "cpu"
+    names: Sequence[str], data: DataSet, sentences: np.ndarray | None
 ) -> Iterator[Scorer]:
     """Make baselines by name, one at a time.
 
     Args:
         names: of hllm.choices.BASELINES.
         data: what they are fitted to (its training part) and evaluated on.
-        text_keys: fields that the sentence encoder reads.
-        device: of the sentence encoder.
+        sentences: (num_items, 384) of sentence_vectors; None if no name begins with "minilm-".
 
     Yields:
         Scorers, in the order of the names.
     """
-    sentences = None
     for name in names:
         if name == "popularity":
             yield Popularity(data.interactions)
         elif name == "item-knn":
             yield ItemKNN(data.interactions)
         else:
-            if sentences is None:
-                texts = [sentence_text(fields, text_keys) for fields in data.fields]
-                sentences = torch.from_numpy(sentence_embeddings(texts, device=device))
-            yield TextScorer(sentences, name.removeprefix("minilm-"))
+            assert sentences is not None
+            yield TextScorer(torch.from_numpy(sentences), name.removeprefix("minilm-"))
+
+
+def sentence_vectors(data: DataSet, text_keys: Sequence[str], *, device: str = "cpu") -> np.ndarray:
+    """(num_items, 384) float32: what the sentence encoder makes of these fields of every item."""
+    texts = [sentence_text(fields, text_keys) for fields in data.fields]
+    return sentence_embeddings(texts, device=device)
 
 
 def evaluate_models(
@@ -181,6 +192,7 @@ def evaluate_models(
     seed: int = 0,
     progress: bool = True,
     auc_negatives: int = 0,
+    space: ItemSpace | None = None,
 ) -> dict[str, Any]:
     """Rank the same cases with every model.
 
@@ -195,6 +207,7 @@ def evaluate_models(
         seed: of the sample and the bootstrap.
         progress: whether to show progress bars.
         auc_negatives: also report hllm.evaluation.ranking.sampled_auc with so many negatives.
+        space: of the diversity of lists; None: the categories of the items, if they have any.
 
     Returns:
         The report: see hllm.evaluation.report; NaN-free, ready for JSON.
@@ -203,23 +216,21 @@ def evaluate_models(
         HLLMError: nobody can be evaluated, no target is found, or a score is not finite.
     """
     cases, masks = _cases(data.interactions, phase, max_users, seed)
+    counts, space = TrainingCounts.of(data.interactions), space or category_space(data.fields)
+    lists = np.zeros((len(cases), LIST_LENGTH), dtype=np.int32)  # of one model after the other
     ranks, models = dict[str, np.ndarray](), dict[str, Any]()
+    rules = {"phase": phase, "reference_compatible": reference_compatible, "seed": seed}
+    rank = partial(rank_cases, cases=cases, lists=lists, batch_size=batch_size, progress=progress)
     for scorer in scorers:
         start = time.perf_counter()
         name = _unique(scorer.name, ranks)
-        ranks[name] = rank_cases(
-            scorer,
-            cases,
-            batch_size=batch_size,
-            reference_compatible=reference_compatible,
-            progress=progress,
-        )
+        ranks[name] = rank(scorer, reference_compatible=reference_compatible)
         _check_found(name, ranks[name], data.interactions.num_items - 1)
         models[name] = {"seconds": round(time.perf_counter() - start, 2)}
         models[name] |= model_report(ranks[name], masks, seed=seed)
         models[name]["metrics"] |= _auc(scorer, cases, auc_negatives, batch_size)
-    rules = {"phase": phase, "reference_compatible": reference_compatible, "seed": seed}
-    return _report(rules, data, ranks, models)
+        models[name]["beyond_accuracy"] = beyond_accuracy(lists, counts, space)
+    return _report(rules, data, ranks, models) | {"diversity_space": space.name if space else None}
 
 
 def _check_found(name: str, ranks: np.ndarray, num_items: int) -> None:
@@ -307,17 +318,18 @@ def run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any]
         reference_compatible=options.reference_compatible,
     )
 
-    keys: list[str] = []
+    sentences = None
     if any(name.startswith("minilm-") for name in baselines):  # before hours of other models
         hllms = (folder for folder in options.model if _model_type(folder) != ID_MODEL_TYPE)
         keys = baseline_keys(
             data.fields[1:], options.text_keys, next(hllms, None), source=options.items
         )
+        sentences = sentence_vectors(data, keys, device=device)
 
     def scorers() -> Iterator[Scorer]:
         for folder in options.model:
             yield load_scorer(folder, data, device=device, bf16=options.bf16)
-        yield from baseline_scorers(baselines, data, text_keys=keys, device=device)
+        yield from baseline_scorers(baselines, data, sentences)
 
     report = evaluate_models(
         scorers(),
@@ -328,6 +340,7 @@ def run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any]
         batch_size=options.batch_size,
         seed=options.seed,
         auc_negatives=options.auc,
+        space=None if sentences is None else text_space(sentences),
     )
     return report | {
         "precision": "bf16" if options.bf16 else "fp32",

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 DEFAULT_KS = (5, 10, 50, 200)
@@ -33,6 +34,30 @@ def target_ranks(scores: Tensor, targets: Tensor, tie_order: Tensor) -> Tensor:
     # Floating point, so that inf can stand for "not found".
     ranks = (better + tied + 1).double()
     return ranks.masked_fill(~torch.isfinite(own.squeeze(1)), float("inf"))
+
+
+def top_items(scores: Tensor, tie_order: Tensor, k: int) -> Tensor:
+    """The k best candidates, in the order in which target_ranks counts.
+
+    Args:
+        scores: (B, num_items); -inf marks what is not a candidate, column 0 is padding.
+        tie_order: see target_ranks.
+        k: length of the lists.
+
+    Returns:
+        (B, k) int64 item indices, best first; 0 where there are fewer than k candidates.
+    """
+    last = scores.topk(min(k, scores.shape[1]), dim=1).values[:, -1:]  # (B, 1) still in the list
+    # topk breaks ties as it likes. Of those that tie for the last places, tie_order chooses.
+    places = (len(tie_order) - tie_order).expand_as(scores)  # 1 and more; larger ranks first
+    places = places.masked_fill(scores > last, len(tie_order) + 1)
+    places = places.masked_fill((scores < last) | torch.isneginf(scores), 0)
+    chosen = places.topk(min(k, scores.shape[1]), dim=1)  # (B, k) the items, in any order
+    items = chosen.indices.masked_fill(chosen.values == 0, 0)
+    items = items.gather(1, tie_order[items].argsort(dim=1))
+    found = scores.gather(1, items).masked_fill(items == 0, float("-inf"))
+    items = items.gather(1, found.argsort(dim=1, descending=True, stable=True))
+    return F.pad(items, (0, k - items.shape[1]))
 
 
 def recall_at(ranks: np.ndarray, k: int) -> np.ndarray:

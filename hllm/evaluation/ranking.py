@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from hllm.data import EvalCase
 from hllm.errors import CheckpointError
-from hllm.evaluation.metrics import target_ranks
+from hllm.evaluation.metrics import target_ranks, top_items
 
 TIE_SEED = 0
 
@@ -93,6 +93,7 @@ def rank_cases(
     batch_size: int = 256,
     reference_compatible: bool = False,
     progress: bool = True,
+    lists: np.ndarray | None = None,
 ) -> np.ndarray:
     """Rank every case's target among all candidates.
 
@@ -102,6 +103,8 @@ def rank_cases(
         batch_size: cases scored at once; memory is batch_size * num_items * 4 bytes, a few times.
         reference_compatible: count a target that is in its own history as a miss.
         progress: whether to show a progress bar with rate and time left.
+        lists: (num_cases, k) integers; filled with every case's k best candidates, best first, and
+            0 where there are fewer.
 
     Returns:
         (num_cases,) float64 ranks, 1-based, in the order of the cases; inf for a miss.
@@ -124,6 +127,8 @@ def rank_cases(
             masked = mask_seen(scores, batch, reference_compatible=reference_compatible)
             targets = torch.tensor([case.target for case in batch], device=scores.device)
             ranks[rows] = target_ranks(masked, targets, tie_order).cpu().numpy()
+            if lists is not None:
+                lists[rows] = top_items(masked, tie_order, lists.shape[1]).cpu().numpy()
             bar.update(len(batch))
     return ranks
 

@@ -100,6 +100,7 @@ def format_report(report: Mapping[str, Any]) -> str:
         f"{report['num_cases']:,} users, phase {report['phase']}, {_candidates(report)}; percent, "
         "[95% bootstrap interval]",
         _metric_table(models),
+        _beyond_accuracy_table(models, report.get("diversity_space")),
         _slice_table(models),
     ]
     for first, others in report.get("comparisons", {}).items():
@@ -125,6 +126,26 @@ def _metric_table(models: Mapping[str, Any]) -> str:
             cells.append(_with_interval(value, *bounds) if bounds else _percent(value))
         rows.append(cells)
     return markdown_table(["model", *names], rows)
+
+
+def _beyond_accuracy_table(models: Mapping[str, Any], space: str | None) -> str:
+    if not all("beyond_accuracy" in result for result in models.values()):
+        return ""  # an older report
+    names = list(next(iter(models.values()))["beyond_accuracy"])
+    rows = []
+    for model, result in models.items():
+        rows.append([model, *(_plain(name, result["beyond_accuracy"][name]) for name in names)])
+    similarity = f"diversity by {space}" if space else "no diversity: items have no categories"
+    return (
+        "Beyond accuracy: coverage in percent of the candidates, novelty in bits, popularity in "
+        f"training interactions, {similarity}\n\n" + markdown_table(["model", *names], rows)
+    )
+
+
+def _plain(name: str, value: float | None) -> str:
+    if value is None or name.startswith("coverage"):
+        return _percent(value)
+    return f"{value:,.1f}" if name.startswith("popularity") else f"{value:.3f}"
 
 
 def _slice_table(models: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from hllm.choices import (
     POOLINGS,
 )
 from hllm.errors import CheckpointError
-from hllm.evaluate import DataSet, baseline_scorers
+from hllm.evaluate import DataSet, baseline_scorers, sentence_vectors
 from hllm.model import ItemAdapter
 from hllm.schema.configs import check_hllm, check_id_model
 
@@ -90,7 +90,7 @@ def test_every_baseline_is_made_by_its_name(tmp_path):
     interactions.write_text("item_id,user_id,timestamp\n" + "".join(rows))
     items.write_text("item_id,title\n" + "".join(f"i{item},Book {item}\n" for item in range(4)))
     data = DataSet.read(interactions, items)
-    scorers = list(baseline_scorers(BASELINES, data, text_keys=["title"]))
+    scorers = list(baseline_scorers(BASELINES, data, sentence_vectors(data, ["title"])))
     assert [scorer.name for scorer in scorers] == [
         "Popularity", "Item-kNN", "MiniLM mean", "MiniLM last", "MiniLM decay",
     ]  # fmt: skip

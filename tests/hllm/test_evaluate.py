@@ -11,6 +11,7 @@ from hllm.checkpoint import save_model
 from hllm.data import Interactions, eval_cases
 from hllm.errors import CheckpointError, DataError
 from hllm.evaluate import DataSet, evaluate_models, load_scorer
+from hllm.evaluation.beyond_accuracy import text_space
 from hllm.evaluation.metrics import recall_at
 from hllm.evaluation.ranking import rank_cases
 from hllm.evaluation.report import format_report
@@ -34,6 +35,32 @@ def test_report_of_two_models(csv_pair):
     ratio = report["comparisons"]["good"]["good (2)"]["recall@10"]["ratio"]
     assert ratio["value"] == 1
     assert "good (2)" in format_report(report)
+
+
+def test_beyond_accuracy_of_one_list_for_everybody(csv_pair):
+    data = DataSet.read(*csv_pair)
+    lists = Fixed(np.linspace(1, 0, 13).tolist(), "same")
+    report = evaluate_models([lists], data, progress=False)
+    found = report["models"]["same"]["beyond_accuracy"]
+    assert report["diversity_space"] is None
+    # The users have seen 4 to 7 of 12 items: 10 places are not filled, and yet nobody gets padding.
+    assert found["coverage@10"] == 1 and 0 < found["gini@10"] < 0.5
+    text = format_report(report)
+    assert "no diversity: items have no categories" in text
+    assert "| same  |      100.00 |" in text
+
+
+def test_diversity_is_measured_by_the_categories_or_in_the_space_that_is_given(csv_pair):
+    interactions, items = csv_pair
+    items.write_text("item_id,categories\n" + "".join(f"i{n},all\n" for n in range(12)))
+    data = DataSet.read(interactions, items)
+    report = evaluate_models([Fixed([0.0] * 13)], data, progress=False)
+    assert report["diversity_space"] == "categories"
+    assert report["models"]["fixed"]["beyond_accuracy"]["diversity@10"] == pytest.approx(0)
+    space = text_space(np.eye(13))
+    report = evaluate_models([Fixed([0.0] * 13)], data, progress=False, space=space)
+    assert report["models"]["fixed"]["beyond_accuracy"]["diversity@10"] == pytest.approx(1)
+    assert "diversity by MiniLM texts" in format_report(report)
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ def test_command_line_with_every_kind_of_model(
     ]  # fmt: skip
     printed = capsys.readouterr().out
     assert "| tiny against" in printed
+    assert "diversity by MiniLM texts" in printed
     assert report["models"]["Item-kNN"]["metrics"]["recall@5"] > 0.8
     assert report["models"]["Item-kNN"]["metrics"]["auc"] > 0.8
 

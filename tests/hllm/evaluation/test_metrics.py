@@ -16,6 +16,7 @@ from hllm.evaluation.metrics import (
     recall_at,
     summarise,
     target_ranks,
+    top_items,
 )
 
 INF = float("inf")
@@ -105,3 +106,30 @@ def test_against_ranx():
     names = [f"{name}@{k}" for name in ("recall", "ndcg") for k in DEFAULT_KS]
     theirs = ranx.evaluate(qrels, ranx.Run(rows), [*names, "mrr"])
     assert our_summary(scores, targets) == pytest.approx(dict(theirs))
+
+
+def listed(scores, k, order=None):
+    scores = torch.tensor(scores)
+    order = torch.arange(scores.shape[1]) if order is None else torch.tensor(order)
+    return top_items(scores, order, k).tolist()
+
+
+def test_the_best_items_by_hand():
+    scores = [[-INF, 0.1, 0.9, 0.5], [-INF, -INF, 0.2, -INF], [-INF, -INF, -INF, -INF]]
+    assert listed(scores, 2) == [[2, 3], [2, 0], [0, 0]]
+    assert listed(scores, 5) == [[2, 3, 1, 0, 0], [2, 0, 0, 0, 0], [0] * 5]
+    assert listed([[-INF, 0.5, 0.5, 0.5, 0.9]], 3, order=[0, 3, 1, 2, 4]) == [[4, 2, 3]]
+
+
+def test_an_item_is_in_the_list_at_its_rank_ties_and_all():
+    generator = np.random.default_rng(0)
+    scores = torch.from_numpy(generator.integers(0, 4, (30, 25))).float()
+    scores[torch.from_numpy(generator.random((30, 25)) < 0.3)] = -INF
+    scores[:, 0] = -INF
+    order = torch.from_numpy(generator.permutation(25))
+    lists = top_items(scores, order, 10)
+    for item in range(1, 25):
+        ranks = target_ranks(scores, torch.full((30,), item), order).tolist()
+        for row, rank in enumerate(ranks):
+            place = lists[row].tolist().index(item) + 1 if item in lists[row] else None
+            assert place == (rank if rank <= 10 else None)

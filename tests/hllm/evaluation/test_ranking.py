@@ -108,3 +108,12 @@ def test_the_tie_order_is_a_permutation_and_always_the_same():
     order = tie_permutation(50)
     assert sorted(order.tolist()) == list(range(50))
     assert torch.equal(order, tie_permutation(50))
+
+
+def test_lists_come_in_the_order_of_the_cases_without_what_was_seen():
+    scores = [9.0, 0.9, 0.8, 0.7, 0.6]
+    cases = [case([1, 2, 1], 3), case([], 4), case([4], 1), case([3, 3], 3), case([1, 2, 3, 4], 4)]
+    for size in (1, 256):
+        lists = np.zeros((5, 2), dtype=np.int32)
+        rank_cases(Fixed(scores), cases, batch_size=size, progress=False, lists=lists)
+        assert lists.tolist() == [[3, 4], [1, 2], [1, 2], [1, 2], [4, 0]]
