@@ -19,12 +19,14 @@ from hllm.checkpoint import copy_in_shards
 from hllm.commands.evaluate import main as evaluate
 from hllm.errors import TrainingError
 from hllm.model_folder import CONFIG
+from hllm.store import EMBEDDINGS
 from hllm.train import parse_options
 from hllm.training.run_record import open_run
 from hllm.training.trainer import Trainer
 
 _SHARE_OF_TRAINING = 0.8  # of a case's time; the rest is for the evaluation
-_SHARD_BYTES = 9_000_000  # a Space takes files of 10 MB
+_SHARD_BYTES, _LARGEST_BYTES = 9_000_000, 10_000_000  # a Space takes files of 10 MB
+_OF_MODEL = (CONFIG, "model", EMBEDDINGS, "tokenizer", "special_tokens", "README")
 _TINY = (
     f"{TINY_OPTIONS} --batch_size 4 --num_negatives 8 --max_history 5"
     " --precision fp32 --epochs 1 --max_steps 2 --eval_every 1 --eval_users 8"
@@ -96,7 +98,7 @@ def _of_log(folder: Path) -> dict[str, Any]:
     speeds = sorted(line["sequences_per_s"] for line in steps)
     return {
         "steps": steps[-1]["step"],
-        "s": round(valid[-1]["seconds"]),
+        "train s": round(valid[-1]["seconds"]),
         "sequences/s": speeds[len(speeds) // 2],
         "valid ndcg@10": max(line["ndcg@10"] for line in valid),
     }
@@ -118,10 +120,12 @@ def _of_test(settings: Settings, folder: Path, items: Path, interactions: Path) 
 
 def _split(folder: Path, output: Path) -> dict[str, Any]:
     """A copy for assets/, without the files of the training, in small files."""
-    with_state = output.with_name(f"{output.name}-all")
-    for path in (with_state, output):
-        shutil.rmtree(path, ignore_errors=True)
-    copy_in_shards(folder, with_state, _SHARD_BYTES)
-    with_state.rename(output)
+    shutil.rmtree(output, ignore_errors=True)
+    copy_in_shards(folder, output, _SHARD_BYTES)
+    for path in output.iterdir():
+        if not path.name.startswith(_OF_MODEL):
+            path.unlink()
     largest = max(path.stat().st_size for path in output.iterdir())
+    if largest > _LARGEST_BYTES:
+        raise TrainingError(f"{output} has a file of {largest / 1e6:.1f} MB, too large for assets/")
     return {"largest file MB": largest / 1e6, "files": str(output)}
