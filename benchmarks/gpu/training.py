@@ -2,11 +2,11 @@
 
 import json
 import shutil
-import threading
 import time
-from _thread import interrupt_main
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks.gpu.books import books_pair
 from benchmarks.gpu.models import TINY_OPTIONS
@@ -56,8 +56,6 @@ def measure(settings: Settings, case: Case, limit_s: float) -> Record:
     ]
     spent = time.monotonic() - started
     is_finished = train_for(options, limit_s * _SHARE_OF_TRAINING - spent)
-    if not (folder / CONFIG).exists():
-        return Record(STOPPED, "stopped before the first validation: give it more time")
     row = {"question": training.question, "point": training.point}
     row |= _of_log(folder) | _of_test(settings, folder, items, interactions)
     if is_books:
@@ -68,26 +66,53 @@ def measure(settings: Settings, case: Case, limit_s: float) -> Record:
     return Record(STOPPED, "stopped at its share of the time: run it again to go on", [row])
 
 
+class _TimeIsUp(Exception):
+    """The training has stopped itself."""
+
+
+class _TimedTrainer(Trainer):
+    """Stops between two steps when its time is up, with a model and a state to go on from.
+
+    Not by a signal: what happens to run then may swallow it, and steps would be lost.
+    """
+
+    deadline = float("inf")  # of time.monotonic()
+    _saved: int | None = None  # step of the last state
+
+    def _timed_step(self, rows: np.ndarray) -> dict[str, float]:
+        step = self.progress.step
+        if self._saved is None:  # a run that goes on begins at its last state
+            self._saved = step
+        if step and time.monotonic() > self.deadline:
+            if step != self._saved:
+                self._validate()
+                self._save_state()
+            raise _TimeIsUp
+        return super()._timed_step(rows)
+
+    def _save_state(self) -> None:
+        super()._save_state()
+        self._saved = self.progress.step
+
+
 def train_for(options: list[str], seconds: float) -> bool:
-    """Train for at most so many seconds, as if somebody had pressed Ctrl-C then.
+    """Train for at most so many seconds, but at least one step.
 
     Returns:
         Whether the training is finished.
     """
+    deadline = time.monotonic() + seconds
     model, train = parse_options(options)
     record = open_run(model, train)
     if record.is_finished:
         return True
-    timer = threading.Timer(max(seconds, 0), interrupt_main)
-    timer.daemon = True
+    trainer = _TimedTrainer(model, train, record)
+    trainer.deadline = deadline
     try:
-        timer.start()
-        Trainer(model, train, record).run()
-        return True
-    except KeyboardInterrupt:
+        trainer.run()
+    except _TimeIsUp:
         return False
-    finally:
-        timer.cancel()
+    return True
 
 
 def _of_log(folder: Path) -> dict[str, Any]:

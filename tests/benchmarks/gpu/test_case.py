@@ -38,6 +38,7 @@ def test_an_error_becomes_a_record_with_the_reason(monkeypatch, error, expected)
     assert measure(SETTINGS, CASE, 1.0) == expected
 
 
+@pytest.mark.slow  # the first to import what measures
 def test_without_smollm2_its_cases_are_skipped_with_the_command(monkeypatch, tmp_path):
     entry = replace(packaged._PACKAGES[packaged.SMOLLM2], module="not_installed")
     monkeypatch.setitem(packaged._PACKAGES, packaged.SMOLLM2, entry)
