@@ -21,8 +21,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import torch
-
 from benchmarks.gpu.plan import CASES, PARTS, chosen
 from benchmarks.gpu.process import execute
 from benchmarks.gpu.report import write_report
@@ -59,8 +57,11 @@ def _settings(parser: CommandParser, options: argparse.Namespace) -> Settings:
     for path in filter(None, (options.items, options.interactions)):
         if not path.is_file():
             parser.error(f"{path} is not a file: export a data set with python -m app.ingest")
-    if options.device == "cuda" and not torch.cuda.is_available():
-        parser.error("no CUDA device: --device cpu --tiny tries the command on a CPU")
+    if options.device == "cuda":
+        import torch  # noqa: PLC0415  takes seconds: not for --help
+
+        if not torch.cuda.is_available():
+            parser.error("no CUDA device: --device cpu --tiny tries the command on a CPU")
     if options.device == "cpu" and not options.tiny:
         parser.error("--device cpu would take days: add --tiny")
     return Settings(

@@ -49,11 +49,18 @@ def measure(settings: Settings, case: Case, limit_s: float) -> Record:
     try:
         module = import_module(f"benchmarks.gpu.{MODULES[case.part]}")
         return module.measure(settings, case, limit_s)
-    except (MissingWeightsError, ModuleNotFoundError) as error:
-        return Record(SKIPPED, str(error))
     except Exception as error:
+        if _lacks_package(error):
+            return Record(SKIPPED, str(error))
         traceback.print_exc()
         return Record(FAILED, sentence_of(error) or _short(error))
+
+
+def _lacks_package(error: Exception) -> bool:
+    """Whether something is not installed; a module of our own that is not there is a fault."""
+    if isinstance(error, ModuleNotFoundError):
+        return (error.name or "").split(".")[0] not in ("app", "benchmarks", "hllm")
+    return isinstance(error, MissingWeightsError)
 
 
 def _short(error: Exception) -> str:

@@ -40,7 +40,7 @@ def measure(settings: Settings, case: Case, limit_s: float) -> Record:
                 "parameters": sum(torch.Size(shape).numel() for shape in shapes),
                 "layers": layers,
                 "matrices in 4 bits": matrices,
-                "s": seconds,
+                "load s": seconds,
             }
             | memory(settings)
         )

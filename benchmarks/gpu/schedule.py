@@ -12,6 +12,7 @@ from benchmarks.gpu.plan import Case
 from hllm.atomic import atomic_text
 
 logger = logging.getLogger(__name__)
+PATIENCE = 4  # times its estimate, after which a case that is no training is given up
 DONE, STOPPED, FAILED, SKIPPED, WAITING = "done", "stopped", "failed", "skipped", "waiting"
 
 
@@ -85,7 +86,8 @@ def run_cases(
             if before is None or before.status == WAITING:  # what it did before says more
                 write_record(path, Record(WAITING, reason))
             continue
-        limit = left if case.share_s is None else min(case.share_s, left)
+        # What hangs must not take the time of all the others.
+        limit = min(case.share_s or PATIENCE * case.estimate_s, left)
         logger.info("%s: for at most %.0f s, %.0f s are left", case.title, limit, left)
         record = execute(case, limit)
         write_record(path, record)

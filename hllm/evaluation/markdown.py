@@ -5,7 +5,10 @@ from collections.abc import Sequence
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """An aligned Markdown table: the first column to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    # At least two: a rule without a dash is none.
+    widths = [
+        max(2, *(len(row[column]) for row in [header, *rows])) for column in range(len(header))
+    ]
 
     def line(cells: Sequence[str]) -> str:
         padded = [

@@ -106,6 +106,7 @@ class HLLMTrainee(Trainee):
             exact=options.reference_compatible,
         )
         self.step = HLLMStep(self._encoder, objective, dropout=options.dropout)
+        self._device = device
 
     def _item_texts(
         self,
@@ -139,7 +140,7 @@ class HLLMTrainee(Trainee):
         self._encoder.save_embeddings(folder, self.texts)
         config = self.model.config
         texts = [(item_id, config.item_text(fields)) for item_id, fields in self._items.items()]
-        embed_items(folder, texts, folder / EMBEDDINGS)
+        embed_items(folder, texts, folder / EMBEDDINGS, device=self._device)
 
 
 def _objective(model_options: ModelOptions, options: TrainOptions) -> Objective:

@@ -103,9 +103,14 @@ def test_a_training_is_stopped_at_its_share_and_goes_on(tmp_path, data):
     from benchmarks.gpu.questions import DATASET
     from benchmarks.gpu.training import _TINY, train_for
 
-    options = [*DATASET.options.split(), *_TINY.split(), *data, "--output", str(tmp_path / "run")]
+    run = tmp_path / "run"
+    options = [*DATASET.options.split(), *_TINY.split(), *data, "--output", str(run)]
+    options += ["--eval_every", "2"]  # it is stopped before that, and nothing is lost
     assert not train_for(options, 0)
+    assert (run / "config.json").exists()
     assert train_for(options, 1e6)
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["kind"] == "train"] == [1, 2]
     assert train_for(options, 0)  # there is nothing left to do
 
 

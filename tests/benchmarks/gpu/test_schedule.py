@@ -77,5 +77,6 @@ def test_a_damaged_record_counts_as_none(tmp_path, text):
     case = Case("load", "a", 1)
     write_record(path_of(tmp_path, case), Record(DONE))
     path_of(tmp_path, case).write_text(text)
-    assert Machine(took=1).run([case], tmp_path, 100) == [("a", 100)]
+    # At most four times its estimate: what hangs must not take the time of all the others.
+    assert Machine(took=1).run([case], tmp_path, 100) == [("a", 4)]
     assert status(tmp_path, case) == DONE

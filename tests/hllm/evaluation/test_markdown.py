@@ -23,3 +23,7 @@ def test_a_table_without_rows_is_its_header():
 def test_a_row_of_another_length_is_refused_not_cut(row):
     with pytest.raises((ValueError, IndexError)):
         markdown_table(["model", "x"], [row])
+
+
+def test_a_narrow_column_still_has_a_rule():
+    assert markdown_table(["a", "s"], [["b", "2"]]).splitlines()[1] == "| -- | -: |"

@@ -84,3 +84,14 @@ def test_as_in_the_reference_validation_leaves_out_what_nobody_has_touched(
     run = small_trainer(small, tmp_path / "run", items=with_untouched, reference_compatible=True)
     scores = run.trainee.scorer().score([np.array([1, 2])])
     assert scores.shape[1] == run.interactions.num_items
+
+
+def test_items_are_embedded_where_the_model_was_trained(small, tmp_path, monkeypatch):
+    run = small_trainer(small, tmp_path / "run")
+    devices = []
+    monkeypatch.setattr(
+        "hllm.training.trainee.embed_items", lambda *_, device: devices.append(device)
+    )
+    run.trainee.save(tmp_path / "run")
+    run.trainee.finish(tmp_path / "run")
+    assert devices == [run.accelerator.device]
