@@ -204,8 +204,7 @@ def evaluate_models(
     """Rank the same cases with every model.
 
     Args:
-        scorers: the models; the first is compared with each of the others. Of an iterator only one
-            at a time needs memory.
+        scorers: the models (an iterator saves memory); the first is compared with the others.
         data: the data set.
         phase: "valid" or "test".
         max_users: evaluate a random sample of the users.

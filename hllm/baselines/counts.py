@@ -89,6 +89,7 @@ class TransitionGraph:
         decay: weight of a history item relative to the one after it.
         backward: weight of a step back relative to one forward.
         two_steps: weight of two steps relative to one.
+        text_weight: of the text's cosine.
     """
 
     def __init__(
@@ -100,10 +101,12 @@ class TransitionGraph:
         decay: float = 0.5,
         backward: float = 0.5,
         two_steps: float = 0.1,
+        text_weight: float = 2.0,
     ) -> None:
         self.name = "Transition graph" if text is None else "Transition graph and MiniLM"
         self.num_last = num_last
-        self._text, self._decay, self._two_steps = text, decay, two_steps
+        self._decay, self._two_steps = decay, two_steps
+        self._text, self._text_weight = text, text_weight
         parts = training_parts(interactions)
         before = np.concatenate([np.zeros(0, dtype=np.int64), *(part[:-1] for part in parts)])
         after = np.concatenate([np.zeros(0, dtype=np.int64), *(part[1:] for part in parts)])
@@ -122,7 +125,9 @@ class TransitionGraph:
         last = [history[-self.num_last :] for history in histories]
         one = _incidence(last, self._edges.shape[0], self._decay) @ self._edges  # (B, N)
         scores = torch.from_numpy((one + self._two_steps * (one @ self._edges)).toarray())
-        return scores if self._text is None else scores + self._text.score(last).to(scores)
+        if self._text is None:
+            return scores
+        return scores + self._text_weight * self._text.score(last).to(scores)
 
 
 def _incidence(

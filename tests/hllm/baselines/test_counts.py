@@ -108,8 +108,8 @@ def test_transitions_of_nobody_lead_nowhere():
 def test_a_text_is_added_to_the_transitions():
     data = interactions([1, 2], num_items=4)
     text = TextScorer(torch.eye(4), "last")
-    both = TransitionGraph(data, text, backward=0.0)
-    assert both.score([history(1)]).tolist() == [[0, 1, 1, 0]]
+    both = TransitionGraph(data, text, backward=0.0, text_weight=3.0)
+    assert both.score([history(1)]).tolist() == [[0, 3, 1, 0]]
     assert both.name != TransitionGraph(data).name
 
 
