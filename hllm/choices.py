@@ -8,4 +8,6 @@ LATE_FUSION = "late_fusion"
 OBJECTIVES = (GENERATIVE, EARLY_FUSION, LATE_FUSION)
 ID_MODELS = ("sasrec", "hstu", "id-llama")
 HISTORY_POOLINGS = ("mean", "last", "decay")  # of the sentence baseline: how a history is read
-BASELINES = ("popularity", "item-knn", *(f"minilm-{pooling}" for pooling in HISTORY_POOLINGS))
+COUNT_BASELINES = ("popularity", "item-knn", "transition-graph")
+TEXT_BASELINES = (*(f"minilm-{pooling}" for pooling in HISTORY_POOLINGS), "transition-graph-minilm")
+BASELINES = (*COUNT_BASELINES, *TEXT_BASELINES)

@@ -26,10 +26,11 @@ import numpy as np
 import torch
 import transformers
 
-from hllm.baselines.counts import ItemKNN, Popularity
+from hllm.baselines.counts import ItemKNN, Popularity, TransitionGraph
 from hllm.baselines.id_models import ID_MODEL_TYPE, load_id_model
 from hllm.baselines.text_scorer import TextScorer
 from hllm.checkpoint import load_model
+from hllm.choices import TEXT_BASELINES
 from hllm.data import (
     EvalCase,
     Interactions,
@@ -50,7 +51,7 @@ from hllm.evaluation.beyond_accuracy import (
     text_space,
 )
 from hllm.evaluation.ranking import Scorer, rank_cases, sampled_auc
-from hllm.evaluation.report import comparison_report, json_ready, model_report
+from hllm.evaluation.report import comparison_report, json_ready, model_report, shortcut_report
 from hllm.evaluation.sample import sample_cases
 from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.evaluation.slices import slice_masks
@@ -160,7 +161,7 @@ def baseline_scorers(
     Args:
         names: of hllm.choices.BASELINES.
         data: what they are fitted to (its training part) and evaluated on.
-        sentences: (num_items, 384) of sentence_vectors; None if no name begins with "minilm-".
+        sentences: (num_items, 384) of sentence_vectors; None if no name is of TEXT_BASELINES.
 
     Yields:
         Scorers, in the order of the names.
@@ -170,9 +171,15 @@ def baseline_scorers(
             yield Popularity(data.interactions)
         elif name == "item-knn":
             yield ItemKNN(data.interactions)
+        elif name == "transition-graph":
+            yield TransitionGraph(data.interactions)
         else:
             assert sentences is not None
-            yield TextScorer(torch.from_numpy(sentences), name.removeprefix("minilm-"))
+            vectors = torch.from_numpy(sentences)
+            if name == "transition-graph-minilm":
+                yield TransitionGraph(data.interactions, TextScorer(vectors, "decay"))
+            else:
+                yield TextScorer(vectors, name.removeprefix("minilm-"))
 
 
 def sentence_vectors(data: DataSet, text_keys: Sequence[str], *, device: str = "cpu") -> np.ndarray:
@@ -197,8 +204,7 @@ def evaluate_models(
     """Rank the same cases with every model.
 
     Args:
-        scorers: the models; the first is compared with each of the others. An iterator is advanced
-            when the model before is done, so that only one needs memory.
+        scorers: the models (an iterator saves memory); the first is compared with the others.
         data: the data set.
         phase: "valid" or "test".
         max_users: evaluate a random sample of the users.
@@ -227,6 +233,7 @@ def evaluate_models(
         ranks[name] = rank(scorer, reference_compatible=reference_compatible)
         _check_found(name, ranks[name], data.interactions.num_items - 1)
         models[name] = {"seconds": round(time.perf_counter() - start, 2)}
+        models[name]["is_shortcut"] = isinstance(scorer, TransitionGraph)
         models[name] |= model_report(ranks[name], masks, seed=seed)
         models[name]["metrics"] |= _auc(scorer, cases, auc_negatives, batch_size)
         models[name]["beyond_accuracy"] = beyond_accuracy(lists, counts, space)
@@ -256,12 +263,14 @@ def _report(
 ) -> dict[str, Any]:
     repeated = "repeated targets count as misses"
     repeated = repeated if rules["reference_compatible"] else "never the target"
+    shortcuts = [name for name, model in models.items() if model.pop("is_shortcut")]
     report = rules | {
         "num_cases": len(next(iter(ranks.values()), ())),
         "num_items": data.interactions.num_items - 1,
         "num_untouched_items": data.interactions.num_items - 1 - data.num_touched,
         "seen_items": f"the history is masked, {repeated}",
         "models": models,
+        "shortcut_audit": {name: shortcut_report(ranks, name) for name in shortcuts},
     }
     if len(models) > 1:
         first = next(iter(models))
@@ -319,7 +328,7 @@ def run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any]
     )
 
     sentences = None
-    if any(name.startswith("minilm-") for name in baselines):  # before hours of other models
+    if set(baselines) & set(TEXT_BASELINES):  # before hours of other models
         hllms = (folder for folder in options.model if _model_type(folder) != ID_MODEL_TYPE)
         keys = baseline_keys(
             data.fields[1:], options.text_keys, next(hllms, None), source=options.items

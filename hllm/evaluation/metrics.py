@@ -47,17 +47,28 @@ def top_items(scores: Tensor, tie_order: Tensor, k: int) -> Tensor:
     Returns:
         (B, k) int64 item indices, best first; 0 where there are fewer than k candidates.
     """
-    last = scores.topk(min(k, scores.shape[1]), dim=1).values[:, -1:]  # (B, 1) still in the list
-    # topk breaks ties as it likes. Of those that tie for the last places, tie_order chooses.
-    places = (len(tie_order) - tie_order).expand_as(scores)  # 1 and more; larger ranks first
-    places = places.masked_fill(scores > last, len(tie_order) + 1)
-    places = places.masked_fill((scores < last) | torch.isneginf(scores), 0)
-    chosen = places.topk(min(k, scores.shape[1]), dim=1)  # (B, k) the items, in any order
-    items = chosen.indices.masked_fill(chosen.values == 0, 0)
+    best = scores.topk(min(k + 1, scores.shape[1]), dim=1)  # one more, to see what it ties with
+    values, items = best.values, best.indices[:, :k]
+    if values.shape[1] > k:  # topk breaks ties as it likes
+        tied = (values[:, k - 1] == values[:, k]) & ~torch.isneginf(values[:, k])
+        items[tied] = _untied(scores[tied], tie_order, values[tied, k - 1 : k], k)
+    items = items.masked_fill(torch.isneginf(scores.gather(1, items)), 0)
+    # In order of tie_order, and then, stably, of the score.
     items = items.gather(1, tie_order[items].argsort(dim=1))
     found = scores.gather(1, items).masked_fill(items == 0, float("-inf"))
     items = items.gather(1, found.argsort(dim=1, descending=True, stable=True))
     return F.pad(items, (0, k - items.shape[1]))
+
+
+def _untied(scores: Tensor, tie_order: Tensor, last: Tensor, k: int) -> Tensor:
+    """The best items (B, k), in any order, where more than k are as good as the k-th, last (B, 1).
+
+    Where no score is tied topk alone gives them, ten times as fast.
+    """
+    size = len(tie_order)
+    places = (size - tie_order).expand_as(scores)  # 1 and more; larger ranks first
+    places = places.masked_fill(scores > last, size + 1).masked_fill(scores < last, 0)
+    return places.topk(k, dim=1).indices
 
 
 def recall_at(ranks: np.ndarray, k: int) -> np.ndarray:

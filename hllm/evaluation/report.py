@@ -71,6 +71,24 @@ def comparison_report(
     return result
 
 
+def shortcut_report(ranks: Mapping[str, np.ndarray], shortcut: str) -> dict[str, float]:
+    """How much of what a model finds a heuristic finds without a model.
+
+    Args:
+        ranks: model -> (n,) ranks.
+        shortcut: the heuristic among them.
+
+    Returns:
+        Model -> share of the targets among its 10 best that are among the heuristic's, too; nan
+        where it has none.
+    """
+    found = {name: values <= 10 for name, values in ranks.items()}
+    own = found.pop(shortcut)
+    return {
+        name: float(own[hits].mean()) if hits.any() else math.nan for name, hits in found.items()
+    }
+
+
 def json_ready(value: Any) -> Any:
     """Replace nan and infinities, which JSON does not have, with None at any depth."""
     if isinstance(value, Mapping):
@@ -100,6 +118,7 @@ def format_report(report: Mapping[str, Any]) -> str:
         f"{report['num_cases']:,} users, phase {report['phase']}, {_candidates(report)}; percent, "
         "[95% bootstrap interval]",
         _metric_table(models),
+        _shortcut_lines(models, report.get("shortcut_audit", {})),
         _beyond_accuracy_table(models, report.get("diversity_space")),
         _slice_table(models),
     ]
@@ -126,6 +145,16 @@ def _metric_table(models: Mapping[str, Any]) -> str:
             cells.append(_with_interval(value, *bounds) if bounds else _percent(value))
         rows.append(cells)
     return markdown_table(["model", *names], rows)
+
+
+def _shortcut_lines(models: Mapping[str, Any], audit: Mapping[str, Any]) -> str:
+    lines = []
+    for shortcut, shares in audit.items():
+        own = _percent(models[shortcut]["metrics"]["recall@10"])
+        line = f"Shortcut audit: {shortcut}, untrained, has {own}% of the targets among its 10 best"
+        others = ", ".join(f"{name} {_percent(share)}%" for name, share in shares.items())
+        lines.append(f"{line}; of what each model finds: {others}" if others else line)
+    return "\n".join(lines)
 
 
 def _beyond_accuracy_table(models: Mapping[str, Any], space: str | None) -> str:

@@ -92,7 +92,8 @@ def test_every_baseline_is_made_by_its_name(tmp_path):
     data = DataSet.read(interactions, items)
     scorers = list(baseline_scorers(BASELINES, data, sentence_vectors(data, ["title"])))
     assert [scorer.name for scorer in scorers] == [
-        "Popularity", "Item-kNN", "MiniLM mean", "MiniLM last", "MiniLM decay",
+        "Popularity", "Item-kNN", "Transition graph",
+        "MiniLM mean", "MiniLM last", "MiniLM decay", "Transition graph and MiniLM",
     ]  # fmt: skip
     scores = [scorer.score([np.array([1, 2, 3])]) for scorer in scorers]
     assert all(score.shape == (1, 5) for score in scores)

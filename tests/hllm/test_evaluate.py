@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from hllm.baselines.counts import TransitionGraph
 from hllm.baselines.id_models import IDModelConfig, make_id_model, save_id_model
 from hllm.checkpoint import save_model
 from hllm.data import Interactions, eval_cases
@@ -61,6 +62,20 @@ def test_diversity_is_measured_by_the_categories_or_in_the_space_that_is_given(c
     report = evaluate_models([Fixed([0.0] * 13)], data, progress=False, space=space)
     assert report["models"]["fixed"]["beyond_accuracy"]["diversity@10"] == pytest.approx(1)
     assert "diversity by MiniLM texts" in format_report(report)
+
+
+def test_the_untrained_graph_audits_the_data_set(csv_pair):
+    data = DataSet.read(*csv_pair)
+    graph, other = TransitionGraph(data.interactions), Fixed([0.0] * 12 + [1.0], "other")
+    report = evaluate_models([other, graph], data, progress=False)
+    assert report["shortcut_audit"] == {"Transition graph": {"other": 1.0}}
+    # Every item leads to the next: this data set needs no model.
+    assert report["models"]["Transition graph"]["metrics"]["recall@10"] == 1
+    line = "Transition graph, untrained, has 100.00% of the targets among its 10 best"
+    assert f"Shortcut audit: {line}; of what each model finds: other 100.00%" in format_report(
+        report
+    )
+    assert evaluate_models([other], data, progress=False)["shortcut_audit"] == {}
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 
-from hllm.baselines.counts import ItemKNN, Popularity
-from hllm.baselines.text_scorer import DECAY
+from hllm.baselines.counts import ItemKNN, Popularity, TransitionGraph
+from hllm.baselines.text_scorer import DECAY, TextScorer
 from hllm.data import Interactions
 
 
@@ -68,3 +69,51 @@ def test_item_knn_against_a_dense_oracle():
             expected[row] += DECAY**age * similarity[item]
     actual = ItemKNN(data).score(histories).numpy()
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-8)
+
+
+def test_transitions_by_hand():
+    # 1 -> 2 twice, 1 -> 3 once, 2 -> 4 once; a repeat in a row is no transition.
+    data = interactions([1, 2, 4], [1, 1, 2], [1, 3], num_items=6)
+    forward = TransitionGraph(data, backward=0.0, two_steps=0.0)
+    one_three = math.log(2) / math.log(3)
+    expected = torch.tensor([[0, 0, 1, one_three, 0, 0], [0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 0]])
+    actual = forward.score([history(1), history(2), history(4)])
+    assert actual.dtype == torch.float32
+    torch.testing.assert_close(actual, expected, check_dtype=False)
+    # From 2 there is one edge of weight 1 forward and two steps back of weight 1/4 each.
+    back = TransitionGraph(data, backward=0.25, two_steps=0.0).score([history(2)])[0]
+    assert back[1].item() == pytest.approx(math.log(1.5) / math.log(2))
+
+
+def test_two_steps_count_less_than_one():
+    data = interactions([1, 2], [2, 3], num_items=5)
+    scorer = TransitionGraph(data, backward=0.0, two_steps=0.1)
+    assert scorer.score([history(1)])[0].tolist() == pytest.approx([0, 0, 1, 0.1, 0])
+
+
+def test_only_the_last_items_are_read_the_newest_most():
+    data = interactions([1, 2], [3, 4], num_items=6)
+    scorer = TransitionGraph(data, num_last=2, decay=0.5, backward=0.0)
+    assert scorer.score([history(1, 5, 3), history(1, 3)]).tolist() == [
+        [0, 0, 0, 0, 1, 0],
+        [0, 0, 0.5, 0, 1, 0],
+    ]
+
+
+def test_transitions_of_nobody_lead_nowhere():
+    for data in (interactions(num_items=4), interactions([1], [2, 2], num_items=4)):
+        assert TransitionGraph(data).score([history(1, 2)]).tolist() == [[0, 0, 0, 0]]
+
+
+def test_a_text_is_added_to_the_transitions():
+    data = interactions([1, 2], num_items=4)
+    text = TextScorer(torch.eye(4), "last")
+    both = TransitionGraph(data, text, backward=0.0, text_weight=3.0)
+    assert both.score([history(1)]).tolist() == [[0, 3, 1, 0]]
+    assert both.name != TransitionGraph(data).name
+
+
+def test_held_out_interactions_are_no_transitions():
+    data = interactions([1, 2], num_items=6)
+    data.sequences[0][-2:] = [4, 5]
+    assert TransitionGraph(data).score([history(2)])[0, 3:].tolist() == [0, 0, 0]

@@ -25,13 +25,13 @@ def test_command_line_with_every_kind_of_model(
     )
     arguments = ["--interactions", str(csv_pair[0]), "--items", str(csv_pair[1])]
     arguments += ["--model", str(tmp_path / "tiny"), "--model", str(tmp_path / "ids")]
-    arguments += ["--baselines", "popularity,item-knn,minilm-mean,minilm-last,minilm-decay"]
+    arguments += ["--baselines", "popularity,item-knn,transition-graph-minilm,minilm-mean"]
     output = tmp_path / "results" / "out.json"
     arguments += ["--auc", "20", "--text-keys", "title", "--output", str(output)]
     assert main(arguments) == 0
     report = json.loads(output.read_text())
     assert list(report["models"]) == [
-        "tiny", "ids", "Popularity", "Item-kNN", "MiniLM mean", "MiniLM last", "MiniLM decay",
+        "tiny", "ids", "Popularity", "Item-kNN", "Transition graph and MiniLM", "MiniLM mean",
     ]  # fmt: skip
     printed = capsys.readouterr().out
     assert "| tiny against" in printed

@@ -11,6 +11,7 @@ from hllm.evaluation.report import (
     format_report,
     json_ready,
     model_report,
+    shortcut_report,
 )
 
 
@@ -63,3 +64,14 @@ def test_tables_say_a_dash_where_there_is_no_number():
     assert [cell.strip() for cell in against] == [
         "none", "recall@10", "100.00 [100.00, 100.00]", "-",
     ]  # fmt: skip
+
+
+def test_what_a_heuristic_finds_of_what_the_models_find():
+    ranks = {
+        "a": np.array([1.0, 10, 11, 3]),
+        "graph": np.array([10.0, 11, 1, 2]),
+        "none": np.full(4, math.inf),
+    }
+    shares = shortcut_report(ranks, "graph")
+    assert list(shares) == ["a", "none"]
+    assert shares["a"] == pytest.approx(2 / 3) and math.isnan(shares["none"])
