@@ -101,8 +101,8 @@ def _render_examples(examples: Sequence[Example]) -> str:
 
 # By key of the column: what the model does, for people who have read nothing about it.
 _DOES = {
-    "hllm": "Has learned from the order in which readers chose, and predicts your next choice.",
-    "baseline": "Has learned from nobody: finds what reads most like your history.",
+    "hllm": "Trained on histories: predicts your next choice.",
+    "baseline": "Not trained on histories: finds similar texts.",
 }
 
 
@@ -130,7 +130,7 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
 
 
 def _precisions(info: ColumnInfo) -> list[str]:
-    if not info.item_precision:
+    if info.item_precision in ("", info.precision):
         return [_fact("", info.precision, "precision of the model")]
     return [
         _fact("User LLM", info.precision, "precision of the model that reads the history"),

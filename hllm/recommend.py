@@ -338,16 +338,13 @@ def make_index(embeddings: ItemEmbeddings, beside: Path | None = None) -> Index:
 
 
 def describe(config: HLLMConfig) -> str:
-    """The two language models for a person: "all-MiniLM-L6-v2 -> Llama 4 x 256, reads title"."""
+    """The two language models for a person: "all-MiniLM-L6-v2 -> Llama 4 x 256"."""
     item = config.item_base or f"{config.item_config.model_type} {config.item_size}"
     lora = " + LoRA" if config.item_lora else ""
     user = config.user_config
     kind = config.user_base or user.model_type.capitalize()
     user_lora = " + LoRA" if config.user_lora else ""
-    return (
-        f"{item}{lora} \u2192 {kind}{user_lora} "
-        f"{user.num_hidden_layers}\u00d7{user.hidden_size}, reads {', '.join(config.text_keys)}"
-    )
+    return f"{item}{lora} \u2192 {kind}{user_lora} {user.num_hidden_layers}\u00d7{user.hidden_size}"
 
 
 def load_hllm(

@@ -36,9 +36,7 @@ class TextBaseline:
 
     def __init__(self, embeddings: ItemEmbeddings, index_beside: Path | None = None) -> None:
         self._index = make_index(embeddings, index_beside)
-        keys = _text_keys(embeddings)
-        reads = f", reads {', '.join(keys)}" if keys else ""
-        self.model = f"{MINILM}, weighted mean of the history{reads}"
+        self.model = f"{MINILM}, weighted mean of the history"
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
         self.text_keys = tuple(_text_keys(embeddings))

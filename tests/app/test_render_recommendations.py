@@ -58,7 +58,7 @@ def test_head_says_what_each_model_does_also_while_it_loads():
         answer(READY, ("a", 1.0)), answer(OTHER), {"a": card()}
     )
     loading = answer(replace(OTHER, state="loading", message="warming up"))
-    assert "Has learned from nobody" in render_column(loading, answer(READY), {})
+    assert "Not trained on histories" in render_column(loading, answer(READY), {})
 
 
 def test_also_is_said_within_the_ten_that_are_shown():
@@ -77,6 +77,9 @@ def test_head_shows_the_precision_of_both_language_models():
     info = replace(READY, precision="int4", item_precision="nf4")
     html = Reader(render_column(answer(info, ("a", 1.0)), answer(OTHER), {"a": card()})).text
     assert "User LLM int4" in html and "Item LLM nf4" in html
+    same = replace(READY, precision="int4", item_precision="int4")
+    html = Reader(render_column(answer(same, ("a", 1.0)), answer(OTHER), {"a": card()})).text
+    assert html.count("int4") == 1
 
 
 def test_a_note_of_a_column_is_shown_as_text():

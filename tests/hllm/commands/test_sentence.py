@@ -34,7 +34,7 @@ def test_the_baseline_reads_what_its_model_reads(make_model, tokenizer, tmp_path
     assert main(["--model", str(tmp_path / "run"), "--items", items]) == 0
     assert encoded == ["Emma", "Dune"]
     baseline = load_text_baseline(tmp_path / "run" / "baseline.safetensors")
-    assert baseline.model.endswith("weighted mean of the history, reads title")
+    assert baseline.text_keys == ("title",)
 
 
 def test_chosen_keys_and_those_without_a_model(tmp_path, items, encoded):
