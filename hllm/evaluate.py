@@ -308,7 +308,7 @@ def check_device(name: str | None) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(1, device=name).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError) as error:
         raise DataError(f"--device {name}: not on this machine; give cpu or cuda.") from error
     return name
 

@@ -79,25 +79,29 @@ def test_second_run_encodes_nothing_and_changed_text_alone(model_folder, tmp_pat
     assert ItemEmbeddings.load(output).item_ids == [item_id for item_id, _ in changed]
 
 
+def killed(model_folder, output, encoded):
+    """A run that ends after more than 20 texts; `encoded` then counts anew."""
+    whole = hllm.embed.item_batches
+
+    def dies(*args, **options):
+        for batch in whole(*args, **options):
+            if len(encoded) > 20:
+                raise KeyboardInterrupt
+            yield batch
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(hllm.embed, "item_batches", dies)
+        embed_items(model_folder, TEXTS, output, progress=False)
+    encoded.clear()
+
+
 def test_killed_run_continues_behind_its_last_part(model_folder, tmp_path, encoded, monkeypatch):
     monkeypatch.setenv("HLLM_CACHE", "")  # the parts beside the output do it alone
     monkeypatch.setattr(hllm.embedder, "SECONDS_PER_PART", 0)  # a part after every batch
     monkeypatch.setattr(hllm.embed, "TEXTS_AT_ONCE", 10)
     output = tmp_path / "e.safetensors"
-    counting = hllm.embed.item_batches
-
-    def dies(*args, **options):
-        for batch in counting(*args, **options):
-            if len(encoded) > 20:
-                raise KeyboardInterrupt
-            yield batch
-
-    monkeypatch.setattr(hllm.embed, "item_batches", dies)
-    with pytest.raises(KeyboardInterrupt):
-        embed_items(model_folder, TEXTS, output, progress=False)
+    killed(model_folder, output, encoded)
     assert not output.exists()
-    monkeypatch.setattr(hllm.embed, "item_batches", counting)
-    encoded.clear()
     resumed = embed_items(model_folder, TEXTS, output, progress=False)
     assert len(encoded) == 20
     assert list(tmp_path.glob("*.parts")) == []
@@ -140,19 +144,7 @@ def test_damaged_output_is_made_again(model_folder, tmp_path):
 def test_a_killed_run_continues_from_the_cache(model_folder, tmp_path, encoded, monkeypatch):
     """Whatever command was killed, and wherever the next one writes."""
     monkeypatch.setattr(hllm.embed, "TEXTS_AT_ONCE", 10)
-    counting = hllm.embed.item_batches
-
-    def dies(*args, **options):
-        for batch in counting(*args, **options):
-            if len(encoded) > 20:
-                raise KeyboardInterrupt
-            yield batch
-
-    monkeypatch.setattr(hllm.embed, "item_batches", dies)
-    with pytest.raises(KeyboardInterrupt):
-        embed_items(model_folder, TEXTS, tmp_path / "one", progress=False)
-    monkeypatch.setattr(hllm.embed, "item_batches", counting)
-    encoded.clear()
+    killed(model_folder, tmp_path / "one", encoded)
     resumed = embed_items(model_folder, TEXTS, tmp_path / "other", progress=False)
     assert len(encoded) == 20
     model, tokenizer = load_model(model_folder)
