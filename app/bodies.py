@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import RefusedError
+from hllm.schema.rules import check_depth
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_DEPTH = 16
@@ -19,9 +20,6 @@ MAX_INT = 2**63
 # Keys by which Gradio tells a file (path, with meta and _type) or an update from a plain value.
 MARKS = frozenset({"path", "meta", "_type", "__type__"})
 _SESSION = re.compile(r"[0-9A-Za-z_-]{1,64}")
-# A string that never ends reaches to the end: each byte is looked at once, whatever is sent.
-_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_BRACKETS = re.compile(rb"[\[\]{}]")
 
 
 @dataclass(frozen=True)
@@ -98,12 +96,18 @@ class Surface:
 
 def _parse(raw: bytes, required: Set[str], optional: Set[str] = frozenset()) -> dict[str, Any]:
     """The object in a body, with exactly these keys."""
-    if _depth(raw) > MAX_DEPTH:
-        raise RefusedError(400, f"The body must not be nested deeper than {MAX_DEPTH} levels.")
     try:
-        # Decoded here, so that nothing in UTF-16 is read otherwise by Gradio than by _depth.
+        # Decoded here, so that Gradio reads nothing in UTF-16 otherwise than check_depth does.
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RefusedError(400, "The body must be JSON as UTF-8.") from error
+    try:
+        check_depth(text, MAX_DEPTH)
+    except ValueError as error:
+        raise RefusedError(400, f"The body must not be {error}.") from error
+    try:
         body = json.loads(
-            raw.decode("utf-8"),
+            text,
             object_pairs_hook=_plain,
             parse_int=_small_int,
             parse_constant=_no_constant,
@@ -134,15 +138,6 @@ def _complete(endpoint: Endpoint, values: Any) -> list[Any]:
         count = f"{fewest} to {len(names)}" if endpoint.defaults else f"{len(names)}"
         raise RefusedError(400, f"data must be a list of {count} values: {', '.join(names)}.")
     return [*values, *endpoint.defaults[len(values) - fewest :]]
-
-
-def _depth(raw: bytes) -> int:
-    """How deep the brackets of a JSON text are nested, those in strings left out."""
-    depth = deepest = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", raw)):
-        depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
 
 
 def _plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ rowid is the place in that order, so a page is the first rows of the match.
 """
 
 import base64
-import binascii
 import json
 import sqlite3
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Literal, get_args
 
 from app.catalog.schema import MAX_INDEXED_PREFIX
 from app.catalog.search_text import TITLE_MARK, category_token, query_tokens, quoted
+from hllm.schema.rules import parse_json
 
 Sort = Literal["popularity", "title", "year", "newest", "relevance"]
 SORTS: tuple[str, ...] = get_args(Sort)
@@ -62,9 +62,11 @@ class Anchor:
             ValueError: it is not one, or was made for another sort order.
         """
         try:
-            values = json.loads(base64.b64decode(cursor.encode(), altchars=b"-_", validate=True))
+            values = parse_json(
+                base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
+            )
             made_for, tier, item_id, total = values
-        except (ValueError, TypeError, binascii.Error, RecursionError) as error:
+        except (ValueError, TypeError) as error:
             raise ValueError("This page link is damaged: start again at the first page.") from error
         well_typed = (
             isinstance(item_id, str)

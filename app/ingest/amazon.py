@@ -3,7 +3,6 @@
 Every function raises ValueError with the reason where a record cannot be used.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from app.catalog import CatalogItem
 from app.ingest.clean import first_text, joined_text, labels
 from app.ingest.numbers import parse_count, parse_price, parse_year
 from app.ingest.records import Interaction, ItemDraft, required_id, timestamp_of
+from hllm.schema.rules import parse_json
 
 Fields = Mapping[str, Any]
 
@@ -127,8 +127,8 @@ def _as_objects(fields: Fields, keys: Iterable[str]) -> dict[str, Any]:
     for key in keys:
         value = fields.get(key)
         if isinstance(value, str) and value.strip()[:1] in ("{", "["):
-            with suppress(ValueError, RecursionError):
-                found[key] = json.loads(value)
+            with suppress(ValueError):
+                found[key] = parse_json(value)
     return found
 
 

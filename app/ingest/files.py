@@ -14,6 +14,7 @@ from typing import Any
 from app.catalog.items import storable
 from app.errors import IngestError
 from app.ingest.parquet import is_parquet, open_parquet, parquet_rows
+from hllm.schema.rules import check_depth, parse_json
 from hllm.tables import MAX_COLUMNS, MISSING, CsvFormat, CsvTable
 from hllm.textfile import read_lines
 
@@ -69,7 +70,7 @@ def start_progress(path: Path) -> FileProgress:
 
 def json_reader(encoding: str = "") -> Reader:
     """Make a reader of files with one JSON object a line."""
-    return _line_reader(json.loads, encoding)
+    return _line_reader(parse_json, encoding)
 
 
 def python_reader(encoding: str = "") -> Reader:
@@ -103,10 +104,10 @@ def _literal(line: str) -> Any:
     # JSON is a different language with the same look; some mirrors hold converted files.
     if line.startswith('{"'):
         try:
-            return json.loads(line)
+            return parse_json(line)
         except ValueError:
             pass
-    return ast.literal_eval(line)
+    return ast.literal_eval(check_depth(line))
 
 
 def is_json_lines(path: Path, encoding: str = "") -> bool:
@@ -154,5 +155,5 @@ def raw_text(record: Record, limit: int = 10_000) -> str:
         return storable(record.raw[:limit])
     try:
         return storable(json.dumps(record.fields, default=str, ensure_ascii=False))[:limit]
-    except (ValueError, RecursionError):
+    except ValueError:
         return ""

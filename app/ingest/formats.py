@@ -67,8 +67,6 @@ class Source:
             return self.convert(record.fields), ""
         except (ValueError, OverflowError) as error:
             return None, str(error) or type(error).__name__
-        except RecursionError:
-            return None, "is nested too deep"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,10 @@
 """Lists that were written as text: JSON, Python, NumPy, or Python whose quotes were not escaped."""
 
 import ast
-import json
 import re
 from typing import Any
+
+from hllm.schema.rules import check_depth, parse_json
 
 MAX_CHARS = 200_000
 _BETWEEN_PARTS = re.compile("['\"], ['\"]")
@@ -21,8 +22,8 @@ def as_list(value: Any) -> list[Any] | tuple[Any, ...] | None:
     if not (text.startswith("[") and text.endswith("]")) or len(text) > MAX_CHARS:
         return None
     try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
+        parsed = parse_json(text)
+    except ValueError:
         parsed = _python_list(text)
     if not isinstance(parsed, list):
         return None
@@ -32,7 +33,7 @@ def as_list(value: Any) -> list[Any] | tuple[Any, ...] | None:
 def _python_list(text: str) -> Any:
     literal = _with_commas(text)
     try:
-        return ast.literal_eval(literal) if literal else _split_list(text)
+        return ast.literal_eval(check_depth(literal)) if literal else _split_list(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return _split_list(text)
 

@@ -26,7 +26,7 @@ from hllm.choices import ID_MODELS
 from hllm.errors import CheckpointError
 from hllm.model import INITIAL_TEMPERATURE
 from hllm.schema.configs import CONFIG_BYTES, ID_MODEL_TYPE, check_id_model
-from hllm.schema.rules import read_object
+from hllm.schema.rules import parse_json, read_object
 from hllm.weights.checksums import checksum_metadata
 from hllm.weights.files import iter_tensors, read_shapes
 from hllm.weights.shapes import build, check_fit, shapes_of
@@ -323,8 +323,8 @@ def load_id_model(folder: str | Path) -> tuple[IDModel, list[str]]:
             raise ValueError(f"model_type is not {ID_MODEL_TYPE!r}")
         check_id_model(values, str(folder / "config.json"))
         config = IDModelConfig(**{k: v for k, v in values.items() if k != "model_type"})
-        item_ids = json.loads((folder / "item_ids.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+        item_ids = parse_json((folder / "item_ids.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(
             f"{folder} holds no usable ID model ({error}): restore the folder or train again."
         ) from error

@@ -5,6 +5,7 @@ Knows nothing of models, and imports neither torch nor transformers.
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,11 @@ from typing import Any
 
 from hllm.errors import CheckpointError
 
+MAX_DEPTH = 100  # levels that brackets of a text may be nested
+_OPENING = "[{("
+# A string that never ends reaches to the end: each character is looked at once, whatever it is.
+_STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"?' + r"|'(?:[^'\\]++|\\.)*+'?", re.DOTALL)
+_BRACKETS = re.compile(r"[\[\]{}()]")
 _SHOWN = 60  # characters of a refused value that a message repeats
 
 
@@ -157,6 +163,33 @@ def one_line(error: BaseException) -> str:
     return words if len(words) <= 300 else f"{words[:300]}..."
 
 
+def check_depth(text: str, most: int = MAX_DEPTH) -> str:
+    """The same text, JSON or a Python literal, unless its brackets are nested too deeply.
+
+    Asked before a parser sees it: one that recurses until Python stops it leaves no room for what
+    Python itself may have to call there, such as a finalizer, whose error nobody can catch.
+
+    Raises:
+        ValueError: they are; brackets in strings do not count.
+    """
+    if sum(map(text.count, _OPENING)) > most:
+        depth = 0
+        for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
+            depth += 1 if bracket in _OPENING else -1
+            if depth > most:
+                raise ValueError(f"nested deeper than {most} levels")
+    return text
+
+
+def parse_json(text: str) -> Any:
+    """What the JSON of anybody says.
+
+    Raises:
+        ValueError: it is not JSON, or nested too deeply.
+    """
+    return json.loads(check_depth(text))
+
+
 def read_object(path: Path, most_bytes: int) -> dict[str, Any]:
     """Read a JSON object from a file that anybody may have written.
 
@@ -170,10 +203,7 @@ def read_object(path: Path, most_bytes: int) -> dict[str, Any]:
     """
     if path.stat().st_size > most_bytes:
         raise ValueError(f"it is larger than {most_bytes // 1000} kB")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except RecursionError as error:  # not a ValueError, which callers expect
-        raise ValueError("it is nested too deeply") from error
+    values = parse_json(path.read_text(encoding="utf-8"))
     if not isinstance(values, dict):
         raise ValueError("it does not hold a JSON object")
     return values

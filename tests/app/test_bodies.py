@@ -3,10 +3,8 @@
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from app.bodies import MAX_DEPTH, MAX_INT, Endpoint, Surface, _depth
+from app.bodies import MAX_DEPTH, MAX_INT, Endpoint, Surface
 from app.errors import RefusedError
 
 SEARCH = Endpoint(("text", "category", "sort"), defaults=("", "title"))
@@ -100,23 +98,3 @@ def test_nesting_is_counted_up_to_the_limit():
 
     assert SURFACE.check_call("search", nested(MAX_DEPTH - 2))
     assert "nested deeper" in refused(SURFACE.check_call, "search", nested(MAX_DEPTH - 1))[1]
-
-
-def depth_of(value):
-    if isinstance(value, dict):
-        return 1 + max(map(depth_of, value.values()), default=0)
-    if isinstance(value, list):
-        return 1 + max(map(depth_of, value), default=0)
-    return 0
-
-
-JSON = st.recursive(
-    st.none() | st.integers() | st.text(alphabet='[]{}"\\a\u00e9'),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
-    max_leaves=12,
-)
-
-
-@given(JSON)
-def test_depth_is_that_of_the_parsed_value(value):
-    assert _depth(json.dumps(value).encode()) == depth_of(value)

@@ -74,6 +74,12 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.parametrize("line", HOSTILE[:2])
+def test_a_record_that_nests_too_deeply_becomes_a_reject_that_says_so(run, line):
+    code, said = run("amazon2018", items=("m.json", line + '\n{"asin":"G1"}'))
+    assert code == 0 and "nested deeper than 100 levels" in said
+
+
 @pytest.mark.parametrize("line", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("is_first", [True, False])
 def test_one_hostile_record_stops_nothing(run, stored, line, is_first):

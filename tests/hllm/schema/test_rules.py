@@ -4,10 +4,21 @@ import json
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hllm.errors import CheckpointError
 from hllm.schema import rules
-from hllm.schema.rules import check, one_line, read_object, require, shown
+from hllm.schema.rules import (
+    MAX_DEPTH,
+    check,
+    check_depth,
+    one_line,
+    parse_json,
+    read_object,
+    require,
+    shown,
+)
 
 NAN, INF = math.nan, math.inf
 
@@ -88,7 +99,7 @@ def test_any_error_is_one_short_line():
         ("[]", "not hold a JSON object"),
         ("null", "not hold a JSON object"),
         ("{", "Expecting"),
-        ("[" * 100_000, "nested too deeply"),
+        ("[" * 100_000, "nested deeper than 100 levels"),
         ('{"a": "' + "x" * 2000 + '"}', "larger than 1 kB"),
     ],
 )
@@ -97,6 +108,50 @@ def test_a_file_that_is_no_object_is_refused(tmp_path, content, message):
     limit = 10**6 if message != "larger than 1 kB" else 1000
     with pytest.raises(ValueError, match=message):
         read_object(tmp_path / "x.json", limit)
+
+
+@pytest.mark.parametrize("pair", ["[]", "()", "{}"])
+def test_brackets_outside_strings_count_up_to_the_limit(pair):
+    def nested(depth):
+        return pair[0] * depth + pair[1] * depth
+
+    flat = pair * 1000 + json.dumps(nested(MAX_DEPTH + 1) + '"') + repr(nested(500) + '"') + "'" * 2
+    assert check_depth(flat) == flat
+    assert check_depth(nested(MAX_DEPTH) * 3)
+    for text in (nested(MAX_DEPTH + 1), flat + nested(MAX_DEPTH + 1), pair[0] * 10**6):
+        with pytest.raises(ValueError, match="nested deeper than 100 levels"):
+            check_depth(text)
+
+
+def test_json_is_refused_before_it_recurses():
+    assert parse_json("[" * MAX_DEPTH + "]" * MAX_DEPTH)
+    # 500 levels are few enough for the parser, and too many for what walks through the value.
+    with pytest.raises(ValueError, match="nested deeper"):
+        parse_json("[" * 500 + "]" * 500)
+
+
+def depth_of(value):
+    if isinstance(value, dict):
+        return 1 + max(map(depth_of, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(depth_of, value), default=0)
+    return 0
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(alphabet='[]{}"\\a\u00e9'),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_depth_is_that_of_the_parsed_value(value):
+    text, depth = json.dumps(value), depth_of(value)
+    assert check_depth(text, depth) == text
+    if depth:
+        with pytest.raises(ValueError, match=f"deeper than {depth - 1} levels"):
+            check_depth(text, depth - 1)
 
 
 def test_a_file_of_exactly_the_limit_is_read(tmp_path):
