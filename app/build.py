@@ -28,8 +28,8 @@ MAX_EVAL_USERS = 20_000
 FORMATS = ("table", "hllm", "amazon2014", "amazon2018", "amazon2023", "pixelrec")
 _DESCRIPTION = """\
 From a data set to a page of recommendations: imports the files into a catalogue, chooses what the
-model reads and how it is trained (and says why), trains it, embeds the items for the baseline,
-evaluates both, and prints the command that opens the page.
+model reads and how it is trained (and says why), trains it, blends it with the text and with
+item-to-item neighbours, embeds the items for the baseline, evaluates all of them, and prints the command that opens the page.
 
 Every step is shown as the command that it is. A step that is done is skipped: after a stop, give
 the same command again. An output folder belongs to one data set; others are refused.
@@ -151,6 +151,7 @@ def _steps(options: argparse.Namespace, import_options: Sequence[str]) -> list[S
                 "--interactions", *map(str, options.interactions))  # fmt: skip
     exported = ("app.ingest", "export", "--catalog", str(catalog), "--output", str(items.parent))
     trained = ("hllm.train", "--config", str(chosen), *both, "--output", str(folder))
+    blended = ("hllm.blend", "--model", str(folder), *both)
     baseline = ("hllm.sentence", "--model", str(folder), "--items", str(items))
     evaluated = ("hllm.evaluate", "--model", str(folder), "--baselines", BASELINES, *both,
                  "--max-users", str(MAX_EVAL_USERS), "--output", str(results))  # fmt: skip
@@ -163,6 +164,7 @@ def _steps(options: argparse.Namespace, import_options: Sequence[str]) -> list[S
         Step("export", (items, interactions), exported),
         Step("options", (chosen,), work=choose),
         Step("training", (folder / "config.json", folder / "embeddings.safetensors"), trained),
+        Step("blend", (folder / "blend.safetensors",), blended),
         Step("baseline", (folder / "baseline.safetensors",), baseline),
         Step("evaluation", (results,), evaluated),
     ]

@@ -217,7 +217,7 @@ def _row(
         f'<span class="rec-text"><span class="rec-title">{text(card.title)}</span>'
         f'<span class="rec-by">{byline(card)}</span>{_elsewhere(item.item_id, other, ranks)}</span>'
         # Cosines of two models cannot be compared: as numbers they would read as if they could.
-        f'<span class="rec-score" title="cosine {item.score:.3f}, the bar relative to the first; '
+        f'<span class="rec-score" title="score {item.score:.3f}, the bar relative to the first; '
         'not comparable with the other column">'
         f'<span class="bar"><span style="width:{width * 100:.1f}%"></span></span>'
         '<span class="move"></span></span></button></li>'

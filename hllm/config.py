@@ -116,6 +116,16 @@ class HLLMConfig(PretrainedConfig):
         """The text that this model reads of an item; see hllm.text.item_text."""
         return item_text(fields, self.text_keys, self.item_prompt)
 
+    def describe(self) -> str:
+        """The two language models for a person: "all-MiniLM-L6-v2 -> Llama 4 x 256"."""
+        item = self.item_base or f"{self.item_config.model_type} {self.item_size}"
+        lora = " + LoRA" if self.item_lora else ""
+        user = self.user_config
+        kind = self.user_base or user.model_type.capitalize()
+        user_lora = " + LoRA" if self.user_lora else ""
+        size = f"{user.num_hidden_layers}\u00d7{user.hidden_size}"
+        return f"{item}{lora} \u2192 {kind}{user_lora} {size}"
+
 
 def _sub_config(value: PretrainedConfig | dict[str, Any] | None) -> PretrainedConfig:
     if value is None:  # transformers wants every configuration to work without arguments

@@ -53,10 +53,12 @@ from hllm.evaluation.beyond_accuracy import (
 from hllm.evaluation.ranking import Scorer, rank_cases, sampled_auc
 from hllm.evaluation.report import comparison_report, json_ready, model_report, shortcut_report
 from hllm.evaluation.sample import sample_cases
-from hllm.evaluation.scorers import IDModelScorer, make_scorer
+from hllm.evaluation.scorers import BlendedScorer, HLLMScorer, IDModelScorer, make_scorer
 from hllm.evaluation.slices import slice_masks
 from hllm.model import to_bfloat16
 from hllm.sentence import baseline_keys, sentence_embeddings, sentence_text
+from hllm.serving.blend import BLEND, blend_beside
+from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.tables import DEFAULT_FORMAT, CsvFormat
 from hllm.text import check_text_keys
 
@@ -144,6 +146,21 @@ def load_scorer(
         pairs = list(zip(data.interactions.item_ids, texts, strict=True))
         embeddings = stored_or_encoded(folder, model, tokenizer, pairs)
     return make_scorer(model, embeddings, name=name, bf16=bf16)
+
+
+def with_blend(scorer: Scorer, folder: Path, data: DataSet) -> Iterator[Scorer]:
+    """A model as its folder is used: blended, if it holds a blend, and then alone.
+
+    Raises:
+        StaleEmbeddingsError: the blend is damaged, or of other item embeddings.
+        CheckpointError: the blend is of other items than the data set.
+    """
+    if isinstance(scorer, HLLMScorer) and (folder / BLEND).exists():
+        embeddings = ItemEmbeddings.load(folder / EMBEDDINGS)
+        blend = blend_beside(folder, embeddings)
+        assert blend is not None
+        yield BlendedScorer(scorer, blend, embeddings.item_ids, data.interactions.item_ids)
+    yield scorer
 
 
 def _model_type(folder: Path) -> str | None:
@@ -337,7 +354,9 @@ def run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any]
 
     def scorers() -> Iterator[Scorer]:
         for folder in options.model:
-            yield load_scorer(folder, data, device=device, bf16=options.bf16)
+            yield from with_blend(
+                load_scorer(folder, data, device=device, bf16=options.bf16), folder, data
+            )
         yield from baseline_scorers(baselines, data, sentences)
 
     report = evaluate_models(

@@ -21,9 +21,10 @@ from torch import Tensor
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError, StaleEmbeddingsError
 from hllm.model_folder import ModelFolder
+from hllm.serving.blend import Blend, blend_beside, blended_search
 from hllm.serving.fit_check import check_once, open_embeddings
 from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder
-from hllm.serving.index import Index, ItemIndex
+from hllm.serving.index import Index, ItemIndex, Search
 from hllm.serving.item_model import ItemModel
 from hllm.serving.user_model import UserModel, load_user_model
 from hllm.store import EMBEDDINGS, ItemEmbeddings
@@ -43,7 +44,8 @@ class Recommendation:
 
     Attributes:
         item_id: external id.
-        score: cosine of user and item embedding, -1 to 1.
+        score: cosine of user and item embedding, -1 to 1; of a blended model its sum with the other
+            parts (hllm.serving.blend).
         rank: 1-based among the candidates.
     """
 
@@ -139,6 +141,7 @@ def recommend_rows(
     history: Sequence[str],
     top_k: int,
     allowed: np.ndarray | None = None,
+    search: Search | None = None,
 ) -> Recommendations:
     """Encode a history and search the index: the path that every recommender shares.
 
@@ -148,6 +151,7 @@ def recommend_rows(
         history: item ids, oldest first.
         top_k: how many items at most.
         allowed: the only rows that may be found, each once; None: all.
+        search: instead of the index's own.
 
     Raises:
         ValueError: an empty history.
@@ -159,7 +163,7 @@ def recommend_rows(
     start = time.perf_counter()
     user = encode_rows(rows)
     encoded = time.perf_counter()
-    found = index.search(user, top_k, exclude=rows, allowed=allowed)
+    found = (search or index.search)(user, top_k, rows, allowed)
     end = time.perf_counter()
     return Recommendations(
         items=[
@@ -190,6 +194,7 @@ class Recommender:
             1 reads what training and evaluation read, the most recent max_history items; for others
             see hllm.serving.history_encoder.history_window.
         index_beside: the embeddings file, beside which the index of a large catalogue is kept.
+        blend: of the same embeddings; with it the search is exact whatever the size.
     """
 
     name = "HLLM"
@@ -204,8 +209,15 @@ class Recommender:
         cache_bytes: int = CACHE_BYTES,
         window_stride: int = 1,
         index_beside: Path | None = None,
+        blend: Blend | None = None,
     ) -> None:
-        self._index = make_index(embeddings, index_beside)
+        self._index: Index
+        if blend is None:
+            self._index = make_index(embeddings, index_beside)
+            self._search: Search = self._index.search
+        else:
+            exact = ItemIndex(embeddings.item_ids, embeddings.vectors, index_beside)
+            self._index, self._search = exact, blended_search(exact, blend)
         # The User LLM reads embeddings as the Item LLM gave them; only the search normalises.
         self._steps = user.steps
         self._inputs = embeddings.vectors
@@ -218,7 +230,7 @@ class Recommender:
             max_bytes=cache_bytes,
             prepare=user.num_parameters >= PREPARE_FROM_PARAMETERS,
         )
-        self.model = describe(config)
+        self.model = config.describe() + (" + text and item-kNN" if blend else "")
         self.precision = user.precision
         self._item_model = item_model
         self.item_precision = item_model.precision if item_model else ""
@@ -262,7 +274,7 @@ class Recommender:
             ValueError: an empty history.
             UnknownItemError: an item without an embedding.
         """
-        return recommend_rows(self._index, self._encode, history, top_k, allowed)
+        return recommend_rows(self._index, self._encode, history, top_k, allowed, self._search)
 
     @torch.inference_mode()
     def recommend_all(
@@ -292,7 +304,7 @@ class Recommender:
             windows = [self._inputs[rows[place][-self._max_history :]].float() for place in places]
             users = self._steps.read(windows).to(self._index.vectors.device)
             for place, user in zip(places, users, strict=True):
-                best = self._index.search(user, top_k, exclude=rows[place])
+                best = self._search(user, top_k, rows[place], None)
                 found[place] = [
                     Recommendation(self.item_ids[row], score, rank)
                     for rank, (row, score) in enumerate(best, start=1)
@@ -337,16 +349,6 @@ def make_index(embeddings: ItemEmbeddings, beside: Path | None = None) -> Index:
     return ApproximateIndex(embeddings.item_ids, embeddings.vectors, beside)
 
 
-def describe(config: HLLMConfig) -> str:
-    """The two language models for a person: "all-MiniLM-L6-v2 -> Llama 4 x 256"."""
-    item = config.item_base or f"{config.item_config.model_type} {config.item_size}"
-    lora = " + LoRA" if config.item_lora else ""
-    user = config.user_config
-    kind = config.user_base or user.model_type.capitalize()
-    user_lora = " + LoRA" if config.user_lora else ""
-    return f"{item}{lora} \u2192 {kind}{user_lora} {user.num_hidden_layers}\u00d7{user.hidden_size}"
-
-
 def load_hllm(
     model_folder: ModelFolder | str | Path,
     embeddings_path: str | Path | None = None,
@@ -389,4 +391,5 @@ def load_hllm(
             f"{path} has vectors of another width: delete it and embed again."
         )
     items = ItemModel(folder, cache=cache)
-    return Recommender(user, config, embeddings, item_model=items, index_beside=path)
+    blend = blend_beside(folder.path, embeddings)
+    return Recommender(user, config, embeddings, item_model=items, index_beside=path, blend=blend)

@@ -63,6 +63,11 @@ class ItemKNN:
         matrix = sparse.csr_matrix((cosines, (rows, columns)), shape=common.shape)
         self._similarity = _largest_per_row(matrix.astype(np.float32), num_neighbours)
 
+    @property
+    def similarity(self) -> sparse.csr_matrix:
+        """(N, N): the neighbours of each item, one row an item."""
+        return self._similarity
+
     def score(self, histories: Sequence[np.ndarray]) -> Tensor:
         """Scores (B, N); 0 for an item without a common user."""
         num_items = self._similarity.shape[0]

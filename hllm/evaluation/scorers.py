@@ -12,7 +12,9 @@ from torch import Tensor
 
 from hllm.baselines.id_models import IDModel
 from hllm.click_head import ClickHead
+from hllm.errors import CheckpointError
 from hllm.model import HLLM
+from hllm.serving.blend import Blend, combined
 
 EncodeUsers = Callable[[Tensor, Tensor], Tensor]
 
@@ -157,6 +159,45 @@ def make_scorer(
     """The scorer of a model's objective; arguments as HLLMScorer's."""
     kind = HLLMScorer if model.click_head is None else ClickScorer
     return kind(model, item_embeddings, name=name, bf16=bf16)
+
+
+class BlendedScorer:
+    """An HLLM with its blend (hllm.serving.blend).
+
+    Args:
+        hllm: scores by cosine.
+        blend: of the same model.
+        blend_ids: item ids in the order of the blend's rows.
+        item_ids: by item_index of the data set, padding first.
+
+    Raises:
+        CheckpointError: the data set has other items than the blend.
+    """
+
+    def __init__(
+        self, hllm: HLLMScorer, blend: Blend, blend_ids: Sequence[str], item_ids: Sequence[str]
+    ) -> None:
+        if sorted(blend_ids) != sorted(item_ids[1:]):
+            raise CheckpointError(
+                f"the blend of {hllm.name} is of other items than this data set: make it again "
+                "with  python -m hllm.blend  or remove it."
+            )
+        self.name = f"{hllm.name}, blended"
+        self._hllm, self._blend = hllm, blend
+        row = {item_id: place for place, item_id in enumerate(blend_ids)}
+        # Padding has no row: it takes that of the first item, and is never a candidate.
+        self._rows = torch.tensor([0, *(row[item_id] for item_id in item_ids[1:])])
+        self.counts = blend.counts[self._rows]  # (num_items,)
+
+    def parts(self, histories: Sequence[np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
+        """HLLM's cosines, the text's, and neighbours: each (B, num_items), float32."""
+        rows = [self._rows[torch.from_numpy(np.ascontiguousarray(h))].tolist() for h in histories]
+        text, near = self._blend.parts(rows)
+        return self._hllm.score(histories).cpu(), text[:, self._rows], near[:, self._rows]
+
+    def score(self, histories: Sequence[np.ndarray]) -> Tensor:
+        """Scores (B, num_items), float32."""
+        return combined(*self.parts(histories), self.counts, self._blend.weights)
 
 
 class IDModelScorer(SequenceScorer):

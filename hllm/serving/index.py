@@ -1,6 +1,6 @@
 """Nearest neighbours by cosine: exact top-k over all item embeddings."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -44,6 +44,10 @@ class Index(Protocol):
     ) -> list[tuple[int, float]]:
         """See ItemIndex."""
         ...
+
+
+# User embedding (D,), how many, rows of the history (oldest first), allowed rows -> (row, score).
+Search = Callable[[Tensor, int, list[int], np.ndarray | None], list[tuple[int, float]]]
 
 
 class RowLookup:
@@ -110,6 +114,7 @@ class ItemIndex(RowLookup):
         top_k: int,
         exclude: Iterable[int] = (),
         allowed: np.ndarray | None = None,
+        rescore: Callable[[Tensor], Tensor] | None = None,
     ) -> list[tuple[int, float]]:
         """Best rows for one query.
 
@@ -118,9 +123,10 @@ class ItemIndex(RowLookup):
             top_k: how many at most.
             exclude: rows that must not be found.
             allowed: the only rows that may be found, e.g. of a category; None: all.
+            rescore: all cosines (N,) -> the scores (N,) to rank by; None: the cosines.
 
         Returns:
-            (row, cosine) pairs, best first; among equal scores the smaller row first. Every cosine
+            (row, score) pairs, best first; among equal scores the smaller row first. Every score
             is finite.
 
         Raises:
@@ -131,14 +137,19 @@ class ItemIndex(RowLookup):
         if allowed is not None:
             rows = remaining(allowed, excluded, len(self))
             chosen = torch.from_numpy(rows)
-            if len(rows) < SCORE_ALL_FROM * len(self):
+            if len(rows) < SCORE_ALL_FROM * len(self) and rescore is None:
                 scores = self.vectors[chosen] @ unit
             else:
-                scores = (self.vectors @ unit)[chosen]
+                scores = self._scores(unit, rescore)[chosen]
             return [(int(rows[place]), score) for place, score in best_rows(scores, top_k)]
-        scores = self.vectors @ unit  # (N,)
+        scores = self._scores(unit, rescore)
         scores[torch.from_numpy(excluded)] = float("-inf")
         return best_rows(scores, top_k)  # without the excluded, whose score is not finite
+
+    def _scores(self, unit: Tensor, rescore: Callable[[Tensor], Tensor] | None) -> Tensor:
+        """(N,) of a normalised query (D,)."""
+        cosines = self.vectors @ unit
+        return cosines if rescore is None else rescore(cosines)
 
 
 def remaining(allowed: np.ndarray, excluded: np.ndarray, num_rows: int) -> np.ndarray:

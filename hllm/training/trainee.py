@@ -19,6 +19,7 @@ from hllm.errors import CheckpointError, DataError
 from hllm.evaluation.ranking import Scorer
 from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.schema.tokenizers import read_tokenizer
+from hllm.serving.blend import BLEND
 from hllm.store import EMBEDDINGS
 from hllm.text import check_text_keys
 from hllm.training.initial_model import checkpoint_gradients, make_initial_model
@@ -137,6 +138,7 @@ class HLLMTrainee(Trainee):
 
     def finish(self, folder: Path) -> None:
         """Embed all items."""
+        (folder / BLEND).unlink(missing_ok=True)  # its weights were chosen for another model
         self._encoder.save_embeddings(folder, self.texts)
         config = self.model.config
         texts = [(item_id, config.item_text(fields)) for item_id, fields in self._items.items()]

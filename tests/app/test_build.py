@@ -120,7 +120,7 @@ def test_from_files_to_answers(files):
         assert len(column.ask(["i1"], top_k=5).result.items) == 5
     again = build(files)
     assert again.returncode == 0
-    assert again.stdout.count(": done before") == 6
+    assert again.stdout.count(": done before") == 7
     (files / "items.csv").write_text("item_id,title\nx,y\n")
     other = build(files)
     assert other.returncode == 2
@@ -135,7 +135,7 @@ def test_goes_on_after_a_kill(files):
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     for line in process.stdout:
-        if line.startswith("[4/6] training"):
+        if line.startswith("[4/7] training"):
             os.kill(process.pid, signal.SIGKILL)
             break
     process.wait()

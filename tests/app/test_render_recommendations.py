@@ -50,7 +50,7 @@ def test_row_shows_rank_bar_and_place_in_the_other_column():
     assert "not in Baseline top 100" in rows[2]
     assert [re.search(r"width:([\d.]+)%", row)[1] for row in rows] == ["100.0", "50.0", "0.0"]
     # Cosines of two models cannot be compared, so that none is shown beside the other's.
-    assert "cosine 0.900" in rows[0] and not re.search(r">-?\d\.\d", html.split("</header>")[1])
+    assert "score 0.900" in rows[0] and not re.search(r">-?\d\.\d", html.split("</header>")[1])
 
 
 def test_head_says_what_each_model_does_also_while_it_loads():

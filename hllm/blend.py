@@ -1,0 +1,214 @@
+"""Fit a blend of HLLM, text and item-to-item neighbours on the validation targets.
+
+    python -m hllm.blend --model runs/games --items items.csv --interactions interactions.csv
+
+Neighbours are counted on the training part alone, and weights are chosen on the validation target
+of each user, so that the test target stays unseen. See hllm.serving.blend for the formula.
+"""
+
+if __name__ == "__main__":  # before torch is imported, so that --help answers at once
+    from hllm.shell import run_command
+
+    run_command("blend")
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from hllm.baselines.counts import ItemKNN
+from hllm.baselines.text_scorer import DECAY
+from hllm.data import EvalCase, eval_cases, popularity
+from hllm.errors import CheckpointError, DataError
+from hllm.evaluate import DataSet, load_scorer, sentence_vectors
+from hllm.evaluation.metrics import target_ranks
+from hllm.evaluation.ranking import mask_seen, tie_permutation
+from hllm.evaluation.sample import sample_cases
+from hllm.evaluation.scorers import BlendedScorer, HLLMScorer
+from hllm.evaluation.slices import slice_masks
+from hllm.serving.blend import BLEND, Blend, BlendWeights, catalog_of, combined
+from hllm.store import EMBEDDINGS, ItemEmbeddings
+
+MAX_USERS = 5000  # that the weights are chosen on
+USERS_AT_ONCE = 256
+TEXT = (0.0, 0.3, 0.6)
+RARE_TEXT = (0.0, 0.2, 0.4, 0.8, 1.6)
+NEIGHBOURS = (0.0, 0.2, 0.4, 0.8)
+ALONE = BlendWeights(0.0, 0.0, 0.0, DECAY)
+# Rarely or never bought targets must be found at least as often as by the text alone; that may cost
+# at most this share of what HLLM alone finds.
+RARE_SLICES = ("target tail", "target cold")
+KEPT_SHARE = 0.99
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What some weights reach on the validation targets, 0 to 1.
+
+    Attributes:
+        recall: recall@10.
+        ndcg: ndcg@10.
+        rare: recall@10 of each of RARE_SLICES that has targets.
+    """
+
+    recall: float
+    ndcg: float
+    rare: Mapping[str, float]
+
+    def reaches(self, floor: Mapping[str, float]) -> bool:
+        """Whether the rare slices have at least these recalls."""
+        return all(self.rare[name] >= value for name, value in floor.items())
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A blend, and what it was chosen from.
+
+    Attributes:
+        blend: with the weights that were chosen.
+        alone: HLLM without a blend.
+        text: the text's cosine without HLLM.
+        chosen: the blend.
+        keeps_rare: whether it finds rare targets at least as often as the text does.
+        num_users: that it was chosen on.
+    """
+
+    blend: Blend
+    alone: Quality
+    text: Quality
+    chosen: Quality
+    keeps_rare: bool
+    num_users: int
+
+
+def fit_blend(
+    folder: Path,
+    data: DataSet,
+    text_keys: Sequence[str],
+    *,
+    device: str = "cpu",
+    max_users: int = MAX_USERS,
+    seed: int = 0,
+    progress: bool = True,
+) -> Fit:
+    """Make the blend of a model folder; nothing is written.
+
+    Args:
+        folder: a trained HLLM with its item embeddings.
+        data: what it was trained on.
+        text_keys: fields that the sentence encoder reads.
+        device: of torch.
+        max_users: that the weights are chosen on, drawn at random.
+        seed: of the draw.
+        progress: whether to show a progress bar.
+
+    Raises:
+        HLLMError: the model cannot be used, or nobody has a validation target.
+    """
+    embeddings = ItemEmbeddings.load(folder / EMBEDDINGS)
+    scorer = load_scorer(folder, data, device=device)
+    if type(scorer) is not HLLMScorer:
+        raise CheckpointError(
+            f"{folder} is no generative HLLM: only the cosines of one can be blended."
+        )
+    cases = sample_cases(eval_cases(data.interactions, "valid"), max_users, seed)
+    if not cases:
+        raise DataError("nobody has the three interactions that a validation target needs.")
+    blend = _ingredients(embeddings, data, sentence_vectors(data, text_keys, device=device))
+    blended = BlendedScorer(scorer, blend, embeddings.item_ids, data.interactions.item_ids)
+    grid = [BlendWeights(*w, DECAY) for w in product(TEXT, RARE_TEXT, NEIGHBOURS)]
+    ranks = _grid_ranks(blended, cases, grid, progress=progress)
+    masks = slice_masks(cases, popularity(data.interactions))
+    found = {weights: _quality(ranks[weights], masks) for weights in grid}
+    alone, text = found[ALONE], _quality(ranks[None], masks)
+    weights, keeps_rare = _choose(found, alone, text)
+    blend = Blend(**{**vars(blend), "weights": weights})
+    return Fit(blend, alone, text, found[weights], keeps_rare, len(cases))
+
+
+def save_blend(folder: Path, blend: Blend) -> Path:
+    """Put it into the model folder, where evaluation, recommendation and page find it."""
+    path = folder / BLEND
+    blend.save(path)
+    return path
+
+
+def _ingredients(embeddings: ItemEmbeddings, data: DataSet, sentences: np.ndarray) -> Blend:
+    """A blend without weights, its rows in the order of the item embeddings."""
+    index = {item_id: row for row, item_id in enumerate(data.interactions.item_ids)}
+    unknown = [item_id for item_id in embeddings.item_ids if item_id not in index]
+    if unknown or len(index) - 1 != len(embeddings.item_ids):
+        raise DataError(
+            "The model's item embeddings are of other items than --items: give the files that it "
+            "was trained on, or embed again with  python -m hllm.embed"
+        )
+    order = np.array([index[item_id] for item_id in embeddings.item_ids])
+    near = ItemKNN(data.interactions).similarity[order][:, order].tocsr()
+    return Blend(
+        weights=ALONE,
+        texts=torch.from_numpy(sentences[order]).half(),
+        starts=torch.from_numpy(near.indptr.astype(np.int64)),
+        neighbours=torch.from_numpy(near.indices.astype(np.int32)),
+        similarities=torch.from_numpy(near.data.astype(np.float32)),
+        counts=torch.from_numpy(popularity(data.interactions)[order].astype(np.int32)),
+        catalog=catalog_of(embeddings),
+    )
+
+
+@torch.inference_mode()
+def _grid_ranks(
+    scorer: BlendedScorer,
+    cases: Sequence[EvalCase],
+    grid: Sequence[BlendWeights],
+    *,
+    progress: bool,
+) -> dict[BlendWeights | None, np.ndarray]:
+    """Ranks (num_cases,) of the targets for each of the weights, and for the text alone (None)."""
+    ranks: dict[BlendWeights | None, np.ndarray] = {
+        weights: np.zeros(len(cases)) for weights in (*grid, None)
+    }
+    tie_order = None
+    with tqdm(total=len(cases), unit=" users", desc="weights", disable=not progress) as bar:
+        for start in range(0, len(cases), USERS_AT_ONCE):
+            batch = cases[start : start + USERS_AT_ONCE]
+            targets = torch.tensor([case.target for case in batch])
+            cosines, text, near = scorer.parts([case.history for case in batch])
+            tie_order = tie_permutation(cosines.shape[1]) if tie_order is None else tie_order
+            counts, hidden = scorer.counts, mask_seen(torch.zeros_like(cosines), batch)
+            for weights, kept in ranks.items():
+                scores: Tensor = (
+                    text if weights is None else combined(cosines, text, near, counts, weights)
+                )
+                found = target_ranks(scores + hidden, targets, tie_order)
+                kept[start : start + len(batch)] = found.numpy()
+            bar.update(len(batch))
+    return ranks
+
+
+def _quality(ranks: np.ndarray, masks: Mapping[str, np.ndarray]) -> Quality:
+    hits = ranks <= 10
+    return Quality(
+        recall=float(hits.mean()),
+        ndcg=float((hits / np.log2(ranks + 1)).mean()),
+        rare={name: float(hits[masks[name]].mean()) for name in RARE_SLICES if masks[name].any()},
+    )
+
+
+def _choose(
+    found: Mapping[BlendWeights, Quality], alone: Quality, text: Quality
+) -> tuple[BlendWeights, bool]:
+    """The weights with the best ndcg@10 among those that keep what the text finds, if any do."""
+    fair = {
+        weights: quality
+        for weights, quality in found.items()
+        if quality.reaches(text.rare)
+        and quality.recall >= KEPT_SHARE * alone.recall
+        and quality.ndcg >= KEPT_SHARE * alone.ndcg
+    }
+    among = fair or found
+    return max(among, key=lambda weights: among[weights].ndcg), bool(fair)
