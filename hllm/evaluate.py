@@ -17,7 +17,7 @@ import json
 import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,6 @@ from hllm.data import (
     eval_cases,
     item_fields,
     popularity,
-    read_interactions,
     read_items,
 )
 from hllm.embed import encode_catalog, stored_or_encoded
@@ -51,14 +50,24 @@ from hllm.evaluation.beyond_accuracy import (
     text_space,
 )
 from hllm.evaluation.ranking import Scorer, rank_cases, sampled_auc
-from hllm.evaluation.report import comparison_report, json_ready, model_report, shortcut_report
+from hllm.evaluation.report import (
+    comparison_report,
+    json_ready,
+    model_report,
+    part_report,
+    shortcut_report,
+)
 from hllm.evaluation.sample import sample_cases
 from hllm.evaluation.scorers import IDModelScorer, make_scorer
-from hllm.evaluation.slices import slice_masks
+from hllm.evaluation.slices import HELD_OUT, slice_masks
+from hllm.evaluation.trained_split import agreed_split, check_trained_split
 from hllm.model import to_bfloat16
 from hllm.sentence import baseline_keys, sentence_embeddings, sentence_text
+from hllm.split_options import DEFAULT_SPLIT, SplitOptions
+from hllm.splits import read_split
 from hllm.tables import DEFAULT_FORMAT, CsvFormat
 from hllm.text import check_text_keys
+from hllm.training.option_rules import check_options
 
 __all__ = ["DataSet", "Scorer", "evaluate_models", "load_scorer", "rank_cases", "run"]
 
@@ -70,10 +79,12 @@ class DataSet:
     Attributes:
         interactions: sequences by user, and the items to rank (hllm.evaluation.ranking).
         fields: text fields by item_index; None for padding and for items without a record.
+        split: of the interactions; models must have been trained with it.
     """
 
     interactions: Interactions
     fields: list[Any]
+    split: SplitOptions = DEFAULT_SPLIT
 
     @classmethod
     def read(
@@ -83,6 +94,7 @@ class DataSet:
         *,
         form: CsvFormat = DEFAULT_FORMAT,
         reference_compatible: bool = False,
+        split: SplitOptions = DEFAULT_SPLIT,
     ) -> "DataSet":
         """Read both files.
 
@@ -90,18 +102,25 @@ class DataSet:
             DataError: missing or malformed.
         """
         records = read_items(items, form=form, reference_compatible=reference_compatible)
-        sequences = read_interactions(
+        sequences = read_split(
             interactions,
+            split,
             form=form,
             extra_item_ids=() if reference_compatible else list(records),
             reference_compatible=reference_compatible,
         )
-        return cls(sequences, list(item_fields(sequences, records)))
+        return cls(sequences, list(item_fields(sequences, records)), split)
 
     @property
     def num_touched(self) -> int:
         """Number of items with an interaction; the others are numbered behind them."""
         return max(int(sequence.max()) for sequence in self.interactions.sequences)
+
+    @property
+    def num_trained(self) -> int:
+        """Number of items that training may know; they have the smallest numbers."""
+        num_touched, held_out = self.num_touched, self.interactions.held_out
+        return num_touched if held_out is None else int((~held_out[1 : num_touched + 1]).sum())
 
 
 def load_scorer(
@@ -118,12 +137,14 @@ def load_scorer(
 
     Raises:
         CheckpointError: missing, damaged, or an ID model of another data set.
+        DataError: trained with another split.
     """
     folder = Path(folder)
+    check_trained_split(folder, data.split)
     name = folder.resolve().name
     if _model_type(folder) == ID_MODEL_TYPE:
         sequential, item_ids = load_id_model(folder)
-        if item_ids != data.interactions.item_ids[: data.num_touched + 1]:
+        if item_ids != data.interactions.item_ids[: data.num_trained + 1]:
             raise CheckpointError(
                 f"{folder} was trained on another data set (its items differ): an ID model can "
                 "only be evaluated on the interactions that it was trained on."
@@ -225,11 +246,11 @@ def evaluate_models(
     counts, space = TrainingCounts.of(data.interactions), space or category_space(data.fields)
     lists = np.zeros((len(cases), LIST_LENGTH), dtype=np.int32)  # of one model after the other
     ranks, models = dict[str, np.ndarray](), dict[str, Any]()
-    rules = {"phase": phase, "reference_compatible": reference_compatible, "seed": seed}
+    rules = dict[str, Any](phase=phase, reference_compatible=reference_compatible, seed=seed)
+    rules["diversity_space"] = space.name if space else None
     rank = partial(rank_cases, cases=cases, lists=lists, batch_size=batch_size, progress=progress)
     for scorer in scorers:
-        start = time.perf_counter()
-        name = _unique(scorer.name, ranks)
+        name, start = _unique(scorer.name, ranks), time.perf_counter()
         ranks[name] = rank(scorer, reference_compatible=reference_compatible)
         _check_found(name, ranks[name], data.interactions.num_items - 1)
         models[name] = {"seconds": round(time.perf_counter() - start, 2)}
@@ -237,7 +258,7 @@ def evaluate_models(
         models[name] |= model_report(ranks[name], masks, seed=seed)
         models[name]["metrics"] |= _auc(scorer, cases, auc_negatives, batch_size)
         models[name]["beyond_accuracy"] = beyond_accuracy(lists, counts, space)
-    return _report(rules, data, ranks, models) | {"diversity_space": space.name if space else None}
+    return _report(rules, data, ranks, models, masks.get(HELD_OUT))
 
 
 def _check_found(name: str, ranks: np.ndarray, num_items: int) -> None:
@@ -259,7 +280,11 @@ def _auc(
 
 
 def _report(
-    rules: dict[str, Any], data: DataSet, ranks: dict[str, np.ndarray], models: dict[str, Any]
+    rules: dict[str, Any],
+    data: DataSet,
+    ranks: dict[str, np.ndarray],
+    models: dict[str, Any],
+    held_out: np.ndarray | None,
 ) -> dict[str, Any]:
     repeated = "repeated targets count as misses"
     repeated = repeated if rules["reference_compatible"] else "never the target"
@@ -268,10 +293,13 @@ def _report(
         "num_cases": len(next(iter(ranks.values()), ())),
         "num_items": data.interactions.num_items - 1,
         "num_untouched_items": data.interactions.num_items - 1 - data.num_touched,
+        "split": asdict(data.split),
         "seen_items": f"the history is masked, {repeated}",
         "models": models,
         "shortcut_audit": {name: shortcut_report(ranks, name) for name in shortcuts},
     }
+    if held_out is not None:
+        report["held_out"] = part_report(ranks, held_out, seed=rules["seed"])
     if len(models) > 1:
         first = next(iter(models))
         report["comparisons"] = {first: comparison_report(ranks, first, seed=rules["seed"])}
@@ -288,7 +316,7 @@ def _cases(
             f"no user can be evaluated in phase {phase}: a user needs at least "
             f"{3 if phase == 'valid' else 2} interactions."
         )
-    return cases, slice_masks(cases, popularity(interactions))
+    return cases, slice_masks(cases, popularity(interactions), interactions.held_out)
 
 
 def _unique(name: str, taken: dict[str, Any]) -> str:
@@ -320,11 +348,14 @@ def run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any]
         HLLMError: files or models that cannot be used.
     """
     device = check_device(options.device)
+    split = agreed_split(options.model, vars(options))
+    check_options(split)
     data = DataSet.read(
         options.interactions,
         options.items,
         form=CsvFormat.parse(options.delimiter, options.quote, options.encoding),
         reference_compatible=options.reference_compatible,
+        split=split,
     )
 
     sentences = None

@@ -4,12 +4,15 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from hllm.atomic import atomic_path
 from hllm.choices import BASELINES
+from hllm.commands.dataclass_options import add_dataclass
 from hllm.errors import DataError
 from hllm.shell import CommandParser, command
+from hllm.split_options import SplitOptions
 from hllm.tables import add_csv_options
 from hllm.text import DEFAULT_KEYS
 
@@ -50,6 +53,9 @@ def _parser() -> CommandParser:
     add("--reference-compatible", action="store_true",
         help="as the reference: only items with interactions are candidates, repeated targets are "
         "misses, columns by position, typed csv cells, unstable sort by time")  # fmt: skip
+    add_dataclass(parser, SplitOptions, {})
+    # Nothing given: what the models were trained with.
+    parser.set_defaults(**dict.fromkeys(field.name for field in fields(SplitOptions)))
     return parser
 
 

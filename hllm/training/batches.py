@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hllm.data import EvalCase, Interactions, eval_cases, train_chunks
+from hllm.data import EvalCase, Interactions, eval_cases, train_chunks, training_parts
 from hllm.errors import DataError
 from hllm.evaluation.sample import sample_cases
+from hllm.splits import read_split, training_view
 from hllm.training.options import TrainOptions
 
 PAD_INDEX = 0
@@ -170,6 +171,21 @@ def reference_sample(
     return (padding + list(sequence))[-size:], negatives, mask
 
 
+def read_training_data(options: TrainOptions) -> Interactions:
+    """The interactions as training may see them.
+
+    Raises:
+        DataError: the file is malformed, or cannot be split as the options say.
+    """
+    interactions = read_split(
+        options.interactions,
+        options,
+        form=options.csv_format,
+        reference_compatible=options.reference_compatible,
+    )
+    return training_view(interactions)
+
+
 def training_chunks(
     interactions: Interactions, max_history: int, options: TrainOptions
 ) -> list[np.ndarray]:
@@ -190,8 +206,8 @@ def training_chunks(
     shortest = 1 if options.reference_compatible else 2
     chunks = [
         chunk
-        for sequence in interactions.sequences
-        for chunk in train_chunks(sequence, max_history, data_split=options.data_split)
+        for part in training_parts(interactions)
+        for chunk in train_chunks(part, max_history, data_split=options.data_split)
         if len(chunk) >= shortest
     ]
     if not any(len(chunk) > 1 for chunk in chunks):

@@ -55,6 +55,8 @@ RULES: dict[str, Rule] = {
     "encoding": text(),
     "restart": _FLAG,
     "tensorboard": _FLAG,
+    "held_out_items": _SHARE,
+    "split_seed": _COUNT_OR_0,
     "epochs": _COUNT,
     "batch_size": _COUNT,
     "learning_rate": _RATE,

@@ -19,6 +19,7 @@ from hllm.baselines.id_presets import ID_PRESETS
 from hllm.choices import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS
 from hllm.errors import DataError
 from hllm.evaluation.run_records import OPTIONS
+from hllm.split_options import SplitOptions
 from hllm.tables import AUTO, HELP, CsvFormat
 from hllm.text import DEFAULT_PROMPT
 from hllm.training.option_rules import HLLM_KIND, MODEL_KINDS, check_options, check_together
@@ -243,7 +244,7 @@ class DeviceOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions(DataOptions, LoopOptions, ClickOptions, DeviceOptions):
+class TrainOptions(DataOptions, SplitOptions, LoopOptions, ClickOptions, DeviceOptions):
     """How it is trained, and on what."""
 
     def __post_init__(self) -> None:
@@ -267,7 +268,15 @@ class TrainOptions(DataOptions, LoopOptions, ClickOptions, DeviceOptions):
 
 
 # In the order of --help: what everybody needs first, what few need last.
-GROUPS = (DataOptions, HLLMOptions, LoopOptions, DeviceOptions, ClickOptions, IDModelOptions)
+GROUPS = (
+    DataOptions,
+    HLLMOptions,
+    LoopOptions,
+    SplitOptions,
+    DeviceOptions,
+    ClickOptions,
+    IDModelOptions,
+)
 # Help of the --no_ flags, which every option has that is on by default.
 OPPOSITES = {
     "item_pretrained": "start the Item LLM from random weights of its shape",

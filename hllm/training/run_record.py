@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from hllm.atomic import atomic_text
 from hllm.errors import DataError
 from hllm.evaluation.run_records import OPTIONS
+from hllm.evaluation.trained_split import check_trained_split
+from hllm.split_options import split_options
 from hllm.weights.packaged import official_checksum, packaged_name
 
 if TYPE_CHECKING:  # its imports take seconds
@@ -123,6 +125,8 @@ def open_run(model: "ModelOptions", train: "TrainOptions") -> RunRecord:
     output = train.output
     if train.start_from and Path(train.start_from).resolve() == output.resolve():
         raise DataError(f"--start_from and --output are both {output}: give another --output.")
+    if train.start_from:  # what it has seen, this run has seen
+        check_trained_split(train.start_from, split_options(vars(train)))
     old = _read(output)
     new = _record_of(model, train, old.files if old else {})
     if train.restart or not holds_result(output):

@@ -13,6 +13,7 @@ from torch import nn
 from hllm.commands import evaluate
 from hllm.errors import CheckpointError, DataError, TrainingError
 from hllm.recommend import load_hllm
+from hllm.splits import is_held_out
 from hllm.training.trainer import Trainer
 from tests.hllm.training.runs import NUM_ITEMS, losses, small_trainer, train_ring, trainer
 
@@ -100,6 +101,33 @@ def test_negatives_are_items_that_somebody_has_in_training(write_data, tmp_path)
     made = trainer(data, tmp_path / "run", num_negatives=500)
     drawn = made._batch(np.arange(8)).negatives
     assert {made.interactions.item_ids[row] for row in drawn.unique()} == {"i0", "i1", "i2"}
+
+
+@pytest.mark.parametrize("kind", ["hllm", "sasrec"])
+def test_a_run_is_evaluated_on_the_items_that_it_held_out(ring, tmp_path, kind):
+    options = {"held_out_items": 0.2, "split_seed": 2, "model_kind": kind}
+    made, _ = train_ring(ring, tmp_path / "run", **options)
+    kept = [f"i{n}" for n in range(NUM_ITEMS) if not is_held_out(f"i{n}", 0.2, 2)]
+    assert 1 < len(kept) < NUM_ITEMS
+    assert sorted(made.interactions.item_ids[1:]) == sorted(kept)
+    for batch in (made._batch(rows) for rows in made._batches(0)):
+        assert max(batch.items.max(), batch.negatives.max()) <= len(kept)
+    if kind == "hllm":  # the adapter's whitening is fitted to so many
+        assert made.trainee.texts.num_trained == len(kept) + 1
+    arguments = [f"--{name}={ring / name}.csv" for name in ("interactions", "items")]
+    arguments += [f"--model={tmp_path / 'run'}", f"--output={tmp_path / 'out.json'}"]
+    assert evaluate.main(arguments) == 0
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["split"]["held_out_items"] == 0.2
+    assert 0 < report["held_out"]["num_cases"] < report["num_cases"]
+    assert evaluate.main([*arguments, "--held_out_items", "0.3"]) == 2
+
+
+def test_a_run_that_holds_items_out_starts_from_none_that_has_seen_them(ring, tmp_path):
+    train_ring(ring, tmp_path / "all", max_steps=1)
+    with pytest.raises(DataError, match="all was trained with another split"):
+        train_ring(ring, tmp_path / "run", held_out_items=0.2, start_from=tmp_path / "all")
+    assert not (tmp_path / "run").exists()
 
 
 def test_stops_early_and_keeps_the_best_model(ring, tmp_path):
