@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from hllm.errors import DataError
-from hllm.rows import NO_HEADER, good_rows, read_interaction_rows, required_id
+from hllm.rows import NO_HEADER, InteractionRows, good_rows, read_interaction_rows, required_id
 from hllm.tables import (
     DEFAULT_FORMAT,
     MISSING,
@@ -167,14 +167,26 @@ def read_interactions(
         DataError: a missing file or column, a row that does not fit the header, an id that is
             empty, or a timestamp that cannot be read (with its line).
     """
-    columns = read_interaction_rows(path, form, by_position=reference_compatible)
-    timestamps, item_number = columns.timestamps, columns.item_number
-    order = _unstable_order(timestamps) if reference_compatible else time_order(timestamps)
-    users, items = np.asarray(columns.user_codes)[order], np.asarray(columns.item_codes)[order]
-    first, sequences = _by_user(users, items + 1)
-    user_ids = list(columns.user_number)
+    rows = read_interaction_rows(path, form, by_position=reference_compatible)
+    order = row_order(rows, reference_compatible=reference_compatible)
+    return make_interactions(rows, order, extra_item_ids)
+
+
+def row_order(rows: InteractionRows, *, reference_compatible: bool = False) -> np.ndarray:
+    """(n,) int64 the rows in order of time; see read_interactions."""
+    order = _unstable_order if reference_compatible else time_order
+    return order(rows.timestamps)
+
+
+def make_interactions(
+    rows: InteractionRows, order: np.ndarray, extra_item_ids: Sequence[str] = ()
+) -> Interactions:
+    """Sequences from rows, taken in an order of time; extra_item_ids as read_interactions'."""
+    users, items = np.asarray(rows.user_codes)[order], np.asarray(rows.item_codes)[order]
+    first, sequences = group_by_user(users, items + 1)
+    user_ids, known = list(rows.user_number), rows.item_number
     return Interactions(
-        item_ids=[PAD_ID, *item_number, *(i for i in extra_item_ids if i not in item_number)],
+        item_ids=[PAD_ID, *known, *(i for i in extra_item_ids if i not in known)],
         user_ids=[user_ids[user] for user in first],
         user_indices=first + 1,
         sequences=sequences,
@@ -188,12 +200,12 @@ def _unstable_order(timestamps: Sequence[Timestamp]) -> np.ndarray:
     return numbers.sort_values(kind="quicksort").index.to_numpy()
 
 
-def _by_user(users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+def group_by_user(users: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     """Rows in order of time become one sequence per user, in order of their first row.
 
     Args:
         users: (n,) int64 user of each row.
-        items: (n,) int64 item of each row.
+        values: (n,) int64 item of each row, or whatever else it has.
 
     Returns:
         (num_users,) int64 user of each sequence, and the sequences, int64.
@@ -202,7 +214,7 @@ def _by_user(users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, list[np.
     grouped = np.argsort(appearance, kind="stable")
     bounds = np.cumsum(np.bincount(appearance))[:-1]
     first = users[grouped][np.concatenate([[0], bounds])]
-    return first.astype(np.int64), np.split(items[grouped].astype(np.int64), bounds)
+    return first.astype(np.int64), np.split(values[grouped].astype(np.int64), bounds)
 
 
 @dataclass(frozen=True)
@@ -227,10 +239,14 @@ class Parts:
     Attributes:
         training: item indices of each user that training may see, oldest first, none empty.
         cases: phase -> cases.
+        new_users: (num_users,) bool users of whom training sees nothing; None: not asked for.
+        description: for people, with what was counted.
     """
 
     training: list[np.ndarray]
     cases: Mapping[str, list[EvalCase]]
+    new_users: np.ndarray | None = None
+    description: str = ""
 
 
 def eval_cases(interactions: Interactions, phase: str) -> list[EvalCase]:

@@ -17,7 +17,7 @@ import json
 import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,7 @@ from hllm.data import (
     EvalCase,
     Interactions,
     eval_cases,
-    item_fields,
     popularity,
-    read_items,
 )
 from hllm.embed import encode_catalog, stored_or_encoded
 from hllm.errors import CheckpointError, DataError
@@ -49,6 +47,7 @@ from hllm.evaluation.beyond_accuracy import (
     category_space,
     text_space,
 )
+from hllm.evaluation.data_set import DataSet
 from hllm.evaluation.ranking import Scorer, rank_cases, sampled_auc
 from hllm.evaluation.report import (
     comparison_report,
@@ -63,64 +62,13 @@ from hllm.evaluation.slices import HELD_OUT, slice_masks
 from hllm.evaluation.trained_split import agreed_split, check_trained_split
 from hllm.model import to_bfloat16
 from hllm.sentence import baseline_keys, sentence_embeddings, sentence_text
-from hllm.split_options import DEFAULT_SPLIT, SplitOptions
-from hllm.splits import read_split
-from hllm.tables import DEFAULT_FORMAT, CsvFormat
+from hllm.split_options import LEAVE_ONE_OUT, check_split
+from hllm.tables import CsvFormat
 from hllm.text import check_text_keys
 from hllm.training.option_rules import check_options
+from hllm.training.run_record import check_same_data
 
 __all__ = ["DataSet", "Scorer", "evaluate_models", "load_scorer", "rank_cases", "run"]
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A csv pair, read.
-
-    Attributes:
-        interactions: sequences by user, and the items to rank (hllm.evaluation.ranking).
-        fields: text fields by item_index; None for padding and for items without a record.
-        split: of the interactions; models must have been trained with it.
-    """
-
-    interactions: Interactions
-    fields: list[Any]
-    split: SplitOptions = DEFAULT_SPLIT
-
-    @classmethod
-    def read(
-        cls,
-        interactions: str | Path,
-        items: str | Path,
-        *,
-        form: CsvFormat = DEFAULT_FORMAT,
-        reference_compatible: bool = False,
-        split: SplitOptions = DEFAULT_SPLIT,
-    ) -> "DataSet":
-        """Read both files.
-
-        Raises:
-            DataError: missing or malformed.
-        """
-        records = read_items(items, form=form, reference_compatible=reference_compatible)
-        sequences = read_split(
-            interactions,
-            split,
-            form=form,
-            extra_item_ids=() if reference_compatible else list(records),
-            reference_compatible=reference_compatible,
-        )
-        return cls(sequences, list(item_fields(sequences, records)), split)
-
-    @property
-    def num_touched(self) -> int:
-        """Number of items with an interaction; the others are numbered behind them."""
-        return max(int(sequence.max()) for sequence in self.interactions.sequences)
-
-    @property
-    def num_trained(self) -> int:
-        """Number of items that training may know; they have the smallest numbers."""
-        num_touched, held_out = self.num_touched, self.interactions.held_out
-        return num_touched if held_out is None else int((~held_out[1 : num_touched + 1]).sum())
 
 
 def load_scorer(
@@ -293,7 +241,7 @@ def _report(
         "num_cases": len(next(iter(ranks.values()), ())),
         "num_items": data.interactions.num_items - 1,
         "num_untouched_items": data.interactions.num_items - 1 - data.num_touched,
-        "split": asdict(data.split),
+        "split": asdict(data.split) | {"description": data.split_description},
         "seen_items": f"the history is masked, {repeated}",
         "models": models,
         "shortcut_audit": {name: shortcut_report(ranks, name) for name in shortcuts},
@@ -316,7 +264,10 @@ def _cases(
             f"no user can be evaluated in phase {phase}: a user needs at least "
             f"{3 if phase == 'valid' else 2} interactions."
         )
-    return cases, slice_masks(cases, popularity(interactions), interactions.held_out)
+    masks = slice_masks(cases, popularity(interactions), interactions.held_out)
+    if interactions.parts and interactions.parts.new_users is not None:
+        masks["user new"] = interactions.parts.new_users[[case.user for case in cases]]
+    return cases, masks
 
 
 def _unique(name: str, taken: dict[str, Any]) -> str:
@@ -341,6 +292,17 @@ def check_device(name: str | None) -> str:
     return name
 
 
+def _split(options: argparse.Namespace) -> SplitOptions:
+    """The split of all models, on the data that they were trained on."""
+    split = agreed_split(options.model, vars(options))
+    check_options(split)
+    check_split(split)
+    if split.split != LEAVE_ONE_OUT:
+        for folder in options.model:  # another file would be cut elsewhere
+            check_same_data(folder, {"interactions": options.interactions})
+    return split
+
+
 def run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any]:
     """Evaluate as the command line says; the report also says on what it was made.
 
@@ -348,14 +310,12 @@ def run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any]
         HLLMError: files or models that cannot be used.
     """
     device = check_device(options.device)
-    split = agreed_split(options.model, vars(options))
-    check_options(split)
     data = DataSet.read(
         options.interactions,
         options.items,
         form=CsvFormat.parse(options.delimiter, options.quote, options.encoding),
         reference_compatible=options.reference_compatible,
-        split=split,
+        split=_split(options),
     )
 
     sentences = None

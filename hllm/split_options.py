@@ -4,9 +4,15 @@ Imports nothing heavy, for the sake of --help.
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from hllm.errors import DataError
+
+LEAVE_ONE_OUT, TEMPORAL = SPLITS = ("leave-one-out", "temporal")
+TARGETS = ("last", "random")
 
 
 def _option(default: Any, help_text: str) -> Any:
@@ -19,15 +25,45 @@ class SplitOptions:
 
     _argument_group_name = "split"
 
+    split: str = _option(
+        LEAVE_ONE_OUT,
+        "leave-one-out: the last interaction of each user is for the test, the one before it for "
+        "validation; temporal: one moment for all users divides training from what comes later "
+        "(needs clock times)",
+    )
+    split_quantile: float = _option(
+        0.9, "temporal: share of the interactions before the cut, and of these before validation's"
+    )
+    split_target: str = _option(
+        "last", "temporal: which of a user's later interactions is to be found, last or random"
+    )
     held_out_items: float = _option(
         0.0,
         "hold out this share of the items, drawn by their ids: training never sees them, neither "
         "as target nor in a history nor as negative; evaluation reports their test targets",
     )
-    split_seed: int = _option(0, "of the draw of held-out items")
+    split_seed: int = _option(0, "of the draws of held-out items and random targets")
 
 
 DEFAULT_SPLIT = SplitOptions()
+
+
+def check_split(split: SplitOptions) -> None:
+    """Make sure that no option is given which would change nothing.
+
+    Raises:
+        DataError: one is.
+    """
+    for name in ("split_quantile", "split_target"):
+        value = getattr(split, name)
+        if split.split != TEMPORAL and value != getattr(DEFAULT_SPLIT, name):
+            raise DataError(f"--{name} {value} changes only --split temporal: give that, too.")
+
+
+def number_of(name: str, seed: int) -> int:
+    """A random number, 64 bits, that depends on an id and a seed alone: on no order, no file."""
+    digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
 
 
 def split_options(values: Mapping[str, Any]) -> SplitOptions:

@@ -4,8 +4,8 @@ Which split it is say the options (hllm.split_options); a model is measured by t
 trained with (hllm.evaluation.trained_split).
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,16 @@ from hllm.data import (
     Interactions,
     Parts,
     eval_cases,
-    read_interactions,
+    group_by_user,
+    make_interactions,
+    row_order,
     training_parts,
 )
 from hllm.errors import DataError
-from hllm.split_options import DEFAULT_SPLIT, SplitOptions
+from hllm.rows import read_interaction_rows
+from hllm.split_options import DEFAULT_SPLIT, TEMPORAL, SplitOptions, number_of
 from hllm.tables import DEFAULT_FORMAT, CsvFormat
+from hllm.temporal import clock_unit, moments_of, readable, temporal_parts
 
 
 def read_split(
@@ -36,9 +40,15 @@ def read_split(
     Raises:
         DataError: the file is malformed, or cannot be split so.
     """
-    interactions = read_interactions(
-        path, form=form, extra_item_ids=extra_item_ids, reference_compatible=reference_compatible
-    )
+    rows = read_interaction_rows(path, form, by_position=reference_compatible)
+    order = row_order(rows, reference_compatible=reference_compatible)
+    interactions = make_interactions(rows, order, extra_item_ids)
+    if split.split == TEMPORAL:
+        unit = clock_unit(path, rows.timestamps)
+        moments, times = moments_of(rows.timestamps)
+        _, by_user = group_by_user(np.asarray(rows.user_codes)[order], moments[order])
+        parts = temporal_parts(interactions, by_user, lambda n: readable(times[n], unit), split)
+        interactions = replace(interactions, parts=parts)
     if split.held_out_items:
         interactions = hold_out(interactions, split)
     return interactions
@@ -50,8 +60,7 @@ def is_held_out(item_id: str, share: float, seed: int) -> bool:
     Depends on nothing but the id, so that another order of the file, another version of it, or a
     part of it can never turn an item that was trained on into a held-out one.
     """
-    digest = hashlib.blake2b(f"{seed}:{item_id}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < share * 2**64
+    return number_of(item_id, seed) < share * 2**64
 
 
 def hold_out(interactions: Interactions, split: SplitOptions) -> Interactions:
@@ -90,7 +99,8 @@ def hold_out(interactions: Interactions, split: SplitOptions) -> Interactions:
         user_indices=interactions.user_indices,
         sequences=[numbers[sequence] for sequence in interactions.sequences],
         held_out=held,
-        parts=Parts(
+        parts=replace(
+            interactions.parts or Parts([], {}),
             training=_nonempty(
                 part[~held[part]] for part in map(numbers.__getitem__, training_parts(interactions))
             ),

@@ -137,6 +137,7 @@ def format_report(report: Mapping[str, Any]) -> str:
     """The report as Markdown tables, in percent with 95% intervals."""
     models: Mapping[str, Any] = report["models"]
     parts = [
+        report.get("split", {}).get("description", ""),
         f"{report['num_cases']:,} users, phase {report['phase']}, {_candidates(report)}; percent, "
         "[95% bootstrap interval]",
         _metric_table(models),

@@ -5,6 +5,7 @@ batches that an uninterrupted run would have seen, and every epoch draws new neg
 reference repeats the same ones in every epoch).
 """
 
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from hllm.evaluation.sample import sample_cases
 from hllm.splits import read_split, training_view
 from hllm.training.options import TrainOptions
 
+logger = logging.getLogger(__name__)
 PAD_INDEX = 0
 
 
@@ -183,6 +185,8 @@ def read_training_data(options: TrainOptions) -> Interactions:
         form=options.csv_format,
         reference_compatible=options.reference_compatible,
     )
+    if interactions.parts and interactions.parts.description:
+        logger.info("%s", interactions.parts.description)
     return training_view(interactions)
 
 

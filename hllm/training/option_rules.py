@@ -5,6 +5,7 @@ from typing import Any
 from hllm.choices import ADAPTERS, GENERATIVE, ID_MODELS, OBJECTIVES, POOLINGS
 from hllm.errors import DataError
 from hllm.schema.rules import Rule, boolean, choice, integer, items, number, text
+from hllm.split_options import SPLITS, TARGETS
 from hllm.weights.packaged import SMOLLM2, packaged_name
 
 HLLM_KIND = "hllm"
@@ -55,6 +56,9 @@ RULES: dict[str, Rule] = {
     "encoding": text(),
     "restart": _FLAG,
     "tensorboard": _FLAG,
+    "split": choice(*SPLITS),
+    "split_quantile": number(0, 1, below=True),
+    "split_target": choice(*TARGETS),
     "held_out_items": _SHARE,
     "split_seed": _COUNT_OR_0,
     "epochs": _COUNT,

@@ -19,7 +19,7 @@ from hllm.baselines.id_presets import ID_PRESETS
 from hllm.choices import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS
 from hllm.errors import DataError
 from hllm.evaluation.run_records import OPTIONS
-from hllm.split_options import SplitOptions
+from hllm.split_options import SplitOptions, check_split
 from hllm.tables import AUTO, HELP, CsvFormat
 from hllm.text import DEFAULT_PROMPT
 from hllm.training.option_rules import HLLM_KIND, MODEL_KINDS, check_options, check_together
@@ -250,6 +250,7 @@ class TrainOptions(DataOptions, SplitOptions, LoopOptions, ClickOptions, DeviceO
     def __post_init__(self) -> None:
         """Check what the command line cannot."""
         check_options(self)
+        check_split(self)
         if not self.num_negatives and not self.reference_compatible:
             raise DataError("--num_negatives 0: at least 1 is needed")
         if self.reference_compatible and self.negatives_per_position:

@@ -18,7 +18,7 @@ from hllm.atomic import atomic_text
 from hllm.errors import DataError
 from hllm.evaluation.run_records import OPTIONS
 from hllm.evaluation.trained_split import check_trained_split
-from hllm.split_options import split_options
+from hllm.split_options import LEAVE_ONE_OUT, split_options
 from hllm.weights.packaged import official_checksum, packaged_name
 
 if TYPE_CHECKING:  # its imports take seconds
@@ -127,6 +127,8 @@ def open_run(model: "ModelOptions", train: "TrainOptions") -> RunRecord:
         raise DataError(f"--start_from and --output are both {output}: give another --output.")
     if train.start_from:  # what it has seen, this run has seen
         check_trained_split(train.start_from, split_options(vars(train)))
+        if train.split != LEAVE_ONE_OUT:
+            check_same_data(train.start_from, {"interactions": train.interactions})
     old = _read(output)
     new = _record_of(model, train, old.files if old else {})
     if train.restart or not holds_result(output):
@@ -140,6 +142,29 @@ def open_run(model: "ModelOptions", train: "TrainOptions") -> RunRecord:
     if old.options == new.options:
         new.result = old.result
     return new
+
+
+def check_same_data(folder: str | Path, data: Mapping[str, str | Path]) -> None:
+    """Make sure that a model was trained on the very same files.
+
+    Args:
+        folder: of the model; one that does not exist is left to who loads it.
+        data: option -> file.
+
+    Raises:
+        DataError: it was not, or its folder does not say.
+    """
+    if not Path(folder).is_dir():
+        return
+    record = _read(Path(folder))
+    for name, path in data.items():
+        was = _sums(record.files.get(name, {})) if record else {}
+        if was != _sums(_files(name, path, {})):
+            raise DataError(
+                f"{folder} was not trained on {path}: another file is split elsewhere, and what "
+                "the model has seen could be measured; give the file that it was trained on, byte "
+                "by byte."
+            )
 
 
 def holds_result(output: Path) -> bool:

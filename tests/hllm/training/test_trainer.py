@@ -123,6 +123,55 @@ def test_a_run_is_evaluated_on_the_items_that_it_held_out(ring, tmp_path, kind):
     assert evaluate.main([*arguments, "--held_out_items", "0.3"]) == 2
 
 
+def with_times(ring, folder):
+    """The same walks, by the clock: later readers come later."""
+    lines = (ring / "interactions.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines[1:]]
+    timed = [
+        f"{i},{u},{1_500_000_000 + 3_600 * (5 * int(u[1:]) + 20 * int(t))}" for i, u, t in rows
+    ]
+    path = folder / "timed.csv"
+    path.write_text("\n".join([lines[0], *timed]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("target", ["last", "random"])
+def test_a_temporal_run_is_evaluated_by_its_own_cut(ring, tmp_path, target, capsys):
+    timed = with_times(ring, tmp_path)
+    options = {"split": "temporal", "split_target": target, "split_quantile": 0.8}
+    made, _ = train_ring(ring, tmp_path / "run", interactions=timed, **options)
+    arguments = [f"--items={ring / 'items.csv'}", f"--model={tmp_path / 'run'}"]
+    arguments += [f"--output={tmp_path / 'out.json'}", "--baselines=popularity"]
+    assert evaluate.main([*arguments, f"--interactions={timed}"]) == 0
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["split"]["split_target"] == target
+    assert report["split"]["description"] == made.interactions.parts.description
+    assert made.interactions.parts.description in capsys.readouterr().out
+    assert 0 < report["models"]["run"]["slices"]["user new"]["num_cases"] < report["num_cases"]
+    assert report["models"]["run"]["metrics"]["ndcg@10"] > 0.5
+
+
+def test_a_temporal_run_is_evaluated_on_no_other_file_and_by_no_other_split(ring, tmp_path, caplog):
+    timed = with_times(ring, tmp_path)
+    train_ring(ring, tmp_path / "run", interactions=timed, split="temporal", max_steps=1)
+    arguments = [f"--items={ring / 'items.csv'}", f"--model={tmp_path / 'run'}"]
+    other = tmp_path / "other.csv"
+    other.write_text(timed.read_text() + "i1,u0,1600000000\n")
+    assert evaluate.main([*arguments, f"--interactions={other}"]) == 2
+    assert "run was not trained on" in caplog.text
+    arguments.append(f"--interactions={timed}")
+    assert evaluate.main([*arguments, "--split=leave-one-out"]) == 2
+    assert "--split temporal against leave-one-out" in caplog.text
+    more = {"start_from": tmp_path / "run", "split": "temporal", "interactions": other}
+    with pytest.raises(DataError, match="run was not trained on"):
+        train_ring(ring, tmp_path / "more", **more)
+
+
+def test_positions_cannot_be_cut_by_time(ring, tmp_path):
+    with pytest.raises(DataError, match="--split temporal needs clock times"):
+        train_ring(ring, tmp_path / "run", split="temporal")
+
+
 def test_a_run_that_holds_items_out_starts_from_none_that_has_seen_them(ring, tmp_path):
     train_ring(ring, tmp_path / "all", max_steps=1)
     with pytest.raises(DataError, match="all was trained with another split"):
