@@ -62,7 +62,7 @@ from hllm.evaluation.slices import HELD_OUT, slice_masks
 from hllm.evaluation.trained_split import agreed_split, check_trained_split
 from hllm.model import to_bfloat16
 from hllm.sentence import baseline_keys, sentence_embeddings, sentence_text
-from hllm.split_options import LEAVE_ONE_OUT, check_split
+from hllm.split_options import LEAVE_ONE_OUT, SplitOptions, check_split
 from hllm.tables import CsvFormat
 from hllm.text import check_text_keys
 from hllm.training.option_rules import check_options
