@@ -62,7 +62,7 @@ from hllm.evaluation.slices import HELD_OUT, slice_masks
 from hllm.evaluation.trained_split import agreed_split, check_trained_split
 from hllm.model import to_bfloat16
 from hllm.sentence import baseline_keys, sentence_embeddings, sentence_text
-from hllm.split_options import LEAVE_ONE_OUT, SplitOptions, check_split
+from hllm.split_options import LEAVE_ONE_OUT, SplitOptions, check_split, check_split_files
 from hllm.tables import CsvFormat
 from hllm.text import check_text_keys
 from hllm.training.option_rules import check_options
@@ -297,9 +297,10 @@ def _split(options: argparse.Namespace) -> SplitOptions:
     split = agreed_split(options.model, vars(options))
     check_options(split)
     check_split(split)
+    check_split_files(split, options.valid_interactions, options.test_interactions)
     if split.split != LEAVE_ONE_OUT:
         for folder in options.model:  # another file would be cut elsewhere
-            check_same_data(folder, {"interactions": options.interactions})
+            check_same_data(folder, vars(options))
     return split
 
 
@@ -316,6 +317,7 @@ def run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any]
         form=CsvFormat.parse(options.delimiter, options.quote, options.encoding),
         reference_compatible=options.reference_compatible,
         split=_split(options),
+        others=(options.valid_interactions, options.test_interactions),
     )
 
     sentences = None

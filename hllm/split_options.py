@@ -11,7 +11,7 @@ from typing import Any
 
 from hllm.errors import DataError
 
-LEAVE_ONE_OUT, TEMPORAL = SPLITS = ("leave-one-out", "temporal")
+LEAVE_ONE_OUT, TEMPORAL, FILES = SPLITS = ("leave-one-out", "temporal", "files")
 TARGETS = ("last", "random")
 
 
@@ -29,7 +29,8 @@ class SplitOptions:
         LEAVE_ONE_OUT,
         "leave-one-out: the last interaction of each user is for the test, the one before it for "
         "validation; temporal: one moment for all users divides training from what comes later "
-        "(needs clock times)",
+        "(needs clock times); files: a published split, as interactions, valid_interactions and "
+        "test_interactions have it",
     )
     split_quantile: float = _option(
         0.9, "temporal: share of the interactions before the cut, and of these before validation's"
@@ -58,6 +59,22 @@ def check_split(split: SplitOptions) -> None:
         value = getattr(split, name)
         if split.split != TEMPORAL and value != getattr(DEFAULT_SPLIT, name):
             raise DataError(f"--{name} {value} changes only --split temporal: give that, too.")
+
+
+def check_split_files(split: SplitOptions, *others: object) -> None:
+    """Make sure that the files of a published split are given with it, and with nothing else.
+
+    Args:
+        split: the split.
+        others: the files of validation and test; what is empty was not given.
+
+    Raises:
+        DataError: they are not.
+    """
+    if split.split == FILES and not all(others):
+        raise DataError("--split files: give --valid_interactions and --test_interactions, too.")
+    if split.split != FILES and any(others):
+        raise DataError("--valid_interactions and --test_interactions: give --split files, too.")
 
 
 def number_of(name: str, seed: int) -> int:

@@ -22,7 +22,8 @@ from hllm.data import (
 )
 from hllm.errors import DataError
 from hllm.rows import read_interaction_rows
-from hllm.split_options import DEFAULT_SPLIT, TEMPORAL, SplitOptions, number_of
+from hllm.split_files import read_split_files
+from hllm.split_options import DEFAULT_SPLIT, FILES, TEMPORAL, SplitOptions, number_of
 from hllm.tables import DEFAULT_FORMAT, CsvFormat
 from hllm.temporal import clock_unit, moments_of, readable, temporal_parts
 
@@ -31,15 +32,30 @@ def read_split(
     path: str | Path,
     split: SplitOptions = DEFAULT_SPLIT,
     *,
+    others: Sequence[str | Path] = (),
     form: CsvFormat = DEFAULT_FORMAT,
     extra_item_ids: Sequence[str] = (),
     reference_compatible: bool = False,
 ) -> Interactions:
-    """Read interactions and split them; arguments as hllm.data.read_interactions'.
+    """Read interactions and split them.
+
+    Args:
+        path: the interactions; of a published split, those for training.
+        split: how.
+        others: the files for validation and test of a published split.
+        form: see hllm.data.read_interactions, here and below.
+        extra_item_ids: see there.
+        reference_compatible: see there.
 
     Raises:
         DataError: the file is malformed, or cannot be split so.
     """
+    if split.split == FILES:
+        if reference_compatible:
+            raise DataError("--split files: the reference has no such split; leave out one option.")
+        valid, test = others
+        interactions = read_split_files(path, valid, test, form, extra_item_ids)
+        return hold_out(interactions, split) if split.held_out_items else interactions
     rows = read_interaction_rows(path, form, by_position=reference_compatible)
     order = row_order(rows, reference_compatible=reference_compatible)
     interactions = make_interactions(rows, order, extra_item_ids)

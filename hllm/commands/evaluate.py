@@ -32,6 +32,9 @@ def _parser() -> CommandParser:
     add("--interactions", required=True, type=Path, help="csv[.gz]: item_id,user_id,timestamp")
     add("--items", required=True, type=Path,
         help="csv[.gz]: item_id and text columns; every row is a candidate")  # fmt: skip
+    for part in ("valid", "test"):
+        add(f"--{part}-interactions", f"--{part}_interactions", type=Path, metavar="FILE",
+            help=f"of a published split (--split files): its {part} file")  # fmt: skip
     add_csv_options(parser)
     add("--model", action="append", default=[], type=Path, metavar="FOLDER",
         help="trained model, repeatable; the first is compared with every other")  # fmt: skip

@@ -1,5 +1,6 @@
 """What models are evaluated on: a csv pair, read and split."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,9 @@ class DataSet:
         form: CsvFormat = DEFAULT_FORMAT,
         reference_compatible: bool = False,
         split: SplitOptions = DEFAULT_SPLIT,
+        others: Sequence[str | Path] = (),
     ) -> "DataSet":
-        """Read both files.
+        """Read both files, and the others of a published split (hllm.splits.read_split).
 
         Raises:
             DataError: missing or malformed.
@@ -43,6 +45,7 @@ class DataSet:
         sequences = read_split(
             interactions,
             split,
+            others=others,
             form=form,
             extra_item_ids=() if reference_compatible else list(records),
             reference_compatible=reference_compatible,

@@ -182,6 +182,7 @@ def read_training_data(options: TrainOptions) -> Interactions:
     interactions = read_split(
         options.interactions,
         options,
+        others=(options.valid_interactions, options.test_interactions),
         form=options.csv_format,
         reference_compatible=options.reference_compatible,
     )

@@ -51,6 +51,8 @@ RULES: dict[str, Rule] = {
     "id_key_value_heads": integer(0, 1024),
     "id_learn_temperature": _FLAG,
     "start_from": _PATH,
+    "valid_interactions": _PATH,
+    "test_interactions": _PATH,
     "delimiter": text(),
     "quote": text(),
     "encoding": text(),

@@ -19,7 +19,7 @@ from hllm.baselines.id_presets import ID_PRESETS
 from hllm.choices import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS
 from hllm.errors import DataError
 from hllm.evaluation.run_records import OPTIONS
-from hllm.split_options import SplitOptions, check_split
+from hllm.split_options import SplitOptions, check_split, check_split_files
 from hllm.tables import AUTO, HELP, CsvFormat
 from hllm.text import DEFAULT_PROMPT
 from hllm.training.option_rules import HLLM_KIND, MODEL_KINDS, check_options, check_together
@@ -173,6 +173,8 @@ class DataOptions:
     )
     items: Path = field(metadata={"help": "items.csv[.gz]: item_id and text columns"})
     output: Path = field(metadata={"help": "folder for the model, its log and resumable state"})
+    valid_interactions: str = _option("", "split files: the published split's validation file")
+    test_interactions: str = _option("", "split files: the published split's test file")
     delimiter: str = _option(AUTO, HELP["delimiter"])
     quote: str = _option('"', HELP["quote"])
     encoding: str = _option("", HELP["encoding"])
@@ -251,6 +253,7 @@ class TrainOptions(DataOptions, SplitOptions, LoopOptions, ClickOptions, DeviceO
         """Check what the command line cannot."""
         check_options(self)
         check_split(self)
+        check_split_files(self, self.valid_interactions, self.test_interactions)
         if not self.num_negatives and not self.reference_compatible:
             raise DataError("--num_negatives 0: at least 1 is needed")
         if self.reference_compatible and self.negatives_per_position:

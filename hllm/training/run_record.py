@@ -34,8 +34,9 @@ NUMERICS = 2
 _FORMAT = "hllm-run/1"
 # Where things are, what is only shown, and what changes memory but no result.
 _SHAPES_NOTHING = {"output", "tensorboard", "restart", "gradient_checkpointing"}
-_BY_CONTENT = ("interactions", "items", "item_llm", "user_llm", "start_from")
-_DATA = ("interactions", "items")
+_INTERACTIONS = ("interactions", "valid_interactions", "test_interactions")
+_DATA = (*_INTERACTIONS, "items")
+_BY_CONTENT = (*_DATA, "item_llm", "user_llm", "start_from")
 _MODEL_FILES = (
     "config.json",
     "model*.safetensors*",
@@ -128,7 +129,7 @@ def open_run(model: "ModelOptions", train: "TrainOptions") -> RunRecord:
     if train.start_from:  # what it has seen, this run has seen
         check_trained_split(train.start_from, split_options(vars(train)))
         if train.split != LEAVE_ONE_OUT:
-            check_same_data(train.start_from, {"interactions": train.interactions})
+            check_same_data(train.start_from, vars(train))
     old = _read(output)
     new = _record_of(model, train, old.files if old else {})
     if train.restart or not holds_result(output):
@@ -144,12 +145,12 @@ def open_run(model: "ModelOptions", train: "TrainOptions") -> RunRecord:
     return new
 
 
-def check_same_data(folder: str | Path, data: Mapping[str, str | Path]) -> None:
-    """Make sure that a model was trained on the very same files.
+def check_same_data(folder: str | Path, data: Mapping[str, Any]) -> None:
+    """Make sure that a model was trained on the very same interactions.
 
     Args:
         folder: of the model; one that does not exist is left to who loads it.
-        data: option -> file.
+        data: options, among them interactions and the files of a published split.
 
     Raises:
         DataError: it was not, or its folder does not say.
@@ -157,9 +158,10 @@ def check_same_data(folder: str | Path, data: Mapping[str, str | Path]) -> None:
     if not Path(folder).is_dir():
         return
     record = _read(Path(folder))
-    for name, path in data.items():
+    for name in _INTERACTIONS:
+        path = data[name]
         was = _sums(record.files.get(name, {})) if record else {}
-        if was != _sums(_files(name, path, {})):
+        if was != (_sums(_files(name, path, {})) if path else {}):
             raise DataError(
                 f"{folder} was not trained on {path}: another file is split elsewhere, and what "
                 "the model has seen could be measured; give the file that it was trained on, byte "
@@ -187,7 +189,7 @@ def _record_of(
     }
     files = {}
     for name in _BY_CONTENT:
-        reads_texts = model.model_kind == "hllm" or name in ("interactions", "start_from")
+        reads_texts = model.model_kind == "hllm" or name in (*_INTERACTIONS, "start_from")
         if values[name] and reads_texts:  # an ID model reads neither texts nor language models
             files[name] = _files(name, values[name], known.get(name, {}))
     return RunRecord(train.output, options, files, int(os.environ.get("WORLD_SIZE", "1")))

@@ -167,6 +167,33 @@ def test_a_temporal_run_is_evaluated_on_no_other_file_and_by_no_other_split(ring
         train_ring(ring, tmp_path / "more", **more)
 
 
+def test_a_published_split_is_trained_and_evaluated_as_it_is(ring, tmp_path, caplog):
+    lines = (ring / "interactions.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines[1:]]
+    last = {user: int(time) for _, user, time in rows}
+    for name, place in (("train", 2), ("valid", 1), ("test", 0)):
+        chosen = [
+            ",".join(row) for row in rows if min(last[row[1]] - int(row[2]), 2) == place
+        ]  # leave-one-out, as three files
+        (tmp_path / f"{name}.csv").write_text("\n".join([lines[0], *chosen]) + "\n")
+    files = {"interactions": tmp_path / "train.csv", "split": "files"}
+    files |= {f"{part}_interactions": tmp_path / f"{part}.csv" for part in ("valid", "test")}
+    _, result = train_ring(ring, tmp_path / "run", **files)
+    assert result["ndcg@10"] == train_ring(ring, tmp_path / "plain")[1]["ndcg@10"]
+    arguments = [f"--items={ring / 'items.csv'}", f"--model={tmp_path / 'run'}"]
+    arguments.append(f"--output={tmp_path / 'out.json'}")
+    assert evaluate.main([*arguments, f"--interactions={tmp_path / 'train.csv'}"]) == 2
+    assert "give --valid_interactions and --test_interactions, too" in caplog.text
+    del files["split"]
+    arguments += [f"--{name}={path}" for name, path in files.items()]
+    assert evaluate.main(arguments) == 0
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["num_cases"] == 120 and "Published split" in report["split"]["description"]
+    (tmp_path / "test.csv").write_text(lines[0] + "\ni1,u0,99\n")
+    assert evaluate.main(arguments) == 2
+    assert "run was not trained on" in caplog.text
+
+
 def test_positions_cannot_be_cut_by_time(ring, tmp_path):
     with pytest.raises(DataError, match="--split temporal needs clock times"):
         train_ring(ring, tmp_path / "run", split="temporal")
