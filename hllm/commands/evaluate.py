@@ -22,8 +22,8 @@ def _parser() -> CommandParser:
         prog="python -m hllm.evaluate",
         description="Rank each user's held-out item among all items of both files, those that "
         "nobody has touched too, and report recall, ndcg and MRR, by part of the users too, with "
-        "confidence intervals. The last interaction of a user is the test target, the one before "
-        "it the validation target.",
+        "confidence intervals. The split is the one that the models were trained with; by default "
+        "the last interaction of a user is the test target, the one before it for validation.",
         epilog="Example: python -m hllm.evaluate --interactions games/interactions.csv.gz "
         "--items games/items.csv.gz --model runs/games --baselines popularity,minilm-decay "
         "--output results.json",
