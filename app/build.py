@@ -29,7 +29,8 @@ FORMATS = ("table", "hllm", "amazon2014", "amazon2018", "amazon2023", "pixelrec"
 _DESCRIPTION = """\
 From a data set to a page of recommendations: imports the files into a catalogue, chooses what the
 model reads and how it is trained (and says why), trains it, blends it with the text and with
-item-to-item neighbours, embeds the items for the baseline, evaluates all of them, and prints the command that opens the page.
+item-to-item neighbours, embeds the items for the baseline, evaluates all of them, and prints the
+command that opens the page.
 
 Every step is shown as the command that it is. A step that is done is skipped: after a stop, give
 the same command again. An output folder belongs to one data set; others are refused.

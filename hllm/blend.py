@@ -31,8 +31,8 @@ from hllm.evaluation.ranking import mask_seen, tie_permutation
 from hllm.evaluation.sample import sample_cases
 from hllm.evaluation.scorers import BlendedScorer, HLLMScorer
 from hllm.evaluation.slices import slice_masks
-from hllm.serving.blend import BLEND, Blend, BlendWeights, catalog_of, combined
-from hllm.store import EMBEDDINGS, ItemEmbeddings
+from hllm.serving.blend import Blend, BlendWeights, catalog_of, combined
+from hllm.store import BLEND, EMBEDDINGS, ItemEmbeddings
 
 MAX_USERS = 5000  # that the weights are chosen on
 USERS_AT_ONCE = 256

@@ -8,9 +8,8 @@ their first appearance in the interactions file, then those that only items.csv 
 import csv
 import logging
 import re
-from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,25 +18,21 @@ import numpy as np
 import pandas as pd
 
 from hllm.errors import DataError
+from hllm.rows import NO_HEADER, InteractionRows, good_rows, read_interaction_rows, required_id
 from hllm.tables import (
     DEFAULT_FORMAT,
     MISSING,
     CsvFormat,
-    CsvRow,
     CsvTable,
     listing,
     looks_like_data,
 )
-from hllm.times import Timestamp, parse_timestamp, parse_timestamps, time_order
+from hllm.times import Timestamp, time_order
 
 logger = logging.getLogger(__name__)
 
 PAD_ID = "[PAD]"
-INTERACTION_COLUMNS = ("item_id", "user_id", "timestamp")
 NUM_EXAMPLES = 3
-_Places = tuple[int, int, int]  # of item_id, user_id and timestamp among the columns
-_Cells = tuple[list[str], list[str], list[Timestamp]]
-_NO_HEADER = "this line looks like data, and the header with names of columns is missing: "
 
 
 @dataclass(frozen=True)
@@ -51,12 +46,16 @@ class Interactions:
             file (the reference numbers users so); only the parity tests need it.
         sequences: one int64 array of item indices per user, oldest first. Users are in the order of
             their first interaction in time.
+        parts: what training sees and what is evaluated; None: leave-one-out.
+        held_out: (num_items,) bool, items that training never sees; None: no option asked for it.
     """
 
     item_ids: list[str]
     user_ids: list[str]
     user_indices: np.ndarray
     sequences: list[np.ndarray]
+    parts: "Parts | None" = None
+    held_out: np.ndarray | None = None
 
     @property
     def num_items(self) -> int:
@@ -90,15 +89,15 @@ def read_items(
     if "item_id" not in names:
         raise DataError(
             f"{path}: line 1: no column 'item_id' among {listing(names)}; "
-            f"{_NO_HEADER if looks_like_data(names) else ''}"
+            f"{NO_HEADER if looks_like_data(names) else ''}"
             "name the column with the item's id 'item_id'."
         )
     place = names.index("item_id")
     items: dict[str, dict[str, Any]] = {}
     lines: dict[str, int] = {}
     repeated: dict[str, int] = {}
-    for line, values in _good_rows(path, table.rows):
-        item_id = _required(path, line, "item_id", values[place])
+    for line, values in good_rows(path, table.rows):
+        item_id = required_id(path, line, "item_id", values[place])
         if item_id in items:
             repeated.setdefault(item_id, lines[item_id])
         lines[item_id] = line
@@ -123,19 +122,6 @@ def _warn_of_repeated(path: str | Path, repeated: Mapping[str, tuple[int, int]])
             "%s: %s item ids are there more than once, and the last row of each counts: %s",
             path, f"{len(repeated):,}", examples,
         )  # fmt: skip
-
-
-def _good_rows(path: str | Path, rows: Iterable[CsvRow]) -> Iterator[tuple[int, list[str]]]:
-    for row in rows:
-        if row.problem:
-            raise DataError(f"{path}: line {row.line}: {row.problem}; mend or re-export the file.")
-        yield row.line, row.values
-
-
-def _required(path: str | Path, line: int, name: str, value: str) -> str:
-    if not value.strip() or value == MISSING:
-        raise DataError(f"{path}: line {line}: {name} is empty; correct or remove that line.")
-    return value
 
 
 def _typed_items(path: str | Path, form: CsvFormat) -> dict[str, dict[str, Any]]:
@@ -181,74 +167,30 @@ def read_interactions(
         DataError: a missing file or column, a row that does not fit the header, an id that is
             empty, or a timestamp that cannot be read (with its line).
     """
-    columns = _read_columns(path, form, by_position=reference_compatible)
-    timestamps, item_number = columns.timestamps, columns.item_number
-    order = _unstable_order(timestamps) if reference_compatible else time_order(timestamps)
-    users, items = np.asarray(columns.user_codes)[order], np.asarray(columns.item_codes)[order]
-    first, sequences = _by_user(users, items + 1)
-    user_ids = list(columns.user_number)
+    rows = read_interaction_rows(path, form, by_position=reference_compatible)
+    order = row_order(rows, reference_compatible=reference_compatible)
+    return make_interactions(rows, order, extra_item_ids)
+
+
+def row_order(rows: InteractionRows, *, reference_compatible: bool = False) -> np.ndarray:
+    """(n,) int64 the rows in order of time; see read_interactions."""
+    order = _unstable_order if reference_compatible else time_order
+    return order(rows.timestamps)
+
+
+def make_interactions(
+    rows: InteractionRows, order: np.ndarray, extra_item_ids: Sequence[str] = ()
+) -> Interactions:
+    """Sequences from rows, taken in an order of time; extra_item_ids as read_interactions'."""
+    users, items = np.asarray(rows.user_codes)[order], np.asarray(rows.item_codes)[order]
+    first, sequences = group_by_user(users, items + 1)
+    user_ids, known = list(rows.user_number), rows.item_number
     return Interactions(
-        item_ids=[PAD_ID, *item_number, *(i for i in extra_item_ids if i not in item_number)],
+        item_ids=[PAD_ID, *known, *(i for i in extra_item_ids if i not in known)],
         user_ids=[user_ids[user] for user in first],
         user_indices=first + 1,
         sequences=sequences,
     )
-
-
-@dataclass
-class _Columns:
-    """The rows of an interactions file; ids are numbered in order of appearance."""
-
-    item_number: dict[str, int] = field(default_factory=dict)
-    user_number: dict[str, int] = field(default_factory=dict)
-    item_codes: "array[int]" = field(default_factory=lambda: array("q"))
-    user_codes: "array[int]" = field(default_factory=lambda: array("q"))
-    timestamps: list[Timestamp] = field(default_factory=list)
-
-
-def _read_columns(path: str | Path, form: CsvFormat, *, by_position: bool) -> _Columns:
-    table = CsvTable(path, form)
-    places = _interaction_places(path, table.names, by_position=by_position)
-    read = _Columns()
-    item_number, user_number = read.item_number, read.user_number
-    for rows in table.blocks:
-        items, users, timestamps = _at_once(rows, places) or _one_by_one(path, rows, places)
-        read.item_codes.extend(item_number.setdefault(i, len(item_number)) for i in items)
-        read.user_codes.extend(user_number.setdefault(u, len(user_number)) for u in users)
-        read.timestamps += timestamps
-    if not read.timestamps:
-        raise DataError(f"{path}: has a header but no interactions; export them again.")
-    return read
-
-
-def _at_once(rows: Sequence[CsvRow], places: _Places) -> _Cells | None:
-    """Items, users and times of rows; None if something is wrong with one of them."""
-    if any(row.problem for row in rows):
-        return None
-    items, users, times = ([row.values[place] for row in rows] for place in places)
-    ids = {*items, *users}
-    if MISSING in ids or not all(map(str.strip, ids)):
-        return None
-    try:
-        return items, users, parse_timestamps(times)
-    except ValueError:
-        return None
-
-
-def _one_by_one(path: str | Path, rows: Sequence[CsvRow], places: _Places) -> _Cells:
-    """The same; says which line is wrong."""
-    items, users, timestamps = [], [], []
-    for line, values in _good_rows(path, rows):
-        item, user, time = (values[place] for place in places)
-        try:
-            timestamps.append(parse_timestamp(time))
-        except ValueError as error:
-            raise DataError(
-                f"{path}: line {line}: timestamp {error}; correct or remove that line."
-            ) from error
-        items.append(_required(path, line, "item_id", item))
-        users.append(_required(path, line, "user_id", user))
-    return items, users, timestamps
 
 
 def _unstable_order(timestamps: Sequence[Timestamp]) -> np.ndarray:
@@ -258,12 +200,12 @@ def _unstable_order(timestamps: Sequence[Timestamp]) -> np.ndarray:
     return numbers.sort_values(kind="quicksort").index.to_numpy()
 
 
-def _by_user(users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+def group_by_user(users: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     """Rows in order of time become one sequence per user, in order of their first row.
 
     Args:
         users: (n,) int64 user of each row.
-        items: (n,) int64 item of each row.
+        values: (n,) int64 item of each row, or whatever else it has.
 
     Returns:
         (num_users,) int64 user of each sequence, and the sequences, int64.
@@ -272,24 +214,7 @@ def _by_user(users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, list[np.
     grouped = np.argsort(appearance, kind="stable")
     bounds = np.cumsum(np.bincount(appearance))[:-1]
     first = users[grouped][np.concatenate([[0], bounds])]
-    return first.astype(np.int64), np.split(items[grouped].astype(np.int64), bounds)
-
-
-def _interaction_places(path: str | Path, names: Sequence[str], *, by_position: bool) -> _Places:
-    absent = [name for name in INTERACTION_COLUMNS if name not in names]
-    if absent and looks_like_data(names):
-        raise DataError(
-            f"{path}: line 1: {_NO_HEADER}add a line with {', '.join(INTERACTION_COLUMNS)}."
-        )
-    if by_position and len(names) >= 3:
-        return 0, 1, 2
-    if absent:
-        raise DataError(
-            f"{path}: line 1: no column {', '.join(absent)}; the header must name "
-            f"{', '.join(INTERACTION_COLUMNS)}."
-        )
-    item, user, timestamp = map(names.index, INTERACTION_COLUMNS)
-    return item, user, timestamp
+    return first.astype(np.int64), np.split(values[grouped].astype(np.int64), bounds)
 
 
 @dataclass(frozen=True)
@@ -307,10 +232,28 @@ class EvalCase:
     target: int
 
 
-def eval_cases(interactions: Interactions, phase: str) -> list[EvalCase]:
-    """Leave-one-out cases: "valid" predicts the last but one interaction, "test" the last.
+@dataclass(frozen=True)
+class Parts:
+    """A split other than leave-one-out (hllm.splits).
 
-    Users whose history would be empty are left out (the reference crashes on them or ranks the
+    Attributes:
+        training: item indices of each user that training may see, oldest first, none empty.
+        cases: phase -> cases.
+        new_users: (num_users,) bool users of whom training sees nothing; None: not asked for.
+        description: for people, with what was counted.
+    """
+
+    training: list[np.ndarray]
+    cases: Mapping[str, list[EvalCase]]
+    new_users: np.ndarray | None = None
+    description: str = ""
+
+
+def eval_cases(interactions: Interactions, phase: str) -> list[EvalCase]:
+    """The cases of a phase, by the split of the interactions.
+
+    Leave-one-out: "valid" predicts the last but one interaction, "test" the last. Users whose
+    history would be empty are left out (the reference crashes on them or ranks the
     padding item's guess).
 
     Raises:
@@ -318,6 +261,8 @@ def eval_cases(interactions: Interactions, phase: str) -> list[EvalCase]:
     """
     if phase not in ("valid", "test"):
         raise ValueError(f"phase {phase!r}: choose 'valid' or 'test'")
+    if interactions.parts:
+        return interactions.parts.cases[phase]
     end = -2 if phase == "valid" else -1
     return [
         EvalCase(user, sequence[:end], int(sequence[end]))
@@ -327,33 +272,34 @@ def eval_cases(interactions: Interactions, phase: str) -> list[EvalCase]:
 
 
 def train_chunks(
-    sequence: np.ndarray, max_history: int, *, data_split: bool = True
+    part: np.ndarray, max_history: int, *, data_split: bool = True
 ) -> list[np.ndarray]:
-    """Training sequences of one user: all but the last two interactions, cut to max_history + 1.
+    """Training sequences of one user: the training part, cut to max_history + 1.
 
     Args:
-        sequence: (n,) the user's item indices, oldest first.
+        part: (n,) of training_parts, oldest first.
         max_history: most items the User LLM reads (MAX_ITEM_LIST_LENGTH of the reference).
         data_split: cut a long sequence into consecutive chunks of exactly max_history + 1, dropping
             the oldest remainder; otherwise only the most recent max_history + 1 are used.
 
     Returns:
-        Arrays of 1 to max_history + 1 items; none for users with fewer than three interactions.
-        The first item of a chunk is context only.
+        Arrays of 1 to max_history + 1 items, none of an empty part. The first item of a chunk is
+        context only.
     """
-    items, size = sequence[:-2], max_history + 1
-    if len(items) == 0:
+    size = max_history + 1
+    if len(part) == 0:
         return []
-    if len(items) <= size:
-        return [items]
+    if len(part) <= size:
+        return [part]
     if not data_split:
-        return [items[-size:]]
-    items = items[len(items) % size :]
-    return list(items.reshape(-1, size))
+        return [part[-size:]]
+    return list(part[len(part) % size :].reshape(-1, size))
 
 
 def training_parts(interactions: Interactions) -> list[np.ndarray]:
-    """What training may see of each user: all but the last two interactions, if any are left."""
+    """What training may see of each user; by leave-one-out, all but the last two interactions."""
+    if interactions.parts:
+        return interactions.parts.training
     return [sequence[:-2] for sequence in interactions.sequences if len(sequence) > 2]
 
 

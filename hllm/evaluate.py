@@ -16,8 +16,8 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,7 @@ from hllm.data import (
     EvalCase,
     Interactions,
     eval_cases,
-    item_fields,
     popularity,
-    read_interactions,
-    read_items,
 )
 from hllm.embed import encode_catalog, stored_or_encoded
 from hllm.errors import CheckpointError, DataError
@@ -50,60 +47,30 @@ from hllm.evaluation.beyond_accuracy import (
     category_space,
     text_space,
 )
+from hllm.evaluation.data_set import DataSet
 from hllm.evaluation.ranking import Scorer, rank_cases, sampled_auc
-from hllm.evaluation.report import comparison_report, json_ready, model_report, shortcut_report
+from hllm.evaluation.report import (
+    comparison_report,
+    json_ready,
+    model_report,
+    part_report,
+    shortcut_report,
+)
 from hllm.evaluation.sample import sample_cases
 from hllm.evaluation.scorers import BlendedScorer, HLLMScorer, IDModelScorer, make_scorer
-from hllm.evaluation.slices import slice_masks
+from hllm.evaluation.slices import HELD_OUT, slice_masks
+from hllm.evaluation.trained_split import agreed_split, check_trained_split
 from hllm.model import to_bfloat16
 from hllm.sentence import baseline_keys, sentence_embeddings, sentence_text
-from hllm.serving.blend import BLEND, blend_beside
-from hllm.store import EMBEDDINGS, ItemEmbeddings
-from hllm.tables import DEFAULT_FORMAT, CsvFormat
+from hllm.serving.blend import blend_beside
+from hllm.split_options import LEAVE_ONE_OUT, SplitOptions, check_split, check_split_files
+from hllm.store import BLEND, EMBEDDINGS, ItemEmbeddings
+from hllm.tables import CsvFormat
 from hllm.text import check_text_keys
+from hllm.training.option_rules import check_options
+from hllm.training.run_record import check_same_data
 
 __all__ = ["DataSet", "Scorer", "evaluate_models", "load_scorer", "rank_cases", "run"]
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A csv pair, read.
-
-    Attributes:
-        interactions: sequences by user, and the items to rank (hllm.evaluation.ranking).
-        fields: text fields by item_index; None for padding and for items without a record.
-    """
-
-    interactions: Interactions
-    fields: list[Any]
-
-    @classmethod
-    def read(
-        cls,
-        interactions: str | Path,
-        items: str | Path,
-        *,
-        form: CsvFormat = DEFAULT_FORMAT,
-        reference_compatible: bool = False,
-    ) -> "DataSet":
-        """Read both files.
-
-        Raises:
-            DataError: missing or malformed.
-        """
-        records = read_items(items, form=form, reference_compatible=reference_compatible)
-        sequences = read_interactions(
-            interactions,
-            form=form,
-            extra_item_ids=() if reference_compatible else list(records),
-            reference_compatible=reference_compatible,
-        )
-        return cls(sequences, list(item_fields(sequences, records)))
-
-    @property
-    def num_touched(self) -> int:
-        """Number of items with an interaction; the others are numbered behind them."""
-        return max(int(sequence.max()) for sequence in self.interactions.sequences)
 
 
 def load_scorer(
@@ -120,12 +87,14 @@ def load_scorer(
 
     Raises:
         CheckpointError: missing, damaged, or an ID model of another data set.
+        DataError: trained with another split.
     """
     folder = Path(folder)
+    check_trained_split(folder, data.split)
     name = folder.resolve().name
     if _model_type(folder) == ID_MODEL_TYPE:
         sequential, item_ids = load_id_model(folder)
-        if item_ids != data.interactions.item_ids[: data.num_touched + 1]:
+        if item_ids != data.interactions.item_ids[: data.num_trained + 1]:
             raise CheckpointError(
                 f"{folder} was trained on another data set (its items differ): an ID model can "
                 "only be evaluated on the interactions that it was trained on."
@@ -242,11 +211,11 @@ def evaluate_models(
     counts, space = TrainingCounts.of(data.interactions), space or category_space(data.fields)
     lists = np.zeros((len(cases), LIST_LENGTH), dtype=np.int32)  # of one model after the other
     ranks, models = dict[str, np.ndarray](), dict[str, Any]()
-    rules = {"phase": phase, "reference_compatible": reference_compatible, "seed": seed}
+    rules = dict[str, Any](phase=phase, reference_compatible=reference_compatible, seed=seed)
+    rules["diversity_space"] = space.name if space else None
     rank = partial(rank_cases, cases=cases, lists=lists, batch_size=batch_size, progress=progress)
     for scorer in scorers:
-        start = time.perf_counter()
-        name = _unique(scorer.name, ranks)
+        name, start = _unique(scorer.name, ranks), time.perf_counter()
         ranks[name] = rank(scorer, reference_compatible=reference_compatible)
         _check_found(name, ranks[name], data.interactions.num_items - 1)
         models[name] = {"seconds": round(time.perf_counter() - start, 2)}
@@ -254,7 +223,7 @@ def evaluate_models(
         models[name] |= model_report(ranks[name], masks, seed=seed)
         models[name]["metrics"] |= _auc(scorer, cases, auc_negatives, batch_size)
         models[name]["beyond_accuracy"] = beyond_accuracy(lists, counts, space)
-    return _report(rules, data, ranks, models) | {"diversity_space": space.name if space else None}
+    return _report(rules, data, ranks, models, masks.get(HELD_OUT))
 
 
 def _check_found(name: str, ranks: np.ndarray, num_items: int) -> None:
@@ -276,7 +245,11 @@ def _auc(
 
 
 def _report(
-    rules: dict[str, Any], data: DataSet, ranks: dict[str, np.ndarray], models: dict[str, Any]
+    rules: dict[str, Any],
+    data: DataSet,
+    ranks: dict[str, np.ndarray],
+    models: dict[str, Any],
+    held_out: np.ndarray | None,
 ) -> dict[str, Any]:
     repeated = "repeated targets count as misses"
     repeated = repeated if rules["reference_compatible"] else "never the target"
@@ -285,10 +258,13 @@ def _report(
         "num_cases": len(next(iter(ranks.values()), ())),
         "num_items": data.interactions.num_items - 1,
         "num_untouched_items": data.interactions.num_items - 1 - data.num_touched,
+        "split": asdict(data.split) | {"description": data.split_description},
         "seen_items": f"the history is masked, {repeated}",
         "models": models,
         "shortcut_audit": {name: shortcut_report(ranks, name) for name in shortcuts},
     }
+    if held_out is not None:
+        report["held_out"] = part_report(ranks, held_out, seed=rules["seed"])
     if len(models) > 1:
         first = next(iter(models))
         report["comparisons"] = {first: comparison_report(ranks, first, seed=rules["seed"])}
@@ -305,7 +281,10 @@ def _cases(
             f"no user can be evaluated in phase {phase}: a user needs at least "
             f"{3 if phase == 'valid' else 2} interactions."
         )
-    return cases, slice_masks(cases, popularity(interactions))
+    masks = slice_masks(cases, popularity(interactions), interactions.held_out)
+    if interactions.parts and interactions.parts.new_users is not None:
+        masks["user new"] = interactions.parts.new_users[[case.user for case in cases]]
+    return cases, masks
 
 
 def _unique(name: str, taken: dict[str, Any]) -> str:
@@ -330,6 +309,36 @@ def check_device(name: str | None) -> str:
     return name
 
 
+def read_data(
+    models: Sequence[Path], options: argparse.Namespace, *, reference_compatible: bool = False
+) -> DataSet:
+    """Read the data that options name, split as the models were trained.
+
+    Raises:
+        DataError: files that cannot be used, or that a model was not trained on.
+    """
+    return DataSet.read(
+        options.interactions,
+        options.items,
+        form=CsvFormat.parse(options.delimiter, options.quote, options.encoding),
+        reference_compatible=reference_compatible,
+        split=_split(models, vars(options)),
+        others=(options.valid_interactions, options.test_interactions),
+    )
+
+
+def _split(models: Sequence[Path], options: Mapping[str, Any]) -> SplitOptions:
+    """The split of all models, on the data that they were trained on."""
+    split = agreed_split(models, options)
+    check_options(split)
+    check_split(split)
+    check_split_files(split, options["valid_interactions"], options["test_interactions"])
+    if split.split != LEAVE_ONE_OUT:
+        for folder in models:  # another file would be cut elsewhere
+            check_same_data(folder, options)
+    return split
+
+
 def run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any]:
     """Evaluate as the command line says; the report also says on what it was made.
 
@@ -337,13 +346,8 @@ def run(options: argparse.Namespace, baselines: Sequence[str]) -> dict[str, Any]
         HLLMError: files or models that cannot be used.
     """
     device = check_device(options.device)
-    data = DataSet.read(
-        options.interactions,
-        options.items,
-        form=CsvFormat.parse(options.delimiter, options.quote, options.encoding),
-        reference_compatible=options.reference_compatible,
-    )
-
+    rules = options.reference_compatible
+    data = read_data(options.model, options, reference_compatible=rules)
     sentences = None
     if set(baselines) & set(TEXT_BASELINES):  # before hours of other models
         hllms = (folder for folder in options.model if _model_type(folder) != ID_MODEL_TYPE)

@@ -25,6 +25,7 @@ from hllm.weights.packaged import MINILM
 EMBEDDINGS = "embeddings.safetensors"  # default file name inside a model folder
 FORMAT = "hllm-item-embeddings/1"
 REMEDY = "python -m hllm.embed"
+BLEND = "blend.safetensors"  # see hllm.serving.blend
 BASELINE = "baseline.safetensors"  # sentence embeddings of the text baseline in a model folder
 SENTENCE_FINGERPRINT = f"sentence-embeddings/{MINILM}/1"
 _NUMBERS_AT_ONCE = 1 << 24  # so that checking a memory-mapped file does not read it into memory

@@ -74,6 +74,9 @@ def _finished(record: RunRecord, model: ModelOptions, train: TrainOptions) -> st
 
 def _evaluate_command(train: TrainOptions) -> str:
     files = ["--interactions", str(train.interactions), "--items", str(train.items)]
+    if train.valid_interactions:
+        files += ["--valid_interactions", train.valid_interactions]
+        files += ["--test_interactions", train.test_interactions]
     rules = ["--reference-compatible"] if train.reference_compatible else []
     return shlex.join(
         ["python", "-m", "hllm.evaluate", "--model", str(train.output), *files, *rules]

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from hllm.commands.evaluate import add_data_options
 from hllm.shell import CommandParser, command
-from hllm.tables import CsvFormat, add_csv_options
 
 logger = logging.getLogger(__name__)
 
@@ -17,15 +17,14 @@ def _parser() -> CommandParser:
         "scores are added, with weights chosen on the validation targets for the best ndcg@10 "
         "that finds rarely and never bought items at least as often as the text alone. Writes "
         "blend.safetensors into the model folder; from then on hllm.evaluate, hllm.recommend and "
-        "the page use it. Remove the file to have HLLM alone again.",
+        "the page use it. Give the data that it was trained on. Remove the file to have HLLM "
+        "alone again.",
         epilog="Example: python -m hllm.blend --model runs/games --items games/items.csv "
         "--interactions games/interactions.csv",
     )
     add = parser.add_argument
     add("--model", required=True, type=Path, metavar="FOLDER", help="a trained HLLM")
-    add("--items", required=True, type=Path, help="csv[.gz] that it was trained on")
-    add("--interactions", required=True, type=Path, help="csv[.gz] that it was trained on")
-    add_csv_options(parser)
+    add_data_options(parser)
     add("--max-users", type=int, default=5000, metavar="N",
         help="choose the weights on a random sample of N users; default: %(default)s")  # fmt: skip
     add("--seed", type=int, default=0, help="of the sample; default: 0")
@@ -42,14 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--max-users {options.max_users}: must be at least 1")
     if not 0 <= options.seed < 2**31:
         parser.error(f"--seed {options.seed}: must be from 0 to {2**31 - 1}")
-    form = CsvFormat.parse(options.delimiter, options.quote, options.encoding)
     from hllm.blend import KEPT_SHARE, Quality, fit_blend, save_blend  # noqa: PLC0415  this and what follows take seconds: not for --help
-    from hllm.evaluate import DataSet, check_device  # noqa: PLC0415  the same
+    from hllm.evaluate import check_device, read_data  # noqa: PLC0415  the same
     from hllm.model_folder import ModelFolder  # noqa: PLC0415  the same
 
     device = check_device(options.device)
     text_keys = ModelFolder(options.model).config.text_keys
-    data = DataSet.read(options.interactions, options.items, form=form)
+    data = read_data([options.model], options)
     fit = fit_blend(
         options.model,
         data,

@@ -4,14 +4,29 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from hllm.atomic import atomic_path
 from hllm.choices import BASELINES
+from hllm.commands.dataclass_options import add_dataclass
 from hllm.errors import DataError
 from hllm.shell import CommandParser, command
+from hllm.split_options import SplitOptions
 from hllm.tables import add_csv_options
 from hllm.text import DEFAULT_KEYS
+
+
+def add_data_options(parser: CommandParser) -> None:
+    """Add what hllm.evaluate.read_data reads but for the split, which the models know."""
+    add = parser.add_argument
+    add("--interactions", required=True, type=Path, help="csv[.gz]: item_id,user_id,timestamp")
+    add("--items", required=True, type=Path,
+        help="csv[.gz]: item_id and text columns; every row is a candidate")  # fmt: skip
+    for part in ("valid", "test"):
+        add(f"--{part}-interactions", f"--{part}_interactions", type=Path, metavar="FILE",
+            help=f"of a published split (--split files): its {part} file")  # fmt: skip
+    add_csv_options(parser)
 
 
 def _parser() -> CommandParser:
@@ -19,17 +34,14 @@ def _parser() -> CommandParser:
         prog="python -m hllm.evaluate",
         description="Rank each user's held-out item among all items of both files, those that "
         "nobody has touched too, and report recall, ndcg and MRR, by part of the users too, with "
-        "confidence intervals. The last interaction of a user is the test target, the one before "
-        "it the validation target.",
+        "confidence intervals. The split is the one that the models were trained with; by default "
+        "the last interaction of a user is the test target, the one before it for validation.",
         epilog="Example: python -m hllm.evaluate --interactions games/interactions.csv.gz "
         "--items games/items.csv.gz --model runs/games --baselines popularity,minilm-decay "
         "--output results.json",
     )
     add = parser.add_argument
-    add("--interactions", required=True, type=Path, help="csv[.gz]: item_id,user_id,timestamp")
-    add("--items", required=True, type=Path,
-        help="csv[.gz]: item_id and text columns; every row is a candidate")  # fmt: skip
-    add_csv_options(parser)
+    add_data_options(parser)
     add("--model", action="append", default=[], type=Path, metavar="FOLDER",
         help="trained model, repeatable; the first is compared with every other")  # fmt: skip
     add("--baselines", default="", metavar="LIST",
@@ -50,6 +62,9 @@ def _parser() -> CommandParser:
     add("--reference-compatible", action="store_true",
         help="as the reference: only items with interactions are candidates, repeated targets are "
         "misses, columns by position, typed csv cells, unstable sort by time")  # fmt: skip
+    add_dataclass(parser, SplitOptions, {})
+    # Nothing given: what the models were trained with.
+    parser.set_defaults(**dict.fromkeys(field.name for field in fields(SplitOptions)))
     return parser
 
 

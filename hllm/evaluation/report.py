@@ -71,6 +71,28 @@ def comparison_report(
     return result
 
 
+def part_report(
+    ranks: Mapping[str, np.ndarray], mask: np.ndarray, *, seed: int = 0
+) -> dict[str, Any]:
+    """All models on a part of the cases that has tables of its own.
+
+    Args:
+        ranks: model -> (n,) ranks; the first is compared with every other.
+        mask: (n,) bool.
+        seed: of the bootstrap.
+
+    Returns:
+        num_cases, models (as model_report, without slices) and comparisons.
+    """
+    part = {name: values[mask] for name, values in ranks.items()}
+    first = next(iter(part), "")
+    return {
+        "num_cases": int(mask.sum()),
+        "models": {name: model_report(values, {}, seed=seed) for name, values in part.items()},
+        "comparisons": {first: comparison_report(part, first, seed=seed)} if len(part) > 1 else {},
+    }
+
+
 def shortcut_report(ranks: Mapping[str, np.ndarray], shortcut: str) -> dict[str, float]:
     """How much of what a model finds a heuristic finds without a model.
 
@@ -115,6 +137,7 @@ def format_report(report: Mapping[str, Any]) -> str:
     """The report as Markdown tables, in percent with 95% intervals."""
     models: Mapping[str, Any] = report["models"]
     parts = [
+        report.get("split", {}).get("description", ""),
         f"{report['num_cases']:,} users, phase {report['phase']}, {_candidates(report)}; percent, "
         "[95% bootstrap interval]",
         _metric_table(models),
@@ -122,9 +145,25 @@ def format_report(report: Mapping[str, Any]) -> str:
         _beyond_accuracy_table(models, report.get("diversity_space")),
         _slice_table(models),
     ]
-    for first, others in report.get("comparisons", {}).items():
-        parts.append(_comparison_table(first, others))
+    parts += _comparison_tables(report)
+    if "held_out" in report:
+        parts += _held_out_part(report["held_out"], report["split"])
     return "\n\n".join(part for part in parts if part)
+
+
+def _held_out_part(part: Mapping[str, Any], split: Mapping[str, Any]) -> list[str]:
+    title = (
+        f"{part['num_cases']:,} of these users have a target that was held out of training "
+        f"(--held_out_items {split['held_out_items']} --split_seed {split['split_seed']}); percent"
+    )
+    if not part["num_cases"]:
+        return [title]
+    return [title, _metric_table(part["models"]), *_comparison_tables(part)]
+
+
+def _comparison_tables(report: Mapping[str, Any]) -> list[str]:
+    pairs = report.get("comparisons", {}).items()
+    return [_comparison_table(first, others) for first, others in pairs]
 
 
 def _candidates(report: Mapping[str, Any]) -> str:

@@ -207,7 +207,8 @@ class IDModelScorer(SequenceScorer):
         model: in eval mode, on its device.
         name: for tables.
         num_items: of the catalogue, padding included; None: those of the model's table. It has no
-            embedding of the others, which get -1, the lowest cosine there is: it ranks them last.
+            embedding of the others, which get -1, the lowest cosine there is: it ranks them last,
+            and does not read them in a history.
     """
 
     def __init__(self, model: IDModel, *, name: str, num_items: int | None = None) -> None:
@@ -220,4 +221,5 @@ class IDModelScorer(SequenceScorer):
     @torch.inference_mode()
     def score(self, histories: Sequence[np.ndarray]) -> Tensor:
         """Cosines (B, num_items), float32."""
-        return F.pad(super().score(histories), (0, self._num_unknown), value=-1.0)
+        known = [history[history < len(self._inputs)] for history in histories]
+        return F.pad(super().score(known), (0, self._num_unknown), value=-1.0)

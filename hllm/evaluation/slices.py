@@ -11,6 +11,7 @@ HISTORY_BOUNDS = ((1, 5), (6, 10), (11, 20), (21, None))
 HEAD_SHARE, MIDDLE_SHARE = 0.1, 0.5
 NUM_RESAMPLES = 1000
 CONFIDENCE = 0.95
+HELD_OUT = "target held out"
 
 
 def popularity_classes(training_counts: np.ndarray) -> np.ndarray:
@@ -37,17 +38,20 @@ def popularity_classes(training_counts: np.ndarray) -> np.ndarray:
     return np.select(conditions, ["cold", "head", "middle"], default="tail")
 
 
-def slice_masks(cases: Sequence[EvalCase], training_counts: np.ndarray) -> dict[str, np.ndarray]:
+def slice_masks(
+    cases: Sequence[EvalCase], training_counts: np.ndarray, held_out: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Named parts of the cases.
 
     Args:
         cases: n cases.
         training_counts: (num_items,) hllm.data.popularity.
+        held_out: (num_items,) bool; None: there is no such part.
 
     Returns:
         Name -> (n,) bool: by length of the untruncated history, by popularity class of the target,
         and targets that repeat an item of the history. "target cold": the item was never seen in
-        training, so that ID models can know nothing of it.
+        training, so that ID models can know nothing of it; "target held out": on purpose.
     """
     lengths = np.array([len(case.history) for case in cases], dtype=np.int64)
     targets = np.array([case.target for case in cases], dtype=np.int64)
@@ -57,6 +61,8 @@ def slice_masks(cases: Sequence[EvalCase], training_counts: np.ndarray) -> dict[
         masks[name] = (lengths >= low) & (lengths <= (high or np.inf))
     classes = popularity_classes(training_counts)[targets]
     masks |= {f"target {name}": classes == name for name in ("head", "middle", "tail", "cold")}
+    if held_out is not None:
+        masks[HELD_OUT] = held_out[targets]
     repeated = [bool(np.isin(case.target, case.history)) for case in cases]
     return masks | {"target repeated": np.array(repeated, dtype=bool)}
 

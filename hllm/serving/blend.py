@@ -24,10 +24,9 @@ from hllm.atomic import atomic_path
 from hllm.errors import StaleEmbeddingsError
 from hllm.schema.rules import parse_json
 from hllm.serving.index import ItemIndex, Search
-from hllm.store import ItemEmbeddings
+from hllm.store import BLEND, ItemEmbeddings
 from hllm.weights.checksums import ChecksumError, VerifiedFile, checksum_metadata
 
-BLEND = "blend.safetensors"  # file name inside a model folder
 FORMAT = "hllm-blend/1"
 REMEDY = "python -m hllm.blend"
 MAX_WEIGHT = 100.0

@@ -5,6 +5,7 @@ batches that an uninterrupted run would have seen, and every epoch draws new neg
 reference repeats the same ones in every epoch).
 """
 
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hllm.data import EvalCase, Interactions, eval_cases, train_chunks
+from hllm.data import EvalCase, Interactions, eval_cases, train_chunks, training_parts
 from hllm.errors import DataError
 from hllm.evaluation.sample import sample_cases
+from hllm.splits import read_split, training_view
 from hllm.training.options import TrainOptions
 
+logger = logging.getLogger(__name__)
 PAD_INDEX = 0
 
 
@@ -170,6 +173,24 @@ def reference_sample(
     return (padding + list(sequence))[-size:], negatives, mask
 
 
+def read_training_data(options: TrainOptions) -> Interactions:
+    """The interactions as training may see them.
+
+    Raises:
+        DataError: the file is malformed, or cannot be split as the options say.
+    """
+    interactions = read_split(
+        options.interactions,
+        options,
+        others=(options.valid_interactions, options.test_interactions),
+        form=options.csv_format,
+        reference_compatible=options.reference_compatible,
+    )
+    if interactions.parts and interactions.parts.description:
+        logger.info("%s", interactions.parts.description)
+    return training_view(interactions)
+
+
 def training_chunks(
     interactions: Interactions, max_history: int, options: TrainOptions
 ) -> list[np.ndarray]:
@@ -190,8 +211,8 @@ def training_chunks(
     shortest = 1 if options.reference_compatible else 2
     chunks = [
         chunk
-        for sequence in interactions.sequences
-        for chunk in train_chunks(sequence, max_history, data_split=options.data_split)
+        for part in training_parts(interactions)
+        for chunk in train_chunks(part, max_history, data_split=options.data_split)
         if len(chunk) >= shortest
     ]
     if not any(len(chunk) > 1 for chunk in chunks):

@@ -5,6 +5,7 @@ from typing import Any
 from hllm.choices import ADAPTERS, GENERATIVE, ID_MODELS, OBJECTIVES, POOLINGS
 from hllm.errors import DataError
 from hllm.schema.rules import Rule, boolean, choice, integer, items, number, text
+from hllm.split_options import SPLITS, TARGETS
 from hllm.weights.packaged import SMOLLM2, packaged_name
 
 HLLM_KIND = "hllm"
@@ -50,11 +51,18 @@ RULES: dict[str, Rule] = {
     "id_key_value_heads": integer(0, 1024),
     "id_learn_temperature": _FLAG,
     "start_from": _PATH,
+    "valid_interactions": _PATH,
+    "test_interactions": _PATH,
     "delimiter": text(),
     "quote": text(),
     "encoding": text(),
     "restart": _FLAG,
     "tensorboard": _FLAG,
+    "split": choice(*SPLITS),
+    "split_quantile": number(0, 1, below=True),
+    "split_target": choice(*TARGETS),
+    "held_out_items": _SHARE,
+    "split_seed": _COUNT_OR_0,
     "epochs": _COUNT,
     "batch_size": _COUNT,
     "learning_rate": _RATE,

@@ -19,6 +19,7 @@ from hllm.baselines.id_presets import ID_PRESETS
 from hllm.choices import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS
 from hllm.errors import DataError
 from hllm.evaluation.run_records import OPTIONS
+from hllm.split_options import SplitOptions, check_split, check_split_files
 from hllm.tables import AUTO, HELP, CsvFormat
 from hllm.text import DEFAULT_PROMPT
 from hllm.training.option_rules import HLLM_KIND, MODEL_KINDS, check_options, check_together
@@ -172,6 +173,8 @@ class DataOptions:
     )
     items: Path = field(metadata={"help": "items.csv[.gz]: item_id and text columns"})
     output: Path = field(metadata={"help": "folder for the model, its log and resumable state"})
+    valid_interactions: str = _option("", "split files: the published split's validation file")
+    test_interactions: str = _option("", "split files: the published split's test file")
     delimiter: str = _option(AUTO, HELP["delimiter"])
     quote: str = _option('"', HELP["quote"])
     encoding: str = _option("", HELP["encoding"])
@@ -243,12 +246,14 @@ class DeviceOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions(DataOptions, LoopOptions, ClickOptions, DeviceOptions):
+class TrainOptions(DataOptions, SplitOptions, LoopOptions, ClickOptions, DeviceOptions):
     """How it is trained, and on what."""
 
     def __post_init__(self) -> None:
         """Check what the command line cannot."""
         check_options(self)
+        check_split(self)
+        check_split_files(self, self.valid_interactions, self.test_interactions)
         if not self.num_negatives and not self.reference_compatible:
             raise DataError("--num_negatives 0: at least 1 is needed")
         if self.reference_compatible and self.negatives_per_position:
@@ -267,7 +272,15 @@ class TrainOptions(DataOptions, LoopOptions, ClickOptions, DeviceOptions):
 
 
 # In the order of --help: what everybody needs first, what few need last.
-GROUPS = (DataOptions, HLLMOptions, LoopOptions, DeviceOptions, ClickOptions, IDModelOptions)
+GROUPS = (
+    DataOptions,
+    HLLMOptions,
+    LoopOptions,
+    SplitOptions,
+    DeviceOptions,
+    ClickOptions,
+    IDModelOptions,
+)
 # Help of the --no_ flags, which every option has that is on by default.
 OPPOSITES = {
     "item_pretrained": "start the Item LLM from random weights of its shape",

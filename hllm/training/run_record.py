@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from hllm.atomic import atomic_text
 from hllm.errors import DataError
 from hllm.evaluation.run_records import OPTIONS
+from hllm.evaluation.trained_split import check_trained_split
+from hllm.split_options import LEAVE_ONE_OUT, split_options
 from hllm.weights.packaged import official_checksum, packaged_name
 
 if TYPE_CHECKING:  # its imports take seconds
@@ -32,8 +34,9 @@ NUMERICS = 2
 _FORMAT = "hllm-run/1"
 # Where things are, what is only shown, and what changes memory but no result.
 _SHAPES_NOTHING = {"output", "tensorboard", "restart", "gradient_checkpointing"}
-_BY_CONTENT = ("interactions", "items", "item_llm", "user_llm", "start_from")
-_DATA = ("interactions", "items")
+_INTERACTIONS = ("interactions", "valid_interactions", "test_interactions")
+_DATA = (*_INTERACTIONS, "items")
+_BY_CONTENT = (*_DATA, "item_llm", "user_llm", "start_from")
 _MODEL_FILES = (
     "config.json",
     "model*.safetensors*",
@@ -123,6 +126,10 @@ def open_run(model: "ModelOptions", train: "TrainOptions") -> RunRecord:
     output = train.output
     if train.start_from and Path(train.start_from).resolve() == output.resolve():
         raise DataError(f"--start_from and --output are both {output}: give another --output.")
+    if train.start_from:  # what it has seen, this run has seen
+        check_trained_split(train.start_from, split_options(vars(train)))
+        if train.split != LEAVE_ONE_OUT:
+            check_same_data(train.start_from, vars(train))
     old = _read(output)
     new = _record_of(model, train, old.files if old else {})
     if train.restart or not holds_result(output):
@@ -136,6 +143,30 @@ def open_run(model: "ModelOptions", train: "TrainOptions") -> RunRecord:
     if old.options == new.options:
         new.result = old.result
     return new
+
+
+def check_same_data(folder: str | Path, data: Mapping[str, Any]) -> None:
+    """Make sure that a model was trained on the very same interactions.
+
+    Args:
+        folder: of the model; one that does not exist is left to who loads it.
+        data: options, among them interactions and the files of a published split.
+
+    Raises:
+        DataError: it was not, or its folder does not say.
+    """
+    if not Path(folder).is_dir():
+        return
+    record = _read(Path(folder))
+    for name in _INTERACTIONS:
+        path = data[name]
+        was = _sums(record.files.get(name, {})) if record else {}
+        if was != (_sums(_files(name, path, {})) if path else {}):
+            raise DataError(
+                f"{folder} was not trained on {path}: another file is split elsewhere, and what "
+                "the model has seen could be measured; give the file that it was trained on, byte "
+                "by byte."
+            )
 
 
 def holds_result(output: Path) -> bool:
@@ -158,7 +189,7 @@ def _record_of(
     }
     files = {}
     for name in _BY_CONTENT:
-        reads_texts = model.model_kind == "hllm" or name in ("interactions", "start_from")
+        reads_texts = model.model_kind == "hllm" or name in (*_INTERACTIONS, "start_from")
         if values[name] and reads_texts:  # an ID model reads neither texts nor language models
             files[name] = _files(name, values[name], known.get(name, {}))
     return RunRecord(train.output, options, files, int(os.environ.get("WORLD_SIZE", "1")))

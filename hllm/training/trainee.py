@@ -19,8 +19,7 @@ from hllm.errors import CheckpointError, DataError
 from hllm.evaluation.ranking import Scorer
 from hllm.evaluation.scorers import IDModelScorer, make_scorer
 from hllm.schema.tokenizers import read_tokenizer
-from hllm.serving.blend import BLEND
-from hllm.store import EMBEDDINGS
+from hllm.store import BLEND, EMBEDDINGS
 from hllm.text import check_text_keys
 from hllm.training.initial_model import checkpoint_gradients, make_initial_model
 from hllm.training.item_encoder import ItemTexts, make_item_encoder

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from hllm.data import popularity, read_interactions
+from hllm.data import popularity
 from hllm.errors import CheckpointError, TrainingError
 from hllm.evaluation.metrics import summarise
 from hllm.evaluation.ranking import rank_cases
@@ -28,6 +28,7 @@ from hllm.training.batches import (
     batch_rows,
     make_batch,
     make_reference_batch,
+    read_training_data,
     training_chunks,
     validation_cases,
 )
@@ -135,11 +136,7 @@ class Trainer:
         )
         check_shardable(model_options, options, self.accelerator.num_processes)
         set_seed(options.seed)
-        self.interactions = read_interactions(
-            options.interactions,
-            form=options.csv_format,
-            reference_compatible=options.reference_compatible,
-        )
+        self.interactions = read_training_data(options)
         self.chunks = training_chunks(self.interactions, model_options.max_history, options)
         # As a negative, an item that is never a target would only ever be pushed away.
         self._drawable = np.flatnonzero(popularity(self.interactions))

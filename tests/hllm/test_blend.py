@@ -15,8 +15,8 @@ from hllm.embed import embed_items
 from hllm.errors import CheckpointError, DataError, StaleEmbeddingsError
 from hllm.evaluate import DataSet, evaluate_models, load_scorer, with_blend
 from hllm.recommend import Recommender, load_hllm
-from hllm.serving.blend import BLEND, BlendWeights
-from hllm.store import EMBEDDINGS
+from hllm.serving.blend import BlendWeights
+from hllm.store import BLEND, EMBEDDINGS
 
 SENTENCES = np.random.default_rng(5).normal(size=(13, 8)).astype(np.float32)
 SENTENCES /= np.linalg.norm(SENTENCES, axis=1, keepdims=True)

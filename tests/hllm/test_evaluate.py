@@ -11,11 +11,12 @@ from hllm.baselines.id_models import IDModelConfig, make_id_model, save_id_model
 from hllm.checkpoint import save_model
 from hllm.data import Interactions, eval_cases
 from hllm.errors import CheckpointError, DataError
-from hllm.evaluate import DataSet, evaluate_models, load_scorer
+from hllm.evaluate import DataSet, baseline_scorers, evaluate_models, load_scorer
 from hllm.evaluation.beyond_accuracy import text_space
 from hllm.evaluation.metrics import recall_at
 from hllm.evaluation.ranking import rank_cases
 from hllm.evaluation.report import format_report
+from hllm.split_options import SplitOptions
 from tests.hllm.evaluation.cases import Fixed
 
 
@@ -182,3 +183,51 @@ def test_id_model_of_another_data_set(csv_pair, tmp_path):
     save_id_model(make_id_model(config), tmp_path, ["[PAD]", "x", "y"])
     with pytest.raises(CheckpointError, match="trained on another data set"):
         load_scorer(tmp_path, DataSet.read(*csv_pair))
+
+
+HOLDING = SplitOptions(held_out_items=0.3, split_seed=4)  # five of the twelve items
+
+
+def test_held_out_targets_have_tables_of_their_own(csv_pair):
+    data = DataSet.read(*csv_pair, split=HOLDING)
+    held_out = data.interactions.held_out
+    finder = Fixed(held_out.astype(float).tolist(), "finder")  # ranks them before all others
+    report = evaluate_models([finder, Fixed([0.0] * 13, "other")], data, progress=False)
+    part = report["held_out"]
+    cases = eval_cases(data.interactions, "test")
+    assert part["num_cases"] == sum(held_out[case.target] for case in cases) > 0
+    assert part["models"]["finder"]["metrics"]["recall@5"] == 1
+    assert part["models"]["finder"]["intervals"]["recall@10"] == [1, 1]
+    assert part["comparisons"]["finder"]["other"]["ndcg@10"]["ratio"]["value"] > 1
+    counted = report["models"]["finder"]["slices"]["target held out"]["num_cases"]
+    assert counted == part["num_cases"] < report["num_cases"]
+    assert f"{counted} of these users have a target that was held out" in format_report(report)
+
+
+def test_baselines_do_not_count_held_out_items(csv_pair):
+    data = DataSet.read(*csv_pair, split=HOLDING)
+    held_out = torch.from_numpy(data.interactions.held_out)
+    history = np.array([12, 1, 2, 3])
+    for scorer in baseline_scorers(["popularity", "item-knn", "transition-graph"], data, None):
+        scores = scorer.score([history])[0]
+        assert (scores[held_out] == 0).all() and (scores[~held_out] > 0).any()
+
+
+def test_an_id_model_neither_reads_nor_recommends_what_was_held_out(csv_pair, tmp_path):
+    data = DataSet.read(*csv_pair, split=HOLDING)
+    known = data.num_trained
+    assert known + data.interactions.held_out.sum() == 12
+    config = IDModelConfig(kind="sasrec", num_items=known + 1, hidden_size=8, num_heads=2)
+    save_id_model(make_id_model(config), tmp_path, data.interactions.item_ids[: known + 1])
+    (tmp_path / "train.json").write_text(json.dumps({"held_out_items": 0.3, "split_seed": 4}))
+    scores = load_scorer(tmp_path, data).score([np.array([1, 12, 2]), np.array([1, 2])])
+    assert torch.equal(scores[0], scores[1])
+    assert (scores[:, known + 1 :].amax(dim=1) < scores[:, 1 : known + 1].amin(dim=1)).all()
+
+
+def test_a_model_that_has_seen_the_items_is_not_evaluated_on_them(csv_pair, model_folder):
+    with pytest.raises(DataError, match="does not say with which split it was trained"):
+        load_scorer(model_folder, DataSet.read(*csv_pair, split=HOLDING))
+    (model_folder / "train.json").write_text("{}")
+    with pytest.raises(DataError, match=r"held_out_items 0\.0 against 0\.3"):
+        load_scorer(model_folder, DataSet.read(*csv_pair, split=HOLDING))

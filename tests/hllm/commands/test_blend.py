@@ -6,8 +6,8 @@ import pytest
 from hllm.commands.blend import main
 from hllm.embed import embed_items
 from hllm.evaluate import DataSet
-from hllm.serving.blend import BLEND, Blend
-from hllm.store import EMBEDDINGS
+from hllm.serving.blend import Blend
+from hllm.store import BLEND, EMBEDDINGS
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from hllm.evaluation.beyond_accuracy import (
 
 def training(parts, num_items):
     sequences = [np.array([*part, 1, 1]) for part in parts]  # two more are held out
-    return TrainingCounts.of(SimpleNamespace(sequences=sequences, num_items=num_items))
+    read = SimpleNamespace(sequences=sequences, num_items=num_items, parts=None)
+    return TrainingCounts.of(read)
 
 
 def test_against_rectools_and_lenskit():

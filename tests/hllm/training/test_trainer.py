@@ -13,6 +13,7 @@ from torch import nn
 from hllm.commands import evaluate
 from hllm.errors import CheckpointError, DataError, TrainingError
 from hllm.recommend import load_hllm
+from hllm.splits import is_held_out
 from hllm.training.trainer import Trainer
 from tests.hllm.training.runs import NUM_ITEMS, losses, small_trainer, train_ring, trainer
 
@@ -100,6 +101,109 @@ def test_negatives_are_items_that_somebody_has_in_training(write_data, tmp_path)
     made = trainer(data, tmp_path / "run", num_negatives=500)
     drawn = made._batch(np.arange(8)).negatives
     assert {made.interactions.item_ids[row] for row in drawn.unique()} == {"i0", "i1", "i2"}
+
+
+@pytest.mark.parametrize("kind", ["hllm", "sasrec"])
+def test_a_run_is_evaluated_on_the_items_that_it_held_out(ring, tmp_path, kind):
+    options = {"held_out_items": 0.2, "split_seed": 2, "model_kind": kind}
+    made, _ = train_ring(ring, tmp_path / "run", **options)
+    kept = [f"i{n}" for n in range(NUM_ITEMS) if not is_held_out(f"i{n}", 0.2, 2)]
+    assert 1 < len(kept) < NUM_ITEMS
+    assert sorted(made.interactions.item_ids[1:]) == sorted(kept)
+    for batch in (made._batch(rows) for rows in made._batches(0)):
+        assert max(batch.items.max(), batch.negatives.max()) <= len(kept)
+    if kind == "hllm":  # the adapter's whitening is fitted to so many
+        assert made.trainee.texts.num_trained == len(kept) + 1
+    arguments = [f"--{name}={ring / name}.csv" for name in ("interactions", "items")]
+    arguments += [f"--model={tmp_path / 'run'}", f"--output={tmp_path / 'out.json'}"]
+    assert evaluate.main(arguments) == 0
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["split"]["held_out_items"] == 0.2
+    assert 0 < report["held_out"]["num_cases"] < report["num_cases"]
+    assert evaluate.main([*arguments, "--held_out_items", "0.3"]) == 2
+
+
+def with_times(ring, folder):
+    """The same walks, by the clock: later readers come later."""
+    lines = (ring / "interactions.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines[1:]]
+    timed = [
+        f"{i},{u},{1_500_000_000 + 3_600 * (5 * int(u[1:]) + 20 * int(t))}" for i, u, t in rows
+    ]
+    path = folder / "timed.csv"
+    path.write_text("\n".join([lines[0], *timed]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("target", ["last", "random"])
+def test_a_temporal_run_is_evaluated_by_its_own_cut(ring, tmp_path, target, capsys):
+    timed = with_times(ring, tmp_path)
+    options = {"split": "temporal", "split_target": target, "split_quantile": 0.8}
+    made, _ = train_ring(ring, tmp_path / "run", interactions=timed, **options)
+    arguments = [f"--items={ring / 'items.csv'}", f"--model={tmp_path / 'run'}"]
+    arguments += [f"--output={tmp_path / 'out.json'}", "--baselines=popularity"]
+    assert evaluate.main([*arguments, f"--interactions={timed}"]) == 0
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["split"]["split_target"] == target
+    assert report["split"]["description"] == made.interactions.parts.description
+    assert made.interactions.parts.description in capsys.readouterr().out
+    assert 0 < report["models"]["run"]["slices"]["user new"]["num_cases"] < report["num_cases"]
+    assert report["models"]["run"]["metrics"]["ndcg@10"] > 0.5
+
+
+def test_a_temporal_run_is_evaluated_on_no_other_file_and_by_no_other_split(ring, tmp_path, caplog):
+    timed = with_times(ring, tmp_path)
+    train_ring(ring, tmp_path / "run", interactions=timed, split="temporal", max_steps=1)
+    arguments = [f"--items={ring / 'items.csv'}", f"--model={tmp_path / 'run'}"]
+    other = tmp_path / "other.csv"
+    other.write_text(timed.read_text() + "i1,u0,1600000000\n")
+    assert evaluate.main([*arguments, f"--interactions={other}"]) == 2
+    assert "run was not trained on" in caplog.text
+    arguments.append(f"--interactions={timed}")
+    assert evaluate.main([*arguments, "--split=leave-one-out"]) == 2
+    assert "--split temporal against leave-one-out" in caplog.text
+    more = {"start_from": tmp_path / "run", "split": "temporal", "interactions": other}
+    with pytest.raises(DataError, match="run was not trained on"):
+        train_ring(ring, tmp_path / "more", **more)
+
+
+def test_a_published_split_is_trained_and_evaluated_as_it_is(ring, tmp_path, caplog):
+    lines = (ring / "interactions.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines[1:]]
+    last = {user: int(time) for _, user, time in rows}
+    for name, place in (("train", 2), ("valid", 1), ("test", 0)):
+        chosen = [
+            ",".join(row) for row in rows if min(last[row[1]] - int(row[2]), 2) == place
+        ]  # leave-one-out, as three files
+        (tmp_path / f"{name}.csv").write_text("\n".join([lines[0], *chosen]) + "\n")
+    files = {"interactions": tmp_path / "train.csv", "split": "files"}
+    files |= {f"{part}_interactions": tmp_path / f"{part}.csv" for part in ("valid", "test")}
+    _, result = train_ring(ring, tmp_path / "run", **files)
+    assert result["ndcg@10"] == train_ring(ring, tmp_path / "plain")[1]["ndcg@10"]
+    arguments = [f"--items={ring / 'items.csv'}", f"--model={tmp_path / 'run'}"]
+    arguments.append(f"--output={tmp_path / 'out.json'}")
+    assert evaluate.main([*arguments, f"--interactions={tmp_path / 'train.csv'}"]) == 2
+    assert "give --valid_interactions and --test_interactions, too" in caplog.text
+    del files["split"]
+    arguments += [f"--{name}={path}" for name, path in files.items()]
+    assert evaluate.main(arguments) == 0
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["num_cases"] == 120 and "Published split" in report["split"]["description"]
+    (tmp_path / "test.csv").write_text(lines[0] + "\ni1,u0,99\n")
+    assert evaluate.main(arguments) == 2
+    assert "run was not trained on" in caplog.text
+
+
+def test_positions_cannot_be_cut_by_time(ring, tmp_path):
+    with pytest.raises(DataError, match="--split temporal needs clock times"):
+        train_ring(ring, tmp_path / "run", split="temporal")
+
+
+def test_a_run_that_holds_items_out_starts_from_none_that_has_seen_them(ring, tmp_path):
+    train_ring(ring, tmp_path / "all", max_steps=1)
+    with pytest.raises(DataError, match="all was trained with another split"):
+        train_ring(ring, tmp_path / "run", held_out_items=0.2, start_from=tmp_path / "all")
+    assert not (tmp_path / "run").exists()
 
 
 def test_stops_early_and_keeps_the_best_model(ring, tmp_path):
