@@ -121,7 +121,9 @@ def _preloaded(package: _Package) -> Path | None:
     if not weights.is_file():
         return None
     if _sha256(weights) != package.sha256:
-        logger.warning("%s is not used: it is not the official file (its checksum differs)", weights)
+        logger.warning(
+            "%s is not used: it is not the official file (its checksum differs)", weights
+        )
         return None
     return folder
 
