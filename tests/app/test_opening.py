@@ -261,3 +261,14 @@ def test_another_model_of_the_built_in_books_stands_beside_their_baseline(tmp_pa
     folder = shutil.copytree(opening.BUILT_IN_MODELS[0], tmp_path / "model")
     service = loaded(Settings(data_dir=tmp_path, model=folder))
     assert [column.info().state for column in service.columns] == ["ready", "ready"]
+
+
+def test_the_other_built_in_model_answers_where_it_is_chosen(tmp_path):
+    folder = ROOT / "assets" / "books" / "smollm2"
+    service = loaded(Settings(data_dir=tmp_path, model=folder))
+    info = service.columns[0].info()
+    assert info.model == "SmolLM2-135M-Instruct → SmolLM2-135M-Instruct + LoRA 4×576"
+    # Four layers are small enough to answer exactly.
+    assert info.precision == "fp32"
+    answer = service.answer([service.catalog.popular(1)[0].item_id], SESSION)
+    assert all(column.result.items for column in answer.columns)
