@@ -27,9 +27,9 @@ from hllm.errors import CheckpointError, MissingWeightsError, StaleEmbeddingsErr
 if TYPE_CHECKING:
     from hllm.recommend import ItemRanker
 
-BUILT_IN_MODEL = ROOT / "assets" / "books" / "model"
-# Over weights that may not be installed; where this folder stands, it is the first choice.
-LARGE_BUILT_IN_MODEL = ROOT / "assets" / "books" / "smollm2"
+# The best one by docs/results.md; where its weights are not installed, the next. Others in
+# assets/books are for --model.
+BUILT_IN_MODELS = (ROOT / "assets" / "books" / "model",)
 BUILT_IN_BASELINE = ROOT / "assets" / "books" / "baseline.safetensors"
 BASELINE_NAME = "baseline.safetensors"
 
@@ -117,7 +117,7 @@ def _is_current(path: Path) -> bool:
 def _hllm_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> Column:
     folders = [settings.model] if settings.model else []
     if settings.model is None and settings.catalog is None:
-        folders = [path for path in (LARGE_BUILT_IN_MODEL, BUILT_IN_MODEL) if path.is_dir()]
+        folders = list(BUILT_IN_MODELS)
 
     def load() -> ItemRanker:
         if not folders:
@@ -178,6 +178,7 @@ def _baseline_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> 
 
 
 def _beside_model(settings: Settings) -> Path | None:
-    if settings.model is not None:
-        return settings.model / BASELINE_NAME
-    return BUILT_IN_BASELINE if settings.catalog is None else None
+    own = settings.model / BASELINE_NAME if settings.model is not None else None
+    if settings.catalog is None and (own is None or not own.exists()):
+        return BUILT_IN_BASELINE  # the catalogue is that of the built-in books
+    return own

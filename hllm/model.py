@@ -58,6 +58,14 @@ class ItemAdapter(nn.Module):
         self.whiten.weight.copy_(matrix)
         self.whiten.bias.copy_(-matrix @ mean)
 
+    @torch.no_grad()
+    def scale_output(self, states: Tensor, rms: float) -> None:
+        """Let the embeddings of states (N, H) have this root mean square."""
+        factor = rms / self(states).square().mean().sqrt()
+        for layer in (self.shortcut, self.down):
+            layer.weight.mul_(factor)
+            layer.bias.mul_(factor)
+
     def forward(self, states: Tensor) -> Tensor:
         """states: (N, H) -> (N, D)."""
         states = self.whiten(states)

@@ -20,13 +20,20 @@ def space():
 
 def test_front_matter_is_short_and_configures_a_space(space):
     # GitHub shows a table with a column for each key above everything else.
-    assert list(space) == ["title", "sdk", "sdk_version", "python_version", "app_file"]
+    keys = ["title", "sdk", "sdk_version", "python_version", "app_file", "preload_from_hub"]
+    assert list(space) == keys
     assert (ROOT / space["app_file"]).is_file()
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert f"{space['sdk']}=={space['sdk_version']}" in constraints
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     least = project["requires-python"].removeprefix(">=")
     assert [*map(int, space["python_version"].split("."))] >= [*map(int, least.split("."))]
+
+
+def test_a_space_preloads_the_file_that_no_requirement_installs(space):
+    package = packaged._PACKAGES[packaged.SMOLLM2]
+    repository, revision = package.hub
+    assert space["preload_from_hub"] == [f"{repository} {package.weights} {revision}"]
 
 
 def test_python_example_recommends(monkeypatch, capsys):

@@ -1,8 +1,8 @@
 """Encoding an item that nobody has embedded yet, such as one that is typed in: the Item LLM, live.
 
-A large Item LLM runs in few bits as the User LLM does (hllm.serving.precision): int4 through ONNX
-Runtime on a CPU, NF4 on a GPU. It is loaded when the first item is asked for: most visitors only
-click, and the items of the catalogue are embedded already.
+A large Item LLM runs in few bits as the User LLM does (hllm.serving.precision): int4 or int8
+through ONNX Runtime on a CPU, NF4 on a GPU. It is loaded when the first item is asked for: most
+visitors only click, and the items of the catalogue are embedded already.
 
 T text tokens, H width of the Item LLM, D width of an item embedding.
 """
@@ -38,10 +38,10 @@ class ItemModel:
 
     Args:
         source: a trained or converted HLLM.
-        cache: where graphs of int4 are kept; None: the system's temporary folder.
+        cache: where graphs of int4 and int8 are kept; None: the system's temporary folder.
 
     Attributes:
-        precision: fp32, int4 or nf4.
+        precision: fp32, int8, int4 or nf4.
         device: where it computes.
 
     Raises:
@@ -86,8 +86,9 @@ class ItemModel:
                 return self._encode(ids).float().cpu()
 
     def _load(self) -> Encode:
-        if self.precision == "int4":
-            return _onnx_encoder(self._folder, graph_folder(self._cache))
+        if self.precision in ("int4", "int8"):
+            bits = int(self.precision.removeprefix("int"))
+            return _onnx_encoder(self._folder, graph_folder(self._cache), bits)
         if self.precision == "nf4":
             from hllm.serving.nf4_model import load_nf4_item_llm  # noqa: PLC0415  imports bitsandbytes, which takes seconds
 
@@ -98,11 +99,11 @@ class ItemModel:
         return lambda ids: model.encode_items([ids])[0]
 
 
-def _onnx_encoder(folder: ModelFolder, graphs: Path) -> Encode:
+def _onnx_encoder(folder: ModelFolder, graphs: Path, bits: int) -> Encode:
     from hllm.serving.onnx_graph import WORDS_FILE  # noqa: PLC0415  imports onnx, which takes time
     from hllm.serving.onnx_incremental import OnnxIncremental, prepare_onnx  # noqa: PLC0415  the same
 
-    path = prepare_onnx(folder, graphs, bits=4, tower=ITEM_LLM)
+    path = prepare_onnx(folder, graphs, bits=bits, tower=ITEM_LLM)
     # Mapped: a text needs a few rows of it.
     words = np.load(path.with_name(WORDS_FILE), mmap_mode="r")
     llm, adapter, item_token = OnnxIncremental(path), make_adapter(folder.config), _token(folder)

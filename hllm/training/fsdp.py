@@ -20,17 +20,20 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 
 from hllm.errors import DataError
+from hllm.training.frozen_weights import check_frozen, digest_of_all, frozen_weights
 from hllm.training.options import ModelOptions, TrainOptions
 
 Result = TypeVar("Result")
 _LEARNING_RATES = "learning_rates"
+_FROZEN = "frozen_sha256"  # of this process's parts of what a shard leaves out
 
 
 def check_shardable(model_options: ModelOptions, options: TrainOptions, num_processes: int) -> None:
@@ -145,29 +148,45 @@ def save_shard(folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer) 
     """Write this process's part of weights and moments, exactly, into a folder."""
     rates = [group["lr"] for group in optimizer.param_groups]
     tensors = {_LEARNING_RATES: torch.tensor(rates, dtype=torch.float64)}
+    frozen = frozen_weights(step)
     for name, parameter in step.named_parameters():
+        if name in frozen:
+            continue
         tensors[name] = _local_part(parameter)
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"{name}/{key}"] = _local_part(value)
-    save_file({name: value.contiguous() for name, value in tensors.items()}, _shard_file(folder))
+    save_file(
+        {name: value.contiguous() for name, value in tensors.items()},
+        _shard_file(folder),
+        metadata={
+            _FROZEN: digest_of_all({name: _local_part(value) for name, value in frozen.items()})
+        },
+    )
 
 
 @torch.no_grad()
 def load_shard(folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Read what save_shard wrote.
+    """Read what save_shard wrote; that of earlier versions holds frozen weights, too.
 
     Raises:
+        CheckpointError: see hllm.training.frozen_weights.check_frozen.
         OSError: there is no such file: another number of processes, or a run without shards.
         KeyError: it belongs to another model.
         ValueError: it has other sizes.
     """
-    stored = load_file(_shard_file(folder))
+    with safe_open(_shard_file(folder), framework="pt") as file:
+        stored = {name: file.get_tensor(name) for name in file.keys()}
+        left_out = (file.metadata() or {}).get(_FROZEN)
+    frozen = frozen_weights(step) if left_out else {}
+    if left_out:
+        check_frozen(folder, left_out, {n: _local_part(value) for n, value in frozen.items()})
     # The schedule sets a rate only after a step: the first step of a resumed run needs these.
     rates = stored.pop(_LEARNING_RATES).tolist()
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate
     for name, parameter in step.named_parameters():
-        _copy_part(parameter, stored.pop(name), name)
+        if name not in frozen:
+            _copy_part(parameter, stored.pop(name), name)
     parameters = dict(step.named_parameters())
     for name, value in stored.items():
         owner, key = name.split("/")

@@ -199,7 +199,10 @@ def make_item_encoder(
         states = _item_states(model, texts, device, exact=exact)
     if whiten and isinstance(adapter, ItemAdapter):
         # Fitted on what users have touched: padding has no text, and the rest is not read.
-        adapter.fit_whitening(states[1 : texts.num_trained].to(device))
+        known = states[1 : texts.num_trained].to(device)
+        adapter.fit_whitening(known)
+        if options.item_embedding_rms:
+            adapter.scale_output(known, options.item_embedding_rms)
     if is_frozen:
         return FrozenItems(model, states)
     token_ids = tokenize(texts.tokenizer, texts.texts, model.config.max_text_tokens)

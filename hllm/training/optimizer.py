@@ -40,24 +40,33 @@ def make_optimizer(
     *,
     learning_rate: float,
     item_learning_rate: float,
+    user_learning_rate: float = 0.0,
     weight_decay: float,
 ) -> torch.optim.AdamW:
-    """AdamW over everything trainable; the Item LLM and its [ITEM] token have their own rate.
+    """AdamW over everything trainable; both language models have their own rates.
 
     Args:
         named_parameters: of the model; those without requires_grad are left out.
         learning_rate: of User LLM, adapter, click head and logit scale, or of an ID model.
         item_learning_rate: of the Item LLM and its [ITEM] token.
+        user_learning_rate: of the User LLM alone; 0: learning_rate.
         weight_decay: on all parameters.
     """
     # No exception for biases and norms: the reference decays all parameters alike.
-    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    rates = {"item": item_learning_rate, "user": user_learning_rate, "": learning_rate}
+    groups: dict[str, list[nn.Parameter]] = {part: [] for part in rates}
     for name, parameter in named_parameters:
         if parameter.requires_grad:
-            groups["item_llm." in name or "item_emb_tokens" in name].append(parameter)
-    options = [
-        {"params": groups[is_item], "lr": item_learning_rate if is_item else learning_rate}
-        for is_item in (True, False)
-        if groups[is_item]  # a frozen Item LLM leaves its group empty
-    ]
+            part = _part(name)
+            # Without a rate of its own in the last group, as in states of versions without one.
+            groups[part if rates[part] or part == "item" else ""].append(parameter)
+    # A frozen language model leaves its group empty.
+    options = [{"params": group, "lr": rates[part]} for part, group in groups.items() if group]
     return torch.optim.AdamW(options, weight_decay=weight_decay)
+
+
+def _part(name: str) -> str:
+    """Which part of the model a parameter belongs to, by its name."""
+    if "item_llm." in name or "item_emb_tokens" in name:
+        return "item"
+    return "user" if "user_llm." in name else ""

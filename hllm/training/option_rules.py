@@ -39,6 +39,7 @@ RULES: dict[str, Rule] = {
     "item_pooling": choice(*POOLINGS),
     "item_adapter": choice(*ADAPTERS),
     "item_adapter_hidden_size": _SIZE,
+    "item_embedding_rms": number(0, 1000),
     "item_prompt": text(100_000),
     "max_text_tokens": integer(1, 1_000_000),
     "user_llm": _PATH,
@@ -66,6 +67,7 @@ RULES: dict[str, Rule] = {
     "epochs": _COUNT,
     "batch_size": _COUNT,
     "learning_rate": _RATE,
+    "user_learning_rate": _RATE,
     "item_learning_rate": _RATE,
     "num_negatives": _COUNT_OR_0,
     "dropout": _SHARE,
@@ -146,4 +148,6 @@ def check_together(options: Any) -> None:
         raise DataError("--user_llm_layers counts those of --user_llm: use --user_layers")
     if options.item_training == "qlora" and packaged_name(options.item_llm) == SMOLLM2:
         raise DataError(f"--item_training qlora does not read {SMOLLM2}, a GGUF: use lora")
+    if options.item_embedding_rms and options.item_adapter != "mlp":
+        raise DataError("--item_embedding_rms scales a new adapter: use --item_adapter mlp")
     check_heads(options)

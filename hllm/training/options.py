@@ -79,6 +79,11 @@ class HLLMOptions:
     )
     item_adapter: str = _option("mlp", f"from Item LLM states to embeddings: {', '.join(ADAPTERS)}")
     item_adapter_hidden_size: int = _option(1024, "hidden width of the mlp adapter")
+    item_embedding_rms: float = _option(
+        0.0,
+        "mlp adapter: root mean square of the embeddings that a new one starts with; 0 = as it "
+        "comes. A pre-trained User LLM learns faster from large ones, about 6",
+    )
     item_prompt: str = _option(DEFAULT_PROMPT, "put in front of every item text")
     max_text_tokens: int = _option(64, "longer item texts are cut to this many tokens")
     user_llm: str = _option(
@@ -192,6 +197,9 @@ class LoopOptions:
     epochs: int = _option(10, "stop after this many passes over the training sequences")
     batch_size: int = _option(256, "sequences per step and process")
     learning_rate: float = _option(1e-3, "of User LLM, adapter and logit scale")
+    user_learning_rate: float = _option(
+        0.0, "of the User LLM alone, for one that is pre-trained; 0 = learning_rate"
+    )
     item_learning_rate: float = _option(1e-4, "of the Item LLM and its [ITEM] token")
     num_negatives: int = _option(
         4096, "sampled items per step and process, shared by all positions"

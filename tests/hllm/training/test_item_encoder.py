@@ -123,3 +123,15 @@ def test_another_item_llm_is_encoded(small, tmp_path, encoded):
     encoded.clear()
     small_trainer(small, tmp_path / "token", item_pooling="item_token")
     assert len(encoded) == len(set(first.trainee.texts.texts))
+
+
+def test_embeddings_start_with_the_size_that_is_asked_for(small, tmp_path):
+    """Also behind a whitening, and with every adapter weight in proportion."""
+    options = {"item_adapter": "mlp", "item_adapter_hidden_size": 8}
+    as_it_comes = small_trainer(small, tmp_path / "one", **options)
+    scaled = small_trainer(small, tmp_path / "two", **options, item_embedding_rms=6)
+    items = torch.arange(1, as_it_comes.trainee.texts.num_trained)
+    with torch.inference_mode():
+        one, two = (run.trainee._encoder.embed(items) for run in (as_it_comes, scaled))
+    assert two.square().mean().sqrt().item() == pytest.approx(6, rel=1e-5)
+    torch.testing.assert_close(two, one * (6 / one.square().mean().sqrt()), atol=1e-4, rtol=1e-4)

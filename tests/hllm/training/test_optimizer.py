@@ -37,3 +37,18 @@ def test_item_llm_has_its_own_rate_and_frozen_parameters_none():
         named.items(), learning_rate=1.0, item_learning_rate=0.1, weight_decay=0.0
     )
     assert {g["lr"]: len(g["params"]) for g in optimizer.param_groups} == {0.1: 2, 1.0: 1}
+
+
+def test_user_llm_has_its_own_rate_if_one_is_given():
+    named = {
+        "model.item_emb_tokens": nn.Parameter(torch.zeros(1)),
+        "model.user_llm.b": nn.Parameter(torch.zeros(1)),
+        "model.item_adapter.c": nn.Parameter(torch.zeros(1)),
+        "model.logit_scale": nn.Parameter(torch.zeros(1)),
+    }
+    rates = {"learning_rate": 1.0, "item_learning_rate": 0.1, "weight_decay": 0.0}
+    optimizer = make_optimizer(named.items(), **rates, user_learning_rate=0.2)
+    assert {g["lr"]: len(g["params"]) for g in optimizer.param_groups} == {0.1: 1, 0.2: 1, 1.0: 2}
+    # Without one, the groups are those that states of earlier versions hold.
+    optimizer = make_optimizer(named.items(), **rates)
+    assert [(g["lr"], len(g["params"])) for g in optimizer.param_groups] == [(0.1, 1), (1.0, 3)]

@@ -50,3 +50,9 @@ def test_heads_must_divide_the_width(options, message):
 def test_a_folder_brings_its_own_heads():
     assert ModelOptions(user_llm="some/folder", user_heads=3).user_heads == 3
     assert ModelOptions(model_kind="sasrec", user_size=9, user_heads=9).user_heads == 9
+
+
+@pytest.mark.parametrize("adapter", ["none", "linear"])
+def test_only_an_mlp_adapter_is_scaled(adapter):
+    with pytest.raises(DataError, match="--item_embedding_rms scales a new adapter"):
+        ModelOptions(item_adapter=adapter, item_embedding_rms=6.0)

@@ -73,6 +73,7 @@ def test_a_stopped_run_goes_on_to_the_same_losses(small, tmp_path):
 
 def test_both_answer_in_4_bits_from_graphs_that_are_kept(small, tmp_path, monkeypatch):
     monkeypatch.setattr(precision, "LOW_BITS_FROM_PARAMETERS", 0)
+    monkeypatch.setattr(precision, "FOUR_BITS_FROM_PARAMETERS", 0)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     folder, cache = tmp_path / "run", tmp_path / "graphs"
     changes = SMALL | BASE | {"item_training": "lora", "user_training": "lora"}

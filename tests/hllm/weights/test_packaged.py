@@ -1,8 +1,11 @@
 """Weights that come as packages: the official ones, from a closed list."""
 
+import dataclasses
+
 import pytest
 
 from hllm.errors import CheckpointError, MissingWeightsError
+from hllm.schema.language_model import read_language_model
 from hllm.weights import packaged
 from hllm.weights.packaged import (
     MINILM,
@@ -92,3 +95,33 @@ def test_the_real_weights_of_the_language_model_are_the_official_ones():
         pytest.skip(str(error))
     assert [path.name for path in folder.glob("*.gguf")] == ["SmolLM2-135M-Instruct.Q4_1.gguf"]
     assert official_checksum(SMOLLM2).startswith("b179c9523d0e6a0f")
+
+
+@pytest.fixture
+def preloaded(tmp_path, monkeypatch):
+    """A file of the Hub that a Space has put into the cache, and no package with it."""
+    path = install(tmp_path, monkeypatch)
+    hub = ("owner/Tiny-GGUF", "0123abcd")
+    monkeypatch.setitem(
+        packaged._PACKAGES, "tiny", dataclasses.replace(packaged._PACKAGES["tiny"], hub=hub)
+    )
+    blobs = tmp_path / ".cache/huggingface/hub/models--owner--Tiny-GGUF/blobs"
+    folder = blobs.parent / "snapshots" / "0123abcd"
+    folder.mkdir(parents=True)
+    blobs.mkdir()
+    (folder / path.name).symlink_to(path.rename(blobs / "1f"))
+    monkeypatch.setattr(packaged.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(packaged.Path, "home", lambda: tmp_path)
+    return folder / path.name
+
+
+def test_weights_that_a_space_preloaded_need_no_package(preloaded):
+    assert pretrained_folder("tiny") == preloaded.parent
+    assert read_language_model(preloaded.parent)["num_hidden_layers"] == 3
+
+
+def test_preloaded_weights_that_are_not_the_official_ones_are_not_used(preloaded, caplog):
+    preloaded.write_bytes(b"others")
+    with pytest.raises(MissingWeightsError, match="tiny are not installed"):
+        pretrained_folder("tiny")
+    assert f"{preloaded} is not used: it is not the official file" in caplog.text
