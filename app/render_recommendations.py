@@ -57,10 +57,10 @@ def render_popular(cards: Sequence[Card], examples: Sequence[Example]) -> str:
             "Import items with: <code>python -m app.ingest --help</code></p></div>"
         )
     rows = "".join(
-        f'<li><button type="button" class="pop item" {item_data(card, "popular")} '
+        f'<li><a role="button" class="pop item" {item_data(card, "popular")} '
         f'aria-label="Add {spoken(card)} to the history"><span class="rank">{rank}</span>'
         f'{cover(card)}<span class="rec-text"><span class="rec-title">{text(card.title)}</span>'
-        f'<span class="rec-by">{byline(card)}</span></span></button></li>'
+        f'<span class="rec-by">{byline(card)}</span></span></a></li>'
         for rank, card in enumerate(cards, 1)
     )
     return (
@@ -210,7 +210,7 @@ def _row(
 ) -> str:
     width = min(max(item.score / best, 0.0), 1.0)
     return (
-        f'<li><button type="button" class="rec item" {item_data(card, info.key)} '
+        f'<li><a role="button" class="rec item" {item_data(card, info.key)} '
         f'data-rank="{item.rank}" aria-label="Rank {item.rank}: {spoken(card)}. '
         'Add to the history">'
         f'<span class="rank">{item.rank}</span>{cover(card)}'
@@ -220,7 +220,7 @@ def _row(
         f'<span class="rec-score" title="cosine {item.score:.3f}, the bar relative to the first; '
         'not comparable with the other column">'
         f'<span class="bar"><span style="width:{width * 100:.1f}%"></span></span>'
-        '<span class="move"></span></span></button></li>'
+        '<span class="move"></span></span></a></li>'
     )
 
 

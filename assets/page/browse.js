@@ -1,7 +1,9 @@
 // The catalogue: search, category, order, and covers page by page. HTML comes escaped from
 // app/render.py.
 
+import { makeSettling } from "./clicks.js";
 import { retryButton } from "./dom.js";
+import { linkedItem } from "./links.js";
 
 const SEARCH_DELAY_MS = 120;
 
@@ -23,6 +25,8 @@ export function makeBrowse(section, page) {
   let version = 0;
   let nextCursor = null;
   let searchTimer = 0;
+  let linked = linkedItem(location.hash);
+  const settle = makeSettling((item) => item.dataset.id);
 
   async function load(more = false) {
     version += 1;
@@ -34,6 +38,7 @@ export function makeBrowse(section, page) {
         category: category.value,
         sort: sort.value,
         cursor: more ? nextCursor : null,
+        item: linked,
       });
       if (mine !== version) return; // a later request was made meanwhile
       show(found, more);
@@ -52,6 +57,7 @@ export function makeBrowse(section, page) {
     nextCursor = found.cursor;
     moreButton.hidden = !nextCursor;
     count.textContent = found.count;
+    settle([...grid.querySelectorAll(".item")]);
     markItems();
   }
 
@@ -68,8 +74,16 @@ export function makeBrowse(section, page) {
     search.focus();
   }
 
+  /** Another part of the catalogue is wanted than the item that the address names. */
+  function leaveLink() {
+    if (!linked) return;
+    linked = "";
+    window.history.replaceState(window.history.state, "", location.pathname + location.search);
+  }
+
   /** Show everything again. */
   function reset() {
+    leaveLink();
     search.value = "";
     category.value = "";
     load();
@@ -78,13 +92,23 @@ export function makeBrowse(section, page) {
 
   search.addEventListener("input", () => {
     clearTimeout(searchTimer);
+    leaveLink();
     searchTimer = setTimeout(() => load(), SEARCH_DELAY_MS);
   });
   category.addEventListener("change", () => {
     page.onCategory(category.value);
+    leaveLink();
     load();
   });
-  sort.addEventListener("change", () => load());
+  sort.addEventListener("change", () => {
+    leaveLink();
+    load();
+  });
+  // A link that is pasted into the address of the open page.
+  window.addEventListener("hashchange", () => {
+    linked = linkedItem(location.hash);
+    if (linked) load();
+  });
 
   return { load, markItems, focus, reset };
 }

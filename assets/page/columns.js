@@ -1,6 +1,7 @@
 // The two lists of recommendations, or what stands in their place. HTML comes escaped from
 // app/render_recommendations.py.
 
+import { makeSettling } from "./clicks.js";
 import { isComparable, moveOf } from "./moves.js";
 
 /**
@@ -10,9 +11,14 @@ import { isComparable, moveOf } from "./moves.js";
 export function makeColumns(start, columns) {
   // History and filter of the lists that are shown, and the ranks in them by column and item id.
   let shown = null;
+  // The start and the lists stand in one place.
+  const settle = makeSettling(
+    ({ dataset }) => dataset.example || `${dataset.source} ${dataset.id}`,
+  );
 
   function showStart(html) {
     start.innerHTML = html;
+    settle([...start.querySelectorAll(".item, .example")]);
     start.hidden = false;
     columns.hidden = true;
     shown = null;
@@ -33,6 +39,7 @@ export function makeColumns(start, columns) {
       );
       if (before[key]) for (const row of rows) markMove(row, before[key]);
     }
+    settle([...columns.querySelectorAll(".rec")]);
     start.hidden = true;
     start.replaceChildren();
     columns.hidden = false;

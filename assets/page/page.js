@@ -2,6 +2,7 @@
 
 import { makeAnswers } from "./answers.js";
 import { makeBrowse } from "./browse.js";
+import { listenToClicks } from "./clicks.js";
 import { retryButton } from "./dom.js";
 import { EVERYTHING } from "./filter.js";
 import { makeFilterControl } from "./filter_control.js";
@@ -95,15 +96,15 @@ export function startPage({ element, trigger, props, server, watch }) {
     root.dataset.history = ids.join(" ");
   }
 
-  function pick(button) {
-    const { id, title, creator, source, rank } = button.dataset;
+  function pick(row) {
+    const { id, title, creator, source, rank } = row.dataset;
     const position = positionOf(state.history, id);
     if (position >= 0) {
       strip.flash(id);
       answers.say(`${title} is already number ${position + 1} of your history.`);
       return;
     }
-    const cover = button.querySelector("img").src;
+    const cover = row.querySelector("img").src;
     change(addItem(state.history, { id, title, creator, cover }));
     const click = { item_id: id, source, rank: Number(rank) || null, session };
     server.record(click).catch(() => {}); // a click that is not counted does no harm
@@ -124,14 +125,12 @@ export function startPage({ element, trigger, props, server, watch }) {
     theme: switchTheme,
   };
 
-  root.addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    if (!button) return;
-    const { action, tab, example } = button.dataset;
+  listenToClicks(root, (pressed) => {
+    const { action, tab, example } = pressed.dataset;
     if (action) actions[action]();
     else if (tab) tabs.show(tab);
     else if (example) change(changed(state.history, answers.example(example)));
-    else if (button.classList.contains("item")) pick(button);
+    else if (pressed.classList.contains("item")) pick(pressed);
   });
   // The server draws what it cannot show; this is for pictures that do not arrive at all. Errors of
   // pictures do not bubble, so they are caught on their way down.

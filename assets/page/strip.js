@@ -1,7 +1,9 @@
 // The history strip: numbered covers that can be removed, dragged, and moved by button or key.
 
+import { makeSettling } from "./clicks.js";
 import { node } from "./dom.js";
 import { makeDraggable } from "./drag.js";
+import { linkOf } from "./links.js";
 
 function toolButton(action, label, sign) {
   return node(
@@ -13,10 +15,13 @@ function toolButton(action, label, sign) {
 
 function stripItem(item, index, count) {
   const face = node(
-    "button",
+    "a",
     {
-      type: "button",
+      role: "button",
+      href: linkOf(item.id),
+      draggable: "false",
       class: "history-face",
+      "data-id": item.id,
       title: item.title,
       "aria-label": `${item.title}, number ${index + 1} of ${count}. Arrow keys move it, Delete removes it.`,
     },
@@ -51,6 +56,7 @@ export function makeStrip(section, acts) {
   const empty = section.querySelector(".strip-empty");
   let items = [];
   let selected = null;
+  const settle = makeSettling((entry) => entry.dataset.id);
 
   /** @param {import("./history.js").History} history */
   function draw(history) {
@@ -75,6 +81,7 @@ export function makeStrip(section, acts) {
     items = newItems;
     list.replaceChildren(...items.map((item, index) => stripItem(item, index, items.length)));
     select(items.some((item) => item.id === selected) ? selected : null);
+    settle([...list.children]);
     if (grew) list.scrollLeft = list.scrollWidth;
     if (focusedAt < 0 || !items.length) return;
     // Keep the keyboard where it was: on the moved item, or on the one that took its place.
