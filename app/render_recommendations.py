@@ -12,7 +12,7 @@ from app.cards import Card
 from app.catalog import NO_FILTER, ItemFilter
 from app.columns import COMPARE_DEPTH, LIST_LENGTH, ColumnAnswer, ColumnInfo, ranks_of
 from app.examples import Example
-from app.render import byline, cover, item_data, plural, price, spoken, text
+from app.render import ADD, byline, cover, item_data, plural, price, text
 
 if TYPE_CHECKING:
     from hllm.recommend import Recommendation
@@ -57,10 +57,9 @@ def render_popular(cards: Sequence[Card], examples: Sequence[Example]) -> str:
             "Import items with: <code>python -m app.ingest --help</code></p></div>"
         )
     rows = "".join(
-        f'<li><a role="button" class="pop item" {item_data(card, "popular")} '
-        f'aria-label="Add {spoken(card)} to the history"><span class="rank">{rank}</span>'
-        f'{cover(card)}<span class="rec-text"><span class="rec-title">{text(card.title)}</span>'
-        f'<span class="rec-by">{byline(card)}</span></span></a></li>'
+        f'<li><a role="button" class="pop item" {item_data(card, "popular")}>'
+        f'<span class="rank">{rank}</span>{cover(card)}<span class="rec-text">'
+        f"{_words(card)}</span></a></li>"
         for rank, card in enumerate(cards, 1)
     )
     return (
@@ -211,16 +210,21 @@ def _row(
     width = min(max(item.score / best, 0.0), 1.0)
     return (
         f'<li><a role="button" class="rec item" {item_data(card, info.key)} '
-        f'data-rank="{item.rank}" aria-label="Rank {item.rank}: {spoken(card)}. '
-        'Add to the history">'
+        f'data-rank="{item.rank}">'
         f'<span class="rank">{item.rank}</span>{cover(card)}'
-        f'<span class="rec-text"><span class="rec-title">{text(card.title)}</span>'
-        f'<span class="rec-by">{byline(card)}</span>{_elsewhere(item.item_id, other, ranks)}</span>'
+        f'<span class="rec-text">{_words(card)}{_elsewhere(item.item_id, other, ranks)}</span>'
         # Cosines of two models cannot be compared: as numbers they would read as if they could.
         f'<span class="rec-score" title="cosine {item.score:.3f}, the bar relative to the first; '
         'not comparable with the other column">'
         f'<span class="bar"><span style="width:{width * 100:.1f}%"></span></span>'
         '<span class="move"></span></span></a></li>'
+    )
+
+
+def _words(card: Card) -> str:
+    return (
+        f'{ADD}<span class="rec-title">{text(card.title)}</span>'
+        f'<span class="rec-by">{byline(card)}</span>'
     )
 
 

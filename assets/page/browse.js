@@ -4,6 +4,7 @@
 import { makeSettling } from "./clicks.js";
 import { retryButton } from "./dom.js";
 import { linkedItem } from "./links.js";
+import { makeRoving } from "./roving.js";
 
 const SEARCH_DELAY_MS = 120;
 
@@ -13,6 +14,7 @@ const SEARCH_DELAY_MS = 120;
  * @param {function(import("./contract.js").BrowseQuery):
  *   Promise<import("./contract.js").BrowsePayload>} page.fetch
  * @param {function(string): number} page.positionOf where an item is in the history, from 0; or -1
+ * @param {function(string): void} page.announce
  * @param {function(string): void} page.onCategory another category is browsed
  */
 export function makeBrowse(section, page) {
@@ -27,6 +29,7 @@ export function makeBrowse(section, page) {
   let searchTimer = 0;
   let linked = linkedItem(location.hash);
   const settle = makeSettling((item) => item.dataset.id);
+  const rove = makeRoving(grid, ".item");
 
   async function load(more = false) {
     version += 1;
@@ -42,23 +45,32 @@ export function makeBrowse(section, page) {
       });
       if (mine !== version) return; // a later request was made meanwhile
       show(found, more);
+      if (grid.dataset.version !== "0") page.announce(more ? "More items are shown." : found.count);
       grid.dataset.version = String(mine);
     } catch {
       if (mine !== version) return;
       count.replaceChildren("The catalogue does not answer. ", retryButton("reload-browse"));
+      page.announce(count.textContent);
     } finally {
       if (mine === version) grid.setAttribute("aria-busy", "false");
     }
   }
 
   function show(found, more) {
+    const shownBefore = grid.children.length;
+    const lost = [moreButton, count.firstElementChild].includes(document.activeElement);
     if (more) grid.insertAdjacentHTML("beforeend", found.html);
     else grid.innerHTML = found.html;
     nextCursor = found.cursor;
     moreButton.hidden = !nextCursor;
     count.textContent = found.count;
     settle([...grid.querySelectorAll(".item")]);
+    rove();
     markItems();
+    if (!lost || document.activeElement === moreButton) return;
+    // What was pressed is gone.
+    const next = more ? grid.children[shownBefore]?.querySelector(".item") : null;
+    (next || search).focus({ preventScroll: true });
   }
 
   /** Number the items that are in the history. */

@@ -3,6 +3,7 @@
 
 import { makeSettling } from "./clicks.js";
 import { isComparable, moveOf } from "./moves.js";
+import { makeRoving } from "./roving.js";
 
 /**
  * @param {Element} start shown while the history is empty
@@ -16,8 +17,17 @@ export function makeColumns(start, columns) {
     ({ dataset }) => dataset.example || `${dataset.source} ${dataset.id}`,
   );
 
+  const roveStart = makeRoving(start, ".item, .example");
+  const rove = Object.fromEntries(
+    [...columns.querySelectorAll(".column")].map((column) => [
+      column.dataset.column,
+      makeRoving(column, ".rec"),
+    ]),
+  );
+
   function showStart(html) {
     start.innerHTML = html;
+    roveStart();
     settle([...start.querySelectorAll(".item, .example")]);
     start.hidden = false;
     columns.hidden = true;
@@ -37,6 +47,7 @@ export function makeColumns(start, columns) {
       ranks[key] = Object.fromEntries(
         rows.map((row) => [row.dataset.id, Number(row.dataset.rank)]),
       );
+      rove[key]();
       if (before[key]) for (const row of rows) markMove(row, before[key]);
     }
     settle([...columns.querySelectorAll(".rec")]);
@@ -46,7 +57,15 @@ export function makeColumns(start, columns) {
     shown = { ids, filter, ranks };
   }
 
-  return { showStart, showLists };
+  /** The first of each list, in words. */
+  function firsts() {
+    return [...columns.querySelectorAll(".column")]
+      .map((column) => [column.getAttribute("aria-label"), column.querySelector(".rec")])
+      .map(([name, first]) => (first ? ` First in ${name}: ${first.dataset.title}.` : ""))
+      .join("");
+  }
+
+  return { showStart, showLists, firsts };
 }
 
 /** Put a list into a column; the keyboard stays at the row where it was. Gives the rows. */

@@ -18,6 +18,7 @@ export function restoredHistory(stored, limit) {
 }
 
 export function changed(history, items) {
+  if (!items.length && !history.items.length) return history;
   return {
     ...history,
     items: items.slice(-history.limit),

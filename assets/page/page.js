@@ -1,5 +1,6 @@
 // The page: makes its parts and says what happens when something is clicked, typed or answered.
 
+import { describeChange, makeAnnouncer } from "./announce.js";
 import { makeAnswers } from "./answers.js";
 import { makeBrowse } from "./browse.js";
 import { listenToClicks } from "./clicks.js";
@@ -28,16 +29,20 @@ export function startPage({ element, trigger, props, server, watch }) {
     store(storageKey, kept),
   );
 
+  const announce = makeAnnouncer(root.querySelector(".spoken"));
+  const changes = []; // what has been done since the last answer, in words
+  let standing = ""; // of the recommendations, as it was last told
   const tabs = makeTabs(root);
   const answers = makeAnswers(root.querySelector(".answers"));
   const strip = makeStrip(root.querySelector(".strip"), {
     remove: (id) => change(removeItem(state.history, id)),
-    move: (id, position) => change(moveItem(state.history, id, position)),
+    move: (id, position) => change(moveItem(state.history, id, position), id),
   });
   const filterControl = makeFilterControl(root.querySelector(".filter"), changeFilter);
   const browse = makeBrowse(root.querySelector(".browse"), {
     fetch: (query) => server.browse(query),
     positionOf: (id) => positionOf(state.history, id),
+    announce,
     onCategory: filterControl.browsing,
   });
   const protocol = makeProtocol(session, {
@@ -46,8 +51,8 @@ export function startPage({ element, trigger, props, server, watch }) {
       trigger("recompute");
     },
     setBusy: answers.setBusy,
-    onSilence: () => answers.say("The app does not answer. ", retryButton("retry")),
-    onError: answers.say,
+    onSilence: () => tell("The app does not answer. ", retryButton("retry")),
+    onError: tell,
     onLastAnswer: adopt,
     onAnswer: show,
     askAgain: ask,
@@ -60,16 +65,30 @@ export function startPage({ element, trigger, props, server, watch }) {
     );
   }
 
-  function change(history) {
+  /** Say something above the recommendations, and aloud. */
+  function tell(text, ...elements) {
+    answers.say(text, ...elements);
+    announce([...changes.splice(0), text].join(" "));
+  }
+
+  function notice(sentences) {
+    notices.textContent = sentences.join(" ");
+    changes.push(...sentences);
+  }
+
+  function change(history, movedId = null) {
+    const before = state.history.items;
     if (!state.setHistory(history)) return;
-    notices.textContent = "";
+    changes.push(describeChange(before, history.items, movedId));
+    notice([]);
     drawHistory();
     ask();
   }
 
   function changeFilter(filter) {
     if (!state.setFilter(filter)) return;
-    notices.textContent = "";
+    changes.push("Other items are recommended.");
+    notice([]);
     filterControl.draw(filter);
     ask();
   }
@@ -81,19 +100,27 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   function adopt(answer) {
     if (!state.adopt(answer.history, answer.filter)) return;
-    notices.textContent = answer.notices.join(" ");
+    notice(answer.notices);
     drawHistory();
     filterControl.draw(state.filter);
   }
 
-  function show(answer) {
+  function show(answer, isLast) {
     const ids = answer.history.map((item) => item.id);
     const hasLists = answer.start === null;
     filterControl.show(hasLists);
     if (hasLists) tabs.markFresh();
     answers.show(answer, ids);
+    if (isLast) tellChanges();
     root.dataset.version = String(answer.version);
     root.dataset.history = ids.join(" ");
+  }
+
+  /** An answer to the same question again, as while a model loads, is told only if it is news. */
+  function tellChanges() {
+    const before = standing;
+    standing = answers.standing();
+    if (changes.length || standing !== before) announce([...changes.splice(0), standing].join(" "));
   }
 
   function pick(row) {
@@ -101,7 +128,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     const position = positionOf(state.history, id);
     if (position >= 0) {
       strip.flash(id);
-      answers.say(`${title} is already number ${position + 1} of your history.`);
+      tell(`${title} is already number ${position + 1} of your history.`);
       return;
     }
     const cover = row.querySelector("img").src;
@@ -123,6 +150,10 @@ export function startPage({ element, trigger, props, server, watch }) {
       filterControl.focus();
     },
     theme: switchTheme,
+    "to-answers": () => {
+      tabs.show("hllm");
+      answers.focus();
+    },
   };
 
   listenToClicks(root, (pressed) => {

@@ -18,7 +18,8 @@ export function randomId() {
  * @param {function(string): void} page.onError the server says why there is no answer
  * @param {function(import("./contract.js").AnswerPayload): void} page.onLastAnswer the answer to the
  *   last question, before it is shown
- * @param {function(import("./contract.js").AnswerPayload): void} page.onAnswer any answer, to show
+ * @param {function(import("./contract.js").AnswerPayload, boolean): void} page.onAnswer any answer,
+ *   to show, and whether it is the one to the last question
  * @param {function(): void} page.askAgain a model was still loading: the same question once more
  */
 export function makeProtocol(session, page) {
@@ -54,7 +55,7 @@ export function makeProtocol(session, page) {
       page.onLastAnswer(answer);
       if (answer.warming) warmUp = setTimeout(page.askAgain, WARM_UP_POLL_MS);
     }
-    page.onAnswer(answer);
+    page.onAnswer(answer, answer.version === version);
   }
 
   return { ask, receive };

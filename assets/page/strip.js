@@ -4,13 +4,18 @@ import { makeSettling } from "./clicks.js";
 import { node } from "./dom.js";
 import { makeDraggable } from "./drag.js";
 import { linkOf } from "./links.js";
+import { makeRoving } from "./roving.js";
 
 function toolButton(action, label, sign) {
-  return node(
-    "button",
-    { type: "button", class: "tool", "data-tool": action, "aria-label": label, title: label },
-    [sign],
-  );
+  const attributes = {
+    type: "button",
+    class: "tool",
+    tabindex: "-1", // keys of the cover do the same
+    "data-tool": action,
+    "aria-label": label,
+    title: label,
+  };
+  return node("button", attributes, [sign]);
 }
 
 function stripItem(item, index, count) {
@@ -23,7 +28,7 @@ function stripItem(item, index, count) {
       class: "history-face",
       "data-id": item.id,
       title: item.title,
-      "aria-label": `${item.title}, number ${index + 1} of ${count}. Arrow keys move it, Delete removes it.`,
+      "aria-label": `${item.title}, number ${index + 1} of ${count}. Delete removes it, Shift with an arrow key moves it.`,
     },
     [
       node("img", {
@@ -57,6 +62,7 @@ export function makeStrip(section, acts) {
   let items = [];
   let selected = null;
   const settle = makeSettling((entry) => entry.dataset.id);
+  const rove = makeRoving(list, ".history-face");
 
   /** @param {import("./history.js").History} history */
   function draw(history) {
@@ -69,7 +75,9 @@ export function makeStrip(section, acts) {
   }
 
   function setEnabled(action, enabled) {
-    section.querySelector(`[data-action="${action}"]`).disabled = !enabled;
+    // Not disabled: a button that was just pressed keeps the keyboard.
+    const button = section.querySelector(`[data-action="${action}"]`);
+    button.setAttribute("aria-disabled", String(!enabled));
   }
 
   function drawItems(newItems) {
@@ -82,8 +90,13 @@ export function makeStrip(section, acts) {
     list.replaceChildren(...items.map((item, index) => stripItem(item, index, items.length)));
     select(items.some((item) => item.id === selected) ? selected : null);
     settle([...list.children]);
+    rove();
     if (grew) list.scrollLeft = list.scrollWidth;
-    if (focusedAt < 0 || !items.length) return;
+    if (focusedAt < 0) return;
+    if (!items.length) {
+      section.querySelector('[data-action="undo"]').focus();
+      return;
+    }
     // Keep the keyboard where it was: on the moved item, or on the one that took its place.
     const same = focused && find(focused.dataset.id);
     const next = same || list.children[Math.min(focusedAt, items.length - 1)];
@@ -117,8 +130,8 @@ export function makeStrip(section, acts) {
     const entry = event.target.closest("li");
     if (!entry || !event.target.closest(".history-face")) return;
     const id = entry.dataset.id;
-    if (event.key === "ArrowLeft") acts.move(id, position(id) - 1);
-    else if (event.key === "ArrowRight") acts.move(id, position(id) + 1);
+    if (event.shiftKey && event.key === "ArrowLeft") acts.move(id, position(id) - 1);
+    else if (event.shiftKey && event.key === "ArrowRight") acts.move(id, position(id) + 1);
     else if (event.key === "Delete" || event.key === "Backspace") acts.remove(id);
     else return;
     event.preventDefault();

@@ -32,7 +32,7 @@ def test_card_is_a_link_with_a_name_and_its_data():
     link = next(names for names in read.attributes if "data-id" in names)
     assert read.tags.count("a") == 1
     assert link["data-title"] == 'A "b"'
-    assert link["aria-label"] == 'Add A "b" by Creator to the history'
+    assert read.text == 'Add A "b"Creator · 1999'
 
 
 def test_link_of_an_item_is_an_address_within_the_page():
