@@ -10,6 +10,7 @@ const PRESSABLE = "button, a[data-id]";
  * @param {function(Element): string} keyOf tells rows apart
  */
 export function makeSettling(keyOf) {
+  const timers = new WeakMap(); // by row
   let before = null; // nothing has been drawn yet, so nothing else can have been meant
   return (rows) => {
     const now = performance.now();
@@ -22,7 +23,11 @@ export function makeSettling(keyOf) {
       const left = drawn[index].at + SETTLE_MS - now;
       if (left <= 0) return;
       row.classList.add("settling");
-      setTimeout(() => row.classList.remove("settling"), left);
+      clearTimeout(timers.get(row));
+      timers.set(
+        row,
+        setTimeout(() => row.classList.remove("settling"), left),
+      );
     });
     before = drawn;
   };

@@ -8,13 +8,15 @@ const MAX_UNDO = 100;
  * @property {import("./contract.js").ItemPayload[][]} past earlier lists, for undo
  * @property {import("./contract.js").ItemPayload[][]} future undone lists, for redo
  * @property {number} limit how many items count; the oldest leave
+ * @property {number} cut how many have just left for this reason
  */
 
 /** The history that was stored, without its past: anything may be in the storage. */
 export function restoredHistory(stored, limit) {
   const items = stored && Array.isArray(stored.history) ? stored.history : [];
   const valid = items.filter((item) => item && typeof item.id === "string");
-  return { items: valid.slice(-limit), past: [], future: [], limit };
+  const cut = Math.max(0, valid.length - limit);
+  return { items: valid.slice(-limit), past: [], future: [], limit, cut };
 }
 
 export function changed(history, items) {
@@ -22,9 +24,17 @@ export function changed(history, items) {
   return {
     ...history,
     items: items.slice(-history.limit),
+    cut: Math.max(0, items.length - history.limit),
     past: [...history.past, history.items].slice(-MAX_UNDO),
     future: [],
   };
+}
+
+/** What is said where items had to leave: a sentence, or none. */
+export function cutNotices({ cut, limit }) {
+  if (!cut) return [];
+  const left = cut === 1 ? "the oldest one" : `${cut} older ones`;
+  return [`Only the ${limit} most recent items count: ${left} left.`];
 }
 
 /** Where an item is, from 0; -1 if it is not there. */
@@ -57,6 +67,7 @@ export function undo(history) {
   return {
     ...history,
     items: history.past[history.past.length - 1],
+    cut: 0,
     past: history.past.slice(0, -1),
     future: [...history.future, history.items],
   };
@@ -67,6 +78,7 @@ export function redo(history) {
   return {
     ...history,
     items: history.future[history.future.length - 1],
+    cut: 0,
     past: [...history.past, history.items],
     future: history.future.slice(0, -1),
   };

@@ -7,7 +7,16 @@ import { listenToClicks } from "./clicks.js";
 import { retryButton } from "./dom.js";
 import { EVERYTHING } from "./filter.js";
 import { makeFilterControl } from "./filter_control.js";
-import { addItem, changed, moveItem, positionOf, redo, removeItem, undo } from "./history.js";
+import {
+  addItem,
+  changed,
+  cutNotices,
+  moveItem,
+  positionOf,
+  redo,
+  removeItem,
+  undo,
+} from "./history.js";
 import { listenToKeys } from "./keys.js";
 import { makeProtocol, randomId } from "./protocol.js";
 import { makeState } from "./state.js";
@@ -80,7 +89,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     const before = state.history.items;
     if (!state.setHistory(history)) return;
     changes.push(describeChange(before, history.items, movedId));
-    notice([]);
+    notice(cutNotices(history));
     drawHistory();
     ask();
   }
@@ -100,7 +109,7 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   function adopt(answer) {
     if (!state.adopt(answer.history, answer.filter)) return;
-    notice(answer.notices);
+    notice([...cutNotices(state.history), ...answer.notices]);
     drawHistory();
     filterControl.draw(state.filter);
   }
@@ -177,6 +186,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   watch("answer", () => protocol.receive(props.answer));
 
   restoreTheme();
+  notice(cutNotices(state.history));
   drawHistory();
   filterControl.draw(state.filter);
   browse.load();
