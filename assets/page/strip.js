@@ -26,7 +26,8 @@ function makeEntry() {
     toolButton("remove", "\u00d7"),
     toolButton("later", "\u203a"),
   ]);
-  return node("li", { draggable: "true" }, [face, tools]);
+  const title = node("span", { class: "history-title", dir: "auto", "aria-hidden": "true" });
+  return node("li", { draggable: "true" }, [face, title, tools]);
 }
 
 const TOOL_LABELS = {
@@ -46,6 +47,7 @@ function fillEntry(entry, item, index, count) {
     "aria-label": `${item.title}, number ${index + 1} of ${count}. Delete removes it, Shift with an arrow key moves it.`,
   });
   setAttributes(face.querySelector("img"), { src: item.cover });
+  entry.querySelector(".history-title").textContent = item.title;
   const number = face.querySelector(".history-number");
   if (number.textContent !== String(index + 1)) number.textContent = String(index + 1);
   for (const tool of entry.querySelectorAll(".tool")) {
