@@ -1,4 +1,4 @@
-"""The page in a real browser at other sizes: between phone and desk, zoomed in, by touch, on paper."""
+"""The page in a real browser at other sizes: narrow, zoomed in, by touch, on paper."""
 
 import shutil
 
