@@ -28,6 +28,7 @@ class Card:
     year: str
     cover: str
     description: str
+    price: float | None = None
 
 
 def make_card(item: CatalogItem, covers: Path | None = None) -> Card:
@@ -49,6 +50,7 @@ def make_card(item: CatalogItem, covers: Path | None = None) -> Card:
         creator=creator,
         year="" if item.year is None else _year(item.year),
         cover=f"{PICTURE_ROUTE}{quote(item.item_id, safe='')}&v={version}",
+        price=item.price,
         description=_shorten(item.description, MAX_DESCRIPTION_CHARS),
     )
 

@@ -42,8 +42,11 @@ def price(value: float) -> str:
 
 
 def byline(card: Card) -> str:
-    """Creator and year, as far as they are known; escaped."""
-    return text(" · ".join(part for part in (card.creator, card.year) if part))
+    """Creator, year and price, as far as they are known; escaped."""
+    cost = "" if card.price is None else price(card.price)
+    return text(
+        " · ".join(part for part in (card.creator, card.year, cost and f"price {cost}") if part)
+    )
 
 
 def item_data(card: Card, source: str) -> str:
@@ -72,8 +75,8 @@ def render_cards(cards: Iterable[Card]) -> str:
     return "".join(
         f'<li><a role="button" class="card item" {item_data(card, "browse")} '
         f'title="{_tooltip(card)}">{cover(card)}{ADD}'
-        f'<span class="card-title">{text(card.title)}</span>'
-        f'<span class="card-by">{byline(card)}</span></a></li>'
+        f'<span class="card-title" dir="auto">{text(card.title)}</span>'
+        f'<span class="card-by" dir="auto">{byline(card)}</span></a></li>'
         for card in cards
     )
 

@@ -92,7 +92,7 @@ def _render_examples(examples: Sequence[Example]) -> str:
         f'aria-label="Start with the example {text(example.name)}, '
         f'{plural(len(example.cards), "item")}">'
         f'<span class="example-covers">{"".join(cover(card) for card in example.cards[:4])}</span>'
-        f'<span class="example-name">{text(example.name)}</span></button></li>'
+        f'<span class="example-name" dir="auto">{text(example.name)}</span></button></li>'
         for example in examples
     )
     return f'<h2>Start from an example</h2><ul class="examples">{buttons}</ul>'
@@ -223,8 +223,8 @@ def _row(
 
 def _words(card: Card) -> str:
     return (
-        f'{ADD}<span class="rec-title">{text(card.title)}</span>'
-        f'<span class="rec-by">{byline(card)}</span>'
+        f'{ADD}<span class="rec-title" dir="auto">{text(card.title)}</span>'
+        f'<span class="rec-by" dir="auto">{byline(card)}</span>'
     )
 
 

@@ -5,6 +5,7 @@ import { makeSettling } from "./clicks.js";
 import { retryButton } from "./dom.js";
 import { linkedItem } from "./links.js";
 import { makeRoving } from "./roving.js";
+import { readTab, storeTab } from "./storage.js";
 
 const SEARCH_DELAY_MS = 120;
 
@@ -15,6 +16,7 @@ const SEARCH_DELAY_MS = 120;
  *   Promise<import("./contract.js").BrowsePayload>} page.fetch
  * @param {function(string): number} page.positionOf where an item is in the history, from 0; or -1
  * @param {function(string): void} page.announce
+ * @param {string} page.storageKey under which the search is kept for this tab
  * @param {function(string): void} page.onCategory another category is browsed
  */
 export function makeBrowse(section, page) {
@@ -33,6 +35,7 @@ export function makeBrowse(section, page) {
 
   async function load(more = false) {
     version += 1;
+    storeTab(page.storageKey, { text: search.value, category: category.value, sort: sort.value });
     const mine = version;
     grid.setAttribute("aria-busy", "true");
     try {
@@ -102,6 +105,18 @@ export function makeBrowse(section, page) {
     focus();
   }
 
+  function restore() {
+    const kept = readTab(page.storageKey);
+    if (typeof kept?.text === "string") search.value = kept.text.slice(0, search.maxLength);
+    for (const [select, value] of [
+      [category, kept?.category],
+      [sort, kept?.sort],
+    ]) {
+      if ([...select.options].some((option) => option.value === value)) select.value = value;
+    }
+  }
+
+  restore();
   search.addEventListener("input", () => {
     clearTimeout(searchTimer);
     leaveLink();

@@ -1,6 +1,7 @@
 // The history of one visitor: pure functions, each of which gives the next history.
 
 const MAX_UNDO = 100;
+const MAX_KEPT_UNDO = 10; // what is stored is written at every click
 
 /**
  * @typedef {object} History
@@ -11,12 +12,30 @@ const MAX_UNDO = 100;
  * @property {number} cut how many have just left for this reason
  */
 
-/** The history that was stored, without its past: anything may be in the storage. */
+/** What is stored of a history. */
+export function storedHistory({ items, past, future }) {
+  return {
+    history: items,
+    past: past.slice(-MAX_KEPT_UNDO),
+    future: future.slice(-MAX_KEPT_UNDO),
+  };
+}
+
+/** The history that was stored, with its last steps: anything may be in the storage. */
 export function restoredHistory(stored, limit) {
-  const items = stored && Array.isArray(stored.history) ? stored.history : [];
-  const valid = items.filter((item) => item && typeof item.id === "string");
+  const items = (list) =>
+    Array.isArray(list) ? list.filter((item) => item && typeof item.id === "string") : [];
+  const steps = (lists) =>
+    Array.isArray(lists) ? lists.map((list) => items(list).slice(-limit)) : [];
+  const valid = items(stored?.history);
   const cut = Math.max(0, valid.length - limit);
-  return { items: valid.slice(-limit), past: [], future: [], limit, cut };
+  return {
+    items: valid.slice(-limit),
+    past: steps(stored?.past),
+    future: steps(stored?.future),
+    limit,
+    cut,
+  };
 }
 
 export function changed(history, items) {

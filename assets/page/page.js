@@ -20,7 +20,7 @@ import {
 import { listenToKeys } from "./keys.js";
 import { makeProtocol, randomId } from "./protocol.js";
 import { makeState } from "./state.js";
-import { readStored, store } from "./storage.js";
+import { readStored, readTab, store, storeTab } from "./storage.js";
 import { makeStrip } from "./strip.js";
 import { makeTabs } from "./tabs.js";
 import { restoreTheme, switchTheme } from "./theme.js";
@@ -28,15 +28,28 @@ import { restoreTheme, switchTheme } from "./theme.js";
 const NO_PICTURE =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 300'/%3E";
 
+/** Whether the server answers at all, whatever its models do. */
+async function isAlive() {
+  try {
+    await fetch("robots.txt", { cache: "no-store", signal: AbortSignal.timeout(1000) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Runs once in a gr.HTML with what Gradio gives to its script. */
 export function startPage({ element, trigger, props, server, watch }) {
   const root = element.querySelector(".hllm");
   const notices = root.querySelector(".notices");
   const session = randomId();
   const storageKey = `hllm-live/${root.dataset.catalog}`;
-  const state = makeState(readStored(storageKey), Number(root.dataset.maxHistory), (kept) =>
-    store(storageKey, kept),
-  );
+  // A tab goes on with what it had, a new one with what any tab had last.
+  const stored = readTab(storageKey) ?? readStored(storageKey);
+  const state = makeState(stored, Number(root.dataset.maxHistory), (kept) => {
+    storeTab(storageKey, kept);
+    store(storageKey, kept);
+  });
 
   const announce = makeAnnouncer(root.querySelector(".spoken"));
   const changes = []; // what has been done since the last answer, in words
@@ -47,11 +60,12 @@ export function startPage({ element, trigger, props, server, watch }) {
     remove: (id) => change(removeItem(state.history, id)),
     move: (id, position) => change(moveItem(state.history, id, position), id),
   });
-  const filterControl = makeFilterControl(root.querySelector(".filter"), changeFilter);
+  const filterControl = makeFilterControl(root.querySelector(".filter"), changeFilter, tell);
   const browse = makeBrowse(root.querySelector(".browse"), {
     fetch: (query) => server.browse(query),
     positionOf: (id) => positionOf(state.history, id),
     announce,
+    storageKey: `${storageKey}/browse`,
     onCategory: filterControl.browsing,
   });
   const protocol = makeProtocol(session, {
@@ -60,6 +74,7 @@ export function startPage({ element, trigger, props, server, watch }) {
       trigger("recompute");
     },
     setBusy: answers.setBusy,
+    isAlive,
     onSilence: () => tell("The app does not answer. ", retryButton("retry")),
     onError: tell,
     onLastAnswer: adopt,
