@@ -208,6 +208,7 @@ def test_history_on_a_phone_by_touch(open_page, url):
     page.locator(".history-face").nth(1).tap()
     page.locator(".history li").nth(1).locator("[data-tool=earlier]").tap()
     history_is(page, "book-002", "book-001")
+    page.wait_for_selector(".settling", state="detached")
     page.locator(".history li").nth(0).locator("[data-tool=remove]").tap()
     history_is(page, "book-001")
 

@@ -75,7 +75,8 @@ def test_history_of_items_that_are_gone_says_so(open_page, url):
     history_is(page, "book-001")
     page.evaluate(
         """() => {
-            const key = Object.keys(sessionStorage).find(k => /^hllm-live\\/[0-9a-f]+$/.test(k));
+            const isKey = k => /^hllm-live\\/[0-9a-f]+$/.test(k);
+            const key = Object.keys(sessionStorage).find(isKey);
             const stored = JSON.parse(sessionStorage.getItem(key));
             stored.history.push({ id: "gone", title: "Gone", creator: "", cover: "" });
             sessionStorage.setItem(key, JSON.stringify(stored));
@@ -104,7 +105,8 @@ def test_a_history_that_is_cut_off_says_so(
     assert page.evaluate("window.entry.isConnected")  # not made anew: that is what takes time
     page.evaluate(
         """() => {
-            const key = Object.keys(sessionStorage).find(k => /^hllm-live\\/[0-9a-f]+$/.test(k));
+            const isKey = k => /^hllm-live\\/[0-9a-f]+$/.test(k);
+            const key = Object.keys(sessionStorage).find(isKey);
             const stored = JSON.parse(sessionStorage.getItem(key));
             stored.history.unshift({ id: "book-009", title: "", creator: "", cover: "" });
             stored.history.unshift({ id: "book-008", title: "", creator: "", cover: "" });
@@ -129,7 +131,8 @@ def test_stored_filter_that_makes_no_sense_does_no_harm(open_page, url):
     ):
         page.evaluate(
             """filter => {
-                const key = Object.keys(sessionStorage).find(k => /^hllm-live\\/[0-9a-f]+$/.test(k));
+                const isKey = k => /^hllm-live\\/[0-9a-f]+$/.test(k);
+                const key = Object.keys(sessionStorage).find(isKey);
                 const stored = JSON.parse(sessionStorage.getItem(key));
                 stored.filter = JSON.parse(filter);
                 sessionStorage.setItem(key, JSON.stringify(stored));
