@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
 from app.catalog import CatalogItem
-from app.covers import cover_data_uri, cover_svg
+from app.covers import cover_svg
 from app.picture_files import picture_path, picture_version
 
 MAX_TITLE_CHARS = 200
@@ -27,6 +28,7 @@ class Card:
     year: str
     cover: str
     description: str
+    price: float | None = None
 
 
 def make_card(item: CatalogItem, covers: Path | None = None) -> Card:
@@ -37,28 +39,30 @@ def make_card(item: CatalogItem, covers: Path | None = None) -> Card:
         covers: folder with pictures named by item_id or as the item's image says.
 
     Returns:
-        The card; its cover is a local file or drawn, never an address in the network.
+        The card; its cover is an address of this app, where app.pictures serves it.
     """
-    title, creator, category = _on_the_cover(item)
+    title, creator, _ = _on_the_cover(item)
     picture = picture_path(item, covers)
+    version = picture_version(picture) if picture else drawn_version(item)
     return Card(
         item_id=item.item_id,
         title=title,
         creator=creator,
         year="" if item.year is None else _year(item.year),
-        cover=(
-            f"{PICTURE_ROUTE}{quote(item.item_id, safe='')}&v={picture_version(picture)}"
-            if picture
-            else _drawn(title, creator, category, item.item_id)
-        ),
+        cover=f"{PICTURE_ROUTE}{quote(item.item_id, safe='')}&v={version}",
+        price=item.price,
         description=_shorten(item.description, MAX_DESCRIPTION_CHARS),
     )
 
 
 def drawn_cover(item: CatalogItem) -> str:
     """The cover of an item as SVG, the same one that a card without a picture has."""
-    title, creator, category = _on_the_cover(item)
-    return cover_svg(title, creator, category, seed_text=item.item_id)
+    return cover_svg(*_on_the_cover(item), seed_text=item.item_id)
+
+
+def drawn_version(item: CatalogItem) -> str:
+    """16 hex digits that change with the drawn cover of an item."""
+    return _version_of(*_on_the_cover(item), item.item_id)
 
 
 def _on_the_cover(item: CatalogItem) -> tuple[str, str, str]:
@@ -68,9 +72,10 @@ def _on_the_cover(item: CatalogItem) -> tuple[str, str, str]:
     return title, _shorten(item.creator, MAX_CREATOR_CHARS), category
 
 
-@lru_cache(maxsize=4096)
-def _drawn(title: str, creator: str, category: str, item_id: str) -> str:
-    return cover_data_uri(title, creator, category, seed_text=item_id)
+@lru_cache(maxsize=65536)
+def _version_of(title: str, creator: str, category: str, item_id: str) -> str:
+    svg = cover_svg(title, creator, category, seed_text=item_id)
+    return sha256(svg.encode()).hexdigest()[:16]
 
 
 def _year(year: int) -> str:

@@ -8,7 +8,6 @@ import unicodedata
 from dataclasses import dataclass
 from hashlib import sha256
 from random import Random
-from urllib.parse import quote
 
 from app import motifs
 
@@ -153,12 +152,6 @@ def cover_svg(title: str, creator: str, genre: str, *, seed_text: str) -> str:
         # The fold beside the spine makes a flat picture look like a book.
         '<path d="M7 0V300" stroke="#000" stroke-opacity=".13" stroke-width="2"/></svg>'
     )
-
-
-def cover_data_uri(title: str, creator: str, genre: str, *, seed_text: str) -> str:
-    """The cover as a data: URI, safe inside a quoted attribute and inside url("...")."""
-    svg = cover_svg(title, creator, genre, seed_text=seed_text)
-    return "data:image/svg+xml," + quote(svg, safe="=:/,;.!*+-")
 
 
 def style_of(genre: str) -> Style:

@@ -18,6 +18,7 @@ from typing import Any
 from app.bodies import MAX_BODY_BYTES, Surface
 from app.errors import RefusedError
 from app.hosts import Hosts
+from app.link_preview import with_link_preview
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -176,8 +177,10 @@ class _Answer:
             self._body += message.get("body", b"")
             if not message.get("more_body", False):
                 page, self._page = self._page, None
-                await self._start(page, self._body)
-                await self._send({"type": "http.response.body", "body": self._body})
+                body = with_link_preview(self._body)
+                headers = _with_length(list(page.get("headers", ())), len(body))
+                await self._start({**page, "headers": headers}, body)
+                await self._send({"type": "http.response.body", "body": body})
         else:
             await self._send(message)
 

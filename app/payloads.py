@@ -12,7 +12,7 @@ from app.catalog import ItemFilter
 from app.columns import LIST_LENGTH
 from app.errors import CatalogError
 from app.examples import Example
-from app.render import plural, render_cards, render_no_cards
+from app.render import plural, render_cards, render_linked, render_no_cards
 from app.render_recommendations import render_column, render_popular, summary
 from app.service import Answer, Service
 from app.session import clean_browse, clean_filter, clean_session_id
@@ -94,12 +94,16 @@ class ErrorPayload(TypedDict):
 
 
 class BrowseQuery(TypedDict):
-    """The page asks for a part of the catalogue; cursor None is the first."""
+    """The page asks for a part of the catalogue; cursor None is the first.
+
+    `item`, if it is not "", is the only item wanted: a link names it.
+    """
 
     text: str
     category: str
     sort: str
     cursor: str | None
+    item: str
 
 
 class BrowsePayload(TypedDict):
@@ -135,6 +139,8 @@ def browse_payload(service: Service, raw: Any) -> BrowsePayload:
     if not found.cards:
         html = render_no_cards(request, service.num_items)
         return {"html": html, "cursor": None, "count": "No items"}
+    if request.item:
+        return {"html": render_linked(found.cards[0]), "cursor": None, "count": "1 item, by a link"}
     count = plural(found.total, "item") if found.total is not None else "Many items"
     return {"html": render_cards(found.cards), "cursor": found.next_cursor, "count": count}
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.cards import drawn_cover
+from app.cards import drawn_cover, drawn_version
 from app.errors import CatalogError
 from app.picture_files import SmallPictures, picture_path, picture_version
 from app.service import Service
@@ -42,10 +42,9 @@ def picture_route(service: Service, kept_in: Path) -> Route:
         path = picture_path(item, service.covers)
         picture = pictures.get(path) if path else None
         if path is None or picture is None:
-            return Response(drawn_cover(item), 200, _ASKED_AGAIN, "image/svg+xml")
-        # Under its own version a picture never changes; under another it may be a new one.
-        headers = _KEPT if version == picture_version(path) else _ASKED_AGAIN
-        return Response(picture, 200, headers, "image/webp")
+            drawn = _kept_if(version == drawn_version(item))
+            return Response(drawn_cover(item), 200, drawn, "image/svg+xml")
+        return Response(picture, 200, _kept_if(version == picture_version(path)), "image/webp")
 
     async def picture(request: Request) -> Response:
         asked = request.query_params
@@ -55,3 +54,8 @@ def picture_route(service: Service, kept_in: Path) -> Route:
         )
 
     return Route("/covers", picture)
+
+
+def _kept_if(is_own_version: bool) -> dict[str, str]:
+    """Under its own version a picture never changes; under another it may be a new one."""
+    return _KEPT if is_own_version else _ASKED_AGAIN

@@ -7,11 +7,18 @@ part of a gr.HTML *template*, in which `${...}` would be run as code.
 from collections.abc import Iterable, Sequence
 from html import escape
 from string import Template
+from urllib.parse import quote
 
 from app.cards import Card
 from app.session import MAX_HISTORY, MAX_SEARCH_CHARS, SORTS, BrowseRequest
 
 MAX_TOOLTIP_CHARS = 300
+# What a click does, before the title, for those who hear it. No aria-label: it would have to repeat
+# all that is seen, for those who say it (WCAG 2.5.3).
+ADD = '<span class="unseen">Add </span>'
+SHOW_EVERYTHING = (
+    '<button type="button" class="button" data-action="reset-search">Show everything</button>'
+)
 
 
 def text(value: object) -> str:
@@ -35,18 +42,21 @@ def price(value: float) -> str:
 
 
 def byline(card: Card) -> str:
-    """Creator and year, as far as they are known; escaped."""
-    return text(" · ".join(part for part in (card.creator, card.year) if part))
-
-
-def spoken(card: Card) -> str:
-    """Title and creator as one phrase for a screen reader; escaped."""
-    return text(f"{card.title} by {card.creator}" if card.creator else card.title)
+    """Creator, year and price, as far as they are known; escaped."""
+    cost = "" if card.price is None else price(card.price)
+    return text(
+        " · ".join(part for part in (card.creator, card.year, cost and f"price {cost}") if part)
+    )
 
 
 def item_data(card: Card, source: str) -> str:
-    """The attributes by which assets/page/page.js knows what was clicked."""
+    """The attributes of a link to an item, by which assets/page/page.js knows what was clicked.
+
+    A click adds the item, as a button does; in a tab of its own the link shows it
+    (assets/page/links.js).
+    """
     return (
+        f'href="#item={quote(card.item_id, safe="")}" draggable="false" '
         f'data-id="{text(card.item_id)}" data-title="{text(card.title)}" '
         f'data-creator="{text(card.creator)}" data-source="{text(source)}"'
     )
@@ -61,14 +71,20 @@ def cover(card: Card, css_class: str = "cover") -> str:
 
 
 def render_cards(cards: Iterable[Card]) -> str:
-    """The covers of the browse grid, as list items with one button each."""
+    """The covers of the browse grid, as list items with one link each."""
     return "".join(
-        f'<li><button type="button" class="card item" {item_data(card, "browse")} '
-        f'aria-label="Add {spoken(card)} to the history" title="{_tooltip(card)}">'
-        f"{cover(card)}"
-        f'<span class="card-title">{text(card.title)}</span>'
-        f'<span class="card-by">{byline(card)}</span></button></li>'
+        f'<li><a role="button" class="card item" {item_data(card, "browse")} '
+        f'title="{_tooltip(card)}">{cover(card)}{ADD}'
+        f'<span class="card-title" dir="auto">{text(card.title)}</span>'
+        f'<span class="card-by" dir="auto">{byline(card)}</span></a></li>'
         for card in cards
+    )
+
+
+def render_linked(card: Card) -> str:
+    """The one item that a link names, what it is about, and the way to the others."""
+    return render_cards([card]) + _nothing(
+        text(card.title), card.description or card.creator, SHOW_EVERYTHING
     )
 
 
@@ -79,6 +95,8 @@ def render_no_cards(request: BrowseRequest, catalog_size: int) -> str:
             "This catalogue is empty.",
             "Import items with: python -m app.ingest --help",
         )
+    if request.item:
+        return _nothing("This item is not in this catalogue.", "", SHOW_EVERYTHING)
     looked_for = [f"“{text(request.text)}”"] if request.text else []
     if request.category:
         looked_for.append(f"in {text(request.category)}")
@@ -86,7 +104,7 @@ def render_no_cards(request: BrowseRequest, catalog_size: int) -> str:
     return _nothing(
         f"Nothing found {what}".strip() + ".",
         "Try fewer or shorter words, or another category.",
-        '<button type="button" class="button" data-action="reset-search">Show everything</button>',
+        SHOW_EVERYTHING,
     )
 
 

@@ -12,7 +12,7 @@ from app.cards import Card
 from app.catalog import NO_FILTER, ItemFilter
 from app.columns import COMPARE_DEPTH, LIST_LENGTH, ColumnAnswer, ColumnInfo, ranks_of
 from app.examples import Example
-from app.render import byline, cover, item_data, plural, price, spoken, text
+from app.render import ADD, byline, cover, item_data, plural, price, text
 
 if TYPE_CHECKING:
     from hllm.recommend import Recommendation
@@ -57,10 +57,9 @@ def render_popular(cards: Sequence[Card], examples: Sequence[Example]) -> str:
             "Import items with: <code>python -m app.ingest --help</code></p></div>"
         )
     rows = "".join(
-        f'<li><button type="button" class="pop item" {item_data(card, "popular")} '
-        f'aria-label="Add {spoken(card)} to the history"><span class="rank">{rank}</span>'
-        f'{cover(card)}<span class="rec-text"><span class="rec-title">{text(card.title)}</span>'
-        f'<span class="rec-by">{byline(card)}</span></span></button></li>'
+        f'<li><a role="button" class="pop item" {item_data(card, "popular")}>'
+        f'<span class="rank">{rank}</span>{cover(card)}<span class="rec-text">'
+        f"{_words(card)}</span></a></li>"
         for rank, card in enumerate(cards, 1)
     )
     return (
@@ -93,7 +92,7 @@ def _render_examples(examples: Sequence[Example]) -> str:
         f'aria-label="Start with the example {text(example.name)}, '
         f'{plural(len(example.cards), "item")}">'
         f'<span class="example-covers">{"".join(cover(card) for card in example.cards[:4])}</span>'
-        f'<span class="example-name">{text(example.name)}</span></button></li>'
+        f'<span class="example-name" dir="auto">{text(example.name)}</span></button></li>'
         for example in examples
     )
     return f'<h2>Start from an example</h2><ul class="examples">{buttons}</ul>'
@@ -210,17 +209,22 @@ def _row(
 ) -> str:
     width = min(max(item.score / best, 0.0), 1.0)
     return (
-        f'<li><button type="button" class="rec item" {item_data(card, info.key)} '
-        f'data-rank="{item.rank}" aria-label="Rank {item.rank}: {spoken(card)}. '
-        'Add to the history">'
+        f'<li><a role="button" class="rec item" {item_data(card, info.key)} '
+        f'data-rank="{item.rank}">'
         f'<span class="rank">{item.rank}</span>{cover(card)}'
-        f'<span class="rec-text"><span class="rec-title">{text(card.title)}</span>'
-        f'<span class="rec-by">{byline(card)}</span>{_elsewhere(item.item_id, other, ranks)}</span>'
+        f'<span class="rec-text">{_words(card)}{_elsewhere(item.item_id, other, ranks)}</span>'
         # Cosines of two models cannot be compared: as numbers they would read as if they could.
         f'<span class="rec-score" title="score {item.score:.3f}, the bar relative to the first; '
         'not comparable with the other column">'
         f'<span class="bar"><span style="width:{width * 100:.1f}%"></span></span>'
-        '<span class="move"></span></span></button></li>'
+        '<span class="move"></span></span></a></li>'
+    )
+
+
+def _words(card: Card) -> str:
+    return (
+        f'{ADD}<span class="rec-title" dir="auto">{text(card.title)}</span>'
+        f'<span class="rec-by" dir="auto">{byline(card)}</span>'
     )
 
 

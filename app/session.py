@@ -43,12 +43,16 @@ class History:
 
 @dataclass(frozen=True)
 class BrowseRequest:
-    """What part of the catalogue a page asks for; `cursor` None is the first page."""
+    """What part of the catalogue a page asks for.
+
+    `cursor` None is the first page; `item`, if it is not "", is the only item wanted.
+    """
 
     text: str = ""
     category: str = ""
     sort: Sort = "popularity"
     cursor: str | None = None
+    item: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,7 @@ def clean_browse(raw: Any) -> BrowseRequest:
         category=_text(raw.get("category"), MAX_ID_CHARS),
         sort=sorts[0] if sorts else "popularity",
         cursor=_text(raw.get("cursor"), MAX_CURSOR_CHARS) or None,
+        item=_text(raw.get("item"), MAX_ID_CHARS),
     )
 
 

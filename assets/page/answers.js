@@ -8,13 +8,24 @@ export function makeAnswers(section) {
   const columns = makeColumns(section.querySelector(".start"), section.querySelector(".columns"));
   let examples = {};
 
+  /** The keyboard goes to the first item that can be seen, or to the section itself. */
+  function focus() {
+    const items = [...section.querySelectorAll(".item")];
+    (items.find((item) => item.offsetParent) || section).focus({ preventScroll: true });
+  }
+
   function setBusy(busy) {
     section.setAttribute("aria-busy", String(busy));
   }
 
-  /** Texts and elements; what is already there is not said again. */
+  /** Texts and elements in the one line. */
   function say(...parts) {
-    if (parts.length > 1 || status.textContent !== parts[0]) status.replaceChildren(...parts);
+    status.replaceChildren(...parts);
+  }
+
+  /** Where the lists stand, in words. */
+  function standing() {
+    return `${status.textContent}.${section.querySelector(".columns").hidden ? "" : columns.firsts()}`;
   }
 
   /**
@@ -22,6 +33,7 @@ export function makeAnswers(section) {
    * @param {string[]} ids of its history
    */
   function show(answer, ids) {
+    const hadFocus = section.contains(document.activeElement);
     if (answer.start !== null) {
       columns.showStart(answer.start);
       examples = Object.fromEntries(answer.examples.map(({ name, items }) => [name, items]));
@@ -30,6 +42,7 @@ export function makeAnswers(section) {
     }
     section.querySelector(".agreement").textContent = answer.agreement;
     say(answer.live);
+    if (hadFocus && !section.contains(document.activeElement)) focus(); // what had it is gone
   }
 
   /** The history of an example by its name. */
@@ -37,5 +50,5 @@ export function makeAnswers(section) {
     return examples[name] || [];
   }
 
-  return { setBusy, say, show, example };
+  return { setBusy, say, show, standing, focus, example };
 }

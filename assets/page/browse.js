@@ -1,7 +1,11 @@
 // The catalogue: search, category, order, and covers page by page. HTML comes escaped from
 // app/render.py.
 
+import { makeSettling } from "./clicks.js";
 import { retryButton } from "./dom.js";
+import { linkedItem } from "./links.js";
+import { makeRoving } from "./roving.js";
+import { readTab, storeTab } from "./storage.js";
 
 const SEARCH_DELAY_MS = 120;
 
@@ -11,6 +15,8 @@ const SEARCH_DELAY_MS = 120;
  * @param {function(import("./contract.js").BrowseQuery):
  *   Promise<import("./contract.js").BrowsePayload>} page.fetch
  * @param {function(string): number} page.positionOf where an item is in the history, from 0; or -1
+ * @param {function(string): void} page.announce
+ * @param {string} page.storageKey under which the search is kept for this tab
  * @param {function(string): void} page.onCategory another category is browsed
  */
 export function makeBrowse(section, page) {
@@ -23,9 +29,13 @@ export function makeBrowse(section, page) {
   let version = 0;
   let nextCursor = null;
   let searchTimer = 0;
+  let linked = linkedItem(location.hash);
+  const settle = makeSettling((item) => item.dataset.id);
+  const rove = makeRoving(grid, ".item");
 
   async function load(more = false) {
     version += 1;
+    storeTab(page.storageKey, { text: search.value, category: category.value, sort: sort.value });
     const mine = version;
     grid.setAttribute("aria-busy", "true");
     try {
@@ -34,25 +44,36 @@ export function makeBrowse(section, page) {
         category: category.value,
         sort: sort.value,
         cursor: more ? nextCursor : null,
+        item: linked,
       });
       if (mine !== version) return; // a later request was made meanwhile
       show(found, more);
+      if (grid.dataset.version !== "0") page.announce(more ? "More items are shown." : found.count);
       grid.dataset.version = String(mine);
     } catch {
       if (mine !== version) return;
       count.replaceChildren("The catalogue does not answer. ", retryButton("reload-browse"));
+      page.announce(count.textContent);
     } finally {
       if (mine === version) grid.setAttribute("aria-busy", "false");
     }
   }
 
   function show(found, more) {
+    const shownBefore = grid.children.length;
+    const lost = [moreButton, count.firstElementChild].includes(document.activeElement);
     if (more) grid.insertAdjacentHTML("beforeend", found.html);
     else grid.innerHTML = found.html;
     nextCursor = found.cursor;
     moreButton.hidden = !nextCursor;
     count.textContent = found.count;
+    settle([...grid.querySelectorAll(".item")]);
+    rove();
     markItems();
+    if (!lost || document.activeElement === moreButton) return;
+    // What was pressed is gone.
+    const next = more ? grid.children[shownBefore]?.querySelector(".item") : null;
+    (next || search).focus({ preventScroll: true });
   }
 
   /** Number the items that are in the history. */
@@ -68,23 +89,53 @@ export function makeBrowse(section, page) {
     search.focus();
   }
 
+  /** Another part of the catalogue is wanted than the item that the address names. */
+  function leaveLink() {
+    if (!linked) return;
+    linked = "";
+    window.history.replaceState(window.history.state, "", location.pathname + location.search);
+  }
+
   /** Show everything again. */
   function reset() {
+    leaveLink();
     search.value = "";
     category.value = "";
     load();
     focus();
   }
 
+  function restore() {
+    const kept = readTab(page.storageKey);
+    if (typeof kept?.text === "string") search.value = kept.text.slice(0, search.maxLength);
+    for (const [select, value] of [
+      [category, kept?.category],
+      [sort, kept?.sort],
+    ]) {
+      if ([...select.options].some((option) => option.value === value)) select.value = value;
+    }
+  }
+
+  restore();
   search.addEventListener("input", () => {
     clearTimeout(searchTimer);
+    leaveLink();
     searchTimer = setTimeout(() => load(), SEARCH_DELAY_MS);
   });
   category.addEventListener("change", () => {
     page.onCategory(category.value);
+    leaveLink();
     load();
   });
-  sort.addEventListener("change", () => load());
+  sort.addEventListener("change", () => {
+    leaveLink();
+    load();
+  });
+  // A link that is pasted into the address of the open page.
+  window.addEventListener("hashchange", () => {
+    linked = linkedItem(location.hash);
+    if (linked) load();
+  });
 
   return { load, markItems, focus, reset };
 }

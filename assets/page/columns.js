@@ -1,7 +1,9 @@
 // The two lists of recommendations, or what stands in their place. HTML comes escaped from
 // app/render_recommendations.py.
 
+import { makeSettling } from "./clicks.js";
 import { isComparable, moveOf } from "./moves.js";
+import { makeRoving } from "./roving.js";
 
 /**
  * @param {Element} start shown while the history is empty
@@ -10,9 +12,23 @@ import { isComparable, moveOf } from "./moves.js";
 export function makeColumns(start, columns) {
   // History and filter of the lists that are shown, and the ranks in them by column and item id.
   let shown = null;
+  // The start and the lists stand in one place.
+  const settle = makeSettling(
+    ({ dataset }) => dataset.example || `${dataset.source} ${dataset.id}`,
+  );
+
+  const roveStart = makeRoving(start, ".item, .example");
+  const rove = Object.fromEntries(
+    [...columns.querySelectorAll(".column")].map((column) => [
+      column.dataset.column,
+      makeRoving(column, ".rec"),
+    ]),
+  );
 
   function showStart(html) {
     start.innerHTML = html;
+    roveStart();
+    settle([...start.querySelectorAll(".item, .example")]);
     start.hidden = false;
     columns.hidden = true;
     shown = null;
@@ -31,15 +47,25 @@ export function makeColumns(start, columns) {
       ranks[key] = Object.fromEntries(
         rows.map((row) => [row.dataset.id, Number(row.dataset.rank)]),
       );
+      rove[key]();
       if (before[key]) for (const row of rows) markMove(row, before[key]);
     }
+    settle([...columns.querySelectorAll(".rec")]);
     start.hidden = true;
     start.replaceChildren();
     columns.hidden = false;
     shown = { ids, filter, ranks };
   }
 
-  return { showStart, showLists };
+  /** The first of each list, in words. */
+  function firsts() {
+    return [...columns.querySelectorAll(".column")]
+      .map((column) => [column.getAttribute("aria-label"), column.querySelector(".rec")])
+      .map(([name, first]) => (first ? ` First in ${name}: ${first.dataset.title}.` : ""))
+      .join("");
+  }
+
+  return { showStart, showLists, firsts };
 }
 
 /** Put a list into a column; the keyboard stays at the row where it was. Gives the rows. */

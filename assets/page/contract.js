@@ -57,12 +57,14 @@
  */
 
 /**
- * Asks for a part of the catalogue: what `server.browse` takes.
+ * Asks for a part of the catalogue: what `server.browse` takes. `item`, if it is not "", is the only
+ * item wanted.
  * @typedef {object} BrowseQuery
  * @property {string} text
  * @property {string} category
  * @property {string} sort
  * @property {?string} cursor
+ * @property {string} item
  */
 
 /**

@@ -7,6 +7,12 @@ export function node(tag, attributes, children = []) {
   return made;
 }
 
+/** Set attributes that are not so yet: even an equal one makes the browser work. */
+export function setAttributes(element, attributes) {
+  for (const [name, value] of Object.entries(attributes))
+    if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
 export function retryButton(action) {
   const attributes = { type: "button", class: "button", "data-action": action };
   return node("button", attributes, ["Try again"]);

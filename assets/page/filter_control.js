@@ -6,8 +6,9 @@ import { EVERYTHING } from "./filter.js";
 /**
  * @param {HTMLElement} group
  * @param {function(import("./contract.js").FilterPayload): void} act is told what is chosen
+ * @param {function(string): void} tell says why nothing is
  */
-export function makeFilterControl(group, act) {
+export function makeFilterControl(group, act, tell) {
   const category = group.querySelector(".filter-category");
   const prices = {
     min_price: group.querySelector(".min-price"),
@@ -28,6 +29,7 @@ export function makeFilterControl(group, act) {
     for (const [key, input] of Object.entries(prices)) {
       input.value = filter[key] === null ? "" : String(filter[key]);
       input.classList.toggle("on", filter[key] !== null);
+      input.removeAttribute("aria-invalid");
     }
   }
 
@@ -52,12 +54,20 @@ export function makeFilterControl(group, act) {
   }
 
   category.addEventListener("change", () => act({ ...filter, category: category.value }));
-  for (const [key, input] of Object.entries(prices)) {
-    // The value is empty where what was typed is not a number.
-    input.addEventListener("change", () =>
-      act({ ...filter, [key]: input.value === "" ? null : Number(input.value) }),
-    );
+  // The value is empty where what was typed is not a number.
+  const priceOf = (input) => (input.value === "" ? null : Number(input.value));
+
+  function changePrices() {
+    const low = priceOf(prices.min_price);
+    const high = priceOf(prices.max_price);
+    const crossed = low !== null && high !== null && low > high;
+    for (const input of Object.values(prices)) input.setAttribute("aria-invalid", String(crossed));
+    if (crossed)
+      tell(`The lowest price, ${low}, is above the highest, ${high}: change one of them.`);
+    else act({ ...filter, min_price: low, max_price: high });
   }
+
+  for (const input of Object.values(prices)) input.addEventListener("change", changePrices);
 
   return { draw, browsing, show, focus };
 }

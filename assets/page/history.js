@@ -1,6 +1,7 @@
 // The history of one visitor: pure functions, each of which gives the next history.
 
 const MAX_UNDO = 100;
+const MAX_KEPT_UNDO = 10; // what is stored is written at every click
 
 /**
  * @typedef {object} History
@@ -8,22 +9,51 @@ const MAX_UNDO = 100;
  * @property {import("./contract.js").ItemPayload[][]} past earlier lists, for undo
  * @property {import("./contract.js").ItemPayload[][]} future undone lists, for redo
  * @property {number} limit how many items count; the oldest leave
+ * @property {number} cut how many have just left for this reason
  */
 
-/** The history that was stored, without its past: anything may be in the storage. */
+/** What is stored of a history. */
+export function storedHistory({ items, past, future }) {
+  return {
+    history: items,
+    past: past.slice(-MAX_KEPT_UNDO),
+    future: future.slice(-MAX_KEPT_UNDO),
+  };
+}
+
+/** The history that was stored, with its last steps: anything may be in the storage. */
 export function restoredHistory(stored, limit) {
-  const items = stored && Array.isArray(stored.history) ? stored.history : [];
-  const valid = items.filter((item) => item && typeof item.id === "string");
-  return { items: valid.slice(-limit), past: [], future: [], limit };
+  const items = (list) =>
+    Array.isArray(list) ? list.filter((item) => item && typeof item.id === "string") : [];
+  const steps = (lists) =>
+    Array.isArray(lists) ? lists.map((list) => items(list).slice(-limit)) : [];
+  const valid = items(stored?.history);
+  const cut = Math.max(0, valid.length - limit);
+  return {
+    items: valid.slice(-limit),
+    past: steps(stored?.past),
+    future: steps(stored?.future),
+    limit,
+    cut,
+  };
 }
 
 export function changed(history, items) {
+  if (!items.length && !history.items.length) return history;
   return {
     ...history,
     items: items.slice(-history.limit),
+    cut: Math.max(0, items.length - history.limit),
     past: [...history.past, history.items].slice(-MAX_UNDO),
     future: [],
   };
+}
+
+/** What is said where items had to leave: a sentence, or none. */
+export function cutNotices({ cut, limit }) {
+  if (!cut) return [];
+  const left = cut === 1 ? "the oldest one" : `${cut} older ones`;
+  return [`Only the ${limit} most recent items count: ${left} left.`];
 }
 
 /** Where an item is, from 0; -1 if it is not there. */
@@ -56,6 +86,7 @@ export function undo(history) {
   return {
     ...history,
     items: history.past[history.past.length - 1],
+    cut: 0,
     past: history.past.slice(0, -1),
     future: [...history.future, history.items],
   };
@@ -66,6 +97,7 @@ export function redo(history) {
   return {
     ...history,
     items: history.future[history.future.length - 1],
+    cut: 0,
     past: [...history.past, history.items],
     future: history.future.slice(0, -1),
   };

@@ -1,15 +1,26 @@
 // The page: makes its parts and says what happens when something is clicked, typed or answered.
 
+import { describeChange, makeAnnouncer } from "./announce.js";
 import { makeAnswers } from "./answers.js";
 import { makeBrowse } from "./browse.js";
+import { listenToClicks } from "./clicks.js";
 import { retryButton } from "./dom.js";
 import { EVERYTHING } from "./filter.js";
 import { makeFilterControl } from "./filter_control.js";
-import { addItem, changed, moveItem, positionOf, redo, removeItem, undo } from "./history.js";
+import {
+  addItem,
+  changed,
+  cutNotices,
+  moveItem,
+  positionOf,
+  redo,
+  removeItem,
+  undo,
+} from "./history.js";
 import { listenToKeys } from "./keys.js";
 import { makeProtocol, randomId } from "./protocol.js";
 import { makeState } from "./state.js";
-import { readStored, store } from "./storage.js";
+import { readStored, readTab, store, storeTab } from "./storage.js";
 import { makeStrip } from "./strip.js";
 import { makeTabs } from "./tabs.js";
 import { restoreTheme, switchTheme } from "./theme.js";
@@ -17,26 +28,44 @@ import { restoreTheme, switchTheme } from "./theme.js";
 const NO_PICTURE =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 300'/%3E";
 
+/** Whether the server answers at all, whatever its models do. */
+async function isAlive() {
+  try {
+    await fetch("robots.txt", { cache: "no-store", signal: AbortSignal.timeout(1000) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Runs once in a gr.HTML with what Gradio gives to its script. */
 export function startPage({ element, trigger, props, server, watch }) {
   const root = element.querySelector(".hllm");
   const notices = root.querySelector(".notices");
   const session = randomId();
   const storageKey = `hllm-live/${root.dataset.catalog}`;
-  const state = makeState(readStored(storageKey), Number(root.dataset.maxHistory), (kept) =>
-    store(storageKey, kept),
-  );
+  // A tab goes on with what it had, a new one with what any tab had last.
+  const stored = readTab(storageKey) ?? readStored(storageKey);
+  const state = makeState(stored, Number(root.dataset.maxHistory), (kept) => {
+    storeTab(storageKey, kept);
+    store(storageKey, kept);
+  });
 
+  const announce = makeAnnouncer(root.querySelector(".spoken"));
+  const changes = []; // what has been done since the last answer, in words
+  let standing = ""; // of the recommendations, as it was last told
   const tabs = makeTabs(root);
   const answers = makeAnswers(root.querySelector(".answers"));
   const strip = makeStrip(root.querySelector(".strip"), {
     remove: (id) => change(removeItem(state.history, id)),
-    move: (id, position) => change(moveItem(state.history, id, position)),
+    move: (id, position) => change(moveItem(state.history, id, position), id),
   });
-  const filterControl = makeFilterControl(root.querySelector(".filter"), changeFilter);
+  const filterControl = makeFilterControl(root.querySelector(".filter"), changeFilter, tell);
   const browse = makeBrowse(root.querySelector(".browse"), {
     fetch: (query) => server.browse(query),
     positionOf: (id) => positionOf(state.history, id),
+    announce,
+    storageKey: `${storageKey}/browse`,
     onCategory: filterControl.browsing,
   });
   const protocol = makeProtocol(session, {
@@ -45,8 +74,9 @@ export function startPage({ element, trigger, props, server, watch }) {
       trigger("recompute");
     },
     setBusy: answers.setBusy,
-    onSilence: () => answers.say("The app does not answer. ", retryButton("retry")),
-    onError: answers.say,
+    isAlive,
+    onSilence: () => tell("The app does not answer. ", retryButton("retry")),
+    onError: tell,
     onLastAnswer: adopt,
     onAnswer: show,
     askAgain: ask,
@@ -59,16 +89,30 @@ export function startPage({ element, trigger, props, server, watch }) {
     );
   }
 
-  function change(history) {
+  /** Say something above the recommendations, and aloud. */
+  function tell(text, ...elements) {
+    answers.say(text, ...elements);
+    announce([...changes.splice(0), text].join(" "));
+  }
+
+  function notice(sentences) {
+    notices.textContent = sentences.join(" ");
+    changes.push(...sentences);
+  }
+
+  function change(history, movedId = null) {
+    const before = state.history.items;
     if (!state.setHistory(history)) return;
-    notices.textContent = "";
+    changes.push(describeChange(before, history.items, movedId));
+    notice(cutNotices(history));
     drawHistory();
     ask();
   }
 
   function changeFilter(filter) {
     if (!state.setFilter(filter)) return;
-    notices.textContent = "";
+    changes.push("Other items are recommended.");
+    notice([]);
     filterControl.draw(filter);
     ask();
   }
@@ -80,30 +124,38 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   function adopt(answer) {
     if (!state.adopt(answer.history, answer.filter)) return;
-    notices.textContent = answer.notices.join(" ");
+    notice([...cutNotices(state.history), ...answer.notices]);
     drawHistory();
     filterControl.draw(state.filter);
   }
 
-  function show(answer) {
+  function show(answer, isLast) {
     const ids = answer.history.map((item) => item.id);
     const hasLists = answer.start === null;
     filterControl.show(hasLists);
     if (hasLists) tabs.markFresh();
     answers.show(answer, ids);
+    if (isLast) tellChanges();
     root.dataset.version = String(answer.version);
     root.dataset.history = ids.join(" ");
   }
 
-  function pick(button) {
-    const { id, title, creator, source, rank } = button.dataset;
+  /** An answer to the same question again, as while a model loads, is told only if it is news. */
+  function tellChanges() {
+    const before = standing;
+    standing = answers.standing();
+    if (changes.length || standing !== before) announce([...changes.splice(0), standing].join(" "));
+  }
+
+  function pick(row) {
+    const { id, title, creator, source, rank } = row.dataset;
     const position = positionOf(state.history, id);
     if (position >= 0) {
       strip.flash(id);
-      answers.say(`${title} is already number ${position + 1} of your history.`);
+      tell(`${title} is already number ${position + 1} of your history.`);
       return;
     }
-    const cover = button.querySelector("img").src;
+    const cover = row.querySelector("img").src;
     change(addItem(state.history, { id, title, creator, cover }));
     const click = { item_id: id, source, rank: Number(rank) || null, session };
     server.record(click).catch(() => {}); // a click that is not counted does no harm
@@ -122,16 +174,18 @@ export function startPage({ element, trigger, props, server, watch }) {
       filterControl.focus();
     },
     theme: switchTheme,
+    "to-answers": () => {
+      tabs.show("hllm");
+      answers.focus();
+    },
   };
 
-  root.addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    if (!button) return;
-    const { action, tab, example } = button.dataset;
+  listenToClicks(root, (pressed) => {
+    const { action, tab, example } = pressed.dataset;
     if (action) actions[action]();
     else if (tab) tabs.show(tab);
     else if (example) change(changed(state.history, answers.example(example)));
-    else if (button.classList.contains("item")) pick(button);
+    else if (pressed.classList.contains("item")) pick(pressed);
   });
   // The server draws what it cannot show; this is for pictures that do not arrive at all. Errors of
   // pictures do not bubble, so they are caught on their way down.
@@ -147,6 +201,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   watch("answer", () => protocol.receive(props.answer));
 
   restoreTheme();
+  notice(cutNotices(state.history));
   drawHistory();
   filterControl.draw(state.filter);
   browse.load();

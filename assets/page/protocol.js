@@ -1,5 +1,6 @@
 // Questions and answers: which answer belongs to the last question, and what if none comes.
 
+const DOUBT_MS = 2000; // then the server is asked whether it is there
 const ANSWER_LIMIT_MS = 15000;
 const WARM_UP_POLL_MS = 1000;
 
@@ -14,16 +15,20 @@ export function randomId() {
  * @param {object} page
  * @param {function(import("./contract.js").AnswerRequest): void} page.send
  * @param {function(boolean): void} page.setBusy an answer is awaited, or no longer
- * @param {function(): void} page.onSilence no answer came in time
+ * @param {function(): Promise<boolean>} page.isAlive whether the server is there
+ * @param {function(): void} page.onSilence no answer came in time, or there is no server
  * @param {function(string): void} page.onError the server says why there is no answer
  * @param {function(import("./contract.js").AnswerPayload): void} page.onLastAnswer the answer to the
  *   last question, before it is shown
- * @param {function(import("./contract.js").AnswerPayload): void} page.onAnswer any answer, to show
+ * @param {function(import("./contract.js").AnswerPayload, boolean): void} page.onAnswer any answer,
+ *   to show, and whether it is the one to the last question
  * @param {function(): void} page.askAgain a model was still loading: the same question once more
  */
 export function makeProtocol(session, page) {
   let version = 0;
   let watchdog = 0;
+  let doubt = 0;
+  let waiting = false;
   let warmUp = 0;
 
   /** @param {string[]} history item ids, oldest first */
@@ -31,12 +36,24 @@ export function makeProtocol(session, page) {
     version += 1;
     clearTimeout(warmUp);
     clearTimeout(watchdog);
+    clearTimeout(doubt);
     watchdog = setTimeout(page.onSilence, ANSWER_LIMIT_MS);
+    doubt = setTimeout(check, DOUBT_MS, version);
+    waiting = true;
     page.setBusy(true);
     page.send({ version, history, filter, session });
   }
 
+  async function check(asked) {
+    if (await page.isAlive()) return;
+    if (asked !== version || !waiting) return;
+    clearTimeout(watchdog);
+    page.onSilence();
+  }
+
   function settle() {
+    waiting = false;
+    clearTimeout(doubt);
     clearTimeout(watchdog);
     page.setBusy(false);
   }
@@ -54,7 +71,7 @@ export function makeProtocol(session, page) {
       page.onLastAnswer(answer);
       if (answer.warming) warmUp = setTimeout(page.askAgain, WARM_UP_POLL_MS);
     }
-    page.onAnswer(answer);
+    page.onAnswer(answer, answer.version === version);
   }
 
   return { ask, receive };

@@ -1,7 +1,7 @@
 // What the visitor has chosen: a history and a filter, saved with every change.
 
 import { restoredFilter, sameFilter } from "./filter.js";
-import { restoredHistory } from "./history.js";
+import { restoredHistory, storedHistory } from "./history.js";
 
 /**
  * @param {?object} stored what `save` was given last time
@@ -12,7 +12,7 @@ export function makeState(stored, limit, save) {
   let history = restoredHistory(stored, limit);
   let filter = restoredFilter(stored);
 
-  const keep = () => save({ history: history.items, filter });
+  const keep = () => save({ ...storedHistory(history), filter });
 
   return {
     get history() {

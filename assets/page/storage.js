@@ -3,7 +3,7 @@
 
 export function readStored(key) {
   try {
-    return JSON.parse(localStorage.getItem(key) || "null");
+    return parsed(localStorage.getItem(key));
   } catch {
     return null;
   }
@@ -15,4 +15,25 @@ export function store(key, value) {
   } catch {
     // Nothing to do: what was to be stored lasts as long as the tab.
   }
+}
+
+/** What this tab stored: it lasts as long as the tab, through reloads. */
+export function readTab(key) {
+  try {
+    return parsed(sessionStorage.getItem(key));
+  } catch {
+    return null;
+  }
+}
+
+export function storeTab(key, value) {
+  try {
+    sessionStorage.setItem(key, JSON.stringify(value));
+  } catch {
+    // As above.
+  }
+}
+
+function parsed(text) {
+  return JSON.parse(text || "null");
 }

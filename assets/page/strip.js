@@ -1,43 +1,59 @@
 // The history strip: numbered covers that can be removed, dragged, and moved by button or key.
 
-import { node } from "./dom.js";
+import { makeSettling } from "./clicks.js";
+import { node, setAttributes } from "./dom.js";
 import { makeDraggable } from "./drag.js";
+import { linkOf } from "./links.js";
+import { makeRoving } from "./roving.js";
 
-function toolButton(action, label, sign) {
-  return node(
-    "button",
-    { type: "button", class: "tool", "data-tool": action, "aria-label": label, title: label },
-    [sign],
-  );
+function toolButton(action, sign) {
+  const attributes = {
+    type: "button",
+    class: "tool",
+    tabindex: "-1", // keys of the cover do the same
+    "data-tool": action,
+  };
+  return node("button", attributes, [sign]);
 }
 
-function stripItem(item, index, count) {
-  const face = node(
-    "button",
-    {
-      type: "button",
-      class: "history-face",
-      title: item.title,
-      "aria-label": `${item.title}, number ${index + 1} of ${count}. Arrow keys move it, Delete removes it.`,
-    },
-    [
-      node("img", {
-        src: item.cover,
-        alt: "",
-        width: 200,
-        height: 300,
-        draggable: "false",
-        class: "cover",
-      }),
-      node("span", { class: "history-number" }, [String(index + 1)]),
-    ],
-  );
-  const tools = node("span", { class: "tools" }, [
-    toolButton("earlier", `Move ${item.title} earlier`, "\u2039"),
-    toolButton("remove", `Remove ${item.title}`, "\u00d7"),
-    toolButton("later", `Move ${item.title} later`, "\u203a"),
+function makeEntry() {
+  const face = node("a", { role: "button", draggable: "false", class: "history-face" }, [
+    node("img", { alt: "", width: 200, height: 300, draggable: "false", class: "cover" }),
+    node("span", { class: "history-number" }),
   ]);
-  return node("li", { "data-id": item.id, draggable: "true" }, [face, tools]);
+  const tools = node("span", { class: "tools" }, [
+    toolButton("earlier", "\u2039"),
+    toolButton("remove", "\u00d7"),
+    toolButton("later", "\u203a"),
+  ]);
+  const title = node("span", { class: "history-title", dir: "auto", "aria-hidden": "true" });
+  return node("li", { draggable: "true" }, [face, title, tools]);
+}
+
+const TOOL_LABELS = {
+  earlier: (title) => `Move ${title} earlier`,
+  remove: (title) => `Remove ${title}`,
+  later: (title) => `Move ${title} later`,
+};
+
+/** An entry stays as long as its item does: making pictures anew is most of what a click costs. */
+function fillEntry(entry, item, index, count) {
+  const face = entry.querySelector(".history-face");
+  setAttributes(entry, { "data-id": item.id });
+  setAttributes(face, {
+    "data-id": item.id,
+    href: linkOf(item.id),
+    title: item.title,
+    "aria-label": `${item.title}, number ${index + 1} of ${count}. Delete removes it, Shift with an arrow key moves it.`,
+  });
+  setAttributes(face.querySelector("img"), { src: item.cover });
+  entry.querySelector(".history-title").textContent = item.title;
+  const number = face.querySelector(".history-number");
+  if (number.textContent !== String(index + 1)) number.textContent = String(index + 1);
+  for (const tool of entry.querySelectorAll(".tool")) {
+    const label = TOOL_LABELS[tool.dataset.tool](item.title);
+    setAttributes(tool, { "aria-label": label, title: label });
+  }
 }
 
 /**
@@ -50,7 +66,10 @@ export function makeStrip(section, acts) {
   const count = section.querySelector(".strip-count");
   const empty = section.querySelector(".strip-empty");
   let items = [];
+  let entries = new Map(); // by item id
   let selected = null;
+  const settle = makeSettling((entry) => entry.dataset.id);
+  const rove = makeRoving(list, ".history-face");
 
   /** @param {import("./history.js").History} history */
   function draw(history) {
@@ -63,7 +82,9 @@ export function makeStrip(section, acts) {
   }
 
   function setEnabled(action, enabled) {
-    section.querySelector(`[data-action="${action}"]`).disabled = !enabled;
+    // Not disabled: a button that was just pressed keeps the keyboard.
+    const button = section.querySelector(`[data-action="${action}"]`);
+    button.setAttribute("aria-disabled", String(!enabled));
   }
 
   function drawItems(newItems) {
@@ -73,18 +94,28 @@ export function makeStrip(section, acts) {
       : null;
     const focusedAt = focused ? [...list.children].indexOf(focused) : -1;
     items = newItems;
-    list.replaceChildren(...items.map((item, index) => stripItem(item, index, items.length)));
+    entries = new Map(items.map(({ id }) => [id, entries.get(id) ?? makeEntry()]));
+    items.forEach((item, index) => {
+      fillEntry(entries.get(item.id), item, index, items.length);
+    });
+    list.replaceChildren(...entries.values());
     select(items.some((item) => item.id === selected) ? selected : null);
+    settle([...list.children]);
+    rove();
     if (grew) list.scrollLeft = list.scrollWidth;
-    if (focusedAt < 0 || !items.length) return;
+    if (focusedAt < 0) return;
+    if (!items.length) {
+      section.querySelector('[data-action="undo"]').focus();
+      return;
+    }
     // Keep the keyboard where it was: on the moved item, or on the one that took its place.
-    const same = focused && find(focused.dataset.id);
+    const same = find(focused.dataset.id);
     const next = same || list.children[Math.min(focusedAt, items.length - 1)];
     next.querySelector(".history-face").focus({ preventScroll: true });
   }
 
   function find(id) {
-    return [...list.children].find((child) => child.dataset.id === id);
+    return entries.get(id);
   }
 
   function select(id) {
@@ -110,8 +141,8 @@ export function makeStrip(section, acts) {
     const entry = event.target.closest("li");
     if (!entry || !event.target.closest(".history-face")) return;
     const id = entry.dataset.id;
-    if (event.key === "ArrowLeft") acts.move(id, position(id) - 1);
-    else if (event.key === "ArrowRight") acts.move(id, position(id) + 1);
+    if (event.shiftKey && event.key === "ArrowLeft") acts.move(id, position(id) - 1);
+    else if (event.shiftKey && event.key === "ArrowRight") acts.move(id, position(id) + 1);
     else if (event.key === "Delete" || event.key === "Backspace") acts.remove(id);
     else return;
     event.preventDefault();

@@ -10,7 +10,10 @@ export function makeTabs(root) {
       tab.setAttribute("aria-pressed", String(tab.dataset.tab === pane));
       if (tab.dataset.tab === pane) tab.classList.remove("fresh");
     }
-    window.scrollTo({ top: 0 });
+    // On a low screen, zoomed in for example, the top and the strip would leave no room for a list.
+    const isLow = matchMedia("(max-width: 820px) and (max-height: 560px)").matches;
+    if (isLow && pane !== "browse") root.querySelector(".panes").scrollIntoView();
+    else window.scrollTo({ top: 0 });
   }
 
   /** There are new recommendations in the parts that are not seen. */

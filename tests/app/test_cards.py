@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.cards import MAX_DESCRIPTION_CHARS, MAX_TITLE_CHARS, make_card
+from app.cards import MAX_DESCRIPTION_CHARS, MAX_TITLE_CHARS, drawn_version, make_card
 from app.catalog import CatalogItem
 from app.picture_files import PICTURE_ENDINGS, picture_path
 
@@ -12,7 +12,7 @@ from app.picture_files import PICTURE_ENDINGS, picture_path
 def test_card_is_drawn_without_pictures_and_never_from_the_network():
     item = CatalogItem(item_id="a", title=" T \n x ", image="https://example.com/a.jpg", year=-441)
     card = make_card(item)
-    assert card.cover.startswith("data:image/svg+xml,")
+    assert re.fullmatch(rf"covers\?item=a&v={drawn_version(item)}", card.cover)
     assert (card.title, card.year) == ("T x", "441 BC")
     assert make_card(CatalogItem(item_id="no-title")).title == "no-title"
 
@@ -29,9 +29,31 @@ def test_card_takes_pictures_from_the_folder_only(tmp_path):
 
     assert re.fullmatch(r"covers\?item=a&v=[0-9a-f]{16}", cover("a"))
     assert cover("../x&y", image="b c.png").startswith("covers?item=..%2Fx%26y&v=")
-    assert cover("x" * 305).startswith("data:") and cover("y", "z" * 305).startswith("data:")
-    for item_id, image in [("../secret", ""), ("x", "../secret.png"), ("x", "https://h/a.jpg")]:
-        assert cover(item_id, image).startswith("data:")
+    for item_id, image in [
+        ("x" * 305, ""),
+        ("y", "z" * 305),
+        ("../secret", ""),
+        ("x", "../secret.png"),
+        ("x", "https://h/a.jpg"),
+    ]:
+        drawn = drawn_version(CatalogItem(item_id=item_id, title="T"))
+        assert cover(item_id, image).endswith(f"&v={drawn}")
+
+
+def test_a_drawn_cover_has_another_address_when_it_looks_different():
+    versions = {
+        drawn_version(item)
+        for item in (
+            CatalogItem(item_id="a", title="T"),
+            CatalogItem(item_id="a", title="U"),
+            CatalogItem(item_id="a", title="T", creator="C"),
+            CatalogItem(item_id="a", title="T", categories=("Horror",)),
+            CatalogItem(item_id="b", title="T"),
+        )
+    }
+    assert len(versions) == 5
+    same = CatalogItem(item_id="a", title="T", description="other words")
+    assert drawn_version(same) in versions
 
 
 def test_texts_are_one_line_and_cut_where_they_are_too_long():

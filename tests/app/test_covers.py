@@ -2,13 +2,12 @@
 
 import re
 from itertools import chain
-from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
 
 from app.books.facts import load_books
-from app.covers import FALLBACK_STYLES, STYLES, cover_data_uri, cover_svg, style_of
+from app.covers import FALLBACK_STYLES, STYLES, cover_svg, style_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = [
@@ -128,12 +127,3 @@ def test_an_unknown_category_always_looks_the_same_way():
 
 def test_without_a_creator_only_the_title_is_shown():
     assert shown(draw("Beowulf", creator="", seed_text="q")) == ["Beowulf"]
-
-
-@pytest.mark.parametrize("title", [*HOSTILE, "Père Goriot", "红楼梦"])
-def test_the_data_uri_is_the_same_picture_and_safe_in_attributes(title):
-    uri = cover_data_uri(title, "X", "Fantasy", seed_text="s")
-    prefix = "data:image/svg+xml,"
-    assert uri.startswith(prefix) and uri.isascii()
-    assert not set("\"'<>#&`\\ \n(){}$") & set(uri)
-    assert unquote(uri.removeprefix(prefix)) == cover_svg(title, "X", "Fantasy", seed_text="s")

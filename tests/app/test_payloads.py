@@ -171,7 +171,7 @@ def assert_is(value, kind):
 def test_everything_that_a_page_sends_is_read(service):
     """A name in a request that the server does not know would be left out without a word."""
     item_filter = {"category": "Mystery", "min_price": 5, "max_price": 20}
-    query = {"text": "7", "category": "Mystery", "sort": "title", "cursor": "c"}
+    query = {"text": "7", "category": "Mystery", "sort": "title", "cursor": "c", "item": "i"}
     click = {"item_id": "a", "source": "hllm", "rank": 3, "session": SESSION}
     for sent, kind, read in (
         (item_filter, FilterPayload, lambda raw: clean_filter(raw, lambda _: True)),

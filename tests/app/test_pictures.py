@@ -66,6 +66,13 @@ def test_item_without_a_picture_of_the_folder_is_drawn(client, item_id):
     assert "<script" not in answer.text
 
 
+def test_a_drawn_cover_is_kept_under_its_own_version_only(service, tmp_path):
+    [card] = service.cards_of(["book-001"])
+    drawn = TestClient(Starlette(routes=[picture_route(service, tmp_path / "kept")]))
+    assert "immutable" in drawn.get(card.cover).headers["cache-control"]
+    assert drawn.get(card.cover + "0").headers["cache-control"] == "no-cache"
+
+
 def test_a_catalogue_that_is_gone_is_said(service, tmp_path):
     service.catalog.path.unlink()
     answer = get(

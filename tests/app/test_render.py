@@ -27,12 +27,18 @@ def test_hostile_texts_are_text(hostile_titles, index):
         assert_only_text(html, title)
 
 
-def test_card_is_a_button_with_a_name_and_its_data():
+def test_card_is_a_link_with_a_name_and_its_data():
     read = Reader(render_cards([card(title='A "b"')]))
-    button = next(names for names in read.attributes if "data-id" in names)
-    assert read.tags.count("button") == 1
-    assert button["data-title"] == 'A "b"'
-    assert button["aria-label"] == 'Add A "b" by Creator to the history'
+    link = next(names for names in read.attributes if "data-id" in names)
+    assert read.tags.count("a") == 1
+    assert link["data-title"] == 'A "b"'
+    assert read.text == 'Add A "b"Creator · 1999'
+
+
+def test_link_of_an_item_is_an_address_within_the_page():
+    read = Reader(render_cards([card('a/b?"c" &d')]))
+    link = next(names for names in read.attributes if "data-id" in names)
+    assert link["href"] == "#item=a%2Fb%3F%22c%22%20%26d"
 
 
 def test_page_template_has_no_name_left_open():

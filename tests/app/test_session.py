@@ -69,6 +69,7 @@ def test_repeated_item_counts_where_it_was_last():
 def test_browse_request_is_taken_as_it_is_when_it_makes_sense():
     raw = {"text": "  dune  herbert ", "category": "SF", "sort": "title", "cursor": "abc"}
     assert clean_browse(raw) == BrowseRequest("dune herbert", "SF", "title", "abc")
+    assert clean_browse({"item": "a"}) == BrowseRequest(item="a")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import {
   addItem,
   changed,
+  cutNotices,
   moveItem,
   positionOf,
   redo,
@@ -29,6 +30,18 @@ test("the oldest items leave a long history, however it grows", () => {
   assert.equal(idsOf(historyOf(..."abcdefg")), "cdefg");
   assert.equal(idsOf(addItem(historyOf(..."abcde"), items("f")[0])), "bcdef");
   assert.equal(idsOf(changed(historyOf("a"), items(..."bcdefgh"))), "defgh");
+});
+
+test("what a limit cuts off is said, once", () => {
+  const full = historyOf(..."abcde");
+  assert.deepEqual(cutNotices(full), []);
+  const added = addItem(full, items("f")[0]);
+  assert.deepEqual(cutNotices(added), ["Only the 5 most recent items count: the oldest one left."]);
+  assert.deepEqual(cutNotices(undo(added)), []);
+  assert.deepEqual(cutNotices(redo(undo(added))), []);
+  assert.deepEqual(cutNotices(historyOf(..."abcdefg")), [
+    "Only the 5 most recent items count: 2 older ones left.",
+  ]);
 });
 
 test("an item moves to a place, no further than the ends", () => {
@@ -83,6 +96,7 @@ test("anything may have been stored", () => {
       past: [],
       future: [],
       limit: LIMIT,
+      cut: 0,
     });
   }
   const stored = { history: [null, 3, { id: 4 }, { title: "no id" }, ...items("a")] };

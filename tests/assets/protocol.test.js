@@ -13,9 +13,9 @@ let timers;
 // Timers that go off when a test says so.
 beforeEach(() => {
   timers = new Map();
-  globalThis.setTimeout = (act, ms) => {
+  globalThis.setTimeout = (act, ms, ...given) => {
     const id = timers.size + 1;
-    timers.set(id, { act, ms });
+    timers.set(id, { act: () => act(...given), ms });
     return id;
   };
   globalThis.clearTimeout = (id) => timers.set(id, null);
@@ -24,12 +24,13 @@ afterEach(() => Object.assign(globalThis, real));
 
 const pending = () => [...timers.values()].filter(Boolean);
 
-function open() {
+function open(alive = true) {
   const log = [];
   const told = (name) => (value) => log.push([name, value]);
   const protocol = makeProtocol("session", {
     send: (request) => log.push(["send", request.version]),
     setBusy: told("busy"),
+    isAlive: async () => alive,
     onSilence: told("silence"),
     onError: told("error"),
     onLastAnswer: ({ version }) => log.push(["last", version]),
@@ -56,7 +57,7 @@ test("only the answer to the last question ends the waiting, earlier ones are sh
   since();
   protocol.receive({ version: 1 });
   assert.deepEqual(since(), [["answer", 1]]);
-  assert.equal(pending().length, 1);
+  assert.equal(pending().length, 2);
   protocol.receive({ version: 2 });
   assert.deepEqual(since(), [
     ["busy", false],
@@ -71,11 +72,23 @@ test("silence is said after 15 seconds, counted from the last question", () => {
   protocol.ask([], EVERYTHING);
   protocol.ask([], EVERYTHING);
   since();
-  const [watchdog, ...others] = pending();
+  const [watchdog, doubt, ...others] = pending();
   assert.deepEqual(others, []);
+  assert.equal(doubt.ms, 2000);
   assert.equal(watchdog.ms, 15000);
   watchdog.act();
   assert.equal(since()[0][0], "silence");
+});
+
+test("a server that is gone is noticed before that, one that computes is not", async () => {
+  for (const alive of [true, false]) {
+    const { protocol, since } = open(alive);
+    protocol.ask([], EVERYTHING);
+    since();
+    await pending()[1].act();
+    assert.equal(since().length, alive ? 0 : 1);
+    timers.clear();
+  }
 });
 
 test("an error ends the waiting and is said", () => {

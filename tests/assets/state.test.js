@@ -41,7 +41,7 @@ test("the server corrects items, titles, covers and filter", () => {
   for (const [items, filter] of answers) {
     const { state, saved } = open({ history: [item("a")] });
     assert.ok(state.adopt(items, filter));
-    assert.deepEqual(saved, [{ history: items, filter }]);
+    assert.deepEqual(saved, [{ history: items, past: [], future: [], filter }]);
     assert.deepEqual(state.history.items, items);
     assert.deepEqual(state.filter, filter);
   }

@@ -1,0 +1,57 @@
+// One tab stop for a list of many: within it, arrow keys, Home and End move the focus.
+
+/**
+ * Gives a function that is called whenever the list was drawn.
+ * @param {Element} container
+ * @param {string} selector of what takes the focus in it
+ */
+export function makeRoving(container, selector) {
+  let current = 0;
+
+  const all = () => [...container.querySelectorAll(selector)];
+
+  function refresh() {
+    const items = all();
+    current = Math.max(0, Math.min(current, items.length - 1));
+    items.forEach((item, index) => {
+      item.tabIndex = index === current ? 0 : -1;
+    });
+  }
+
+  container.addEventListener("focusin", (event) => {
+    const focused = event.target.closest(selector);
+    if (!focused) return;
+    const items = all();
+    if (items[current]) items[current].tabIndex = -1;
+    focused.tabIndex = 0;
+    current = items.indexOf(focused);
+  });
+  container.addEventListener("keydown", (event) => {
+    if (event.shiftKey || event.ctrlKey || event.metaKey || event.altKey) return;
+    const items = all();
+    const from = items.indexOf(event.target);
+    const to = from < 0 ? undefined : target(event.key, from, items);
+    if (to === undefined) return;
+    event.preventDefault();
+    items[Math.max(0, Math.min(to, items.length - 1))].focus();
+  });
+  return refresh;
+}
+
+function target(key, from, items) {
+  if (key === "Home") return 0;
+  if (key === "End") return items.length - 1;
+  if (key === "ArrowRight") return from + 1;
+  if (key === "ArrowLeft") return from - 1;
+  if (key === "ArrowDown") return from + perRow(items);
+  if (key === "ArrowUp") return from - perRow(items);
+  return undefined;
+}
+
+/** How many items stand beside each other. */
+function perRow(items) {
+  const top = (item) => Math.round(item.getBoundingClientRect().top);
+  const first = top(items[0]);
+  const next = items.findIndex((item) => top(item) !== first);
+  return next < 0 ? items.length : next;
+}
