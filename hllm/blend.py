@@ -13,12 +13,12 @@ if __name__ == "__main__":  # before torch is imported, so that --help answers a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from hllm.baselines.counts import ItemKNN
@@ -34,10 +34,10 @@ from hllm.evaluation.slices import slice_masks
 from hllm.serving.blend import Blend, BlendWeights, catalog_of, combined
 from hllm.store import BLEND, EMBEDDINGS, ItemEmbeddings
 
-MAX_USERS = 5000  # that the weights are chosen on
+MAX_USERS = 10_000  # that the weights are chosen on
 USERS_AT_ONCE = 256
 TEXT = (0.0, 0.3, 0.6)
-RARE_TEXT = (0.0, 0.2, 0.4, 0.8, 1.6)
+RARE_TEXT = (0.0, 0.2, 0.4, 0.8, 1.0, 1.2, 1.6)
 NEIGHBOURS = (0.0, 0.2, 0.4, 0.8)
 ALONE = BlendWeights(0.0, 0.0, 0.0, DECAY)
 # Rarely or never bought targets must be found at least as often as by the text alone; that may cost
@@ -72,7 +72,7 @@ class Fit:
     Attributes:
         blend: with the weights that were chosen.
         alone: HLLM without a blend.
-        text: the text's cosine without HLLM.
+        text: the text without HLLM, the history pooled with decay and its last item alone.
         chosen: the blend.
         keeps_rare: whether it finds rare targets at least as often as the text does.
         num_users: that it was chosen on.
@@ -80,7 +80,7 @@ class Fit:
 
     blend: Blend
     alone: Quality
-    text: Quality
+    text: tuple[Quality, Quality]
     chosen: Quality
     keeps_rare: bool
     num_users: int
@@ -122,10 +122,10 @@ def fit_blend(
     blend = _ingredients(embeddings, data, sentence_vectors(data, text_keys, device=device))
     blended = BlendedScorer(scorer, blend, embeddings.item_ids, data.interactions.item_ids)
     grid = [BlendWeights(*w, DECAY) for w in product(TEXT, RARE_TEXT, NEIGHBOURS)]
-    ranks = _grid_ranks(blended, cases, grid, progress=progress)
+    ranks, texts = _ranks(blended, cases, grid, progress=progress)
     masks = slice_masks(cases, popularity(data.interactions))
     found = {weights: _quality(ranks[weights], masks) for weights in grid}
-    alone, text = found[ALONE], _quality(ranks[None], masks)
+    alone, text = found[ALONE], (_quality(texts[0], masks), _quality(texts[1], masks))
     weights, keeps_rare = _choose(found, alone, text)
     blend = Blend(**{**vars(blend), "weights": weights})
     return Fit(blend, alone, text, found[weights], keeps_rare, len(cases))
@@ -161,17 +161,16 @@ def _ingredients(embeddings: ItemEmbeddings, data: DataSet, sentences: np.ndarra
 
 
 @torch.inference_mode()
-def _grid_ranks(
+def _ranks(
     scorer: BlendedScorer,
     cases: Sequence[EvalCase],
     grid: Sequence[BlendWeights],
     *,
     progress: bool,
-) -> dict[BlendWeights | None, np.ndarray]:
-    """Ranks (num_cases,) of the targets for each of the weights, and for the text alone (None)."""
-    ranks: dict[BlendWeights | None, np.ndarray] = {
-        weights: np.zeros(len(cases)) for weights in (*grid, None)
-    }
+) -> tuple[dict[BlendWeights, np.ndarray], np.ndarray]:
+    """Ranks of the targets: (num_cases,) for each of the weights, (2, num_cases) of the text."""
+    ranks = {weights: np.zeros(len(cases)) for weights in grid}
+    texts = np.zeros((2, len(cases)))
     tie_order = None
     with tqdm(total=len(cases), unit=" users", desc="weights", disable=not progress) as bar:
         for start in range(0, len(cases), USERS_AT_ONCE):
@@ -180,14 +179,14 @@ def _grid_ranks(
             cosines, text, near = scorer.parts([case.history for case in batch])
             tie_order = tie_permutation(cosines.shape[1]) if tie_order is None else tie_order
             counts, hidden = scorer.counts, mask_seen(torch.zeros_like(cosines), batch)
+            latest = scorer.latest_text([case.history for case in batch])
+            place = partial(target_ranks, targets=targets, tie_order=tie_order)
+            own = slice(start, start + len(batch))
             for weights, kept in ranks.items():
-                scores: Tensor = (
-                    text if weights is None else combined(cosines, text, near, counts, weights)
-                )
-                found = target_ranks(scores + hidden, targets, tie_order)
-                kept[start : start + len(batch)] = found.numpy()
+                kept[own] = place(combined(cosines, text, near, counts, weights) + hidden)
+            texts[:, own] = np.stack([place(text + hidden), place(latest + hidden)])
             bar.update(len(batch))
-    return ranks
+    return ranks, texts
 
 
 def _quality(ranks: np.ndarray, masks: Mapping[str, np.ndarray]) -> Quality:
@@ -200,13 +199,14 @@ def _quality(ranks: np.ndarray, masks: Mapping[str, np.ndarray]) -> Quality:
 
 
 def _choose(
-    found: Mapping[BlendWeights, Quality], alone: Quality, text: Quality
+    found: Mapping[BlendWeights, Quality], alone: Quality, text: Sequence[Quality]
 ) -> tuple[BlendWeights, bool]:
     """The weights with the best ndcg@10 among those that keep what the text finds, if any do."""
+    floor = {name: max(own.rare[name] for own in text) for name in alone.rare}
     fair = {
         weights: quality
         for weights, quality in found.items()
-        if quality.reaches(text.rare)
+        if quality.reaches(floor)
         and quality.recall >= KEPT_SHARE * alone.recall
         and quality.ndcg >= KEPT_SHARE * alone.ndcg
     }

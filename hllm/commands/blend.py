@@ -25,7 +25,7 @@ def _parser() -> CommandParser:
     add = parser.add_argument
     add("--model", required=True, type=Path, metavar="FOLDER", help="a trained HLLM")
     add_data_options(parser)
-    add("--max-users", type=int, default=5000, metavar="N",
+    add("--max-users", type=int, default=10_000, metavar="N",
         help="choose the weights on a random sample of N users; default: %(default)s")  # fmt: skip
     add("--seed", type=int, default=0, help="of the sample; default: 0")
     add("--device", help="cpu, cuda, ...; default: cuda if there is one")
@@ -66,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     logger.info("validation targets of %s users, percent", f"{fit.num_users:,}")
     logger.info(line("  HLLM alone", fit.alone))
-    logger.info(line("  text alone", fit.text))
+    for name, quality in zip(("weighted 0.7^age", "of the last item"), fit.text, strict=True):
+        logger.info(line(f"  text {name}", quality))
     logger.info(line("  the blend ", fit.chosen))
     if not fit.keeps_rare:
         logger.warning(

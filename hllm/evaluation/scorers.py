@@ -191,9 +191,18 @@ class BlendedScorer:
 
     def parts(self, histories: Sequence[np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
         """HLLM's cosines, the text's, and neighbours: each (B, num_items), float32."""
-        rows = [self._rows[torch.from_numpy(np.ascontiguousarray(h))].tolist() for h in histories]
-        text, near = self._blend.parts(rows)
+        text, near = self._blend.parts(self.rows(histories))
         return self._hllm.score(histories).cpu(), text[:, self._rows], near[:, self._rows]
+
+    def latest_text(self, histories: Sequence[np.ndarray]) -> Tensor:
+        """Cosine (B, num_items) of the text of each history's last item."""
+        texts = self._blend.texts.float()
+        last = torch.tensor([rows[-1] for rows in self.rows(histories)])
+        return (texts[last] @ texts.T)[:, self._rows]
+
+    def rows(self, histories: Sequence[np.ndarray]) -> list[list[int]]:
+        """Histories of item indices as histories of the blend's rows."""
+        return [self._rows[torch.from_numpy(np.ascontiguousarray(h))].tolist() for h in histories]
 
     def score(self, histories: Sequence[np.ndarray]) -> Tensor:
         """Scores (B, num_items), float32."""

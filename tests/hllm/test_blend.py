@@ -52,8 +52,10 @@ def test_the_best_weights_that_keep_rare_items_are_taken():
         better: quality(0.15, tail=0.07),
         poor: quality(0.20, recall=0.19),
     }
-    assert _choose(found, found[ALONE], text) == (good, True)
-    assert _choose({**found, good: quality(0.098)}, found[ALONE], text) == (poor, False)
+    assert _choose(found, found[ALONE], (text, quality(0.02, tail=0.05))) == (good, True)
+    latest = quality(0.02, tail=0.11)
+    assert _choose(found, found[ALONE], (text, latest)) == (poor, False)
+    assert _choose({**found, good: quality(0.098)}, found[ALONE], (text, text)) == (poor, False)
 
 
 def test_neighbours_and_counts_are_those_of_the_training_part(folder, data):

@@ -27,7 +27,7 @@ def test_it_writes_the_blend_and_says_what_it_gives(arguments, model_folder, cap
     said = "".join(capsys.readouterr())
     weights = Blend.load(model_folder / BLEND).weights
     assert f"{weights.neighbours:g} * neighbours" in said
-    for name in ("HLLM alone", "text alone", "the blend"):
+    for name in ("HLLM alone", "text weighted 0.7^age", "text of the last item", "the blend"):
         assert f"{name}" in said
     assert "recall@10" in said and "30 users" in said
 
