@@ -3,9 +3,13 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hllm.commands.evaluate import add_data_options
 from hllm.shell import CommandParser, command
+
+if TYPE_CHECKING:
+    from hllm.blend import Quality
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +36,14 @@ def _parser() -> CommandParser:
     return parser
 
 
+def _line(name: str, quality: "Quality") -> str:
+    rare = ", ".join(f"{part} {100 * value:.1f}" for part, value in quality.rare.items())
+    return (
+        f"{name}: recall@10 {100 * quality.recall:.2f}, ndcg@10 {100 * quality.ndcg:.2f}"
+        f" (recall@10 {rare})"
+    )
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: see --help."""
@@ -41,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--max-users {options.max_users}: must be at least 1")
     if not 0 <= options.seed < 2**31:
         parser.error(f"--seed {options.seed}: must be from 0 to {2**31 - 1}")
-    from hllm.blend import KEPT_SHARE, Quality, fit_blend, save_blend  # noqa: PLC0415  this and what follows take seconds: not for --help
+    from hllm.blend import KEPT_SHARE, fit_blend, save_blend  # noqa: PLC0415  this and what follows take seconds: not for --help
     from hllm.evaluate import check_device, read_data  # noqa: PLC0415  the same
     from hllm.model_folder import ModelFolder  # noqa: PLC0415  the same
 
@@ -57,18 +69,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         seed=options.seed,
     )
 
-    def line(name: str, quality: Quality) -> str:
-        rare = ", ".join(f"{part} {100 * value:.1f}" for part, value in quality.rare.items())
-        return (
-            f"{name}: recall@10 {100 * quality.recall:.2f}, ndcg@10 {100 * quality.ndcg:.2f}"
-            f" (recall@10 {rare})"
-        )
-
     logger.info("validation targets of %s users, percent", f"{fit.num_users:,}")
-    logger.info(line("  HLLM alone", fit.alone))
+    logger.info(_line("  HLLM alone", fit.alone))
     for name, quality in zip(("weighted 0.7^age", "of the last item"), fit.text, strict=True):
-        logger.info(line(f"  text {name}", quality))
-    logger.info(line("  the blend ", fit.chosen))
+        logger.info(_line(f"  text {name}", quality))
+    logger.info(_line("  the blend ", fit.chosen))
     if not fit.keeps_rare:
         logger.warning(
             "No weights find rarely and never bought items as often as the text alone without "
