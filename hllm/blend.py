@@ -32,6 +32,7 @@ from hllm.evaluation.sample import sample_cases
 from hllm.evaluation.scorers import BlendedScorer, HLLMScorer
 from hllm.evaluation.slices import slice_masks
 from hllm.serving.blend import Blend, BlendWeights, catalog_of, combined
+from hllm.splits import training_view
 from hllm.store import BLEND, EMBEDDINGS, ItemEmbeddings
 
 MAX_USERS = 10_000  # that the weights are chosen on
@@ -116,7 +117,8 @@ def fit_blend(
         raise CheckpointError(
             f"{folder} is no generative HLLM: only the cosines of one can be blended."
         )
-    cases = sample_cases(eval_cases(data.interactions, "valid"), max_users, seed)
+    # Weights are part of the training: they see no item that is held out of it.
+    cases = sample_cases(eval_cases(training_view(data.interactions), "valid"), max_users, seed)
     if not cases:
         raise DataError("nobody has the three interactions that a validation target needs.")
     blend = _ingredients(embeddings, data, sentence_vectors(data, text_keys, device=device))

@@ -1,5 +1,7 @@
 """Fitting a blend: which weights are taken, and that evaluation and recommendation then use it."""
 
+import json
+from dataclasses import asdict
 from itertools import pairwise
 
 import numpy as np
@@ -14,8 +16,10 @@ from hllm.data import eval_cases
 from hllm.embed import embed_items
 from hllm.errors import CheckpointError, DataError, StaleEmbeddingsError
 from hllm.evaluate import DataSet, evaluate_models, load_scorer, with_blend
+from hllm.evaluation.scorers import BlendedScorer
 from hllm.recommend import Recommender, load_hllm
 from hllm.serving.blend import BlendWeights
+from hllm.split_options import SplitOptions
 from hllm.store import BLEND, EMBEDDINGS
 
 SENTENCES = np.random.default_rng(5).normal(size=(13, 8)).astype(np.float32)
@@ -74,6 +78,24 @@ def test_circles_are_found_better_with_neighbours(folder, data):
     fit = fit_blend(folder, data, ["title"], progress=False)
     assert fit.num_users == 30
     assert fit.chosen.ndcg > fit.alone.ndcg and fit.blend.weights.neighbours > 0
+
+
+def test_weights_see_no_item_that_is_held_out(folder, csv_pair, monkeypatch):
+    split = SplitOptions(held_out_items=0.3)
+    (folder / "train.json").write_text(json.dumps(asdict(split)))
+    data = DataSet.read(*csv_pair, split=split)
+    held = data.interactions.held_out
+    seen, real = [], BlendedScorer.parts
+
+    def watched(self, histories):
+        seen.extend(np.concatenate(histories).tolist())
+        return real(self, histories)
+
+    monkeypatch.setattr(BlendedScorer, "parts", watched)
+    fit = fit_blend(folder, data, ["title"], progress=False)
+    assert 0 < fit.num_users < 30 and seen and not held[seen].any()
+    order = [data.interactions.item_ids.index(item_id) for item_id in load_hllm(folder).item_ids]
+    assert not fit.blend.counts[torch.tensor(held[order])].any()
 
 
 def test_evaluation_and_recommendation_agree_on_the_blend(folder, data):
