@@ -151,6 +151,7 @@ def test_page_keeps_as_many_items_as_the_server_says(
     history_is(page, "book-002", "book-003", "book-004")
 
 
+@pytest.mark.slow
 def test_visitors_never_see_each_other(open_page, url):
     one, two = open_page(url), open_page(url)
     card(one, "book-001").click()
@@ -186,6 +187,7 @@ def test_keyboard_alone_is_enough(open_page, url):
     history_is(page, added)
 
 
+@pytest.mark.slow
 def test_history_by_drag_and_by_buttons(open_page, url):
     page = open_page(url)
     for item_id in ("book-001", "book-002", "book-003"):

@@ -15,6 +15,7 @@ expect = sync_api.expect
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.slow,
     pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
 ]
 DESKTOP, PHONE = (1440, 900), (375, 812)

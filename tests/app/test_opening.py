@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from app import opening
+from app.cards import drawn_version
 from app.catalog import Catalog, CatalogItem, ItemFilter
 from app.examples import BOOK_EXAMPLES
 from app.ingest.__main__ import main as ingest
@@ -126,9 +127,11 @@ def imported(tmp_path):
 
 def covers_of(catalog, **settings):
     service = open_service(Settings(catalog=catalog, **settings))
+    cards = service.answer([], "s").popular
+    items = service.catalog.get([card.item_id for card in cards])
     return [
-        "picture" if c.cover.startswith("covers?") else "drawn"
-        for c in service.answer([], "s").popular
+        "drawn" if card.cover.endswith(f"&v={drawn_version(items[card.item_id])}") else "picture"
+        for card in cards
     ]
 
 

@@ -42,6 +42,7 @@ def test_learns_the_ring_and_serves_what_it_learnt(ring, tmp_path, item_training
     assert evaluated(ring, tmp_path / "run") == pytest.approx(result["ndcg@10"], abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["early_fusion", "late_fusion"])
 def test_click_models_learn_the_ring_and_evaluate_as_they_validated(ring, tmp_path, objective):
     longer = {"user_layers": 2, "epochs": 25, "eval_every": 200}
