@@ -12,7 +12,7 @@ if __name__ == "__main__":  # before torch is imported, so that --help answers a
     run_command("blend")
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -129,8 +129,7 @@ def fit_blend(
     found = {weights: _quality(ranks[weights], masks) for weights in grid}
     alone, text = found[ALONE], (_quality(texts[0], masks), _quality(texts[1], masks))
     weights, keeps_rare = _choose(found, alone, text)
-    blend = Blend(**{**vars(blend), "weights": weights})
-    return Fit(blend, alone, text, found[weights], keeps_rare, len(cases))
+    return Fit(replace(blend, weights=weights), alone, text, found[weights], keeps_rare, len(cases))
 
 
 def save_blend(folder: Path, blend: Blend) -> Path:

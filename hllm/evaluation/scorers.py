@@ -196,7 +196,7 @@ class BlendedScorer:
 
     def latest_text(self, histories: Sequence[np.ndarray]) -> Tensor:
         """Cosine (B, num_items) of the text of each history's last item."""
-        texts = self._blend.texts.float()
+        texts = self._blend.exact_texts
         last = torch.tensor([rows[-1] for rows in self.rows(histories)])
         return (texts[last] @ texts.T)[:, self._rows]
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -81,15 +82,21 @@ class Blend:
         text, near = self.parts(histories)
         return combined(cosines, text, near, self.counts, self.weights)
 
+    @cached_property
+    def exact_texts(self) -> Tensor:
+        """The texts in float32, converted once and not at every click."""
+        return self.texts.float()
+
     def parts(self, histories: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Text cosines (B, N), and neighbours (B, N), the best of each history scaled to 1."""
-        users = torch.zeros(len(histories), self.texts.shape[1])
+        texts = self.exact_texts
+        users = torch.zeros(len(histories), texts.shape[1])
         near = torch.zeros(len(histories), len(self.texts))
         for place, history in enumerate(histories):
             rows = torch.as_tensor(history, dtype=torch.long)
             ages = torch.arange(len(rows) - 1, -1, -1)
             recency = self.weights.decay**ages
-            users[place] = recency @ self.texts[rows].float()
+            users[place] = recency @ texts[rows]
             for row, weight in zip(rows.tolist(), recency.tolist(), strict=True):
                 of_row = slice(int(self.starts[row]), int(self.starts[row + 1]))
                 near[place].index_add_(
@@ -97,7 +104,7 @@ class Blend:
                 )
         # A history without any neighbour stays 0.
         near /= near.amax(dim=1, keepdim=True).clamp_min(torch.finfo(near.dtype).tiny)
-        return F.normalize(users, dim=1) @ self.texts.float().T, near
+        return F.normalize(users, dim=1) @ texts.T, near
 
     def save(self, path: str | Path) -> None:
         """Write the file under a temporary name, then rename it."""
