@@ -2,17 +2,14 @@
 
 import json
 import resource
-import subprocess
-import sys
-import textwrap
 import time
-from pathlib import Path
 
 import pytest
 import torch
 
 from hllm.checkpoint import load_user_llm
 from hllm.weights.files import iter_packed
+from tests.fresh_process import printed_by
 from tests.hllm.published.reference_states import LLAMA, TINYLLAMA, make_state
 
 
@@ -70,11 +67,7 @@ def convert(folder, options, shard_mb, limit_mb):
                 item_base={str(folder / "base")!r}, shard_bytes={shard_mb} * 10**6, {options})
         print((peak() - before) // 1000, round(time.perf_counter() - start, 1))
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3],
-    )  # fmt: skip
-    megabytes, seconds = map(float, done.stdout.split())
+    megabytes, seconds = map(float, printed_by(program).split())
     print(f"{size_of(weights) / 1e6:.0f} MB converted to {size_of(model) / 1e6:.0f} MB in "
           f"{seconds} s, {megabytes:.0f} MB on top of the start")  # fmt: skip
     assert megabytes < limit_mb < size_of(weights) / 1e6
