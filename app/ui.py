@@ -16,6 +16,7 @@ from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from app.api_payloads import recommend_payload, search_payload
 from app.bodies import Endpoint, Surface
@@ -166,6 +167,8 @@ def launch_options(demo: gr.Blocks, service: Service, settings: Settings) -> dic
         surface=surface_of(demo),
         reloading=is_reloading(os.environ),
     )
+    # Outside the gate, which reads the page. Level 6: 9 makes 0.3% less of it and is slower.
+    packing = Middleware(GZipMiddleware, compresslevel=6)
     pictures = writable_dir(settings.data_dir) / "pictures"
     return {
         "server_name": settings.host,
@@ -176,7 +179,7 @@ def launch_options(demo: gr.Blocks, service: Service, settings: Settings) -> dic
         "ssr_mode": False,
         "share": False,
         "state_session_capacity": MAX_SESSIONS,
-        "app_kwargs": {"middleware": [gate], "routes": [picture_route(service, pictures)]},
+        "app_kwargs": {"middleware": [packing, gate], "routes": [picture_route(service, pictures)]},
         "num_workers": 0,  # Gradio's own file servers would be beside the gate
         "mcp_server": False,
     }

@@ -6,7 +6,8 @@ The folders hold the csv pair that `python -m app.ingest export` writes (docs/re
 point is `python -m hllm.train` and `python -m hllm.evaluate` with the options listed in RUNS; all
 users are evaluated, over all items. A killed study is continued: a run that is finished is not
 done again, one that is not continues at its last validation. Results: docs/study.json, which
-`python benchmarks/study_plots.py` draws.
+`python benchmarks/study_plots.py` draws; what stands there is not run again (--results elsewhere
+begins anew).
 """
 
 import argparse
@@ -26,6 +27,7 @@ import pandas as pd
 from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer
 
+from hllm.atomic import atomic_text
 from hllm.checkpoint import load_user_llm
 from hllm.weights.packaged import MINILM, pretrained_folder
 
@@ -51,6 +53,12 @@ TUNED = f"{OFFICE} --batch_size 32 --num_negatives 128 --max_steps 150 --eval_ev
 TUNED += " --item_learning_rate 1e-4"
 # A model trained on Games (--games-model) gives the widths.
 TRANSFER = f"{FROZEN} --user_size 256 --item_adapter_hidden_size 1024"
+# A pre-trained decoder as Item LLM: SmolLM2, frozen, cut to its first layers.
+SMOLLM2 = f"{FROZEN} --item_llm smollm2-135m"
+SMOLLM2_GAMES = f"{GAMES} --user_layers 2 --item_llm smollm2-135m"
+# SmolLM2's first layers as User LLM, or random ones of the same shape, behind the same items.
+USER = f"{FROZEN} --user_llm smollm2-135m --user_llm_layers 4"
+USER_LARGE = f"{USER} --item_embedding_rms 6 --user_learning_rate 2e-4"
 
 
 @dataclass(frozen=True)
@@ -140,6 +148,29 @@ RUNS = (
         "office",
         f"{TUNED} --item_training full --item_pretrained no",
     ),
+    *(
+        run
+        for n in (6, 12, 18, 30)
+        for run in _seeds("smollm2-depth", str(n), f"{SMOLLM2} --item_llm_layers {n}")
+    ),
+    *_seeds("smollm2-pretrained", "item SmolLM2", f"{SMOLLM2} --item_llm_layers 30"),
+    *_seeds(
+        "smollm2-pretrained",
+        "item random",
+        f"{SMOLLM2} --item_llm_layers 30 --item_pretrained no",
+    ),
+    *_seeds("smollm2-pooling", "mean", f"{SMOLLM2} --item_llm_layers 30"),
+    *_seeds(
+        "smollm2-pooling",
+        "item_token",
+        f"{SMOLLM2} --item_llm_layers 30 --item_pooling item_token",
+    ),
+    Run("smollm2-user", "pre-trained", "office", USER_LARGE),
+    Run("smollm2-user", "pre-trained, LoRA", "office", f"{USER_LARGE} --user_training lora"),
+    Run("smollm2-user", "random", "office", f"{USER} --user_pretrained no"),
+    Run("smollm2-games", "MiniLM", "games", f"{GAMES} --user_layers 2"),
+    Run("smollm2-games", "SmolLM2", "games", SMOLLM2_GAMES),
+    Run("smollm2-games", "random", "games", f"{SMOLLM2_GAMES} --item_pretrained no"),
     Run(
         "pooling",
         "item_token lora",
@@ -244,15 +275,23 @@ def _summary(run: Run, folder: Path, report: dict) -> dict[str, object]:
     }
 
 
-def _finished(run: Run, output: Path) -> dict[str, object] | None:
+def _finished(run: Run, points: list[dict]) -> dict | None:
     """The result of a run, also where another question has asked for the very same."""
-    question, label = run.question, run.label
     for other in RUNS:
-        path = output / f"{other.name}.json"
-        if replace(other, question=question, label=label) == run and path.exists():
-            result = json.loads(path.read_text(encoding="utf-8"))
-            return result | {"question": question, "label": label}
+        if replace(other, question=run.question, label=run.label) != run:
+            continue
+        for point in points:
+            named = {"question": other.question, "label": other.label, "seed": other.seed}
+            if point | named | {"options": other.options} == point:
+                return point | {"question": run.question, "label": run.label}
     return None
+
+
+def _write(path: Path, points: list[dict]) -> None:
+    found = [point for run in RUNS if (point := _finished(run, points))]
+    text = json.dumps({"points": found}, indent=1)
+    with atomic_text(path) as file:
+        file.write(text + "\n")
 
 
 def main() -> None:
@@ -279,20 +318,22 @@ def main() -> None:
     runs = [run for run in RUNS if not chosen or run.question in chosen]
     folders = {"games": options.games.resolve(), "office": options.office.resolve()}
     options.output.mkdir(parents=True, exist_ok=True)
+    points: list[dict] = []
+    machine = f"{platform.platform()}, {os.environ.get('OMP_NUM_THREADS', os.cpu_count())} threads"
+    if options.results.is_file():
+        points = json.loads(options.results.read_text(encoding="utf-8"))["points"]
     for run in (bar := tqdm(runs, unit=" runs")):
         bar.set_postfix_str(run.name)
-        if _finished(run, options.output) is None:
-            started = time.strftime("%Y-%m-%d")
-            result = execute(
-                run, folders[run.data], options.output.resolve(), options.games_model.resolve()
-            )
-            text = json.dumps(result | {"date": started}, indent=1)
-            (options.output / f"{run.name}.json").write_text(text, encoding="utf-8")
-            shutil.rmtree(options.output / run.name / "state", ignore_errors=True)
-    points = [point for run in RUNS if (point := _finished(run, options.output))]
-    machine = f"{platform.platform()}, {os.environ.get('OMP_NUM_THREADS', os.cpu_count())} threads"
-    text = json.dumps({"machine": machine, "points": points}, indent=1)
-    options.results.write_text(text + "\n", encoding="utf-8")
+        if _finished(run, points):
+            continue
+        started = time.strftime("%Y-%m-%d")
+        result = execute(
+            run, folders[run.data], options.output.resolve(), options.games_model.resolve()
+        )
+        points.append(result | {"machine": machine, "date": started})
+        _write(options.results, points)
+        shutil.rmtree(options.output / run.name / "state", ignore_errors=True)
+    _write(options.results, points)
 
 
 if __name__ == "__main__":

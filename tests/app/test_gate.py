@@ -24,6 +24,7 @@ SEARCH = {"data": ["", "", "title", ""]}
 JOIN = {"data": [{"version": 1}], "fn_index": 0, "session_hash": "s", "trigger_id": PAGE}
 SERVER, CALL = "/gradio_api/component_server", "/gradio_api/call/search"
 QUEUE = "/gradio_api/queue/join"
+POLICY = "Content-Security-Policy"
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def refused(answer, status, words):
     assert code == status, text
     sentence = json.loads(text)["detail"]
     assert words in sentence and "\n" not in sentence
-    assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'self'" in headers[POLICY]
     return True
 
 
@@ -289,7 +290,7 @@ def test_names_from_the_settings_are_answered(service, monkeypatch):
         connection.request("POST", SERVER, body, headers)
         answer = connection.getresponse()
         answer.read()
-        return answer.status, answer.headers["Content-Security-Policy"]
+        return answer.status, answer.headers[POLICY]
 
     try:
         code, csp = status("me-books.hf.space", "https://me-books.hf.space")
@@ -335,7 +336,7 @@ def refused_picture(answer):
 @pytest.mark.parametrize("path", ["/", "/theme.css", "/config", "/nowhere", "/gradio_api/info"])
 def test_every_answer_has_the_headers(ask, path):
     _, headers, _ = ask("GET", path)
-    csp = headers["Content-Security-Policy"]
+    csp = headers[POLICY]
     assert "default-src 'none'" in csp and "frame-ancestors 'self'" in csp
     assert "unsafe-inline" not in csp.split("script-src")[1].split(";")[0]
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -372,3 +373,17 @@ def test_inline_handlers_of_hostile_markup_do_not_run(open_page, url):
     assert ran is False
     assert any("Content Security Policy" in problem for problem in open_page.problems)
     open_page.problems.clear()
+
+
+def test_the_page_and_its_parts_come_compressed_and_streams_do_not(ask):
+    plain_status, _, plain = ask("GET", "/config")
+    status, headers, _ = ask("GET", "/config", Accept_Encoding="gzip")
+    assert (plain_status, status) == (200, 200)
+    assert headers["Content-Encoding"] == "gzip" and "frame-ancestors" in headers[POLICY]
+    assert int(headers["Content-Length"]) < len(plain) / 2
+    _, headers, _ = ask("GET", "/", Accept_Encoding="gzip")
+    assert headers["Content-Encoding"] == "gzip"
+    call = ask("POST", CALL, SEARCH, Accept_Encoding="gzip")
+    number = json.loads(call[2])["event_id"]
+    _, headers, text = ask("GET", f"{CALL}/{number}", Accept_Encoding="gzip")
+    assert "Content-Encoding" not in headers and "event: complete" in text
