@@ -101,7 +101,9 @@ def seen(folder, name):
 
 
 def weights(folder, name):
-    load = load_id_model if name.split("-")[0] in ("sasrec", "esasrec", "hstu", "id") else load_model
+    load = (
+        load_id_model if name.split("-")[0] in ("sasrec", "esasrec", "hstu", "id") else load_model
+    )
     return load(folder / name)[0].state_dict()
 
 
