@@ -208,8 +208,8 @@ class SASRec(IDModel):
 class ESASRec(IDModel):
     """Enhanced SASRec (Tikhonovich et al., arXiv 2508.06450): LiGR layers, no norm at either end.
 
-    As published in RecTools, with its start values. The loss is that of all models here, a softmax
-    over sampled items; see hllm.baselines.id_presets for the published one.
+    As published in RecTools, but for the start values: Xavier's, for which its positions are five
+    times as large as its items on a small data set, learn far more slowly (docs/results.md).
     """
 
     def __init__(self, config: IDModelConfig) -> None:
@@ -222,14 +222,6 @@ class ESASRec(IDModel):
             for _ in range(config.num_layers)
         )
         self._initialise()
-
-    @torch.no_grad()
-    def _initialise(self) -> None:
-        super()._initialise()
-        for parameter in self.parameters():
-            if parameter.ndim > 1:
-                nn.init.xavier_normal_(parameter)
-        self.item_table.weight[0] = 0
 
     def encode_users(self, item_embeddings: Tensor, lengths: Tensor | None = None) -> Tensor:
         """See IDModel.encode_users."""

@@ -108,8 +108,9 @@ ID_PRESETS: dict[str, Preset] = {
     # eSASRec's authors on Amazon Beauty, Sports and Toys (arXiv 2508.06450 and the table of
     # hyper-parameters in github.com/blondered/transformer_benchmark), also for SASRec with a
     # sampled softmax; their inner width is 4 times the width on Beauty.
-    "sasrec": _authors("sasrec", 1, 1, 0.2, cosine=False),
-    "esasrec": _authors("esasrec", 1, 1, 0.2, cosine=False),
+    # They compare by dot product (--no_id_cosine); cosines learn faster (docs/results.md).
+    "sasrec": _authors("sasrec", 1, 1, 0.2),
+    "esasrec": _authors("esasrec", 1, 1, 0.2),
     # HSTU's authors on Amazon Books (arXiv 2402.17152; configs/amzn-books of
     # github.com/facebookresearch/generative-recommenders): cosines at a fixed temperature of 0.05.
     "hstu": _authors("hstu", 4, 4, 0.5, learn_temperature=False),
