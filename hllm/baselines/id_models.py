@@ -208,8 +208,9 @@ class SASRec(IDModel):
 class ESASRec(IDModel):
     """Enhanced SASRec (Tikhonovich et al., arXiv 2508.06450): LiGR layers, no norm at either end.
 
-    As published in RecTools, but for the start values: Xavier's, for which its positions are five
-    times as large as its items on a small data set, learn far more slowly (docs/results.md).
+    As published in RecTools, but for the start values: with its Xavier normal ones, positions are
+    five times as large as 3,000 items, and training by cosine began with a standstill
+    (docs/results.md).
     """
 
     def __init__(self, config: IDModelConfig) -> None:
