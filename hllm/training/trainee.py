@@ -176,7 +176,7 @@ class IDModelTrainee(Trainee):
         if options.gradient_checkpointing:
             if not isinstance(self.model, IDLlama):
                 raise DataError(
-                    "--gradient_checkpointing: only hllm and id-llama are large enough for it"
+                    "--gradient_checkpointing: sasrec, esasrec and hstu are too small for it"
                 )
             checkpoint_gradients(self.model.llama)
         self.step = IDModelStep(
