@@ -107,7 +107,8 @@ def _authors(kind: str, layers: int, heads: int, dropout: float, **more: bool) -
 ID_PRESETS: dict[str, Preset] = {
     # eSASRec's authors on Amazon Beauty, Sports and Toys (arXiv 2508.06450 and the table of
     # hyper-parameters in github.com/blondered/transformer_benchmark), also for SASRec with a
-    # sampled softmax; their inner width is 4 times the width on Beauty.
+    # sampled softmax; its inner width is 4 times the width on Beauty.
+    # The configurations beside that table are 256 wide.
     # They compare by dot product (--no_id_cosine); cosines learn faster (docs/results.md).
     "sasrec": _authors("sasrec", 1, 1, 0.2),
     "esasrec": _authors("esasrec", 1, 1, 0.2),
