@@ -1,11 +1,11 @@
-"""The ID-based models that HLLM is compared with: SASRec, HSTU and a Llama over an item table.
+"""The ID-based models that HLLM is compared with: SASRec, eSASRec, HSTU and an ID-based Llama.
 
 They know an item only by its number. All share one interface: it takes histories of item
 embeddings, padded on the right, and gives a state at every item. Data, loss and evaluation are
 HLLM's.
 
 B users, S history items (S <= max_history), D width, N items with padding.
-Hyper-parameters are the reference's (see hllm.baselines.id_presets).
+Published hyper-parameters are in hllm.baselines.id_presets.
 """
 
 import json
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel
 
 from hllm.atomic import atomic_files
+from hllm.baselines.ligr import LiGRLayer
 from hllm.choices import ID_MODELS
 from hllm.errors import CheckpointError
 from hllm.model import INITIAL_TEMPERATURE
@@ -40,7 +41,7 @@ class IDModelConfig:
     """Shape of an ID model.
 
     Attributes:
-        kind: "sasrec", "hstu" or "id-llama".
+        kind: "sasrec", "esasrec", "hstu" or "id-llama".
         num_items: N, padding included.
         hidden_size: D.
         num_layers: of the sequence model.
@@ -51,7 +52,8 @@ class IDModelConfig:
         max_history: most items the model reads.
         id_size: id-llama: width of the item table before its projection to hidden_size; None: no
             projection.
-        learn_temperature: otherwise it is fixed at 0.05.
+        learn_temperature: of cosines; otherwise it is fixed at 0.05.
+        cosine: compare states and items by cosine; otherwise by dot product, at temperature 1.
     """
 
     kind: str
@@ -65,6 +67,7 @@ class IDModelConfig:
     max_history: int = 10
     id_size: int | None = None
     learn_temperature: bool = True
+    cosine: bool = True
 
     def __post_init__(self) -> None:
         if self.kind not in ID_MODELS:
@@ -85,7 +88,7 @@ class IDModel(nn.Module, ABC):
 
     Attributes:
         item_table: (N, id_size or D) learned vectors; row 0 is padding and stays 0.
-        logit_scale: () natural log of the factor on cosine similarities.
+        logit_scale: () natural log of the factor on cosines; 0 for dot products.
     """
 
     def __init__(self, config: IDModelConfig) -> None:
@@ -95,8 +98,11 @@ class IDModel(nn.Module, ABC):
             config.num_items, config.id_size or config.hidden_size, padding_idx=0
         )
         temperature = INITIAL_TEMPERATURE if config.learn_temperature else FIXED_TEMPERATURE
+        if not config.cosine:  # the lengths of the vectors are its temperature
+            temperature = 1.0
         self.logit_scale = nn.Parameter(
-            torch.tensor(math.log(1 / temperature)), requires_grad=config.learn_temperature
+            torch.tensor(math.log(1 / temperature)),
+            requires_grad=config.learn_temperature and config.cosine,
         )
 
     def item_embeddings(self, items: Tensor | None = None) -> Tensor:
@@ -199,6 +205,34 @@ class SASRec(IDModel):
         return states
 
 
+class ESASRec(IDModel):
+    """Enhanced SASRec (Tikhonovich et al., arXiv 2508.06450): LiGR layers, no norm at either end.
+
+    As published in RecTools, but for the start values: with its Xavier normal ones, positions are
+    five times as large as 3,000 items, and training by cosine began with a standstill
+    (docs/results.md).
+    """
+
+    def __init__(self, config: IDModelConfig) -> None:
+        super().__init__(config)
+        self.positions = _Positions(config, config.max_history)
+        self.dropout = nn.Dropout(config.dropout)
+        size = config.hidden_size
+        self.layers = nn.ModuleList(
+            LiGRLayer(size, config.num_heads, config.inner_size or 4 * size, dropout=config.dropout)
+            for _ in range(config.num_layers)
+        )
+        self._initialise()
+
+    def encode_users(self, item_embeddings: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """See IDModel.encode_users."""
+        states = self.dropout(item_embeddings + self.positions(item_embeddings, lengths))
+        hidden = ~_causal_mask(states.shape[1], states.device)
+        for layer in self.layers:
+            states = layer(states, hidden)
+        return states
+
+
 class _HSTULayer(nn.Module):
     """Pointwise aggregated attention: SiLU instead of softmax, no 1/sqrt(d), gated by u."""
 
@@ -278,7 +312,12 @@ class IDLlama(IDModel):
         return self.llama(inputs_embeds=item_embeddings, use_cache=False).last_hidden_state
 
 
-_CLASSES: dict[str, type[IDModel]] = {"sasrec": SASRec, "hstu": HSTU, "id-llama": IDLlama}
+_CLASSES: dict[str, type[IDModel]] = {
+    "sasrec": SASRec,
+    "esasrec": ESASRec,
+    "hstu": HSTU,
+    "id-llama": IDLlama,
+}
 
 
 def make_id_model(config: IDModelConfig) -> IDModel:

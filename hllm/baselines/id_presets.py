@@ -1,4 +1,10 @@
-"""Hyper-parameters of the reference's scripts for ID models."""
+"""Published hyper-parameters of ID models: the reference's scripts, and the authors' own settings.
+
+The authors' (sasrec, esasrec, hstu, hstu-large) fit one process and any data set. Where they train
+for a fixed time, or until 50 validations have brought nothing, ours end after 10 of them: patience
+ends the training, not epochs. Where they draw 256 or 512 items for every position, ours share 2,048
+items among all positions of a batch, as HLLM does: each position sees more, and a CPU can do it.
+"""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,19 +21,20 @@ _MODEL_OPTIONS = {
     "id_table_size": "id_size",
     "id_key_value_heads": "num_key_value_heads",
     "id_learn_temperature": "learn_temperature",
+    "id_cosine": "cosine",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """Hyper-parameters of one of the reference's scripts.
+    """Hyper-parameters of one model.
 
     Attributes:
         model: arguments of IDModelConfig except num_items.
         learning_rate: of AdamW.
         lr_schedule: constant, or cosine without a warm-up.
         weight_decay: on all parameters.
-        batch_size: sequences per GPU.
+        batch_size: sequences per process.
         num_negatives: drawn per batch, or per position.
         negatives_per_position: which of the two.
         epochs: at most.
@@ -53,7 +60,7 @@ class Preset:
         values = asdict(self)
         model = values.pop("model")
         options = {name: model[key] for name, key in _MODEL_OPTIONS.items() if key in model}
-        # The scripts have neither, but our defaults do.
+        # None of them has either, but our defaults do.
         return options | values | {"warmup": 0.0, "clip_norm": 0.0}
 
 
@@ -85,7 +92,30 @@ def _books(kind: str, layers: int, heads: int, **more: int | bool) -> dict[str, 
     )
 
 
+def _authors(kind: str, layers: int, heads: int, dropout: float, **more: bool) -> Preset:
+    # Width 64, 50 items, batches of 128, a constant rate of 1e-3 without decay: all of them.
+    model = dict(kind=kind, hidden_size=64, num_layers=layers, num_heads=heads) | more
+    return Preset(
+        model=model | dict(dropout=dropout, max_history=50),
+        batch_size=128,
+        num_negatives=2048,
+        negatives_per_position=False,
+        epochs=200,
+    )
+
+
 ID_PRESETS: dict[str, Preset] = {
+    # eSASRec's authors on Amazon Beauty, Sports and Toys (arXiv 2508.06450 and the table of
+    # hyper-parameters in github.com/blondered/transformer_benchmark), also for SASRec with a
+    # sampled softmax; its inner width is 4 times the width on Beauty.
+    # The configurations beside that table are 256 wide.
+    # They compare by dot product (--no_id_cosine); cosines learn faster (docs/results.md).
+    "sasrec": _authors("sasrec", 1, 1, 0.2),
+    "esasrec": _authors("esasrec", 1, 1, 0.2),
+    # HSTU's authors on Amazon Books (arXiv 2402.17152; configs/amzn-books of
+    # github.com/facebookresearch/generative-recommenders): cosines at a fixed temperature of 0.05.
+    "hstu": _authors("hstu", 4, 4, 0.5, learn_temperature=False),
+    "hstu-large": _authors("hstu", 16, 8, 0.5, learn_temperature=False),
     "sasrec-pixel8m": _pixel("sasrec"),
     "hstu-pixel8m": _pixel("hstu"),
     "sasrec-books-neg512": Preset(model=_books("sasrec", 4, 4)),

@@ -38,7 +38,7 @@ def pad_histories(histories: Sequence[np.ndarray], max_history: int) -> tuple[Te
 
 
 class SequenceScorer:
-    """Cosine of the last user state with every item embedding.
+    """Cosine, or dot product, of the last user state with every item embedding.
 
     Args:
         name: of the model, for tables.
@@ -47,6 +47,7 @@ class SequenceScorer:
         max_history: most items the model reads.
         dtype: of normalisation and score matrix. float32 is exact; the published HLLM numbers were
             computed in bfloat16 (DeepSpeed bf16 evaluation), in which many scores tie.
+        cosine: otherwise dot product.
     """
 
     def __init__(
@@ -57,12 +58,17 @@ class SequenceScorer:
         max_history: int,
         *,
         dtype: torch.dtype = torch.float32,
+        cosine: bool = True,
     ) -> None:
         self.name = name
         self.max_history = max_history
         self._encode_users = encode_users
         self._inputs = item_embeddings
-        self._candidates = F.normalize(item_embeddings.to(dtype), dim=-1)  # (num_items, D)
+        self._cosine = cosine
+        self._candidates = self._comparable(item_embeddings.to(dtype))  # (num_items, D)
+
+    def _comparable(self, vectors: Tensor) -> Tensor:
+        return F.normalize(vectors, dim=-1) if self._cosine else vectors
 
     @torch.inference_mode()
     def users(self, histories: Sequence[np.ndarray]) -> Tensor:
@@ -75,8 +81,8 @@ class SequenceScorer:
 
     @torch.inference_mode()
     def score(self, histories: Sequence[np.ndarray]) -> Tensor:
-        """Cosines (B, num_items), float32."""
-        users = F.normalize(self.users(histories).to(self._candidates.dtype), dim=-1)
+        """Cosines or dot products (B, num_items), float32."""
+        users = self._comparable(self.users(histories).to(self._candidates.dtype))
         return (users @ self._candidates.T).float()
 
 
@@ -216,19 +222,22 @@ class IDModelScorer(SequenceScorer):
         model: in eval mode, on its device.
         name: for tables.
         num_items: of the catalogue, padding included; None: those of the model's table. It has no
-            embedding of the others, which get -1, the lowest cosine there is: it ranks them last,
-            and does not read them in a history.
+            embedding of the others, which get the lowest score there is: it ranks them last, and
+            does not read them in a history.
     """
 
     def __init__(self, model: IDModel, *, name: str, num_items: int | None = None) -> None:
         # Through the model: an id-llama projects its table.
         with torch.no_grad():
             table = model.item_embeddings().detach()
-        super().__init__(name, model.encode_users, table, model.config.max_history)
+        config = model.config
+        super().__init__(name, model.encode_users, table, config.max_history, cosine=config.cosine)
         self._num_unknown = (num_items or len(table)) - len(table)
 
     @torch.inference_mode()
     def score(self, histories: Sequence[np.ndarray]) -> Tensor:
-        """Cosines (B, num_items), float32."""
+        """Cosines or dot products (B, num_items), float32."""
         known = [history[history < len(self._inputs)] for history in histories]
-        return F.pad(super().score(known), (0, self._num_unknown), value=-1.0)
+        # A dot product has no bound; -inf is for items that are masked.
+        lowest = -1.0 if self._cosine else torch.finfo(torch.float32).min
+        return F.pad(super().score(known), (0, self._num_unknown), value=lowest)

@@ -9,6 +9,7 @@ anything is built. This module imports neither torch nor transformers.
 from collections.abc import Mapping
 from typing import Any
 
+from hllm.choices import ID_MODELS
 from hllm.errors import CheckpointError
 from hllm.schema.rules import (
     Rule,
@@ -249,7 +250,7 @@ _NF4: dict[str, Rule] = {
 }
 _ID_MODEL: dict[str, Rule] = {
     "model_type": choice(ID_MODEL_TYPE),
-    "kind": choice("sasrec", "hstu", "id-llama"),
+    "kind": choice(*ID_MODELS),
     "num_items": integer(2, 1_000_000_000),
     "hidden_size": _SIZE,
     "num_layers": integer(1, 1000),
@@ -260,6 +261,7 @@ _ID_MODEL: dict[str, Rule] = {
     "max_history": integer(1, 1_000_000),
     "id_size": _SIZE.optional(),
     "learn_temperature": _FLAG,
+    "cosine": _FLAG,
 }
 
 

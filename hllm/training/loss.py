@@ -25,6 +25,7 @@ def contrastive_logits(
     negatives: Tensor,
     logit_scale: Tensor,
     *,
+    cosine: bool = True,
     threshold: float = FALSE_NEGATIVE_COSINE,
 ) -> Tensor:
     """Logits of the generative objective (Paper: 2409.12740 section 3.3 eq. 1).
@@ -34,20 +35,23 @@ def contrastive_logits(
         positives: (P, D) embedding of the item that came next.
         negatives: (M, D) embeddings of sampled items.
         logit_scale: () log of the factor on cosines (1 / temperature).
+        cosine: compare by cosine, as the paper; otherwise by dot product, as SASRec.
         threshold: a negative whose cosine with the positive exceeds this is a false negative, and
             its logit is -inf.
 
     Returns:
         (P, 1 + M) logits; column 0 is the positive.
     """
-    user, positives, negatives = (F.normalize(x, dim=-1) for x in (user, positives, negatives))
-    scale = logit_scale.exp()
-    positive = (user * positives).sum(dim=-1, keepdim=True)  # (P, 1)
-    negative = user @ negatives.T  # (P, M)
+    directions = [F.normalize(x, dim=-1) for x in (user, positives, negatives)]
     # Which negatives count is a decision and not part of the loss: no gradient goes through it.
     with torch.no_grad():
         # (P, M); among them the target itself, where it was sampled, and exact duplicates.
-        false = positives @ negatives.T > threshold
+        false = directions[1] @ directions[2].T > threshold
+    if cosine:
+        user, positives, negatives = directions
+    scale = logit_scale.exp()
+    positive = (user * positives).sum(dim=-1, keepdim=True)  # (P, 1)
+    negative = user @ negatives.T  # (P, M)
     # -inf after the scale: before it, the gradient of logit_scale would be 0 * inf = NaN.
     scaled = (negative * scale).masked_fill(false, float("-inf"))
     return torch.cat([positive * scale, scaled], dim=1)

@@ -5,6 +5,7 @@ candidates beside the target.
 """
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
@@ -81,8 +82,9 @@ class GenerativeObjective(Objective):
     ) -> LossAndStats:
         """See Objective.loss."""
         states = users.encode_users(embedded.histories, batch.mask.sum(dim=1))
+        cosine = not isinstance(users.model, IDModel) or users.model.config.cosine
         return self.loss_of_states(
-            states, users.model.logit_scale, batch, embedded, with_stats=with_stats
+            states, users.model.logit_scale, batch, embedded, with_stats=with_stats, cosine=cosine
         )
 
     def loss_of_states(
@@ -93,10 +95,13 @@ class GenerativeObjective(Objective):
         embedded: EmbeddedBatch,
         *,
         with_stats: bool,
+        cosine: bool = True,
     ) -> LossAndStats:
         """The same for states (B, S, D) that exist already."""
         mask = batch.mask  # (B, S)
-        logits = _logits(states[mask], embedded.targets[mask], embedded.negatives, logit_scale)
+        logits = _logits(
+            states[mask], embedded.targets[mask], embedded.negatives, logit_scale, cosine=cosine
+        )
         stats = {"unique_items": float(embedded.num_items), "positions": float(len(logits))}
         if with_stats:
             stats |= contrastive_stats(logits) | {"negatives": float(logits.shape[1] - 1)}
@@ -166,7 +171,9 @@ class ClickObjective(Objective):
         return rows, counted & batch.mask.unsqueeze(-1)
 
 
-def _logits(user: Tensor, positives: Tensor, negatives: Tensor, logit_scale: Tensor) -> Tensor:
+def _logits(
+    user: Tensor, positives: Tensor, negatives: Tensor, logit_scale: Tensor, *, cosine: bool
+) -> Tensor:
     """Logits (P, 1 + M); negatives are shared (M, D) or each position's own (P, M, D)."""
     # At 1 / temperature up to 100, bfloat16 cosines would be too coarse for a softmax.
     with torch.autocast(user.device.type, enabled=False):
@@ -174,9 +181,10 @@ def _logits(user: Tensor, positives: Tensor, negatives: Tensor, logit_scale: Ten
         if negatives.ndim == 2:
             # Every process scores against the negatives of all.
             negatives = gather_with_gradient(negatives)
-            return contrastive_logits(user, positives, negatives, logit_scale)
+            return contrastive_logits(user, positives, negatives, logit_scale, cosine=cosine)
         # contrastive_logits for one position at a time, without a second version of it.
-        by_position = torch.vmap(contrastive_logits, in_dims=(0, 0, 0, None))
+        logits = partial(contrastive_logits, cosine=cosine)
+        by_position = torch.vmap(logits, in_dims=(0, 0, 0, None))
         one = slice(None), None  # (P, D) -> (P, 1, D)
         return by_position(user[one], positives[one], negatives, logit_scale).squeeze(1)
 

@@ -51,6 +51,7 @@ RULES: dict[str, Rule] = {
     "id_table_size": _SIZE_OR_0,
     "id_key_value_heads": integer(0, 1024),
     "id_learn_temperature": _FLAG,
+    "id_cosine": _FLAG,
     "start_from": _PATH,
     "valid_interactions": _PATH,
     "test_interactions": _PATH,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hllm.atomic import atomic_text
 from hllm.baselines.id_presets import ID_PRESETS
-from hllm.choices import ADAPTERS, GENERATIVE, OBJECTIVES, POOLINGS
+from hllm.choices import ADAPTERS, GENERATIVE, ID_MODELS, OBJECTIVES, POOLINGS
 from hllm.errors import DataError
 from hllm.evaluation.run_records import OPTIONS
 from hllm.split_options import SplitOptions, check_split, check_split_files
@@ -46,8 +46,8 @@ class HLLMOptions:
 
     model_kind: str = _option(
         HLLM_KIND,
-        f"choose from {', '.join(MODEL_KINDS)}; the last three know items only by their number and "
-        "use only user_layers, user_size, user_heads and max_history of this group",
+        f"choose from {', '.join(MODEL_KINDS)}; all but the first know items only by their number "
+        "and use only user_layers, user_size, user_heads and max_history of this group",
     )
     item_training: str = _option(
         "frozen",
@@ -101,14 +101,15 @@ class HLLMOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class IDModelOptions:
-    """What only SASRec, HSTU and the Llama over an item table have."""
+    """What only the ID models have."""
 
-    _argument_group_name = "ID models (--model_kind sasrec, hstu, id-llama)"
+    _argument_group_name = f"ID models (--model_kind {', '.join(ID_MODELS)})"
 
     id_inner_size: int = _option(0, "feed-forward width; 0 = the model's own choice")
     id_table_size: int = _option(0, "id-llama: width of the item table; 0 = user_size")
     id_key_value_heads: int = _option(0, "id-llama: heads of keys and values; 0 = user_heads")
     id_learn_temperature: bool = _option(True, "learn the temperature of the softmax")
+    id_cosine: bool = _option(True, "compare users and items by cosine")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +162,7 @@ class ModelOptions(HLLMOptions, IDModelOptions):
                 max_history=self.max_history,
                 id_size=self.id_table_size or None,
                 learn_temperature=self.id_learn_temperature,
+                cosine=self.id_cosine,
             )
         except ValueError as error:
             raise DataError(f"impossible --model_kind {self.model_kind}: {error}") from error
@@ -205,7 +207,8 @@ class LoopOptions:
         4096, "sampled items per step and process, shared by all positions"
     )
     dropout: float = _option(
-        0.2, "on the item embeddings that the User LLM reads; in sasrec and hstu, inside the model"
+        0.2,
+        "on the item embeddings that the User LLM reads; of sasrec, esasrec and hstu, inside them",
     )
     patience: int = _option(3, "stop after this many validations without a better ndcg@10")
     eval_every: int = _option(0, "validate after every so many steps; 0 = after every epoch")
@@ -294,6 +297,7 @@ OPPOSITES = {
     "item_pretrained": "start the Item LLM from random weights of its shape",
     "user_pretrained": "start the User LLM from random weights of user_llm's shape",
     "id_learn_temperature": "fix the temperature of the softmax at 0.05",
+    "id_cosine": "compare them by dot product instead, at temperature 1",
     "data_split": "train on the end of long histories only",
 }
 

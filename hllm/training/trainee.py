@@ -175,12 +175,14 @@ class IDModelTrainee(Trainee):
             self._copy_trained_weights(options.start_from)
         if options.gradient_checkpointing:
             if not isinstance(self.model, IDLlama):
-                raise DataError("--gradient_checkpointing: sasrec and hstu are too small for it")
+                raise DataError(
+                    "--gradient_checkpointing: sasrec, esasrec and hstu are too small for it"
+                )
             checkpoint_gradients(self.model.llama)
         self.step = IDModelStep(
             self.model,
             GenerativeObjective(reference_compatible=options.reference_compatible),
-            # The other two have their own; the Llama reads its items as HLLM's does.
+            # The others have their own; the Llama reads its items as HLLM's does.
             dropout=options.dropout if isinstance(self.model, IDLlama) else 0.0,
         )
 

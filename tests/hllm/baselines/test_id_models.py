@@ -12,7 +12,7 @@ from hllm.baselines.id_models import (
 )
 from hllm.errors import CheckpointError
 
-KINDS = ["sasrec", "hstu", "id-llama"]
+KINDS = ["sasrec", "esasrec", "hstu", "id-llama"]
 
 
 def make(kind, **changes):
@@ -57,7 +57,7 @@ def test_padding_on_the_right_changes_nothing(kind):
         close(batch[row, :length], alone[0])
 
 
-@pytest.mark.parametrize("kind", ["sasrec", "hstu"])
+@pytest.mark.parametrize("kind", ["sasrec", "esasrec", "hstu"])
 @torch.no_grad()
 def test_positions_count_from_the_end_of_the_window(kind):
     model = make(kind)
@@ -86,6 +86,19 @@ def test_sasrec_by_hand():
     inner = layer.linear2(F.gelu(layer.linear1(states)))
     close(model.encode_users(items), layer.norm2(states + inner))
     assert layer.linear1.out_features == 16  # inner x1
+
+
+@torch.no_grad()
+def test_esasrec_by_hand():
+    model = make("esasrec")
+    items = torch.randn(1, 3, 16)
+    hidden = ~torch.ones(3, 3, dtype=torch.bool).tril()
+    states = items + model.positions.table.weight[3:6]
+    for layer in model.layers:
+        states = layer(states, hidden)
+    close(model.encode_users(items), states)  # no norm before or behind the layers
+    assert model.layers[0].activated.out_features == 4 * 16
+    assert make("esasrec", inner_size=8).layers[0].activated.out_features == 8
 
 
 @torch.no_grad()
@@ -139,6 +152,13 @@ def test_fixed_temperature_is_not_learned():
     assert not model.logit_scale.requires_grad
 
 
+@pytest.mark.parametrize("learn_temperature", [True, False])
+def test_dot_products_have_no_temperature(learn_temperature):
+    model = make("esasrec", cosine=False, learn_temperature=learn_temperature)
+    assert model.logit_scale.exp().item() == 1
+    assert not model.logit_scale.requires_grad
+
+
 @torch.no_grad()
 def test_item_table_narrower_than_the_model():
     model = make("id-llama", id_size=4, num_key_value_heads=2)
@@ -158,7 +178,7 @@ def test_dropout_only_in_training():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "gru"}, r"kind 'gru': choose from sasrec, hstu, id-llama"),
+        ({"kind": "gru"}, r"kind 'gru': choose from sasrec, esasrec, hstu, id-llama"),
         ({"hidden_size": 10}, r"hidden_size 10 is not divisible by num_heads 4"),
         ({"num_items": 1}, r"num_items 1"),
     ],

@@ -68,6 +68,8 @@ def test_help_of_the_app_imports_no_model_library():
 
 def test_opposite_options_have_texts_of_their_own():
     text = run("hllm.train", "--help").stdout
-    for flag in ("item_pretrained", "user_pretrained", "data_split", "id_learn_temperature"):
+    for flag in (
+        "item_pretrained", "user_pretrained", "data_split", "id_learn_temperature", "id_cosine",
+    ):  # fmt: skip
         assert f"--no_{flag}" in text
     assert "train on the end of long histories only" in " ".join(text.split())

@@ -63,6 +63,20 @@ def test_id_models_are_scored_alike():
     torch.testing.assert_close(scores[0], expected, atol=1e-5, rtol=1e-4)
 
 
+def test_id_models_trained_by_dot_product_are_scored_by_it():
+    torch.manual_seed(0)
+    config = IDModelConfig(kind="sasrec", num_items=9, hidden_size=8, num_heads=2, cosine=False)
+    model = make_id_model(config).eval()
+    histories = [np.array([1, 2, 3, 10])]  # the catalogue has items that the model does not know
+    scores = IDModelScorer(model, name="SASRec", num_items=12).score(histories)
+    with torch.no_grad():
+        states = model.encode_users(model.item_embeddings(torch.tensor([[1, 2, 3]])))
+        expected = states[0, -1] @ model.item_embeddings().T
+    torch.testing.assert_close(scores[0, :9], expected)
+    assert torch.isfinite(scores).all()
+    assert (scores[0, 9:] < scores[0, :9].min()).all()
+
+
 @BOTH
 @torch.no_grad()
 def test_scorer_ranks_the_best_by_cosine_anew(make_model, objective):

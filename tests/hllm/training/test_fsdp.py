@@ -29,6 +29,7 @@ KINDS = {
     "recomputed": {"item_training": "lora", "gradient_checkpointing": True},
     "reference": {"item_training": "full", "reference_compatible": True},
     "sasrec": {"model_kind": "sasrec"},
+    "esasrec": {"model_kind": "esasrec", "id_cosine": "no"},
     "hstu": {"model_kind": "hstu"},
     "id-llama": {"model_kind": "id-llama"},
 }
@@ -100,7 +101,9 @@ def seen(folder, name):
 
 
 def weights(folder, name):
-    load = load_id_model if name.split("-")[0] in ("sasrec", "hstu", "id") else load_model
+    load = (
+        load_id_model if name.split("-")[0] in ("sasrec", "esasrec", "hstu", "id") else load_model
+    )
     return load(folder / name)[0].state_dict()
 
 

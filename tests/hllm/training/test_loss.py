@@ -28,6 +28,12 @@ def test_logits_by_hand():
     assert info_nce(logits).item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_dot_products_by_hand():
+    # Twice the target is no negative, however long it is; half as long another item is one.
+    logits = logits_of([[3.0, 4.0]], [[2.0, 0.0]], [[0.0, 0.5], [4.0, 0.0]], cosine=False)
+    assert logits.tolist() == [[6, 2, -INF]]
+
+
 def test_the_target_and_its_duplicates_are_no_negatives():
     logits = logits_of([X, Y], [X, Y], [[5.0, 0.0], Y])
     assert logits.tolist() == [[1, -INF, 0], [1, 0, -INF]]

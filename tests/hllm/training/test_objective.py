@@ -10,9 +10,11 @@ from hllm.training.loss import contrastive_logits
 from hllm.training.step import IDModelStep
 
 
-def test_per_position_negatives_equal_a_loop():
+@pytest.mark.parametrize("cosine", [True, False])
+def test_per_position_negatives_equal_a_loop(cosine):
     torch.manual_seed(0)
-    model = make_id_model(IDModelConfig(kind="sasrec", num_items=30, hidden_size=16)).eval()
+    config = IDModelConfig(kind="sasrec", num_items=30, hidden_size=16, cosine=cosine)
+    model = make_id_model(config).eval()
     chunks = [np.array([1, 2, 3, 4]), np.array([7, 8])]
     batch = make_batch(chunks, np.arange(1, 30), 40, seed=(1,), per_position=True)
     assert batch.negatives.shape == (4, 40)
@@ -25,6 +27,7 @@ def test_per_position_negatives_equal_a_loop():
             model.item_embeddings(batch.items[row, column + 1][None]),
             model.item_embeddings(batch.negatives[n]),
             model.logit_scale,
+            cosine=cosine,
         )
         expected.append(-logits.log_softmax(dim=-1)[0, 0])
     assert loss.item() == pytest.approx(torch.stack(expected).mean().item(), abs=1e-5)

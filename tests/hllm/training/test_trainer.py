@@ -17,7 +17,7 @@ from hllm.splits import is_held_out
 from hllm.training.trainer import Trainer
 from tests.hllm.training.runs import NUM_ITEMS, losses, small_trainer, train_ring, trainer
 
-KINDS = ["sasrec", "hstu", "id-llama"]
+KINDS = ["sasrec", "esasrec", "hstu", "id-llama"]
 LEARNS = {"epochs": 6, "eval_every": 48, "dropout": 0}
 
 MODELS = [{"item_training": "lora"}, {"item_training": "full"}, {"model_kind": "id-llama"}]
