@@ -22,6 +22,7 @@ from app.filter_rows import FilterRows
 from app.picture_files import noted_folder
 from app.service import Service
 from app.settings import ROOT, Settings, is_reloading, writable_dir
+from hllm.atomic import locked
 from hllm.errors import CheckpointError, MissingWeightsError, StaleEmbeddingsError
 
 if TYPE_CHECKING:
@@ -97,13 +98,14 @@ def _open_catalog(settings: Settings) -> Catalog:
     if settings.catalog is not None:
         return Catalog.open(settings.catalog)
     path = writable_dir(settings.data_dir) / "books.db"
-    if not _is_current(path):
-        build_books_catalog(path)
+    with locked(path.parent):  # of apps that start at once, one makes it
+        if not _is_current(path):
+            build_books_catalog(path)
     return Catalog.open(path)
 
 
 def _is_current(path: Path) -> bool:
-    """Whether the built-in catalogue was made before, from the same facts; it then has events."""
+    """Whether the built-in catalogue was made before, from the same facts."""
     if not path.exists():
         return False
     try:

@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from app.catalog.search import Anchor, Query
 from app.catalog.times import shown_time
 from app.catalog.write import InteractionCounts, ItemCounts
 from app.errors import CatalogError
+from hllm.atomic import locked
 from hllm.times import Timestamp
 
 logger = logging.getLogger(__name__)
@@ -90,19 +92,30 @@ class Catalog:
             CatalogError: the file cannot be written, or is there and is not a catalogue.
         """
         path = Path(path)
-        if path.exists():
-            return cls.open(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            # Of processes that come at once, one makes it.
+            with locked(path.parent):
+                if not path.exists():
+                    with cls.replacing(path, name or path.stem):
+                        pass
         except OSError as error:
             raise CatalogError(
                 f"The folder {path.parent} cannot be made ({error}): choose another place."
             ) from error
-        schema.prepare(path)
-        catalog = cls(path)
-        with catalog._file.writing() as db:
-            write.write_meta(db, name=name or path.stem)
-        return catalog
+        return cls.open(path)
+
+    @classmethod
+    @contextmanager
+    def replacing(cls, path: Path, name: str) -> Iterator["Catalog"]:
+        """Give a new catalogue that takes the place of `path` when the block succeeds.
+
+        Raises:
+            CatalogError: it cannot be written; the old one stands.
+        """
+        with schema.new_database(path) as partial, cls(partial) as catalog:
+            with catalog._file.writing() as db:
+                write.write_meta(db, name=name)
+            yield catalog
 
     def close(self) -> None:
         """Close the writing connection; SQLite then folds its -wal file into the database."""

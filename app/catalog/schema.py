@@ -16,14 +16,16 @@ interactions    id order = order of the source files (see app.catalog.imports), 
 import json
 import sqlite3
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
 from app.catalog.items import NOTES_KEY
 from app.errors import CatalogError
-from hllm.errors import shortened
+from hllm.atomic import atomic_path
+from hllm.errors import StorageError, shortened
 
 SORT_ORDERS = ("popularity", "title", "year", "newest")
 # Prefixes up to this many characters are indexed by FTS5; longer ones go through the vocabulary.
@@ -253,6 +255,42 @@ def prepare(path: Path) -> None:
             f"The catalogue {path} cannot be created or updated ({error}): "
             "check that it is a catalogue and that its folder is writable."
         ) from error
+
+
+@contextmanager
+def new_database(path: Path) -> Iterator[Path]:
+    """Give a temporary path for a catalogue that becomes `path` when the block succeeds.
+
+    Whatever is interrupted leaves the old catalogue, or none. In the temporary file all tables are
+    there; the block closes every connection to it.
+
+    Raises:
+        CatalogError: it cannot be written.
+    """
+    try:
+        with atomic_path(path) as partial:
+            prepare(partial)
+            yield partial
+            _check_complete(partial)
+            # What belongs to an older file of this name would be replayed into the new one.
+            for ending in ("-wal", "-shm", "-journal"):
+                path.with_name(path.name + ending).unlink(missing_ok=True)
+    except StorageError:
+        raise
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise CatalogError(
+            f"The catalogue {path} cannot be made ({error}): check permissions and free space, or "
+            "choose another place."
+        ) from error
+
+
+def _check_complete(path: Path) -> None:
+    """Make sure that all of a new database is in its file: a full disk fails a close unseen."""
+    with closing(connect_writable(path).conn) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(found)
 
 
 def check_kind(path: Path) -> None:
