@@ -49,7 +49,6 @@ class Catalog:
         self.path = path
         self._file = CatalogFile(path)
         self.filters = Filters(self._file)
-        self._skip_events = False
 
     @classmethod
     def open(cls, path: Path | str) -> "Catalog":
@@ -366,44 +365,6 @@ class Catalog:
         with self._file.writing() as db:
             index.reindex(db, progress)
 
-    def record_event(
-        self,
-        *,
-        session: str,
-        kind: str,
-        model: str = "",
-        item_ids: Sequence[str] = (),
-        rank: int | None = None,
-    ) -> None:
-        """Note what was shown or clicked; on a read-only catalogue this does nothing.
-
-        Args:
-            session: the visitor's random session id.
-            kind: "shown", "clicked", ...
-            model: name of the recommender whose column it was, "" for browsing.
-            item_ids: the items, in the order shown.
-            rank: 1-based place of the clicked item.
-        """
-        if self._skip_events:
-            return
-        try:
-            # A visitor must not wait for an import that is writing: rather lose the event.
-            with self._file.writing(patience_ms=300) as db:
-                write.insert_event(
-                    db, session=session, kind=kind, model=model, item_ids=item_ids, rank=rank
-                )
-        except CatalogError as error:
-            if _is_busy(error):
-                logger.info("An event was not recorded: %s", error)
-                return
-            self._skip_events = True
-            logger.warning("Events are not recorded from now on: %s", error)
-
     def _meta(self) -> dict[str, str]:
         with self._file.reading() as connection:
             return write.read_meta(connection)
-
-
-def _is_busy(error: CatalogError) -> bool:
-    cause = error.__cause__
-    return isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause)

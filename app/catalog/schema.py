@@ -9,6 +9,7 @@ search_<sort>   contentless FTS5 tables whose rowid is the place in that order. 
 vocabulary      longer words of the index: expands a prefix without reading their matches
 imports         how far each file was imported, so that an interrupted import goes on
 import_files    number of each version of a file; item_places: which of them an item is from
+events          of earlier versions, which kept them here: see app.catalog.events
 interactions    id order = order of the source files (see app.catalog.imports), timestamp in units
                 of 10^-time_digits (see app.catalog.times); unique by user, item and timestamp
 """
@@ -269,8 +270,11 @@ def new_database(path: Path) -> Iterator[Path]:
     """
     try:
         with atomic_path(path) as partial:
-            prepare(partial)
-            yield partial
+            try:
+                prepare(partial)
+                yield partial
+            except CatalogError as error:  # says it of the temporary file
+                raise CatalogError(str(error).replace(str(partial), str(path))) from error
             _check_complete(partial)
             # What belongs to an older file of this name would be replayed into the new one.
             for ending in ("-wal", "-shm", "-journal"):

@@ -3,6 +3,8 @@
 import json
 import shutil
 import sqlite3
+from contextlib import closing
+from time import time
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from PIL import Image
 from app import opening
 from app.cards import drawn_version
 from app.catalog import Catalog, CatalogItem, ItemFilter
+from app.catalog.events import events_path
 from app.examples import BOOK_EXAMPLES
 from app.ingest.__main__ import main as ingest
 from app.opening import open_service
@@ -58,6 +61,35 @@ def test_built_in_catalogue_is_kept_with_its_events(tmp_path, events_of):
     num_events = len(events_of(first))
     assert num_events == 2
     assert len(events_of(open_service(Settings(data_dir=tmp_path)))) == num_events
+
+
+def test_events_outlive_a_catalogue_that_is_made_anew(tmp_path, events_of, caplog):
+    """Those that an earlier version kept in the catalogue, too, and only once."""
+    with Catalog.replacing(tmp_path / "books.db", "Old books") as catalog:
+        catalog.add_items([CatalogItem(item_id="gone", title="A text that has changed")])
+    with closing(sqlite3.connect(tmp_path / "books.db")) as connection:
+        old = (1.5, SESSION, "clicked", "hllm", '["gone"]', 3)
+        connection.execute("INSERT INTO events VALUES (7, ?, ?, ?, ?, ?, ?)", old)
+        connection.commit()
+    for _ in range(2):
+        service = open_service(Settings(data_dir=tmp_path, events_days=36_500))
+        assert service.num_items > 1000
+        assert events_of(service) == [("clicked", "hllm", '["gone"]', 3, SESSION)]
+    assert caplog.text.count("1 events of") == 1
+
+
+def test_a_named_catalogue_gives_its_old_events_away(tmp_path, new_items):
+    path = tmp_path / "c.db"
+    with Catalog.create(path) as catalog:
+        catalog.add_items(new_items(3))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO events VALUES (1, ?, 's', 'shown', '', '[]', 1)", [time()])
+        connection.commit()
+    open_service(Settings(catalog=path))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (0,)
+    with closing(sqlite3.connect(events_path(path))) as connection:
+        assert connection.execute("SELECT session FROM events").fetchall() == [("s",)]
 
 
 def test_second_start_does_not_compare_all_texts_again(tmp_path, monkeypatch):
