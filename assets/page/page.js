@@ -162,15 +162,12 @@ export function startPage({ element, trigger, props, server, watch }) {
     server.record(click).catch(() => {}); // a click that is not counted does no harm
   }
 
-  function forget() {
-    server
-      .forget({ sessions: ownSessions(session) })
-      .then(({ message }) => tell(message))
-      .catch(() => tell("It could not be deleted: the app does not answer."));
-  }
-
   const actions = {
-    forget,
+    forget: () =>
+      server
+        .forget({ sessions: ownSessions(session) })
+        .then(({ message }) => tell(message))
+        .catch(() => tell("Nothing could be deleted: the app does not answer.")),
     undo: () => change(undo(state.history)),
     redo: () => change(redo(state.history)),
     clear: () => change(changed(state.history, [])),

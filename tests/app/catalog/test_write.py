@@ -1,6 +1,5 @@
 """Writes: items, interactions, the data version, k-core."""
 
-
 import pytest
 
 from app.catalog import Catalog, CatalogItem, Query
