@@ -107,6 +107,27 @@ def atomic_files(folder: str | Path, *, opened_by: str) -> Iterator[Path]:
 
 
 @contextmanager
+def atomic_folder(folder: str | Path) -> Iterator[Path]:
+    """Give a temporary folder that becomes `folder`, a new one, when the block succeeds.
+
+    Raises:
+        StorageError: the disk is full; there is no folder.
+        OSError: there is one of this name by now, with files in it.
+    """
+    folder = Path(folder)
+    with (
+        storage_errors(folder),
+        _locked_temporary(folder.parent, folder.name, is_folder=True) as temporary,
+    ):
+        yield temporary
+        os.chmod(temporary, 0o755)  # mkdtemp lets only the owner in
+        for path in (*temporary.rglob("*"), temporary):
+            sync(path)
+        os.rename(temporary, folder)
+        sync(folder.parent)
+
+
+@contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder while a file in it is looked for and made if it is missing; others wait.
 

@@ -65,6 +65,7 @@ def test_built_in_catalogue_is_kept_with_its_events(tmp_path, events_of):
 
 def test_events_outlive_a_catalogue_that_is_made_anew(tmp_path, events_of, caplog):
     """Those that an earlier version kept in the catalogue, too, and only once."""
+    caplog.set_level("INFO")
     with Catalog.replacing(tmp_path / "books.db", "Old books") as catalog:
         catalog.add_items([CatalogItem(item_id="gone", title="A text that has changed")])
     with closing(sqlite3.connect(tmp_path / "books.db")) as connection:
