@@ -101,6 +101,7 @@ def _picture_folder(settings: Settings, catalog: Catalog) -> Path | None:
 def _open_catalog(settings: Settings) -> Catalog:
     if settings.catalog is not None:
         catalog = Catalog.open(settings.catalog)
+        catalog.check(quick=True)
         _take_over_events(catalog.path)
         return catalog
     path = writable_dir(settings.data_dir) / "books.db"
@@ -130,7 +131,9 @@ def _is_current(path: Path) -> bool:
     if not path.exists():
         return False
     try:
-        texts = dict(Catalog.open(path).iter_texts())
+        catalog = Catalog.open(path)
+        catalog.check(quick=True)
+        texts = dict(catalog.iter_texts())
     except CatalogError as error:
         logger.warning("The catalogue of the built-in books is made anew: %s", error)
         return False

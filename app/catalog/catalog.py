@@ -116,6 +116,26 @@ class Catalog:
                 write.write_meta(db, name=name)
             yield catalog
 
+    def check(self, *, quick: bool = False) -> None:
+        """Make sure that the database is not damaged.
+
+        Args:
+            quick: do not compare tables with their indexes, and leave large files alone, which
+                would take long: for every start.
+
+        Raises:
+            CatalogError: it is damaged.
+        """
+        if quick and self.path.stat().st_size > schema.QUICK_CHECK_BYTES:
+            return
+        with self._file.reading() as connection:
+            problem = schema.find_damage(connection, quick=quick)
+        if problem:
+            raise CatalogError(
+                f"The catalogue {self.path} is damaged ({problem}): restore it or import the data "
+                "again into a new file."
+            )
+
     def close(self) -> None:
         """Close the writing connection; SQLite then folds its -wal file into the database."""
         self._file.close()

@@ -119,6 +119,24 @@ def test_damaged_built_in_catalogue_is_made_anew(tmp_path):
     assert open_service(Settings(data_dir=tmp_path)).num_items > 1000
 
 
+@pytest.mark.parametrize("is_built_in", [True, False])
+def test_damage_that_no_query_meets_is_found_at_start(tmp_path, is_built_in, caplog):
+    path = tmp_path / "books.db"
+    open_service(Settings(data_dir=tmp_path))
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'import_files_by_file'"
+        page = connection.execute(query).fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 100)
+    if is_built_in:
+        assert open_service(Settings(data_dir=tmp_path)).num_items > 1000
+        assert "is made anew" in caplog.text and "books.db is damaged" in caplog.text
+    else:
+        with pytest.raises(HLLMError, match=r"books\.db is damaged"):
+            open_service(Settings(catalog=path, data_dir=tmp_path))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
