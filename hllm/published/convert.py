@@ -54,6 +54,7 @@ def convert(
 
     Raises:
         CheckpointError: something is missing, damaged, unsafe or does not fit together.
+        StorageError: the disk is full.
     """
     output = Path(output)
     if output.exists():

@@ -47,7 +47,9 @@ def test_the_built_in_models_recommend_what_they_always_did(name):
         scores = dict(before)
         for item_id, score in after:  # those of nearly one score may change places
             is_last = score < before[-1][1] + TOLERANCE
-            assert is_last or scores.get(item_id, 9.0) == pytest.approx(score, abs=TOLERANCE), history
+            assert is_last or scores.get(item_id, 9.0) == pytest.approx(score, abs=TOLERANCE), (
+                history
+            )
 
 
 def write():
