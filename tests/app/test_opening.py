@@ -3,6 +3,8 @@
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from time import time
 
@@ -326,3 +328,33 @@ def test_the_other_built_in_model_answers_where_it_is_chosen(tmp_path):
     assert info.precision == "fp32"
     answer = service.answer([service.catalog.popular(1)[0].item_id], SESSION)
     assert all(column.result.items for column in answer.columns)
+
+
+FIRST_START = """
+import sys
+from pathlib import Path
+from app import opening
+from app.settings import Settings
+made = []
+real = opening.build_books_catalog
+opening.build_books_catalog = lambda path: (made.append(path), real(path))
+sys.stdin.readline()  # all begin at once
+catalog = opening._open_catalog(Settings(data_dir=Path(sys.argv[1])))
+print(len(made), catalog.num_items)
+"""
+
+
+def test_of_apps_that_start_at_once_one_makes_the_catalogue(tmp_path):
+    starts = [
+        subprocess.Popen(
+            [sys.executable, "-c", FIRST_START, str(tmp_path / "data")],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    for start in starts:
+        start.stdin.write("go\n")
+        start.stdin.flush()
+    said = [start.communicate(timeout=120)[0].split() for start in starts]
+    assert sorted(made for made, _ in said) == ["0", "1"]
+    assert len({count for _, count in said}) == 1 and int(said[0][1]) > 1000
