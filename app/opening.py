@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 
 from app.books.facts import build_books_catalog, load_books
 from app.catalog import Catalog, text_fields
+from app.catalog.events import EventFile, events_path
 from app.columns import Column, load_in_background
 from app.errors import CatalogError
+from app.event_log import EventLog
 from app.filter_rows import FilterRows
 from app.picture_files import noted_folder
 from app.service import Service
 from app.settings import ROOT, Settings, is_reloading, writable_dir
+from hllm.atomic import locked
 from hllm.errors import CheckpointError, MissingWeightsError, StaleEmbeddingsError
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ def open_service(settings: Settings) -> Service:
     """
     _check_paths(settings)
     catalog = _open_catalog(settings)
+    events = EventLog(events_path(catalog.path), settings.events_days)
     covers = _picture_folder(settings, catalog)
     rows = FilterRows(catalog)
     columns = [_hllm_column(settings, catalog, rows), _baseline_column(settings, catalog, rows)]
@@ -60,6 +64,7 @@ def open_service(settings: Settings) -> Service:
         catalog,
         columns,
         filter_rows=rows,
+        events=events,
         covers=covers,
         built_in=settings.catalog is None,
     )
@@ -95,19 +100,40 @@ def _picture_folder(settings: Settings, catalog: Catalog) -> Path | None:
 
 def _open_catalog(settings: Settings) -> Catalog:
     if settings.catalog is not None:
-        return Catalog.open(settings.catalog)
+        catalog = Catalog.open(settings.catalog)
+        catalog.check(quick=True)
+        _take_over_events(catalog.path)
+        return catalog
     path = writable_dir(settings.data_dir) / "books.db"
-    if not _is_current(path):
-        build_books_catalog(path)
+    with locked(path.parent):  # of apps that start at once, one makes it
+        _take_over_events(path)  # before it is made anew
+        if not _is_current(path):
+            build_books_catalog(path)
     return Catalog.open(path)
 
 
+def _take_over_events(catalog: Path) -> None:
+    """Earlier versions kept events in the catalogue: move them to their own file."""
+    if not catalog.exists():
+        return
+    events = EventFile(events_path(catalog))
+    try:
+        if count := events.take_over(catalog):
+            logger.info("%d events of %s are now in %s.", count, catalog, events.path)
+    except CatalogError as error:
+        logger.warning("%s", error)
+    finally:
+        events.close()
+
+
 def _is_current(path: Path) -> bool:
-    """Whether the built-in catalogue was made before, from the same facts; it then has events."""
+    """Whether the built-in catalogue was made before, from the same facts."""
     if not path.exists():
         return False
     try:
-        texts = dict(Catalog.open(path).iter_texts())
+        catalog = Catalog.open(path)
+        catalog.check(quick=True)
+        texts = dict(catalog.iter_texts())
     except CatalogError as error:
         logger.warning("The catalogue of the built-in books is made anew: %s", error)
         return False

@@ -5,6 +5,7 @@ names; a test holds the two together. What a page sends can be anything, whateve
 say: app.session checks it.
 """
 
+import logging
 from typing import Any, TypedDict
 
 from app.cards import Card
@@ -15,7 +16,9 @@ from app.examples import Example
 from app.render import plural, render_cards, render_linked, render_no_cards
 from app.render_recommendations import render_column, render_popular, summary
 from app.service import Answer, Service
-from app.session import clean_browse, clean_filter, clean_session_id
+from app.session import clean_browse, clean_filter, clean_session_id, clean_session_ids
+
+logger = logging.getLogger(__name__)
 
 
 class ItemPayload(TypedDict):
@@ -127,6 +130,29 @@ class ClickPayload(TypedDict):
     source: str
     rank: int | None
     session: str
+
+
+class ForgetRequest(TypedDict):
+    """The page asks to delete what was recorded of its browser: the random ids of its tabs."""
+
+    sessions: list[str]
+
+
+class ForgetPayload(TypedDict):
+    """What came of that, as a sentence."""
+
+    message: str
+
+
+def forget_payload(service: Service, raw: Any) -> ForgetPayload:
+    """Delete what was recorded under the ids of a ForgetRequest."""
+    sessions = clean_session_ids(raw.get("sessions") if isinstance(raw, dict) else None)
+    try:
+        count = service.events.forget(sessions)
+    except CatalogError as error:
+        logger.warning("%s", error)
+        return {"message": "It could not be deleted: try again later."}
+    return {"message": f"{plural(count, 'entry', 'entries')} of this browser deleted."}
 
 
 def browse_payload(service: Service, raw: Any) -> BrowsePayload:

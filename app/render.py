@@ -31,9 +31,9 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
-def plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str, several: str = "") -> str:
     """Write a count with its noun, as in "1 item" or "1,024 items"."""
-    return f"{number(count)} {noun if count == 1 else noun + 's'}"
+    return f"{number(count)} {noun if count == 1 else several or noun + 's'}"
 
 
 def price(value: float) -> str:
@@ -108,6 +108,17 @@ def render_no_cards(request: BrowseRequest, catalog_size: int) -> str:
     )
 
 
+def _recorded(days: int) -> str:
+    """What the server keeps of a visit, and how to have it deleted."""
+    if not days:
+        return "The server keeps nothing of what you see and click."
+    return (
+        "What is shown and clicked is counted under a random number, on this server only, and "
+        f"deleted after {plural(days, 'day')}. "
+        '<button type="button" class="forget" data-action="forget">Delete mine now</button>'
+    )
+
+
 def render_shell(
     template: str,
     *,
@@ -117,6 +128,7 @@ def render_shell(
     categories: Sequence[tuple[str, int]],
     price_range: tuple[float, float] | None,
     origin: str = "",
+    events_days: int = 0,
 ) -> str:
     """Fill assets/page.html, the frame into which everything else is put.
 
@@ -128,6 +140,7 @@ def render_shell(
         categories: names with their numbers of items.
         price_range: lowest and highest price, None if nothing has one.
         origin: what to know of where the data come from, a sentence; shown at the bottom.
+        events_days: how long what was shown and clicked is kept; 0: it is not.
     """
     low, high = price_range or (0.0, 0.0)
     return Template(template).substitute(
@@ -137,6 +150,7 @@ def render_shell(
         max_search_chars=MAX_SEARCH_CHARS,
         catalog_size=text(plural(catalog_size, "item")),
         origin=text(origin),
+        recorded=_recorded(events_days),
         category_options="".join(
             f'<option value="{text(name)}">{text(name)} ({number(count)})</option>'
             for name, count in categories

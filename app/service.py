@@ -4,25 +4,21 @@ Plain functions over the catalogue and two recommenders. Nothing about a visitor
 calls; every call brings the whole history.
 """
 
-import logging
-import queue
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from app.cards import Card, make_card
 from app.catalog import NO_FILTER, Catalog, CatalogItem, ItemFilter, Query, Sort
+from app.catalog.events import events_path
 from app.columns import COMPARE_DEPTH, LIST_LENGTH, Column, ColumnAnswer
+from app.event_log import EventLog
 from app.examples import MAX_ITEMS, Example, book_examples, category_examples
 from app.filter_rows import FilterRows
 from app.session import BrowseRequest, Click, History, clean_history
 
 PAGE_SIZE = 48
-MAX_WAITING_EVENTS = 1000
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,6 +58,7 @@ class Service:
         catalog: an open catalogue.
         columns: HLLM and baseline.
         filter_rows: what filters allow; default: made here, not prepared.
+        events: where to note what is shown and clicked; default: beside the catalogue.
         covers: folder with pictures, or None.
         built_in: the catalogue is the built-in one, which has examples by name.
     """
@@ -72,13 +69,14 @@ class Service:
         columns: Sequence[Column],
         *,
         filter_rows: FilterRows | None = None,
+        events: EventLog | None = None,
         covers: Path | None = None,
         built_in: bool = False,
     ) -> None:
         self.catalog = catalog
         self.columns = list(columns)
         self.covers = covers
-        self._events = EventLog(catalog)
+        self.events = events or EventLog(events_path(catalog.path))
         self._filter_rows = filter_rows or FilterRows(catalog)
         self.catalog_name = catalog.name
         self.num_items = catalog.num_items
@@ -130,7 +128,7 @@ class Service:
         cards = self.cards_of(history.item_ids)
         if not cards:
             popular = self._cards(self.catalog.popular(LIST_LENGTH))
-            self._events.add(session_id, "shown", "popular", [c.item_id for c in popular])
+            self.events.add(session_id, "shown", "popular", [c.item_id for c in popular])
             return Answer([], history.notices, popular=popular)
         allowed = partial(self._filter_rows.rows, item_filter) if item_filter else None
         columns = [column.ask(history.item_ids, COMPARE_DEPTH, allowed) for column in self.columns]
@@ -145,14 +143,16 @@ class Service:
         )
 
     def record_click(self, click: Click) -> None:
-        """Note a click; returns at once."""
-        self._events.add(click.session_id, "clicked", click.source, [click.item_id], click.rank)
+        """Note a click on an item of the catalogue."""
+        if not self.catalog.get([click.item_id]):
+            return
+        self.events.add(click.session_id, "clicked", click.source, [click.item_id], click.rank)
 
     def _shown(self, session_id: str, column: ColumnAnswer, top_k: int) -> list[str]:
         if column.result is None:
             return []
         item_ids = [item.item_id for item in column.result.items[:top_k]]
-        self._events.add(session_id, "shown", column.info.key, item_ids)
+        self.events.add(session_id, "shown", column.info.key, item_ids)
         return item_ids
 
     def _cards(self, items: Sequence[CatalogItem]) -> list[Card]:
@@ -167,48 +167,3 @@ class Service:
             return self._cards(page.items)
 
         return category_examples(self.categories, self.num_items, popular_in)
-
-
-class EventLog:
-    """Writes events in a thread of its own, so that no click waits for the disk.
-
-    Events are a record for later analysis, not part of the answer: when too many wait, some are
-    dropped. A catalogue that cannot be written takes none, and says so once (see Catalog).
-    """
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._waiting: queue.Queue[Callable[[], None]] = queue.Queue(MAX_WAITING_EVENTS)
-        threading.Thread(target=self._write, name="event-log", daemon=True).start()
-
-    def add(
-        self, session: str, kind: str, model: str, item_ids: list[str], rank: int | None = None
-    ) -> None:
-        """Note an event; never blocks and never fails."""
-        try:
-            self._waiting.put_nowait(
-                partial(
-                    self._catalog.record_event,
-                    session=session,
-                    kind=kind,
-                    model=model,
-                    item_ids=item_ids,
-                    rank=rank,
-                )
-            )
-        except queue.Full:
-            logger.warning("Too many events are waiting to be written; one was left out.")
-
-    def flush(self) -> None:
-        """Wait until everything that was added is written."""
-        self._waiting.join()
-
-    def _write(self) -> None:
-        while True:
-            write = self._waiting.get()
-            try:
-                write()
-            except Exception:
-                logger.exception("An event could not be written")
-            finally:
-                self._waiting.task_done()

@@ -18,6 +18,7 @@ MAX_CURSOR_CHARS = 2000
 MAX_SHOWN_CHARS = 80
 MAX_RANK = 1000
 MAX_PRICE = 10**12
+MAX_TABS = 100
 SORTS: dict[Sort, str] = {
     "popularity": "Most popular",
     "title": "Title",
@@ -174,6 +175,14 @@ def clean_click(raw: Any) -> Click | None:
 def clean_session_id(raw: Any) -> str:
     """The random id that a page gave itself, or "anonymous" for anything else."""
     return raw if isinstance(raw, str) and _SESSION.fullmatch(raw) else "anonymous"
+
+
+def clean_session_ids(raw: Any) -> list[str]:
+    """The ids that a page gave its tabs, as far as they are any; "anonymous" is nobody's own."""
+    if not isinstance(raw, list):
+        return []
+    ids = [value for value in raw if isinstance(value, str) and _SESSION.fullmatch(value)]
+    return list(dict.fromkeys(ids))[:MAX_TABS]
 
 
 def clean_top_k(raw: Any, limit: int) -> int:

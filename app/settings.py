@@ -16,6 +16,8 @@ from hllm.shell import CommandParser
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_PORT = 65535
+EVENTS_DAYS = 90
+MAX_EVENTS_DAYS = 36_500
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 _DESCRIPTION = "Open HLLM Live: click items and watch a language-model recommender answer."
 _EPILOG = """examples:
@@ -49,6 +51,7 @@ class Settings:
         host: address to listen on; None: this machine only.
         port: port to listen on; None: the first free one from 7860.
         allowed_hosts: further names, in lower case, under which the app is reached.
+        events_days: how long it is kept what was shown and clicked; 0: not at all.
     """
 
     catalog: Path | None = None
@@ -61,6 +64,7 @@ class Settings:
     host: str | None = None
     port: int | None = None
     allowed_hosts: tuple[str, ...] = ()
+    events_days: int = EVENTS_DAYS
 
 
 def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
@@ -82,6 +86,12 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     if values["precision"] not in (None, *PRECISIONS):
         parser.error(f"--precision {values['precision']}: choose from {', '.join(PRECISIONS)}")
     values["allowed_hosts"] = values["allowed_hosts"] or ()
+    if values["events_days"] is None:
+        values["events_days"] = EVENTS_DAYS
+    if not 0 <= values["events_days"] <= MAX_EVENTS_DAYS:
+        parser.error(
+            f"--events-days must be between 0 and {MAX_EVENTS_DAYS}, not {values['events_days']}."
+        )
     return Settings(**values)
 
 
@@ -141,6 +151,13 @@ def _parser(environ: Mapping[str, str]) -> CommandParser:
         "NAMES",
         "names under which a proxy or your network serves the app, with commas between; it answers "
         "only under these, localhost, --host, this machine's name and any IP address",
+    )
+    add(
+        "--events-days",
+        int,
+        "NUMBER",
+        "keep what was shown and clicked, under random ids of browser tabs, for so many days "
+        f"(default: {EVENTS_DAYS}; 0: keep nothing of it)",
     )
     return parser
 

@@ -25,7 +25,13 @@ from app.columns import LIST_LENGTH
 from app.errors import CatalogError
 from app.gate import Gate
 from app.hosts import hosts_of
-from app.payloads import BrowsePayload, answer_payload, browse_payload
+from app.payloads import (
+    BrowsePayload,
+    ForgetPayload,
+    answer_payload,
+    browse_payload,
+    forget_payload,
+)
 from app.pictures import picture_route
 from app.render import render_shell
 from app.service import Service
@@ -59,6 +65,9 @@ def build_demo(service: Service) -> gr.Blocks:
         if click is not None:
             service.record_click(click)
 
+    def forget(raw: Any) -> ForgetPayload:
+        return forget_payload(service, raw)
+
     def recompute(raw: Any) -> Any:
         # Not gr.HTML(answer=...): a component that is made in a handler joins whatever page the
         # process is building at that moment, which a reload of the program does beside the old one.
@@ -70,7 +79,7 @@ def build_demo(service: Service) -> gr.Blocks:
             shell=shell(service),
             answer=None,
             js_on_load=f"{bundle(ASSETS / 'page' / 'page.js')}\n{START}",
-            server_functions=[browse, record],
+            server_functions=[browse, record, forget],
             apply_default_css=False,
             elem_id="hllm-page",
         )
@@ -214,4 +223,5 @@ def shell(service: Service) -> str:
         categories=service.categories,
         price_range=service.price_range,
         origin=BOOKS_ORIGIN if service.is_built_in else "",
+        events_days=service.events.days,
     )

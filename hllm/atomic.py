@@ -3,11 +3,12 @@
 The one way in which this project replaces a file; until then, the old one stays. What is being
 written has a hidden name that ends in ``.partial``. What a killed process leaves under such a name
 is removed by the next one that writes the same file. Processes on one machine may write the same
-file at once: the last one wins.
+file at once: the last one wins, unless they hold its folder (`locked`).
 """
 
 import errno
 import fcntl
+import glob
 import gzip
 import io
 import os
@@ -106,6 +107,43 @@ def atomic_files(folder: str | Path, *, opened_by: str) -> Iterator[Path]:
 
 
 @contextmanager
+def atomic_folder(folder: str | Path) -> Iterator[Path]:
+    """Give a temporary folder that becomes `folder`, a new one, when the block succeeds.
+
+    Raises:
+        StorageError: the disk is full; there is no folder.
+        OSError: there is one of this name by now, with files in it.
+    """
+    folder = Path(folder)
+    with (
+        storage_errors(folder),
+        _locked_temporary(folder.parent, folder.name, is_folder=True) as temporary,
+    ):
+        yield temporary
+        os.chmod(temporary, 0o755)  # mkdtemp lets only the owner in
+        for path in (*temporary.rglob("*"), temporary):
+            sync(path)
+        os.rename(temporary, folder)
+        sync(folder.parent)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder while a file in it is looked for and made if it is missing; others wait.
+
+    Args:
+        folder: made if missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)  # and with it the lock; a kill releases it, too
+
+
+@contextmanager
 def storage_errors(path: Path, remedy: str = "then do the same again") -> Iterator[None]:
     """Turn the errors of a full disk into one sentence; let all others pass.
 
@@ -184,6 +222,9 @@ def _remove_leftovers(folder: Path, prefix: str) -> None:
 
 
 def _remove(path: Path) -> None:
+    # What SQLite keeps beside a database. First: nobody looks for it once the file is gone.
+    for beside in path.parent.glob(f"{glob.escape(path.name)}-*"):
+        beside.unlink(missing_ok=True)
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.initialization import no_init_weights
 
-from hllm.atomic import atomic_files
+from hllm.atomic import atomic_files, atomic_folder
 from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError
 from hllm.model import HLLM, make_item_llm, make_user_llm, without_vocabulary
@@ -196,7 +196,7 @@ def copy_in_shards(source: ModelFolder | str | Path, output: str | Path, shard_b
     if output.exists():
         raise CheckpointError(f"{output} exists: name a folder that does not.")
     weights = {path.name for path in weight_files(folder.path)} | {WEIGHTS, INDEX}
-    with open_weights(folder.path) as stored, atomic_files(output, opened_by=CONFIG) as temporary:
+    with open_weights(folder.path) as stored, atomic_folder(output) as temporary:
         specs = {name: _spec(file.get_tensor(name)) for name, file in stored.items()}
         write_shards(
             temporary, specs, lambda names: (stored[n].get_tensor(n) for n in names), shard_bytes

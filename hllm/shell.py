@@ -5,6 +5,7 @@ program and keeps its traceback.
 """
 
 import argparse
+import errno
 import io
 import logging
 import os
@@ -95,6 +96,9 @@ def sentence_of(error: BaseException) -> str | None:
     """What a person can do about an error; None if it is a fault of the program."""
     if isinstance(error, HLLMError):
         return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        name = f"{error.filename} cannot be written, the" if error.filename else "The"
+        return f"{name} disk is full: free some space, then do the same again."
     if isinstance(error, OSError) and error.filename is not None:
         names = " -> ".join(str(name) for name in (error.filename, error.filename2) if name)
         return (

@@ -203,9 +203,22 @@ def is_embeddings_file(path: str | Path) -> bool:
     path = Path(path)
     try:
         with safe_open(path, framework="pt") as file:
-            return (file.metadata() or {}).get("format", "").startswith("hllm-item-embeddings/")
+            return _says_embeddings(file)
     except (SafetensorError, OSError):  # damaged: only its name is left to tell by
         return path.is_file() and path.suffix == ".safetensors"
+
+
+def _says_embeddings(file: Any) -> bool:
+    return (file.metadata() or {}).get("format", "").startswith("hllm-item-embeddings/")
+
+
+def is_item_embeddings(path: str | Path) -> bool:
+    """Whether a file says of itself that it holds item embeddings."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _says_embeddings(file)
+    except (SafetensorError, OSError):
+        return False
 
 
 def first_not_finite(vectors: Tensor) -> int | None:

@@ -4,18 +4,15 @@ The facts are in `assets/books/books.jsonl`, one book a line; docs/data-card.md 
 """
 
 import json
-import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from app.catalog import Catalog, CatalogItem
-from app.errors import CatalogError
 from app.settings import ROOT
 from hllm.errors import DataError
 
@@ -147,28 +144,10 @@ def build_books_catalog(path: Path, books: Sequence[Book] | None = None) -> None
         CatalogError: the database cannot be written.
     """
     books = load_books() if books is None else books
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with Catalog.create(partial, name=CATALOG_NAME) as catalog:
-            # Equal fame is shown in this order: by genre it would be a page of biographies.
-            mixed = sorted(books, key=lambda book: sha256(book.item_id.encode()).digest())
-            catalog.add_items(book.as_item() for book in mixed)
-        _remove_database(path)
-        os.replace(partial, path)
-    except OSError as error:
-        raise CatalogError(
-            f"The catalogue {path} cannot be written ({error}): check permissions and free space."
-        ) from error
-    finally:
-        # The folder itself may be missing or read-only: the first error is the one to show.
-        with suppress(OSError):
-            _remove_database(partial)
-
-
-def _remove_database(path: Path) -> None:
-    # A -wal file that outlives its database would be replayed into the next one of that name.
-    for name in (f"{path.name}-wal", f"{path.name}-shm", path.name):
-        path.with_name(name).unlink(missing_ok=True)
+    with Catalog.replacing(path, CATALOG_NAME) as catalog:
+        # Equal fame is shown in this order: by genre it would be a page of biographies.
+        mixed = sorted(books, key=lambda book: sha256(book.item_id.encode()).digest())
+        catalog.add_items(book.as_item() for book in mixed)
 
 
 def _parse(line: str, where: str) -> Book:

@@ -1,4 +1,4 @@
-"""The catalogue: one SQLite file with items, interactions and events, and all questions to it."""
+"""The catalogue: one SQLite file with items and interactions, and all questions to it."""
 
 from app.catalog.catalog import Catalog, Page
 from app.catalog.filters import NO_FILTER, ItemFilter

@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from app.catalog.search import Anchor, Query
 from app.catalog.times import shown_time
 from app.catalog.write import InteractionCounts, ItemCounts
 from app.errors import CatalogError
+from hllm.atomic import locked
 from hllm.times import Timestamp
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,6 @@ class Catalog:
         self.path = path
         self._file = CatalogFile(path)
         self.filters = Filters(self._file)
-        self._skip_events = False
 
     @classmethod
     def open(cls, path: Path | str) -> "Catalog":
@@ -90,19 +91,50 @@ class Catalog:
             CatalogError: the file cannot be written, or is there and is not a catalogue.
         """
         path = Path(path)
-        if path.exists():
-            return cls.open(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            # Of processes that come at once, one makes it.
+            with locked(path.parent):
+                if not path.exists():
+                    with cls.replacing(path, name or path.stem):
+                        pass
         except OSError as error:
             raise CatalogError(
                 f"The folder {path.parent} cannot be made ({error}): choose another place."
             ) from error
-        schema.prepare(path)
-        catalog = cls(path)
-        with catalog._file.writing() as db:
-            write.write_meta(db, name=name or path.stem)
-        return catalog
+        return cls.open(path)
+
+    @classmethod
+    @contextmanager
+    def replacing(cls, path: Path, name: str) -> Iterator["Catalog"]:
+        """Give a new catalogue that takes the place of `path` when the block succeeds.
+
+        Raises:
+            CatalogError: it cannot be written; the old one stands.
+        """
+        with schema.new_database(path) as partial, cls(partial) as catalog:
+            with catalog._file.writing() as db:
+                write.write_meta(db, name=name)
+            yield catalog
+
+    def check(self, *, quick: bool = False) -> None:
+        """Make sure that the database is not damaged.
+
+        Args:
+            quick: do not compare tables with their indexes, and leave large files alone, which
+                would take long: for every start.
+
+        Raises:
+            CatalogError: it is damaged.
+        """
+        if quick and self.path.stat().st_size > schema.QUICK_CHECK_BYTES:
+            return
+        with self._file.reading() as connection:
+            problem = schema.find_damage(connection, quick=quick)
+        if problem:
+            raise CatalogError(
+                f"The catalogue {self.path} is damaged ({problem}): restore it or import the data "
+                "again into a new file."
+            )
 
     def close(self) -> None:
         """Close the writing connection; SQLite then folds its -wal file into the database."""
@@ -353,44 +385,6 @@ class Catalog:
         with self._file.writing() as db:
             index.reindex(db, progress)
 
-    def record_event(
-        self,
-        *,
-        session: str,
-        kind: str,
-        model: str = "",
-        item_ids: Sequence[str] = (),
-        rank: int | None = None,
-    ) -> None:
-        """Note what was shown or clicked; on a read-only catalogue this does nothing.
-
-        Args:
-            session: the visitor's random session id.
-            kind: "shown", "clicked", ...
-            model: name of the recommender whose column it was, "" for browsing.
-            item_ids: the items, in the order shown.
-            rank: 1-based place of the clicked item.
-        """
-        if self._skip_events:
-            return
-        try:
-            # A visitor must not wait for an import that is writing: rather lose the event.
-            with self._file.writing(patience_ms=300) as db:
-                write.insert_event(
-                    db, session=session, kind=kind, model=model, item_ids=item_ids, rank=rank
-                )
-        except CatalogError as error:
-            if _is_busy(error):
-                logger.info("An event was not recorded: %s", error)
-                return
-            self._skip_events = True
-            logger.warning("Events are not recorded from now on: %s", error)
-
     def _meta(self) -> dict[str, str]:
         with self._file.reading() as connection:
             return write.read_meta(connection)
-
-
-def _is_busy(error: CatalogError) -> bool:
-    cause = error.__cause__
-    return isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause)

@@ -9,6 +9,7 @@ search_<sort>   contentless FTS5 tables whose rowid is the place in that order. 
 vocabulary      longer words of the index: expands a prefix without reading their matches
 imports         how far each file was imported, so that an interrupted import goes on
 import_files    number of each version of a file; item_places: which of them an item is from
+events          of earlier versions, which kept them here: see app.catalog.events
 interactions    id order = order of the source files (see app.catalog.imports), timestamp in units
                 of 10^-time_digits (see app.catalog.times); unique by user, item and timestamp
 """
@@ -16,14 +17,16 @@ interactions    id order = order of the source files (see app.catalog.imports), 
 import json
 import sqlite3
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
 from app.catalog.items import NOTES_KEY
 from app.errors import CatalogError
-from hllm.errors import shortened
+from hllm.atomic import atomic_path
+from hllm.errors import StorageError, shortened
 
 SORT_ORDERS = ("popularity", "title", "year", "newest")
 # Prefixes up to this many characters are indexed by FTS5; longer ones go through the vocabulary.
@@ -36,6 +39,8 @@ _COUNTERS = {"num_items": "0", "num_indexed": "0", "num_dated": "0", "stale": "0
 # Memory for building the index (measured: 20% to 30% less time than with SQLite's 2 MiB and 1 MiB).
 WRITER_CACHE_KIB = 64 * 1024
 FTS_BUFFER_BYTES = 32 * 2**20
+# Reading as much takes a second or so; app.ingest check reads any file, however long it takes.
+QUICK_CHECK_BYTES = 256 * 2**20
 
 _OLD_NOTES = ("original", "cut")
 _ROWS_WITH_NOTES = """
@@ -253,6 +258,52 @@ def prepare(path: Path) -> None:
             f"The catalogue {path} cannot be created or updated ({error}): "
             "check that it is a catalogue and that its folder is writable."
         ) from error
+
+
+@contextmanager
+def new_database(path: Path) -> Iterator[Path]:
+    """Give a temporary path for a catalogue that becomes `path` when the block succeeds.
+
+    Whatever is interrupted leaves the old catalogue, or none. In the temporary file all tables are
+    there; the block closes every connection to it.
+
+    Raises:
+        CatalogError: it cannot be written.
+    """
+    try:
+        with atomic_path(path) as partial:
+            try:
+                prepare(partial)
+                yield partial
+            except CatalogError as error:  # says it of the temporary file
+                raise CatalogError(str(error).replace(str(partial), str(path))) from error
+            _check_complete(partial)
+            # What belongs to an older file of this name would be replayed into the new one.
+            for ending in ("-wal", "-shm", "-journal"):
+                path.with_name(path.name + ending).unlink(missing_ok=True)
+    except StorageError:
+        raise
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise CatalogError(
+            f"The catalogue {path} cannot be made ({error}): check permissions and free space, or "
+            "choose another place."
+        ) from error
+
+
+def _check_complete(path: Path) -> None:
+    """Make sure that all of a new database is in its file: a full disk fails a close unseen."""
+    with closing(connect_writable(path).conn) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        found = find_damage(connection)
+    if found:
+        raise sqlite3.DatabaseError(found)
+
+
+def find_damage(connection: sqlite3.Connection, *, quick: bool = False) -> str:
+    """What is wrong with a database, "" if nothing is; quick: without a look at the indexes."""
+    check = "quick_check" if quick else "integrity_check"
+    found: str = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
+    return "" if found == "ok" else found.splitlines()[-1]
 
 
 def check_kind(path: Path) -> None:

@@ -1,10 +1,9 @@
-"""What changes a catalogue: items, interactions and events.
+"""What changes a catalogue: items and interactions.
 
 Every function runs inside the caller's transaction.
 """
 
 import json
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -329,22 +328,6 @@ def _places_without_file(db: Database, count: int) -> Sequence[int]:
     query = "SELECT coalesce(max(id), 0) + 1 FROM interactions WHERE id < ?"
     first = db.execute(query, [FIRST_PLACE]).fetchone()[0]
     return range(first, first + count)
-
-
-def insert_event(
-    db: Database,
-    *,
-    session: str,
-    kind: str,
-    model: str,
-    item_ids: Sequence[str],
-    rank: int | None,
-) -> None:
-    """Add one row to the events table."""
-    db.execute(
-        "INSERT INTO events (time, session, kind, model, item_ids, rank) VALUES (?, ?, ?, ?, ?, ?)",
-        [time.time(), session, kind, model, json.dumps(list(item_ids)), rank],
-    )
 
 
 def k_core(db: Database, k: int) -> int:

@@ -43,7 +43,7 @@ _HELP = {
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line; its subcommands are app.ingest.formats.FORMATS and export."""
+    """The command line; its subcommands are app.ingest.formats.FORMATS, export and check."""
     parser = CommandParser(
         prog="python -m app.ingest",
         description=_DESCRIPTION,
@@ -59,6 +59,8 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--catalog", type=Path, required=True, help="the catalogue to read")
     export.add_argument("--output", type=Path, required=True, help="folder for the two files")
     export.add_argument("--gzip", action="store_true", help="write .csv.gz")
+    check = commands.add_parser("check", help="read all of a catalogue and say if it is damaged")
+    check.add_argument("--catalog", type=Path, required=True, help="the catalogue to check")
     return parser
 
 
@@ -117,9 +119,9 @@ def _add_import(command: argparse.ArgumentParser, name: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     args = build_parser().parse_args(argv)
-    from app.ingest.command import run_export, run_format  # noqa: PLC0415  pyarrow, pandas: not for --help
+    from app.ingest.command import run_check, run_export, run_format  # noqa: PLC0415  pyarrow, pandas: not for --help
 
-    return run_export(args) if args.command == "export" else run_format(args)
+    return {"export": run_export, "check": run_check}.get(args.command, run_format)(args)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,14 @@ def run_export(args: argparse.Namespace) -> int:
     return 0
 
 
+def run_check(args: argparse.Namespace) -> int:
+    """Say whether a catalogue is damaged."""
+    with Catalog.open(args.catalog) as catalog:
+        catalog.check()
+    _say(f"{args.catalog}: whole")
+    return 0
+
+
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

@@ -1,6 +1,7 @@
 """The file of records that could not be imported, with the reason of each."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -54,7 +55,11 @@ class Rejects:
     def flush(self) -> None:
         """Bring all to disk: must happen before the catalogue notes that their lines are done."""
         if self._file is not None:
-            self._file.flush()
+            try:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise _unwritable(self.path, error) from error
 
     def __enter__(self) -> "Rejects":
         return self
@@ -66,7 +71,11 @@ class Rejects:
         traceback: TracebackType | None,
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as close_error:
+                if error is None:  # or it has been said: what could not be flushed fails again
+                    raise _unwritable(self.path, close_error) from close_error
         if self.path.exists() and self.path.stat().st_size == 0:
             self.path.unlink()
 

@@ -83,3 +83,15 @@
  * @property {?number} rank
  * @property {string} session
  */
+
+/**
+ * Asks to delete what was recorded of this browser: what `server.forget` takes.
+ * @typedef {object} ForgetRequest
+ * @property {string[]} sessions
+ */
+
+/**
+ * What came of that, as a sentence: what `server.forget` gives.
+ * @typedef {object} ForgetPayload
+ * @property {string} message
+ */

@@ -18,12 +18,13 @@ import {
   undo,
 } from "./history.js";
 import { listenToKeys } from "./keys.js";
-import { makeProtocol, randomId } from "./protocol.js";
+import { makeProtocol } from "./protocol.js";
 import { makeState } from "./state.js";
 import { readStored, readTab, store, storeTab } from "./storage.js";
 import { makeStrip } from "./strip.js";
 import { makeTabs } from "./tabs.js";
 import { restoreTheme, switchTheme } from "./theme.js";
+import { newSession, ownSessions } from "./traces.js";
 
 const NO_PICTURE =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 300'/%3E";
@@ -42,7 +43,7 @@ async function isAlive() {
 export function startPage({ element, trigger, props, server, watch }) {
   const root = element.querySelector(".hllm");
   const notices = root.querySelector(".notices");
-  const session = randomId();
+  const session = newSession();
   const storageKey = `hllm-live/${root.dataset.catalog}`;
   // A tab goes on with what it had, a new one with what any tab had last.
   const stored = readTab(storageKey) ?? readStored(storageKey);
@@ -162,6 +163,11 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   const actions = {
+    forget: () =>
+      server
+        .forget({ sessions: ownSessions(session) })
+        .then(({ message }) => tell(message))
+        .catch(() => tell("Nothing could be deleted: the app does not answer.")),
     undo: () => change(undo(state.history)),
     redo: () => change(redo(state.history)),
     clear: () => change(changed(state.history, [])),

@@ -1,12 +1,14 @@
-"""The command line of hllm.checkpoint: convert the reference's checkpoints, split large files."""
+"""The command line of hllm.checkpoint: convert the reference's checkpoints, split, verify."""
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from hllm.choices import POOLINGS
+from hllm.errors import CheckpointError
 from hllm.published.sources import PUBLISHED, SourceSettings
 from hllm.shell import CommandParser, command
 from hllm.text import DEFAULT_PROMPT
@@ -30,6 +32,9 @@ def _parser() -> CommandParser:
     split.add_argument(
         "--megabytes", type=float, default=9.0, help="largest weight file; default: %(default)s"
     )
+    about = "Verify the files of a model folder: all bytes against their checksums."
+    verify = commands.add_parser("verify", help=about, description=about)
+    verify.add_argument("model", type=Path, help="model folder")
     return parser
 
 
@@ -88,6 +93,20 @@ def _split(parser: CommandParser, options: argparse.Namespace) -> int:
     return 0
 
 
+def _verify(folder: Path) -> int:
+    from hllm.verify import verify_folder  # noqa: PLC0415  takes seconds: not for --help
+
+    findings = list(verify_folder(folder))
+    for finding in findings:
+        if not finding.problem:
+            note = f" ({finding.unproven} tensors have no checksum)" if finding.unproven else ""
+            sys.stdout.write(f"{finding.path}: whole{note}\n")
+    problems = [finding.problem for finding in findings if finding.problem]
+    if problems:
+        raise CheckpointError("\n".join(problems))
+    return 0
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line: see --help."""
@@ -95,6 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.command == "split":
         return _split(parser, options)
+    if options.command == "verify":
+        return _verify(options.model)
     settings = _settings(parser, options)
     if not (math.isfinite(options.shard_gb) and options.shard_gb > 0):
         parser.error(f"--shard-gb {options.shard_gb}: must be more than 0")

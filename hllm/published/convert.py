@@ -5,7 +5,6 @@ models convert on a machine that could not load them. Nothing that a file contai
 """
 
 import logging
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,8 +12,9 @@ import torch
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
+from hllm.atomic import atomic_folder
 from hllm.config import HLLMConfig
-from hllm.errors import CheckpointError, shortened
+from hllm.errors import CheckpointError, StorageError, shortened
 from hllm.model import HLLM
 from hllm.published.model_card import model_card
 from hllm.published.reference_file import open_reference
@@ -54,6 +54,7 @@ def convert(
 
     Raises:
         CheckpointError: something is missing, damaged, unsafe or does not fit together.
+        StorageError: the disk is full.
     """
     output = Path(output)
     if output.exists():
@@ -63,18 +64,15 @@ def convert(
     source = _Source(Path(weights), config)
     specs = source.specs(dtype, nf4=nf4)
     config.dtype = dtype or source.usual_dtype
-    partial = output.with_name(f"{output.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # a killed run's
     try:
-        partial.mkdir(parents=True)
-        files = write_shards(partial, specs, source.read, shard_bytes)
-        tokenizer.save_pretrained(partial)
-        _describe(partial, config, settings, Path(weights).name)
-        partial.rename(output)
+        with atomic_folder(output) as partial:
+            files = write_shards(partial, specs, source.read, shard_bytes)
+            tokenizer.save_pretrained(partial)
+            _describe(partial, config, settings, Path(weights).name)
+    except StorageError:
+        raise
     except OSError as error:
         raise CheckpointError(f"{output} cannot be written: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     size = sum(spec.num_bytes for spec in specs.values())
     logger.info("%s: %d tensors, %.2f GB, %d file(s)", output, len(specs), size / 1e9, len(files))
 

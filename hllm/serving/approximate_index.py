@@ -11,9 +11,10 @@ N items, D dimensions.
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import faiss
 import numpy as np
@@ -28,13 +29,14 @@ from hllm.store import check_finite
 
 EXACT_ROWS = 2_000  # ranking this few allowed items is faster than searching for them
 # Of the settings below; raise it when they change, and indexes that were kept are made again.
-_VERSION = 1
+_VERSION = 2
 _PROBE_ALL_BELOW = 300_000  # items; in larger catalogues the nearest are found in half of the lists
 # One-bit distances are rough: many more candidates than results, so that few results are missed.
 _MIN_CANDIDATES = 400
 _CANDIDATES_PER_RESULT = 8
 _TRAINING_ROWS = 60_000
 _ROWS_AT_ONCE = 20_000
+_DIGEST_BYTES = 32
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +110,9 @@ def _load_or_build(item_ids: Sequence[str], vectors: Tensor, beside: Path | None
         check_finite(item_ids, vectors, where="the search index")
         return _build(vectors)
     path = beside.with_name(f"{beside.stem}.{_source_key(vectors, beside)}.faiss")
+    if path.exists() and not is_whole_index(path):
+        logger.warning("%s is damaged: it is made again", path)
+        path.unlink(missing_ok=True)
     if not path.exists():
         # Before it is made: one NaN would spoil the centres of all lists.
         check_finite(item_ids, vectors, where=str(beside))
@@ -116,6 +121,7 @@ def _load_or_build(item_ids: Sequence[str], vectors: Tensor, beside: Path | None
         try:
             with atomic_path(path) as temporary:
                 faiss.write_index(index, str(temporary))
+                _seal(temporary)
         except OSError as error:
             logger.warning("the index cannot be kept (%s): it is made again at every start", error)
             return index
@@ -124,6 +130,32 @@ def _load_or_build(item_ids: Sequence[str], vectors: Tensor, beside: Path | None
             if old != path:
                 old.unlink()
     return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+
+
+def is_whole_index(path: Path) -> bool:
+    """Whether a kept index is as it was written; FAISS itself checks nothing."""
+    try:
+        with path.open("rb") as file:
+            stored = _digest(file, os.fstat(file.fileno()).st_size - _DIGEST_BYTES)
+            return stored == file.read()
+    except OSError:
+        return False
+
+
+def _seal(path: Path) -> None:
+    """Put a SHA-256 behind an index, where FAISS does not look."""
+    with path.open("r+b") as file:
+        digest = _digest(file, os.fstat(file.fileno()).st_size)
+        file.write(digest)
+
+
+def _digest(file: BinaryIO, num_bytes: int) -> bytes:
+    """SHA-256 of the next bytes of a file."""
+    digest = hashlib.sha256()
+    while num_bytes > 0 and (part := file.read(min(num_bytes, 1 << 20))):
+        digest.update(part)
+        num_bytes -= len(part)
+    return digest.digest()
 
 
 def _source_key(vectors: Tensor, beside: Path) -> str:

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from hllm.atomic import atomic_folder
 from hllm.errors import CheckpointError
 from hllm.model_folder import ITEM_LLM, USER_LLM, ModelFolder
 from hllm.serving.onnx_graph import export_llama
@@ -124,38 +124,28 @@ def prepare_onnx(model: ModelFolder, cache: Path, *, bits: int, tower: str = USE
     folder = cache / f"{name}-{place}-{state}-{bits}"
     if not folder.is_dir():
         logger.info("making %s: a language model in %d bits, once", folder, bits)
-        cache.mkdir(parents=True, exist_ok=True)
-        # In the same folder, so that the finished graph gets its name by one rename.
-        fresh = Path(tempfile.mkdtemp(dir=cache, prefix=f".{name}-"))
         try:
-            export_llama(
-                _plain(model.tower_tensors(tower)),
-                config.item_config if is_item else config.user_config,
-                fresh,
-                bits=bits,
-                # Behind the longest text stands the [ITEM] token.
-                max_length=config.max_text_tokens + 1 if is_item else config.max_history,
-                with_words=is_item,
-            )
-            _rename_finished(fresh, folder)
-            _remove_older(cache, f"{name}-{place}", state)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            with atomic_folder(folder) as fresh:
+                export_llama(
+                    _plain(model.tower_tensors(tower)),
+                    config.item_config if is_item else config.user_config,
+                    fresh,
+                    bits=bits,
+                    # Behind the longest text stands the [ITEM] token.
+                    max_length=config.max_text_tokens + 1 if is_item else config.max_history,
+                    with_words=is_item,
+                )
+        except OSError:
+            # If the folder is there, another process was faster, with the same graph.
+            if not folder.is_dir():
+                raise
+        _remove_older(cache, f"{name}-{place}", state)
     return folder / "model.onnx"
 
 
 def _plain(tensors: Iterable[tuple[str, Tensor | PackedMatrix]]) -> Iterator[tuple[str, Tensor]]:
     for name, value in tensors:
         yield name, value.dequantize() if isinstance(value, PackedMatrix) else value
-
-
-def _rename_finished(fresh: Path, folder: Path) -> None:
-    try:
-        os.rename(fresh, folder)
-    except OSError:
-        # If the folder is there, another process was faster, with the same graph.
-        if not folder.is_dir():
-            raise
 
 
 def _remove_older(cache: Path, place: str, state: str) -> None:

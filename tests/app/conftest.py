@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from app.catalog import Catalog, CatalogItem
+from app.catalog.events import events_path
 from app.columns import Column
 from app.service import Service
 from app.settings import Settings
@@ -160,8 +161,8 @@ def events_of() -> Callable[[Service], list[tuple]]:
     """What a service has recorded: (kind, model, item_ids, rank, session) of every event."""
 
     def read(service: Service) -> list[tuple]:
-        service._events.flush()
-        with closing(sqlite3.connect(service.catalog.path)) as connection:
+        service.events.flush()
+        with closing(sqlite3.connect(events_path(service.catalog.path))) as connection:
             columns = "kind, model, item_ids, rank, session"
             return connection.execute(f"SELECT {columns} FROM events ORDER BY id").fetchall()
 

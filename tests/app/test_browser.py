@@ -327,3 +327,19 @@ def test_category_that_is_browsed_is_offered_first_and_stays_chosen(open_page, u
     expect(page.locator(".move:not(:empty)").first).to_be_visible()
     page.locator(".category").select_option("")
     expect(options).to_have_count(everything)
+
+
+def test_a_visitor_deletes_what_was_recorded_also_before_a_reload(
+    serve, new_service, new_items, tmp_path, open_page, events_of
+):
+    service = new_service(tmp_path / "c.db", new_items(30))
+    page = open_page(serve(service))
+    card(page, "book-001").click()
+    history_is(page, "book-001")
+    page.reload()
+    history_is(page, "book-001")
+    service.events.add("f" * 16, "clicked", "browse", ["book-002"])  # another visitor's
+    assert len({session for *_, session in events_of(service)}) == 3
+    page.locator("[data-action=forget]").click()
+    expect(page.locator(".status")).to_contain_text("of this browser deleted", timeout=LIMIT_MS)
+    assert [session for *_, session in events_of(service)] == ["f" * 16]

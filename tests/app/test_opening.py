@@ -3,6 +3,10 @@
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from time import time
 
 import pytest
 import torch
@@ -11,6 +15,7 @@ from PIL import Image
 from app import opening
 from app.cards import drawn_version
 from app.catalog import Catalog, CatalogItem, ItemFilter
+from app.catalog.events import events_path
 from app.examples import BOOK_EXAMPLES
 from app.ingest.__main__ import main as ingest
 from app.opening import open_service
@@ -60,6 +65,36 @@ def test_built_in_catalogue_is_kept_with_its_events(tmp_path, events_of):
     assert len(events_of(open_service(Settings(data_dir=tmp_path)))) == num_events
 
 
+def test_events_outlive_a_catalogue_that_is_made_anew(tmp_path, events_of, caplog):
+    """Those that an earlier version kept in the catalogue, too, and only once."""
+    caplog.set_level("INFO")
+    with Catalog.replacing(tmp_path / "books.db", "Old books") as catalog:
+        catalog.add_items([CatalogItem(item_id="gone", title="A text that has changed")])
+    with closing(sqlite3.connect(tmp_path / "books.db")) as connection:
+        old = (1.5, SESSION, "clicked", "hllm", '["gone"]', 3)
+        connection.execute("INSERT INTO events VALUES (7, ?, ?, ?, ?, ?, ?)", old)
+        connection.commit()
+    for _ in range(2):
+        service = open_service(Settings(data_dir=tmp_path, events_days=36_500))
+        assert service.num_items > 1000
+        assert events_of(service) == [("clicked", "hllm", '["gone"]', 3, SESSION)]
+    assert caplog.text.count("1 events of") == 1
+
+
+def test_a_named_catalogue_gives_its_old_events_away(tmp_path, new_items):
+    path = tmp_path / "c.db"
+    with Catalog.create(path) as catalog:
+        catalog.add_items(new_items(3))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO events VALUES (1, ?, 's', 'shown', '', '[]', 1)", [time()])
+        connection.commit()
+    open_service(Settings(catalog=path))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (0,)
+    with closing(sqlite3.connect(events_path(path))) as connection:
+        assert connection.execute("SELECT session FROM events").fetchall() == [("s",)]
+
+
 def test_second_start_does_not_compare_all_texts_again(tmp_path, monkeypatch):
     read = []
     real = Catalog.iter_texts
@@ -84,6 +119,24 @@ def test_second_start_does_not_compare_all_texts_again(tmp_path, monkeypatch):
 def test_damaged_built_in_catalogue_is_made_anew(tmp_path):
     (tmp_path / "books.db").write_bytes(b"no database")
     assert open_service(Settings(data_dir=tmp_path)).num_items > 1000
+
+
+@pytest.mark.parametrize("is_built_in", [True, False])
+def test_damage_that_no_query_meets_is_found_at_start(tmp_path, is_built_in, caplog):
+    path = tmp_path / "books.db"
+    open_service(Settings(data_dir=tmp_path))
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'import_files_by_file'"
+        page = connection.execute(query).fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 100)
+    if is_built_in:
+        assert open_service(Settings(data_dir=tmp_path)).num_items > 1000
+        assert "is made anew" in caplog.text and "books.db is damaged" in caplog.text
+    else:
+        with pytest.raises(HLLMError, match=r"books\.db is damaged"):
+            open_service(Settings(catalog=path, data_dir=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -275,3 +328,33 @@ def test_the_other_built_in_model_answers_where_it_is_chosen(tmp_path):
     assert info.precision == "fp32"
     answer = service.answer([service.catalog.popular(1)[0].item_id], SESSION)
     assert all(column.result.items for column in answer.columns)
+
+
+FIRST_START = """
+import sys
+from pathlib import Path
+from app import opening
+from app.settings import Settings
+made = []
+real = opening.build_books_catalog
+opening.build_books_catalog = lambda path: (made.append(path), real(path))
+sys.stdin.readline()  # all begin at once
+catalog = opening._open_catalog(Settings(data_dir=Path(sys.argv[1])))
+print(len(made), catalog.num_items)
+"""
+
+
+def test_of_apps_that_start_at_once_one_makes_the_catalogue(tmp_path):
+    starts = [
+        subprocess.Popen(
+            [sys.executable, "-c", FIRST_START, str(tmp_path / "data")],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    for start in starts:
+        start.stdin.write("go\n")
+        start.stdin.flush()
+    said = [start.communicate(timeout=120)[0].split() for start in starts]
+    assert sorted(made for made, _ in said) == ["0", "1"]
+    assert len({count for _, count in said}) == 1 and int(said[0][1]) > 1000

@@ -14,8 +14,9 @@ from app.payloads import (
     FilterPayload,
     answer_payload,
     browse_payload,
+    forget_payload,
 )
-from app.session import clean_browse, clean_click, clean_filter
+from app.session import Click, clean_browse, clean_click, clean_filter
 from app.settings import ROOT
 
 SESSION = "0123456789abcdef"
@@ -113,6 +114,17 @@ def test_browse_payload(tmp_path, new_service, new_items):
     assert "cannot be read" in browse_payload(service, {})["count"]
 
 
+def test_a_visitor_deletes_what_was_recorded_of_this_browser(service, events_of):
+    tabs = ["0" * 32, "1" * 32, "2" * 32]
+    for tab in tabs:
+        service.record_click(Click("book-001", "browse", tab))
+    wanted = {"sessions": [tabs[0], 5, tabs[1], "'; DROP TABLE events"]}
+    assert forget_payload(service, wanted) == {"message": "2 entries of this browser deleted."}
+    assert [row[-1] for row in events_of(service)] == [tabs[2]]
+    for strange in (None, [], {"sessions": "x"}, {"sessions": {"a": 1}}):
+        assert forget_payload(service, strange)["message"].startswith("0 entries")
+
+
 def contract():
     """Names and keys of the payload types in the scripts."""
     script = (ROOT / "assets" / "page" / "contract.js").read_text("utf-8")
@@ -133,7 +145,7 @@ def typed_dicts():
 
 
 def test_scripts_and_python_know_the_same_payloads():
-    assert len(typed_dicts()) == 9
+    assert len(typed_dicts()) == 11
     assert contract() == typed_dicts()
 
 

@@ -62,3 +62,21 @@ def test_nothing_found_says_what_to_do():
 
 def test_plural():
     assert [plural(n, "item") for n in (0, 1, 16859)] == ["0 items", "1 item", "16,859 items"]
+
+
+@pytest.mark.parametrize(
+    ("days", "sentence", "buttons"),
+    [(0, "keeps nothing of what you see", 0), (1, "deleted after 1 day.", 1), (90, "90 days.", 1)],
+)
+def test_the_page_says_what_is_recorded_and_offers_to_delete_it(days, sentence, buttons):
+    html = render_shell(
+        "$recorded",
+        catalog_name="",
+        catalog_key="",
+        catalog_size=0,
+        categories=[],
+        price_range=None,
+        events_days=days,
+    )
+    assert sentence in html
+    assert html.count('data-action="forget"') == buttons

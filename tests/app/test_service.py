@@ -1,11 +1,9 @@
-import threading
-
 import pytest
 
 from app.catalog import Catalog, CatalogItem, ItemFilter
 from app.columns import COMPARE_DEPTH
 from app.errors import CatalogError
-from app.service import MAX_WAITING_EVENTS, PAGE_SIZE, Service
+from app.service import PAGE_SIZE, Service
 from app.session import BrowseRequest, Click
 
 SESSION = "0123456789abcdef"
@@ -112,36 +110,10 @@ def test_what_is_shown_and_clicked_is_recorded(service, events_of):
     assert events[2][2:] == ('["book-002"]', 4, SESSION)
 
 
-def test_events_never_hold_a_click_up(service, monkeypatch):
-    """More clicks than may wait return while the very first event is still being written."""
-    gate = threading.Event()
-    written = []
-
-    def blocked(**event):
-        gate.wait(10)
-        written.append(event)
-
-    monkeypatch.setattr(service.catalog, "record_event", blocked)
-    for _ in range(MAX_WAITING_EVENTS + 200):
-        service.record_click(Click("book-001", "browse", SESSION))
-        assert written == []
-    gate.set()
-    service._events.flush()
-    assert MAX_WAITING_EVENTS <= len(written) <= MAX_WAITING_EVENTS + 1  # the others were dropped
-
-
-def test_event_that_fails_does_not_stop_the_next(service, monkeypatch):
-    calls = []
-
-    def fail(**event):
-        calls.append(event)
-        raise OSError("disk")
-
-    monkeypatch.setattr(service.catalog, "record_event", fail)
-    service.record_click(Click("a", "browse", SESSION))
-    service.record_click(Click("b", "browse", SESSION))
-    service._events.flush()
-    assert [event["item_ids"] for event in calls] == [["a"], ["b"]]
+def test_a_click_on_an_unknown_item_is_not_recorded(service, events_of):
+    service.record_click(Click("book-002", "hllm", SESSION, 4))
+    service.record_click(Click("no such book", "hllm", SESSION, 4))
+    assert [item_ids for _, _, item_ids, *_ in events_of(service)] == ['["book-002"]']
 
 
 def test_histories_do_not_mix(service):

@@ -97,3 +97,14 @@ def test_temporary_folder_of_somebody_else_is_not_used(tmp_path, monkeypatch):
     folder = writable_dir(None, default=blocked)
     assert folder != theirs
     assert folder.is_dir()
+
+
+@pytest.mark.parametrize(("text", "days"), [("0", 0), ("7", 7), (None, 90)])
+def test_days_of_events(text, days):
+    assert parse_settings([], {"HLLM_EVENTS_DAYS": text} if text else {}).events_days == days
+
+
+def test_strange_days_of_events_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        parse_settings(["--events-days=-1"], {})
+    assert "--events-days must be between 0 and" in capsys.readouterr().err

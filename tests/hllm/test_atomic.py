@@ -4,12 +4,20 @@ import errno
 import os
 import shutil
 import subprocess
+import threading
 from itertools import count
 
 import pytest
 
 import hllm.atomic
-from hllm.atomic import atomic_files, atomic_path, atomic_text, storage_errors
+from hllm.atomic import (
+    atomic_files,
+    atomic_folder,
+    atomic_path,
+    atomic_text,
+    locked,
+    storage_errors,
+)
 from hllm.errors import StorageError
 
 DIED = 77
@@ -25,11 +33,11 @@ def dying(real, points, number):
 
 
 def dies_at(number, work):
-    """Do work in a process that dies before its number-th fsync, replace or unlink."""
+    """Do work in a process that dies before its number-th fsync, rename or unlink."""
     child = os.fork()
     if child == 0:
         points = count()
-        for name in ("fsync", "replace", "unlink"):
+        for name in ("fsync", "replace", "rename", "unlink"):
             setattr(os, name, dying(getattr(os, name), points, number))
         work()
         os._exit(0)
@@ -72,6 +80,13 @@ def test_a_kill_leaves_the_old_file_or_the_new_and_the_next_write_cleans_up(tmp_
     assert set(seen) == {"old", "new"}
 
 
+def test_what_sqlite_keeps_beside_a_killed_one_s_file_goes_with_it(tmp_path):
+    for ending in ("", "-wal", "-shm"):
+        (tmp_path / f".file.abc.partial{ending}").write_text("half a database")
+    write(tmp_path / "file", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_file_that_another_process_is_writing_is_no_leftover(tmp_path):
     path = tmp_path / "file"
     with atomic_path(path) as first:
@@ -98,6 +113,44 @@ def test_a_kill_never_leaves_a_mixture_that_opens(tmp_path, config, allowed):
         write_model(folder, "next")
         assert {p.name for p in folder.iterdir()} == {"weights", "config.json", "tokenizer"}
     assert set(seen) == allowed | {"new"}
+
+
+def write_folder(folder, text):
+    with atomic_folder(folder) as temporary:
+        (temporary / "one").write_text(text)
+        (temporary / "two").write_text(text)
+
+
+def test_a_new_folder_appears_whole_or_not_at_all_and_the_next_one_cleans_up(tmp_path):
+    for number in count():
+        folder = tmp_path / str(number) / "model"
+        died = dies_at(number, lambda folder=folder: write_folder(folder, "first"))
+        if not folder.exists():
+            write_folder(folder, "second")
+        assert [path.name for path in folder.parent.iterdir()] == ["model"]
+        assert len({path.read_text() for path in folder.iterdir()}) == 1
+        if not died:
+            break
+    assert number > 4
+    with pytest.raises(OSError, match="not empty"):
+        write_folder(folder, "third")
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_one_at_a_time_holds_a_folder(tmp_path):
+    order = []
+
+    def second():
+        with locked(tmp_path / "new"):
+            order.append("second")
+
+    thread = threading.Thread(target=second, daemon=True)
+    with locked(tmp_path / "new"):
+        thread.start()
+        thread.join(0.05)
+        order.append("first")
+    thread.join(60)
+    assert order == ["first", "second"]
 
 
 def test_other_files_of_a_folder_stay(tmp_path):

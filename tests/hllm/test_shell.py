@@ -23,6 +23,8 @@ def ending(error):
     [
         (DataError("a.csv: mend it."), 2, "error: a.csv: mend it."),
         (PermissionError(13, "Permission denied", "a/b"), 2, "a/b cannot be read or written"),
+        (OSError(28, "No space left on device"), 2, "The disk is full: free some space"),
+        (OSError(28, "No space left", "a/b"), 2, "a/b cannot be written, the disk is full"),
         (MemoryError("80 GB"), 2, "not enough memory (80 GB)"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9"), 2, "not enough memory"),
         (KeyboardInterrupt(), 130, "the same command goes on"),

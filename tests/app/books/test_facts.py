@@ -218,7 +218,7 @@ def test_a_catalogue_that_is_there_is_replaced(books, tmp_path):
     build_books_catalog(path, books[:10])
     with Catalog.open(path) as catalog:
         # The writer stays open, so its -wal file is still there when the new one arrives.
-        catalog.record_event(session="s", kind="shown")
+        catalog.note_covers("here")
         build_books_catalog(path, books[:20])
         with Catalog.open(path) as replaced:
             assert replaced.num_items == 20

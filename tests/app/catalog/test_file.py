@@ -34,7 +34,7 @@ def test_threads_read_while_one_writes(tmp_path, many_items):
         try:
             for _ in range(15):
                 assert catalog.page(Query(search="dune")).total >= 1
-                catalog.record_event(session="s", kind="shown")
+                catalog.note_covers("here")
         except Exception as error:
             failures.append(error)
 
@@ -65,15 +65,19 @@ def test_failed_write_leaves_the_catalogue_usable(tmp_path):
 READ_ONLY_SCRIPT = """
 import logging, os, sys
 from app.catalog import Catalog, CatalogItem, Query
+from app.catalog.events import events_path
 from app.errors import CatalogError
+from app.event_log import EventLog
 if os.getuid() == 0:  # root may write anywhere
     os.setgid(65534); os.setuid(65534)
 logging.basicConfig(format="%(message)s")
 catalog = Catalog.open(sys.argv[1])
 assert [item.item_id for item in catalog.page(Query(search="alph")).items] == ["a"]
 assert catalog.get(["b"]) and catalog.popular(1) and len(list(catalog.iter_texts())) == 2
+events = EventLog(events_path(catalog.path))
 for _ in range(3):
-    catalog.record_event(session="s", kind="clicked", item_ids=["a"])
+    events.add("s", "clicked", "browse", ["a"])
+events.flush()
 try:
     catalog.add_items([CatalogItem(item_id="c")])
 except CatalogError as error:

@@ -90,5 +90,5 @@ def test_the_version_changes_with_every_field(tmp_path):
             versions.append(catalog.filters.version())
         assert len(set(versions)) == 5
         catalog.add_items([CatalogItem(**item, categories=("New",))])
-        catalog.record_event(session="s", kind="shown")
+        catalog.note_covers("elsewhere")
         assert catalog.filters.version() == versions[-1]

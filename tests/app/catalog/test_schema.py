@@ -2,12 +2,14 @@
 
 import json
 import sqlite3
+from contextlib import closing
 
 import pytest
 
 from app.catalog import Catalog, CatalogItem, ItemFilter, Query
 from app.catalog.schema import migrations
 from app.errors import CatalogError
+from app.ingest.__main__ import main as ingest
 
 
 @pytest.fixture
@@ -151,3 +153,42 @@ def test_create_in_a_place_that_is_a_file(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(CatalogError, match="choose another place"):
         Catalog.create(tmp_path / "file" / "c.db")
+
+
+def damage_an_index(path):
+    """Spoil a page that no query of a start reads."""
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'items_by_price'"
+        page = connection.execute(query).fetchone()[0]
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * 100)
+
+
+def test_damage_is_found_and_the_file_named(tmp_path, many_items, capsys):
+    path = tmp_path / "c.db"
+    with Catalog.create(path) as catalog:
+        catalog.add_items(many_items())
+        catalog.check()
+        catalog.check(quick=True)
+    assert ingest(["check", "--catalog", str(path)]) == 0
+    assert f"{path}: whole" in capsys.readouterr().out
+    damage_an_index(path)
+    with pytest.raises(CatalogError, match=r"c\.db is damaged"):
+        Catalog.open(path).check()
+    with pytest.raises(CatalogError, match=r"c\.db is damaged"):
+        Catalog.open(path).check(quick=True)
+    assert ingest(["check", "--catalog", str(path)]) == 2
+    assert f"The catalogue {path} is damaged" in capsys.readouterr().err
+
+
+def test_a_large_file_is_not_read_at_every_start(tmp_path, many_items, monkeypatch):
+    path = tmp_path / "c.db"
+    with Catalog.create(path) as catalog:
+        catalog.add_items(many_items())
+    damage_an_index(path)
+    monkeypatch.setattr("app.catalog.schema.QUICK_CHECK_BYTES", path.stat().st_size - 1)
+    Catalog.open(path).check(quick=True)
+    with pytest.raises(CatalogError, match="is damaged"):
+        Catalog.open(path).check()

@@ -1,6 +1,4 @@
-"""Writes: items, interactions, events, the data version, k-core."""
-
-import sqlite3
+"""Writes: items, interactions, the data version, k-core."""
 
 import pytest
 
@@ -72,29 +70,6 @@ def test_bad_item_ids(tmp_path, item_id):
     with pytest.raises(ValueError, match="1 to 500 characters"):
         catalog.add_items([CatalogItem(item_id="good"), CatalogItem(item_id=item_id)])
     assert catalog.num_items == 0, "the transaction must be rolled back"
-
-
-def test_events(tmp_path):
-    catalog = Catalog.create(tmp_path / "c.db")
-    catalog.record_event(session="s", kind="shown", model="HLLM", item_ids=["a", "b"])
-    catalog.record_event(session="s", kind="clicked", model="HLLM", item_ids=["b"], rank=2)
-    rows = sqlite3.connect(tmp_path / "c.db").execute(
-        "SELECT session, kind, model, item_ids, rank FROM events ORDER BY id"
-    )
-    assert rows.fetchall() == [
-        ("s", "shown", "HLLM", '["a", "b"]', None),
-        ("s", "clicked", "HLLM", '["b"]', 2),
-    ]
-
-
-def test_an_event_does_not_wait_for_a_long_import(tmp_path, caplog):
-    catalog = Catalog.create(tmp_path / "c.db")
-    other = sqlite3.connect(tmp_path / "c.db")
-    other.execute("BEGIN IMMEDIATE")
-    catalog.record_event(session="s", kind="clicked")
-    other.rollback()
-    catalog.record_event(session="s", kind="shown")
-    assert other.execute("SELECT kind FROM events").fetchall() == [("shown",)]
 
 
 def test_k_core_is_one_pass(tmp_path):

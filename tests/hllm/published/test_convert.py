@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
 from hllm.checkpoint import load_model, load_user_llm, save_model
-from hllm.errors import CheckpointError
+from hllm.errors import CheckpointError, StorageError
 from hllm.model import HLLM
 from hllm.model_folder import ModelFolder
 from hllm.published.convert import convert
@@ -223,16 +223,17 @@ def test_an_existing_folder_is_left_alone(make):
         convert(**options)
 
 
-def test_a_killed_run_leaves_nothing_that_looks_like_a_model(make, monkeypatch):
+def test_a_full_disk_leaves_nothing_that_looks_like_a_model(make, monkeypatch):
     options = make()
 
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files, "_write_tensor", full_disk)
-    with pytest.raises(CheckpointError, match=r"cannot be written: .*No space left"):
+    with pytest.raises(StorageError, match=r"model cannot be written, the disk is full"):
         convert(**options)
     assert not options["output"].exists()
+    assert not list(options["output"].parent.glob("*.partial"))
 
 
 def test_damaged_shards(make):

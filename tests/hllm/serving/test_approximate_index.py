@@ -110,3 +110,20 @@ def test_large_catalogues_are_searched_approximately(vectors, monkeypatch):
     assert isinstance(hllm.recommend.make_index(embeddings), ItemIndex)
     monkeypatch.setattr(hllm.recommend, "APPROXIMATE_FROM", COUNT * WIDTH)
     assert isinstance(hllm.recommend.make_index(embeddings), ApproximateIndex)
+
+
+def test_a_kept_index_that_is_damaged_is_made_again(tmp_path, caplog):
+    generator = torch.Generator().manual_seed(1)
+    vectors = torch.randn(200, 32, generator=generator)
+    ids = [str(n) for n in range(200)]
+    file = tmp_path / "embeddings.safetensors"
+    file.write_bytes(b"stands for the embeddings")
+    found = ApproximateIndex(ids, vectors, file).search(vectors[0], 5)
+    (kept,) = tmp_path.glob("*.faiss")
+    whole = kept.read_bytes()
+    for damage in (whole[:-40], whole[: len(whole) // 2], b"", whole[:500] + b"x" + whole[501:]):
+        kept.write_bytes(damage)
+        caplog.clear()
+        assert ApproximateIndex(ids, vectors, file).search(vectors[0], 5) == found
+        assert f"{kept} is damaged: it is made again" in caplog.text
+        assert kept.read_bytes() == whole

@@ -1,0 +1,135 @@
+"""The file of events: carried over once, shared by processes, deleted for good."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.catalog import Catalog
+from app.catalog.events import Event, EventFile, events_path
+from app.errors import CatalogError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def event(session="s", time=1.0, ids=("a",)):
+    return Event(time=time, session=session, kind="shown", model="hllm", item_ids=ids)
+
+
+def sessions_in(path):
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT session FROM events ORDER BY id").fetchall()
+    return [session for (session,) in rows]
+
+
+@pytest.fixture
+def file(tmp_path):
+    with closing(EventFile(tmp_path / "c.db.events.db")) as file:
+        yield file
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A catalogue in which an earlier version kept events."""
+    Catalog.create(tmp_path / "c.db").close()
+    with closing(sqlite3.connect(tmp_path / "c.db")) as connection:
+        connection.executemany(
+            "INSERT INTO events (time, session, kind, model, item_ids, rank) "
+            "VALUES (?, ?, 'clicked', 'hllm', '[\"a\"]', 2)",
+            [(1.0, "one"), (2.0, "two"), (3.0, "one")],
+        )
+        connection.commit()
+    return tmp_path / "c.db"
+
+
+def test_an_event_is_written_with_all_that_it_says(file):
+    file.add([Event(time=2.5, session="s", kind="clicked", model="hllm", item_ids=["é"], rank=3)])
+    with closing(sqlite3.connect(file.path)) as connection:
+        (row,) = connection.execute("SELECT * FROM events").fetchall()
+    assert row[1:5] == (2.5, "s", "clicked", "hllm")
+    assert json.loads(row[5]) == ["é"] and row[6] == 3
+
+
+def test_only_one_visitor_is_forgotten_and_nothing_of_it_is_left_on_the_disk(file):
+    file.add([event("mine-1234567890"), event("yours"), event("mine-1234567890", time=9.0)])
+    assert file.forget(["mine-1234567890", "nobody"]) == 2
+    assert sessions_in(file.path) == ["yours"]
+    for path in file.path.parent.iterdir():
+        assert b"mine-1234567890" not in path.read_bytes(), path
+
+
+def test_what_is_older_goes(file):
+    file.add([event("old", time=10.0), event("new", time=20.0)])
+    assert file.forget_before(15.0) == 1
+    assert sessions_in(file.path) == ["new"]
+
+
+def test_nothing_is_made_before_the_first_event(file):
+    assert (file.forget(["s"]), file.forget_before(5.0)) == (0, 0)
+    assert not file.path.exists()
+
+
+def test_events_of_an_earlier_version_move_once(old):
+    for expected in (3, 0):
+        with closing(EventFile(events_path(old))) as file:
+            assert file.take_over(old) == expected
+    assert sessions_in(events_path(old)) == ["one", "two", "one"]
+    assert sessions_in(old) == []
+
+
+def test_a_kill_between_the_two_files_neither_loses_nor_doubles(old, monkeypatch):
+    with closing(EventFile(events_path(old))) as file, monkeypatch.context() as patch:
+        patch.setattr(file, "_checkpoint", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            file.take_over(old)
+    assert sessions_in(old) == ["one", "two", "one"]
+    with closing(EventFile(events_path(old))) as file:
+        file.take_over(old)
+    assert sessions_in(events_path(old)) == ["one", "two", "one"]
+
+
+def test_a_damaged_file_is_named_and_stays_as_it_is(tmp_path):
+    path = tmp_path / "c.db.events.db"
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(CatalogError, match=r"events file .*c\.db\.events\.db cannot be written"):
+        EventFile(path).add([event()])
+    assert path.read_bytes() == b"no database" * 1000
+
+
+def test_a_file_that_could_not_be_written_can_be_later(file):
+    file.path.mkdir()
+    with pytest.raises(CatalogError, match="cannot be written"):
+        file.add([event()])
+    file.path.rmdir()
+    file.add([event("later")])
+    assert sessions_in(file.path) == ["later"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from app.catalog.events import Event, EventFile
+file = EventFile(Path(sys.argv[1]))
+sys.stdin.readline()  # all begin at once
+for number in range(20):
+    file.add([Event(time=number, session=sys.argv[2], kind="shown", model="", item_ids=[])])
+"""
+
+
+def test_processes_that_start_at_once_lose_none(tmp_path):
+    path = tmp_path / "c.db.events.db"
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, path, str(n)], cwd=ROOT, stdin=subprocess.PIPE
+        )
+        for n in range(3)
+    ]
+    for writer in writers:
+        writer.stdin.write(b"go\n")
+        writer.stdin.flush()
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert sorted(sessions_in(path)) == sorted(str(n) for n in range(3) for _ in range(20))

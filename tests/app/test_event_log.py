@@ -1,0 +1,166 @@
+"""Events are written in the background, within limits, for so long, and deleted on request."""
+
+import sqlite3
+import threading
+import time
+from contextlib import closing
+
+import pytest
+
+from app import event_log
+from app.catalog.events import Event, EventFile
+from app.errors import CatalogError
+from app.event_log import ALL_BURST, MAX_TABS, MAX_WAITING, RETRY_S, TAB_BURST, EventLog
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "c.db.events.db"
+
+
+def sessions_in(path):
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT session FROM events ORDER BY id").fetchall()
+    return [session for (session,) in rows]
+
+
+def add(log, session="s", count=1):
+    for _ in range(count):
+        log.add(session, "clicked", "browse", ["a"])
+
+
+def test_a_tab_that_floods_is_cut_off_and_no_other(path, clock, caplog):
+    log = EventLog(path, clock=clock)
+    add(log, "flood", TAB_BURST + 500)
+    add(log, "visitor", 3)
+    clock.now += 5
+    add(log, "flood", 500)
+    log.flush()
+    found = sessions_in(path)
+    assert found.count("visitor") == 3
+    assert found.count("flood") == TAB_BURST + 10
+    assert caplog.text.count("left out") == 1
+
+
+def test_made_up_tabs_have_a_limit_together_and_cost_no_memory(path, clock, monkeypatch):
+    written = []
+    monkeypatch.setattr(event_log, "MAX_WAITING", 10 * ALL_BURST)
+    monkeypatch.setattr(EventFile, "add", lambda self, events: written.extend(events))
+    log = EventLog(path, clock=clock)
+    for number in range(2 * MAX_TABS):
+        add(log, f"{number:08d}")
+    log.flush()
+    assert len(written) == ALL_BURST
+    assert len(log._limits._tabs) == MAX_TABS
+
+
+def test_off_writes_nothing_and_deletes_nothing_but_on_request(path):
+    with closing(EventFile(path)) as file:
+        old = Event(time=1.0, session="old", kind="shown", model="", item_ids=[])
+        file.add([old, old])
+    log = EventLog(path, days=0)
+    add(log)
+    log.flush()
+    assert sessions_in(path) == ["old", "old"]
+    assert log.forget(["old"]) == 2
+    assert sessions_in(path) == []
+
+
+def test_what_is_older_than_the_days_is_deleted_at_start(path):
+    now = time.time()
+    ages = {"fresh": 60.0, "nearly": 2.9 * 86_400, "old": 3.1 * 86_400}
+    with closing(EventFile(path)) as file:
+        file.add(
+            Event(time=now - age, session=session, kind="shown", model="", item_ids=[])
+            for session, age in ages.items()
+        )
+    log = EventLog(path, days=3)
+    log.forget([])  # waits for what came before
+    assert sessions_in(path) == ["fresh", "nearly"]
+
+
+def test_a_visitor_is_forgotten_with_what_still_waits(path):
+    log = EventLog(path)
+    add(log, "mine", 20)
+    add(log, "yours", 2)
+    assert log.forget(["mine"]) == 20
+    assert sessions_in(path) == ["yours", "yours"]
+
+
+def test_a_failing_disk_is_said_once_and_recording_goes_on_afterwards(
+    path, clock, caplog, monkeypatch
+):
+    log = EventLog(path, clock=clock)
+    tries = []
+
+    def fail(self, events):
+        tries.append(events)
+        raise CatalogError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EventFile, "add", fail)
+        add(log, "lost", 5)
+        log.flush()
+    assert len(tries) == 1
+    add(log, "lost")
+    log.flush()
+    clock.now += RETRY_S + 1
+    add(log, "kept")
+    log.flush()
+    assert sessions_in(path) == ["kept"]
+    assert [record.message for record in caplog.records] == [
+        "Events are not recorded: The disk is full. It is tried again every minute.",
+        "Events are recorded again; 6 were left out.",
+    ]
+
+
+def test_what_cannot_be_deleted_is_said(path, monkeypatch):
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(CatalogError, match="cannot be written"):
+        EventLog(path, days=0).forget(["s"])
+
+
+def test_events_never_hold_anybody_up(path, monkeypatch, clock):
+    """More than may wait are added while the very first one is still being written."""
+    gate = threading.Event()
+    written = []
+
+    def blocked(self, events):
+        gate.wait(10)
+        written.extend(events)
+
+    monkeypatch.setattr(EventFile, "add", blocked)
+    monkeypatch.setattr(event_log, "TAB_BURST", 10 * MAX_WAITING)
+    log = EventLog(path, clock=clock)
+    add(log, count=MAX_WAITING + 200)
+    assert written == []
+    gate.set()
+    log.flush()
+    assert MAX_WAITING <= len(written) <= MAX_WAITING + 1  # the others were dropped
+
+
+def test_an_event_that_fails_otherwise_does_not_stop_the_next(path, monkeypatch):
+    calls = []
+
+    def fail(self, events):
+        calls.extend(events)
+        raise OSError("strange")
+
+    monkeypatch.setattr(EventFile, "add", fail)
+    log = EventLog(path)
+    add(log, count=2)
+    log.flush()
+    assert len(calls) == 2
