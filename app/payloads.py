@@ -43,12 +43,14 @@ class AnswerRequest(TypedDict):
         history: item ids, oldest first.
         filter: what may be recommended.
         session: random id of the browser tab.
+        example: while the history is empty, answer for the first example.
     """
 
     version: int
     history: list[str]
     filter: FilterPayload
     session: str
+    example: bool
 
 
 class ExamplePayload(TypedDict):
@@ -72,6 +74,7 @@ class AnswerPayload(TypedDict):
         start: HTML in the columns' place while the history is empty, otherwise None.
         examples: histories that `start` offers by name.
         columns: HTML of each column by its key; empty if the history is.
+        example: name of the example whose history this is; "" for the visitor's own.
     """
 
     version: int
@@ -84,6 +87,7 @@ class AnswerPayload(TypedDict):
     start: str | None
     examples: list[ExamplePayload]
     columns: dict[str, str]
+    example: str
 
 
 class ErrorPayload(TypedDict):
@@ -154,7 +158,12 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         has_category = service.catalog.filters.has_category
         item_filter, gone = clean_filter(request.get("filter"), has_category)
         session = clean_session_id(request.get("session"))
-        answer = service.answer(request.get("history"), session, item_filter=item_filter)
+        answer = service.answer(
+            request.get("history"),
+            session,
+            item_filter=item_filter,
+            with_example=request.get("example") is True,
+        )
     except CatalogError as error:
         return {"version": version, "error": str(error)}
     is_start = not answer.columns
@@ -169,6 +178,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         "start": render_popular(answer.popular, service.examples) if is_start else None,
         "examples": [example_payload(e) for e in service.examples] if is_start else [],
         "columns": render_columns(answer, item_filter),
+        "example": answer.example,
     }
 
 
@@ -216,4 +226,6 @@ def live_line(answer: Answer) -> str:
     counts = [len(c.result.items[:LIST_LENGTH]) for c in answer.columns if c.result is not None]
     if not any(counts):
         return "No recommendations"
+    if answer.example:
+        return "Recommended for the example"
     return f"{plural(max(counts), 'recommendation')} updated"

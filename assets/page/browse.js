@@ -89,6 +89,10 @@ export function makeBrowse(section, page) {
     search.focus();
   }
 
+  function focusFirst() {
+    (grid.querySelector('.item[tabindex="0"]') || search).focus({ preventScroll: true });
+  }
+
   /** Another part of the catalogue is wanted than the item that the address names. */
   function leaveLink() {
     if (!linked) return;
@@ -137,5 +141,5 @@ export function makeBrowse(section, page) {
     if (linked) load();
   });
 
-  return { load, markItems, focus, reset };
+  return { load, markItems, focus, focusFirst, reset };
 }

@@ -25,6 +25,7 @@
  * @property {string[]} history
  * @property {FilterPayload} filter
  * @property {string} session
+ * @property {boolean} example
  */
 
 /**
@@ -47,6 +48,7 @@
  * @property {?string} start
  * @property {ExamplePayload[]} examples
  * @property {Object<string, string>} columns
+ * @property {string} example
  */
 
 /**

@@ -3,6 +3,7 @@
 import { describeChange, makeAnnouncer } from "./announce.js";
 import { makeAnswers } from "./answers.js";
 import { makeBrowse } from "./browse.js";
+import { makeCaptions } from "./captions.js";
 import { listenToClicks } from "./clicks.js";
 import { retryButton } from "./dom.js";
 import { EVERYTHING } from "./filter.js";
@@ -18,6 +19,7 @@ import {
   undo,
 } from "./history.js";
 import { listenToKeys } from "./keys.js";
+import { linkedItem } from "./links.js";
 import { makeProtocol, randomId } from "./protocol.js";
 import { makeState } from "./state.js";
 import { readStored, readTab, store, storeTab } from "./storage.js";
@@ -52,6 +54,9 @@ export function startPage({ element, trigger, props, server, watch }) {
   });
 
   const announce = makeAnnouncer(root.querySelector(".spoken"));
+  // Until the visitor begins a history, an example is shown; but whoever follows a link wants that.
+  let wantsExample = !state.isOwn && !linkedItem(location.hash);
+  let example = null; // what is shown of it
   const changes = []; // what has been done since the last answer, in words
   let standing = ""; // of the recommendations, as it was last told
   const tabs = makeTabs(root);
@@ -59,7 +64,9 @@ export function startPage({ element, trigger, props, server, watch }) {
   const strip = makeStrip(root.querySelector(".strip"), {
     remove: (id) => change(removeItem(state.history, id)),
     move: (id, position) => change(moveItem(state.history, id, position), id),
+    begin: (item) => add(item, "example"),
   });
+  const captions = makeCaptions(root);
   const filterControl = makeFilterControl(root.querySelector(".filter"), changeFilter, tell);
   const browse = makeBrowse(root.querySelector(".browse"), {
     fetch: (query) => server.browse(query),
@@ -86,6 +93,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     protocol.ask(
       state.history.items.map((item) => item.id),
       state.filter,
+      wantsExample,
     );
   }
 
@@ -103,10 +111,28 @@ export function startPage({ element, trigger, props, server, watch }) {
   function change(history, movedId = null) {
     const before = state.history.items;
     if (!state.setHistory(history)) return;
+    leaveExample();
     changes.push(describeChange(before, history.items, movedId));
     notice(cutNotices(history));
     drawHistory();
     ask();
+  }
+
+  function leaveExample() {
+    if (!wantsExample) return;
+    wantsExample = false;
+    example = null;
+    answers.forget();
+  }
+
+  /** An empty history of the visitor's own. */
+  function begin() {
+    leaveExample();
+    state.begin();
+    drawHistory();
+    ask();
+    tabs.show("browse");
+    browse.focusFirst();
   }
 
   function changeFilter(filter) {
@@ -118,11 +144,12 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   function drawHistory() {
-    strip.draw(state.history);
+    strip.draw(state.history, example);
     browse.markItems();
   }
 
   function adopt(answer) {
+    if (answer.example) return; // it is never the visitor's
     if (!state.adopt(answer.history, answer.filter)) return;
     notice([...cutNotices(state.history), ...answer.notices]);
     drawHistory();
@@ -130,14 +157,20 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   function show(answer, isLast) {
+    if (answer.example && !wantsExample) return; // overtaken by the visitor's own history
     const ids = answer.history.map((item) => item.id);
+    if (answer.example) {
+      example = { name: answer.example, items: answer.history };
+      drawHistory();
+    }
     const hasLists = answer.start === null;
     filterControl.show(hasLists);
     if (hasLists) tabs.markFresh();
     answers.show(answer, ids);
     if (isLast) tellChanges();
     root.dataset.version = String(answer.version);
-    root.dataset.history = ids.join(" ");
+    root.dataset.history = answer.example ? "" : ids.join(" ");
+    root.dataset.example = answer.example;
   }
 
   /** An answer to the same question again, as while a model loads, is told only if it is news. */
@@ -156,8 +189,13 @@ export function startPage({ element, trigger, props, server, watch }) {
       return;
     }
     const cover = row.querySelector("img").src;
-    change(addItem(state.history, { id, title, creator, cover }));
-    const click = { item_id: id, source, rank: Number(rank) || null, session };
+    add({ id, title, creator, cover }, source, Number(rank) || null);
+  }
+
+  /** Put an item into the history, and tell where it was found. */
+  function add(item, source, rank = null) {
+    change(addItem(state.history, item));
+    const click = { item_id: item.id, source, rank, session };
     server.record(click).catch(() => {}); // a click that is not counted does no harm
   }
 
@@ -165,6 +203,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     undo: () => change(undo(state.history)),
     redo: () => change(redo(state.history)),
     clear: () => change(changed(state.history, [])),
+    own: begin,
     more: () => browse.load(true),
     retry: ask,
     "reload-browse": () => browse.load(),
@@ -181,10 +220,11 @@ export function startPage({ element, trigger, props, server, watch }) {
   };
 
   listenToClicks(root, (pressed) => {
-    const { action, tab, example } = pressed.dataset;
+    const { action, tab, example: name, dismiss } = pressed.dataset;
     if (action) actions[action]();
     else if (tab) tabs.show(tab);
-    else if (example) change(changed(state.history, answers.example(example)));
+    else if (name) change(changed(state.history, answers.example(name)));
+    else if (dismiss) captions.dismiss(dismiss);
     else if (pressed.classList.contains("item")) pick(pressed);
   });
   // The server draws what it cannot show; this is for pictures that do not arrive at all. Errors of

@@ -21,9 +21,9 @@ from app.settings import ROOT
 SESSION = "0123456789abcdef"
 
 
-def ask(service, history, version=1, **item_filter):
+def ask(service, history, version=1, example=False, **item_filter):
     request = {"version": version, "history": history, "session": SESSION, "filter": item_filter}
-    return answer_payload(service, request)
+    return answer_payload(service, {**request, "example": example})
 
 
 def test_answer_carries_version_history_and_both_columns(service):
@@ -44,6 +44,19 @@ def test_empty_history_answers_with_popular_items_and_examples(service):
     assert "Popular in this catalogue" in answer["start"]
     assert answer["columns"] == {} and answer["live"] == "Nothing clicked yet"
     assert [len(example["items"]) for example in answer["examples"]] == [4, 4, 4, 4]
+
+
+def test_the_example_stands_in_for_an_empty_history_only(service, tmp_path, new_service, new_items):
+    shown = ask(service, [], example=True)
+    example = service.examples[0]
+    assert shown["example"] == example.name and shown["start"] is None
+    assert [i["id"] for i in shown["history"]] == [card.item_id for card in example.cards]
+    assert shown["columns"] == ask(service, [i["id"] for i in shown["history"]])["columns"]
+    assert shown["live"] == "Recommended for the example"
+    own = ask(service, ["book-001"], example=True)
+    assert own["example"] == "" and [item["id"] for item in own["history"]] == ["book-001"]
+    without = new_service(tmp_path / "few.db", new_items(1))  # no category has two items
+    assert ask(without, [], example=True)["start"] and not without.examples
 
 
 @pytest.mark.parametrize(
@@ -189,8 +202,8 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
     monkeypatch.setattr(
         service,
         "answer",
-        lambda history, session, item_filter: (
-            asked.append((history, session, item_filter))
+        lambda history, session, item_filter, with_example: (
+            asked.append((history, session, item_filter, with_example))
             or answer(history, session, item_filter=item_filter)
         ),
     )
@@ -199,7 +212,8 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
         "history": ["book-001"],
         "filter": {"category": "Mystery", "min_price": None, "max_price": None},
         "session": SESSION,
+        "example": True,
     }
     assert request.keys() == AnswerRequest.__annotations__.keys()
     assert answer_payload(service, request)["version"] == 4
-    assert asked == [(["book-001"], SESSION, ItemFilter(category="Mystery"))]
+    assert asked == [(["book-001"], SESSION, ItemFilter(category="Mystery"), True)]
