@@ -96,9 +96,6 @@ class Service:
 
     def browse(self, request: BrowseRequest) -> BrowsePage:
         """One page of the catalogue; a cursor that cannot be read starts at the first page."""
-        if request.item:
-            cards = self.cards_of([request.item])
-            return BrowsePage(cards, None, len(cards))
         # What is searched for by name comes first; among the rest the order is the same.
         by_popularity = request.sort == "popularity"
         sort: Sort = "relevance" if by_popularity and request.text else request.sort

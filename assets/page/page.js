@@ -6,6 +6,7 @@ import { makeBrowse } from "./browse.js";
 import { makeCaptions } from "./captions.js";
 import { listenToClicks } from "./clicks.js";
 import { retryButton } from "./dom.js";
+import { makeDrawer } from "./drawer.js";
 import { EVERYTHING } from "./filter.js";
 import { makeFilterControl } from "./filter_control.js";
 import {
@@ -19,7 +20,7 @@ import {
   undo,
 } from "./history.js";
 import { listenToKeys } from "./keys.js";
-import { linkedItem } from "./links.js";
+import { leaveLink, linkedItem } from "./links.js";
 import { makeProtocol, randomId } from "./protocol.js";
 import { makeState } from "./state.js";
 import { readStored, readTab, store, storeTab } from "./storage.js";
@@ -67,6 +68,16 @@ export function startPage({ element, trigger, props, server, watch }) {
     begin: (item) => add(item, "example"),
   });
   const captions = makeCaptions(root);
+  let shownIds = []; // of the history that the lists are for
+  const drawer = makeDrawer(root.querySelector(".drawer"), {
+    fetch: (query) => server.detail(query),
+    explain: (query) => server.why(query),
+    history: () => shownIds,
+    mark: strip.mark,
+    announce,
+    onClose: leaveLink,
+    onLost: answers.focus,
+  });
   const filterControl = makeFilterControl(root.querySelector(".filter"), changeFilter, tell);
   const browse = makeBrowse(root.querySelector(".browse"), {
     fetch: (query) => server.browse(query),
@@ -168,6 +179,10 @@ export function startPage({ element, trigger, props, server, watch }) {
     if (hasLists) tabs.markFresh();
     answers.show(answer, ids);
     if (isLast) tellChanges();
+    if (shownIds.join(" ") !== ids.join(" ")) {
+      shownIds = ids;
+      drawer.refresh();
+    }
     root.dataset.version = String(answer.version);
     root.dataset.history = answer.example ? "" : ids.join(" ");
     root.dataset.example = answer.example;
@@ -188,7 +203,8 @@ export function startPage({ element, trigger, props, server, watch }) {
       tell(`${title} is already number ${position + 1} of your history.`);
       return;
     }
-    const cover = row.querySelector("img").src;
+    // The button in the drawer stands beside the cover.
+    const cover = (row.querySelector("img") ?? row.closest("header").querySelector("img")).src;
     add({ id, title, creator, cover }, source, Number(rank) || null);
   }
 
@@ -204,6 +220,8 @@ export function startPage({ element, trigger, props, server, watch }) {
     redo: () => change(redo(state.history)),
     clear: () => change(changed(state.history, [])),
     own: begin,
+    close: drawer.close,
+    why: drawer.explain,
     more: () => browse.load(true),
     retry: ask,
     "reload-browse": () => browse.load(),
@@ -220,11 +238,12 @@ export function startPage({ element, trigger, props, server, watch }) {
   };
 
   listenToClicks(root, (pressed) => {
-    const { action, tab, example: name, dismiss } = pressed.dataset;
+    const { action, tab, example: name, dismiss, info } = pressed.dataset;
     if (action) actions[action]();
     else if (tab) tabs.show(tab);
     else if (name) change(changed(state.history, answers.example(name)));
     else if (dismiss) captions.dismiss(dismiss);
+    else if (info) drawer.open(info, pressed);
     else if (pressed.classList.contains("item")) pick(pressed);
   });
   // The server draws what it cannot show; this is for pictures that do not arrive at all. Errors of
@@ -237,7 +256,13 @@ export function startPage({ element, trigger, props, server, watch }) {
     },
     true,
   );
-  listenToKeys(root, { search: browse.focus, undo: actions.undo, redo: actions.redo });
+  const { undo: undoChange, redo: redoChange, close } = actions;
+  listenToKeys(root, { search: browse.focus, undo: undoChange, redo: redoChange, close });
+  const openLinked = () => {
+    const linked = linkedItem(location.hash);
+    if (linked) drawer.open(linked);
+  };
+  window.addEventListener("hashchange", openLinked); // pasted into the address of the open page
   watch("answer", () => protocol.receive(props.answer));
 
   restoreTheme();
@@ -246,4 +271,5 @@ export function startPage({ element, trigger, props, server, watch }) {
   filterControl.draw(state.filter);
   browse.load();
   ask();
+  openLinked();
 }

@@ -27,7 +27,11 @@ function makeEntry() {
     toolButton("later", "\u203a"),
   ]);
   const title = node("span", { class: "history-title", dir: "auto", "aria-hidden": "true" });
-  return node("li", { draggable: "true" }, [face, title, tools]);
+  const info = node("button", { type: "button", class: "info", tabindex: "-1", title: "Details" }, [
+    "i",
+  ]);
+  const push = node("span", { class: "push", "aria-hidden": "true" });
+  return node("li", { draggable: "true" }, [face, title, tools, info, push]);
 }
 
 const TOOL_LABELS = {
@@ -58,6 +62,10 @@ function fillEntry(entry, item, index, count, isExample) {
   entry.querySelector(".history-title").textContent = item.title;
   const number = face.querySelector(".history-number");
   if (number.textContent !== String(index + 1)) number.textContent = String(index + 1);
+  setAttributes(entry.querySelector(".info"), {
+    "data-info": item.id,
+    "aria-label": `Details of ${item.title}`,
+  });
   for (const tool of entry.querySelectorAll(".tool")) {
     const label = TOOL_LABELS[tool.dataset.tool](item.title);
     setAttributes(tool, { "aria-label": label, title: label });
@@ -148,7 +156,7 @@ export function makeStrip(section, acts) {
 
   list.addEventListener("click", (event) => {
     const entry = event.target.closest("li");
-    if (!entry) return;
+    if (!entry || event.target.closest(".info")) return;
     const id = entry.dataset.id;
     const tool = event.target.closest(".tool");
     if (isExample) acts.begin(items[position(id)]);
@@ -181,5 +189,18 @@ export function makeStrip(section, acts) {
     entry.classList.add("flash");
   }
 
-  return { draw, flash };
+  /**
+   * Show which items push another one up or down, as bars on their covers.
+   * @param {Object<string, number>} changes -1 to 1 by item id: its score change if removed
+   */
+  function mark(changes) {
+    for (const [id, entry] of entries) {
+      const change = changes[id] ?? 0;
+      const push = entry.querySelector(".push");
+      push.style.width = `${Math.abs(change) * 100}%`;
+      push.classList.toggle("against", change > 0);
+    }
+  }
+
+  return { draw, flash, mark };
 }
