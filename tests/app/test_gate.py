@@ -219,8 +219,8 @@ def test_body_of_the_allowed_length_is_answered(ask):
         (QUEUE, {**JOIN, "data": []}, 400, "1 values: raw"),
         (SERVER, {**BROWSE, "component_id": 7777}, 404, "component_id"),
         (SERVER, {**BROWSE, "component_id": [PAGE]}, 404, "component_id"),
-        (SERVER, {**BROWSE, "fn_name": "get_config"}, 404, "there are browse, record"),
-        (SERVER, {**BROWSE, "fn_name": ["browse"]}, 404, "there are browse, record"),
+        (SERVER, {**BROWSE, "fn_name": "get_config"}, 404, "there are browse, detail, record, why"),
+        (SERVER, {**BROWSE, "fn_name": ["browse"]}, 404, "there are browse, detail, record, why"),
     ],
 )
 def test_mistake_gets_a_sentence_and_leaves_no_traceback(ask, capfd, path, body, status, words):

@@ -7,15 +7,19 @@ import pytest
 
 from app import payloads
 from app.catalog import ItemFilter
+from app.detail import Details
 from app.payloads import (
     AnswerRequest,
     BrowseQuery,
     ClickPayload,
+    DetailQuery,
     FilterPayload,
     answer_payload,
     browse_payload,
+    detail_payload,
+    why_payload,
 )
-from app.session import clean_browse, clean_click, clean_filter
+from app.session import clean_browse, clean_click, clean_detail, clean_filter
 from app.settings import ROOT
 
 SESSION = "0123456789abcdef"
@@ -126,6 +130,25 @@ def test_browse_payload(tmp_path, new_service, new_items):
     assert "cannot be read" in browse_payload(service, {})["count"]
 
 
+def test_detail_and_why_payload(service):
+    details = Details(service)
+    query = {"item": "book-007", "history": ["book-001", "book-002"]}
+    found = detail_payload(details, query)
+    assert_is(found, payloads.DetailPayload)
+    assert found["title"] == "Book number 7" and found["explains"] == "now"
+    assert "What happens in book 7." in found["html"] and " of 38" in found["html"]
+    why = why_payload(details, query)
+    assert_is(why, payloads.WhyPayload)
+    assert why["changes"].keys() == {"book-001", "book-002"}
+    assert max(map(abs, why["changes"].values())) == 1
+    for raw in (None, {}, {"item": "no such"}):
+        assert detail_payload(details, raw)["title"] == "Not found"
+        assert why_payload(details, raw) == {"html": "", "changes": {}}
+    service.catalog.path.unlink()
+    assert "cannot be read" in detail_payload(details, query)["html"]
+    assert "cannot be read" in why_payload(details, query)["html"]
+
+
 def contract():
     """Names and keys of the payload types in the scripts."""
     script = (ROOT / "assets" / "page" / "contract.js").read_text("utf-8")
@@ -146,7 +169,7 @@ def typed_dicts():
 
 
 def test_scripts_and_python_know_the_same_payloads():
-    assert len(typed_dicts()) == 9
+    assert len(typed_dicts()) == 12
     assert contract() == typed_dicts()
 
 
@@ -184,11 +207,13 @@ def assert_is(value, kind):
 def test_everything_that_a_page_sends_is_read(service):
     """A name in a request that the server does not know would be left out without a word."""
     item_filter = {"category": "Mystery", "min_price": 5, "max_price": 20}
-    query = {"text": "7", "category": "Mystery", "sort": "title", "cursor": "c", "item": "i"}
+    query = {"text": "7", "category": "Mystery", "sort": "title", "cursor": "c"}
+    question = {"item": "a", "history": ["b"]}
     click = {"item_id": "a", "source": "hllm", "rank": 3, "session": SESSION}
     for sent, kind, read in (
         (item_filter, FilterPayload, lambda raw: clean_filter(raw, lambda _: True)),
         (query, BrowseQuery, clean_browse),
+        (question, DetailQuery, clean_detail),
         (click, ClickPayload, clean_click),
     ):
         assert sent.keys() == kind.__annotations__.keys()
