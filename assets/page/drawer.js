@@ -13,6 +13,7 @@ import { makeRoving } from "./roving.js";
  * @param {function(): string[]} page.history ids of the history that is shown, oldest first
  * @param {function(Object<string, number>): void} page.mark shows in the history what pushes the item
  * @param {function(string): void} page.announce
+ * @param {function(): void} page.onOpen
  * @param {function(): void} page.onClose
  * @param {function(): void} page.onLost the keyboard has no button to go back to
  */
@@ -38,6 +39,7 @@ export function makeDrawer(section, page) {
     section.setAttribute("aria-busy", "true");
     close.focus({ preventScroll: true });
     section.scrollTop = 0;
+    page.onOpen();
     load();
   }
 

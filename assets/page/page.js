@@ -75,11 +75,19 @@ export function startPage({ element, trigger, props, server, watch }) {
     history: () => shownIds,
     mark: strip.mark,
     announce,
-    onClose: leaveLink,
-    onLost: answers.focus,
+    onOpen: () => {
+      // What the drawer covers takes neither keyboard nor clicks.
+      browseSection.inert = matchMedia("(min-width: 821px)").matches;
+    },
+    onClose: () => {
+      browseSection.inert = false;
+      leaveLink();
+    },
+    onLost: () => (root.dataset.pane === "browse" ? browse.focusFirst() : answers.focus()),
   });
   const filterControl = makeFilterControl(root.querySelector(".filter"), changeFilter, tell);
-  const browse = makeBrowse(root.querySelector(".browse"), {
+  const browseSection = root.querySelector(".browse");
+  const browse = makeBrowse(browseSection, {
     fetch: (query) => server.browse(query),
     positionOf: (id) => positionOf(state.history, id),
     announce,
@@ -256,8 +264,12 @@ export function startPage({ element, trigger, props, server, watch }) {
     },
     true,
   );
+  const search = () => {
+    drawer.close();
+    browse.focus();
+  };
   const { undo: undoChange, redo: redoChange, close } = actions;
-  listenToKeys(root, { search: browse.focus, undo: undoChange, redo: redoChange, close });
+  listenToKeys(root, { search, undo: undoChange, redo: redoChange, close });
   const openLinked = () => {
     const linked = linkedItem(location.hash);
     if (linked) drawer.open(linked);
