@@ -75,7 +75,7 @@ def test_everything_about_an_item_is_there():
     read = Reader(render_detail(some_detail()))
     for words in (
         "Long ago.",
-        "#3 of 38score 0.812",
+        "#3 of 38 score 0.812",
         "not among the first 100",
         "title: Title",
         "5 tokens, special ones included.",
