@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # At run time this would import torch, for which the page mus
     from hllm.serving.item_model import ItemText
 
 NUM_SIMILAR = 6
-MAX_AT_ONCE = 2
+MAX_AT_ONCE = 2  # details; of explanations one, since a large model takes minutes for it
 MAX_WAIT_S = 10
 
 # Whether there is an explanation: at once, or when the visitor asks for it since it takes long.
@@ -94,7 +94,8 @@ class Details:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._places = threading.BoundedSemaphore(MAX_AT_ONCE)
+        self._finding = threading.BoundedSemaphore(MAX_AT_ONCE)
+        self._explaining = threading.BoundedSemaphore(1)
 
     def find(self, item_id: str, raw_history: object) -> Detail | None:
         """Everything about an item but the explanation; None if the catalogue does not have it.
@@ -113,7 +114,7 @@ class Details:
             return None
         history = service.clean(raw_history).item_ids
         is_ranked = bool(history) and item_id not in history
-        with self._place():
+        with _place(self._finding):
             columns = [
                 _column_detail(column, item_id, history if is_ranked else ())
                 for column in service.columns
@@ -145,18 +146,20 @@ class Details:
         history = service.clean(raw_history).item_ids
         if len(history) < 2 or item_id in history or not service.cards_of([item_id]):
             return None
-        with self._place():
+        with _place(self._explaining):
             columns = [c.question(lambda r: r.explain(history, item_id)) for c in service.columns]
         return Explanation(service.cards_of(history), columns)
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if not self._places.acquire(timeout=MAX_WAIT_S):
-            raise BusyError("Too many visitors at once: try again in a minute.")
-        try:
-            yield
-        finally:
-            self._places.release()
+
+@contextmanager
+def _place(places: threading.Semaphore) -> Iterator[None]:
+    """One of a number of places, waited for."""
+    if not places.acquire(timeout=MAX_WAIT_S):
+        raise BusyError("Too many visitors at once: try again in a minute.")
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def _column_detail(column: Column, item_id: str, history: Sequence[str]) -> ColumnDetail:

@@ -87,6 +87,8 @@ export function makeDrawer(section, page) {
     const mine = version;
     const place = body.querySelector(".why-body");
     const button = place.querySelector("button");
+    if (button?.getAttribute("aria-disabled") === "true") return;
+    button?.setAttribute("aria-disabled", "true");
     if (button) button.textContent = "Computing \u2026";
     const found = await page.explain(query()).catch(() => null);
     if (mine !== version) return;
