@@ -123,6 +123,8 @@ def test_keyboard_is_not_lost_when_what_it_was_on_goes(open_page, url):
     expect(page.locator(".hllm-column .rec").first).to_be_focused()
     page.locator("[data-action=own]").press("Enter")
     expect(card(page, 0)).to_be_focused()
+    expect(page.locator(".example").first).to_be_visible()
+    page.wait_for_selector(".settling", state="detached")
     page.locator(".example").first.press("Enter")
     expect(page.locator(".hllm-column .rec").first).to_be_focused()
     page.locator("[data-action=clear]").press("Enter")
