@@ -30,7 +30,7 @@ function makeEntry() {
   const info = node("button", { type: "button", class: "info", tabindex: "-1", title: "Details" }, [
     "i",
   ]);
-  const push = node("span", { class: "push", "aria-hidden": "true" });
+  const push = node("span", { class: "push", "aria-hidden": "true", hidden: "" });
   return node("li", { draggable: "true" }, [face, title, tools, info, push]);
 }
 
@@ -197,6 +197,7 @@ export function makeStrip(section, acts) {
     for (const [id, entry] of entries) {
       const change = changes[id] ?? 0;
       const push = entry.querySelector(".push");
+      push.hidden = change === 0;
       push.style.width = `${Math.abs(change) * 100}%`;
       push.classList.toggle("against", change > 0);
     }

@@ -154,7 +154,7 @@ def test_the_drawer_tells_what_the_models_know_of_an_item(open_page, url):
     page.keyboard.press("Escape")
     expect(drawer).to_be_hidden()
     expect(page.locator(".hllm-column .info").nth(2)).to_be_focused()
-    assert page.locator(".push").evaluate_all("all => all.every(p => p.offsetWidth === 0)")
+    assert page.locator(".push").evaluate_all("all => all.every(p => p.hidden)")
     history_is(page, "book-001", "book-002", "book-003")
 
 
