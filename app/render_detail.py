@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_EXTRA_FACTS = 30
 MAX_FACT_CHARS = 1000
+MAX_HEADLINE_CHARS = 80  # of a title; the drawer cuts a longer one after three lines
 SCALARS = (str, int, float)
 
 
@@ -198,6 +199,7 @@ def _given(given: ItemText | None) -> str:
 def _facts(item: CatalogItem) -> str:
     cost = "" if item.price is None else price(item.price)
     facts = [
+        ("Title", item.title if len(item.title) > MAX_HEADLINE_CHARS else ""),
         ("Categories", ", ".join(item.categories)),
         ("Tags", ", ".join(item.tags)),
         ("Creator", item.creator),

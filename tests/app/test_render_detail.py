@@ -119,6 +119,12 @@ def test_facts_are_bounded_and_notes_are_none_of_them():
     assert len(re.findall(r">k\d+<", html)) == MAX_EXTRA_FACTS - 1
 
 
+def test_a_title_that_the_headline_cuts_is_whole_among_the_facts():
+    html = render_detail(some_detail(item=CatalogItem(item_id="a", title="word " * 100)))
+    assert ">Title</dt>" in html and "word " * 100 in html
+    assert ">Title</dt>" not in render_detail(some_detail())
+
+
 def test_bars_are_signed_and_the_largest_fills_its_side():
     html = render_why(
         Explanation(
