@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from hllm.errors import HLLMError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # At run time this would import torch, for which the page mus
 
     from hllm.recommend import ItemRanker, Recommendations
 
+Found = TypeVar("Found")
 State = Literal["loading", "ready", "failed"]
 COMPARE_DEPTH = 100
 LIST_LENGTH = 10  # how many items a list of the page shows, and a program gets by default
@@ -146,19 +147,30 @@ class Column:
             top_k: how many items at most.
             allowed: gives the rows of a recommender that may be found; None: all.
         """
+
+        def recommend(recommender: ItemRanker) -> Recommendations:
+            rows = None if allowed is None else allowed(recommender)
+            return recommender.recommend(history, top_k=top_k, allowed=rows)
+
+        return ColumnAnswer(*self.question(recommend))
+
+    def question(self, ask: Callable[[ItemRanker], Found]) -> tuple[ColumnInfo, Found | None]:
+        """Ask the recommender something; the column says why where there is no answer.
+
+        Args:
+            ask: puts the question to the recommender.
+        """
         info = self.info()
         if self._recommender is None:
-            return ColumnAnswer(info, None)
+            return info, None
         try:
-            rows = None if allowed is None else allowed(self._recommender)
-            result = self._recommender.recommend(history, top_k=top_k, allowed=rows)
-            return ColumnAnswer(info, result)
+            return info, ask(self._recommender)
         except HLLMError as error:
             message = str(error)
         except Exception:
-            logger.exception("%s failed on a history of %d items", self.title, len(history))
+            logger.exception("%s failed", self.title)
             message = f"{self.title} failed on this history; the reason is in the log of the app."
-        return ColumnAnswer(ColumnInfo(self.key, self.title, "failed", message=message), None)
+        return ColumnInfo(self.key, self.title, "failed", message=message), None
 
 
 def load_in_background(columns: Sequence[Column]) -> threading.Thread:

@@ -11,12 +11,21 @@ from typing import Any, TypedDict
 from app.cards import Card
 from app.catalog import ItemFilter
 from app.columns import LIST_LENGTH
+from app.detail import Details
 from app.errors import CatalogError
 from app.examples import Example
-from app.render import plural, render_cards, render_linked, render_no_cards
+from app.render import plural, render_cards, render_no_cards
+from app.render_detail import render_detail, render_no_detail, render_why
 from app.render_recommendations import render_column, render_popular, summary
 from app.service import Answer, Service
-from app.session import clean_browse, clean_filter, clean_session_id, clean_session_ids
+from app.session import (
+    clean_browse,
+    clean_detail,
+    clean_filter,
+    clean_session_id,
+    clean_session_ids,
+)
+from hllm.errors import HLLMError
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +55,14 @@ class AnswerRequest(TypedDict):
         history: item ids, oldest first.
         filter: what may be recommended.
         session: random id of the browser tab.
+        example: while the history is empty, answer for the first example.
     """
 
     version: int
     history: list[str]
     filter: FilterPayload
     session: str
+    example: bool
 
 
 class ExamplePayload(TypedDict):
@@ -75,6 +86,7 @@ class AnswerPayload(TypedDict):
         start: HTML in the columns' place while the history is empty, otherwise None.
         examples: histories that `start` offers by name.
         columns: HTML of each column by its key; empty if the history is.
+        example: name of the example whose history this is; "" for the visitor's own.
     """
 
     version: int
@@ -87,6 +99,7 @@ class AnswerPayload(TypedDict):
     start: str | None
     examples: list[ExamplePayload]
     columns: dict[str, str]
+    example: str
 
 
 class ErrorPayload(TypedDict):
@@ -97,16 +110,12 @@ class ErrorPayload(TypedDict):
 
 
 class BrowseQuery(TypedDict):
-    """The page asks for a part of the catalogue; cursor None is the first.
-
-    `item`, if it is not "", is the only item wanted: a link names it.
-    """
+    """The page asks for a part of the catalogue; cursor None is the first."""
 
     text: str
     category: str
     sort: str
     cursor: str | None
-    item: str
 
 
 class BrowsePayload(TypedDict):
@@ -121,6 +130,39 @@ class BrowsePayload(TypedDict):
     html: str
     cursor: str | None
     count: str
+
+
+class DetailQuery(TypedDict):
+    """The page asks about an item, given a history of item ids, oldest first."""
+
+    item: str
+    history: list[str]
+
+
+class DetailPayload(TypedDict):
+    """What the drawer shows of an item.
+
+    Attributes:
+        title: of the item, or why there is nothing, as text.
+        html: the rest of the drawer.
+        explains: "now" or "request": when to ask why it is ranked where it is; "no": never.
+    """
+
+    title: str
+    html: str
+    explains: str
+
+
+class WhyPayload(TypedDict):
+    """Why an item is ranked where it is.
+
+    Attributes:
+        html: into the drawer.
+        changes: for the items of the history: the score change if removed, the largest scaled to 1.
+    """
+
+    html: str
+    changes: dict[str, float]
 
 
 class ClickPayload(TypedDict):
@@ -165,10 +207,37 @@ def browse_payload(service: Service, raw: Any) -> BrowsePayload:
     if not found.cards:
         html = render_no_cards(request, service.num_items)
         return {"html": html, "cursor": None, "count": "No items"}
-    if request.item:
-        return {"html": render_linked(found.cards[0]), "cursor": None, "count": "1 item, by a link"}
     count = plural(found.total, "item") if found.total is not None else "Many items"
     return {"html": render_cards(found.cards), "cursor": found.next_cursor, "count": count}
+
+
+def detail_payload(details: Details, raw: Any) -> DetailPayload:
+    """What a page shows for a DetailQuery."""
+    item_id, history = clean_detail(raw)
+    try:
+        found = details.find(item_id, history)
+    except (CatalogError, HLLMError) as error:
+        return {"title": "Details", "html": render_no_detail(str(error)), "explains": "no"}
+    if found is None:
+        sentence = "This item is not in this catalogue."
+        return {"title": "Not found", "html": render_no_detail(sentence), "explains": "no"}
+    return {
+        "title": found.card.title,
+        "html": render_detail(found),
+        "explains": found.explains,
+    }
+
+
+def why_payload(details: Details, raw: Any) -> WhyPayload:
+    """The explanation that a page asks for with a DetailQuery."""
+    item_id, history = clean_detail(raw)
+    try:
+        found = details.explain(item_id, history)
+    except (CatalogError, HLLMError) as error:
+        return {"html": render_no_detail(str(error)), "changes": {}}
+    if found is None:
+        return {"html": "", "changes": {}}
+    return {"html": render_why(found), "changes": found.scaled_changes}
 
 
 def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
@@ -180,7 +249,12 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         has_category = service.catalog.filters.has_category
         item_filter, gone = clean_filter(request.get("filter"), has_category)
         session = clean_session_id(request.get("session"))
-        answer = service.answer(request.get("history"), session, item_filter=item_filter)
+        answer = service.answer(
+            request.get("history"),
+            session,
+            item_filter=item_filter,
+            with_example=request.get("example") is True,
+        )
     except CatalogError as error:
         return {"version": version, "error": str(error)}
     is_start = not answer.columns
@@ -195,6 +269,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         "start": render_popular(answer.popular, service.examples) if is_start else None,
         "examples": [example_payload(e) for e in service.examples] if is_start else [],
         "columns": render_columns(answer, item_filter),
+        "example": answer.example,
     }
 
 
@@ -242,4 +317,6 @@ def live_line(answer: Answer) -> str:
     counts = [len(c.result.items[:LIST_LENGTH]) for c in answer.columns if c.result is not None]
     if not any(counts):
         return "No recommendations"
+    if answer.example:
+        return "Recommended for the example"
     return f"{plural(max(counts), 'recommendation')} updated"

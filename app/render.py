@@ -52,13 +52,21 @@ def byline(card: Card) -> str:
 def item_data(card: Card, source: str) -> str:
     """The attributes of a link to an item, by which assets/page/page.js knows what was clicked.
 
-    A click adds the item, as a button does; in a tab of its own the link shows it
-    (assets/page/links.js).
+    A click adds the item, as a button does; in a tab of its own the link opens the drawer
+    (assets/page/drawer.js).
     """
     return (
         f'href="#item={quote(card.item_id, safe="")}" draggable="false" '
         f'data-id="{text(card.item_id)}" data-title="{text(card.title)}" '
         f'data-creator="{text(card.creator)}" data-source="{text(source)}"'
+    )
+
+
+def info_button(card: Card) -> str:
+    """Opens the drawer about an item; stands beside the item's link, whose click adds it."""
+    return (
+        f'<button type="button" class="info" tabindex="-1" data-info="{text(card.item_id)}" '
+        f'aria-label="Details of {text(card.title)}" title="Details">i</button>'
     )
 
 
@@ -76,15 +84,8 @@ def render_cards(cards: Iterable[Card]) -> str:
         f'<li><a role="button" class="card item" {item_data(card, "browse")} '
         f'title="{_tooltip(card)}">{cover(card)}{ADD}'
         f'<span class="card-title" dir="auto">{text(card.title)}</span>'
-        f'<span class="card-by" dir="auto">{byline(card)}</span></a></li>'
+        f'<span class="card-by" dir="auto">{byline(card)}</span></a>{info_button(card)}</li>'
         for card in cards
-    )
-
-
-def render_linked(card: Card) -> str:
-    """The one item that a link names, what it is about, and the way to the others."""
-    return render_cards([card]) + _nothing(
-        text(card.title), card.description or card.creator, SHOW_EVERYTHING
     )
 
 
@@ -95,8 +96,6 @@ def render_no_cards(request: BrowseRequest, catalog_size: int) -> str:
             "This catalogue is empty.",
             "Import items with: python -m app.ingest --help",
         )
-    if request.item:
-        return _nothing("This item is not in this catalogue.", "", SHOW_EVERYTHING)
     looked_for = [f"“{text(request.text)}”"] if request.text else []
     if request.category:
         looked_for.append(f"in {text(request.category)}")

@@ -12,7 +12,7 @@ from app.cards import Card
 from app.catalog import NO_FILTER, ItemFilter
 from app.columns import COMPARE_DEPTH, LIST_LENGTH, ColumnAnswer, ColumnInfo, ranks_of
 from app.examples import Example
-from app.render import ADD, byline, cover, item_data, plural, price, text
+from app.render import ADD, byline, cover, info_button, item_data, plural, price, text
 
 if TYPE_CHECKING:
     from hllm.recommend import Recommendation
@@ -59,7 +59,7 @@ def render_popular(cards: Sequence[Card], examples: Sequence[Example]) -> str:
     rows = "".join(
         f'<li><a role="button" class="pop item" {item_data(card, "popular")}>'
         f'<span class="rank">{rank}</span>{cover(card)}<span class="rec-text">'
-        f"{_words(card)}</span></a></li>"
+        f"{item_words(card)}</span></a>{info_button(card)}</li>"
         for rank, card in enumerate(cards, 1)
     )
     return (
@@ -212,16 +212,17 @@ def _row(
         f'<li><a role="button" class="rec item" {item_data(card, info.key)} '
         f'data-rank="{item.rank}">'
         f'<span class="rank">{item.rank}</span>{cover(card)}'
-        f'<span class="rec-text">{_words(card)}{_elsewhere(item.item_id, other, ranks)}</span>'
+        f'<span class="rec-text">{item_words(card)}{_elsewhere(item.item_id, other, ranks)}</span>'
         # Cosines of two models cannot be compared: as numbers they would read as if they could.
         f'<span class="rec-score" title="score {item.score:.3f}, the bar relative to the first; '
         'not comparable with the other column">'
         f'<span class="bar"><span style="width:{width * 100:.1f}%"></span></span>'
-        '<span class="move"></span></span></a></li>'
+        f'<span class="move"></span></span></a>{info_button(card)}</li>'
     )
 
 
-def _words(card: Card) -> str:
+def item_words(card: Card) -> str:
+    """Title and byline of an item in a list."""
     return (
         f'{ADD}<span class="rec-title" dir="auto">{text(card.title)}</span>'
         f'<span class="rec-by" dir="auto">{byline(card)}</span>'

@@ -41,6 +41,7 @@ class Answer:
         cards: of everything that the columns rank highest, by item id.
         popular: shown instead of columns if the history is empty.
         warming: a recommender is still loading: ask again soon.
+        example: name of the example whose history this is; "" for one of the visitor's own.
     """
 
     history: list[Card]
@@ -49,6 +50,7 @@ class Answer:
     cards: dict[str, Card] = field(default_factory=dict)
     popular: list[Card] = field(default_factory=list)
     warming: bool = False
+    example: str = ""
 
 
 class Service:
@@ -92,9 +94,6 @@ class Service:
 
     def browse(self, request: BrowseRequest) -> BrowsePage:
         """One page of the catalogue; a cursor that cannot be read starts at the first page."""
-        if request.item:
-            cards = self.cards_of([request.item])
-            return BrowsePage(cards, None, len(cards))
         # What is searched for by name comes first; among the rest the order is the same.
         by_popularity = request.sort == "popularity"
         sort: Sort = "relevance" if by_popularity and request.text else request.sort
@@ -115,6 +114,7 @@ class Service:
         session_id: str,
         top_k: int = LIST_LENGTH,
         item_filter: ItemFilter = NO_FILTER,
+        with_example: bool = False,
     ) -> Answer:
         """Recommend for a history, or show popular items if it is empty.
 
@@ -123,8 +123,13 @@ class Service:
             session_id: random id of a visitor's page, for the record of what was shown.
             top_k: how many recommendations of each column will be shown, up to COMPARE_DEPTH.
             item_filter: what may be recommended; the popular items are those of everything.
+            with_example: instead of an empty history take that of the first example, if there is
+                one: a stranger sees at once what the page is.
         """
-        history = self.clean(raw_history)
+        history, example = self.clean(raw_history), ""
+        if with_example and not history.item_ids and self.examples:
+            example = self.examples[0].name
+            history = self.clean([card.item_id for card in self.examples[0].cards])
         cards = self.cards_of(history.item_ids)
         if not cards:
             popular = self._cards(self.catalog.popular(LIST_LENGTH))
@@ -140,6 +145,7 @@ class Service:
             columns=columns,
             cards={card.item_id: card for card in found},
             warming=any(column.info.state == "loading" for column in columns),
+            example=example,
         )
 
     def record_click(self, click: Click) -> None:

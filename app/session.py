@@ -25,7 +25,7 @@ SORTS: dict[Sort, str] = {
     "newest": "Newest first",
     "year": "Oldest first",
 }
-SOURCES = ("browse", "popular", "hllm", "baseline", "example")
+SOURCES = ("browse", "popular", "hllm", "baseline", "example", "detail")
 _SESSION = re.compile(r"[0-9a-f-]{8,64}")
 
 
@@ -44,16 +44,12 @@ class History:
 
 @dataclass(frozen=True)
 class BrowseRequest:
-    """What part of the catalogue a page asks for.
-
-    `cursor` None is the first page; `item`, if it is not "", is the only item wanted.
-    """
+    """What part of the catalogue a page asks for; `cursor` None is the first page."""
 
     text: str = ""
     category: str = ""
     sort: Sort = "popularity"
     cursor: str | None = None
-    item: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,8 +150,14 @@ def clean_browse(raw: Any) -> BrowseRequest:
         category=_text(raw.get("category"), MAX_ID_CHARS),
         sort=sorts[0] if sorts else "popularity",
         cursor=_text(raw.get("cursor"), MAX_CURSOR_CHARS) or None,
-        item=_text(raw.get("item"), MAX_ID_CHARS),
     )
+
+
+def clean_detail(raw: Any) -> tuple[str, Any]:
+    """The item that a page wants to know more of, "" for none; and its history, not yet cleaned."""
+    if not isinstance(raw, dict):
+        return "", None
+    return _text(raw.get("item"), MAX_ID_CHARS), raw.get("history")
 
 
 def clean_click(raw: Any) -> Click | None:

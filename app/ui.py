@@ -22,15 +22,20 @@ from app.api_payloads import recommend_payload, search_payload
 from app.bodies import Endpoint, Surface
 from app.bundle import bundle
 from app.columns import LIST_LENGTH
+from app.detail import Details
 from app.errors import CatalogError
 from app.gate import Gate
 from app.hosts import hosts_of
 from app.payloads import (
     BrowsePayload,
+    DetailPayload,
     ForgetPayload,
+    WhyPayload,
     answer_payload,
     browse_payload,
+    detail_payload,
     forget_payload,
+    why_payload,
 )
 from app.pictures import picture_route
 from app.render import render_shell
@@ -56,9 +61,16 @@ MAX_SESSIONS = 200
 
 def build_demo(service: Service) -> gr.Blocks:
     """Build the page and its API over a service."""
+    details = Details(service)
 
     def browse(raw: Any) -> BrowsePayload:
         return browse_payload(service, raw)
+
+    def detail(raw: Any) -> DetailPayload:
+        return detail_payload(details, raw)
+
+    def why(raw: Any) -> WhyPayload:
+        return why_payload(details, raw)
 
     def record(raw: Any) -> None:
         click = clean_click(raw)
@@ -79,7 +91,7 @@ def build_demo(service: Service) -> gr.Blocks:
             shell=shell(service),
             answer=None,
             js_on_load=f"{bundle(ASSETS / 'page' / 'page.js')}\n{START}",
-            server_functions=[browse, record, forget],
+            server_functions=[browse, record, detail, why, forget],
             apply_default_css=False,
             elem_id="hllm-page",
         )

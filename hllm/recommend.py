@@ -22,10 +22,11 @@ from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError, StaleEmbeddingsError
 from hllm.model_folder import ModelFolder
 from hllm.serving.blend import Blend, blend_beside, blended_search
+from hllm.serving.explain import Explainer, ItemRank, Neighbour, ScoreChange
 from hllm.serving.fit_check import check_once, open_embeddings
-from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder
+from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder, history_window
 from hllm.serving.index import Index, ItemIndex, Search
-from hllm.serving.item_model import ItemModel
+from hllm.serving.item_model import ItemModel, ItemText
 from hllm.serving.user_model import UserModel, load_user_model
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import text_hash
@@ -75,7 +76,8 @@ class ItemRanker(Protocol):
     """Whatever ranks a catalogue for a history: an HLLM (Recommender) or a baseline.
 
     `item_ids` are in the order of the rows, `text_keys` the fields of an item that it reads,
-    `item_precision` that of its Item LLM; empty without one that answers live.
+    `item_precision` that of its Item LLM; empty without one that answers live. `explains_at_once`:
+    explaining takes no longer than a few clicks.
     """
 
     name: str
@@ -86,6 +88,7 @@ class ItemRanker(Protocol):
     num_items: int
     item_ids: list[str]
     text_keys: tuple[str, ...]
+    explains_at_once: bool
 
     def recommend(
         self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
@@ -93,46 +96,25 @@ class ItemRanker(Protocol):
         """Rank the catalogue, or the rows of it that are allowed, for a history (oldest first)."""
         ...
 
+    def rank_of(self, history: Sequence[str], item: str) -> ItemRank:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
+    def explain(self, history: Sequence[str], item: str) -> list[ScoreChange]:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
+    def similar(self, item: str, top_k: int = 10) -> list[Neighbour]:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
+    def item_text(self, fields: Mapping[str, Any]) -> ItemText | None:
+        """What its Item LLM is given of an item; None without one."""
+        ...
+
     def __hash__(self) -> int:
         """By identity: what is looked up for a recommender is remembered under it."""
         ...
-
-
-class UserEncoder(Protocol):
-    """History embeddings (S, D), oldest first -> user embedding (D,)."""
-
-    def __call__(self, history: Tensor) -> Tensor:
-        """Encode one history."""
-        ...
-
-
-def recommend_from(
-    index: Index,
-    item_embeddings: Tensor,
-    encode_user: UserEncoder,
-    history: Sequence[str],
-    top_k: int,
-    allowed: np.ndarray | None = None,
-) -> Recommendations:
-    """Recommend with an encoder that reads the embeddings of the whole history every time.
-
-    Args:
-        index: the candidates.
-        item_embeddings: (N, D) rows as the encoder reads them, not necessarily normalised.
-        encode_user: (S, D) -> (D,).
-        history: item ids, oldest first.
-        top_k: how many items at most.
-        allowed: the only rows that may be found, each once; None: all.
-
-    Raises:
-        ValueError: an empty history.
-        UnknownItemError: an item of the history has no embedding.
-    """
-
-    def encode(rows: list[int]) -> Tensor:
-        return encode_user(item_embeddings[rows].float())
-
-    return recommend_rows(index, encode, history, top_k, allowed)
 
 
 def recommend_rows(
@@ -176,7 +158,7 @@ def recommend_rows(
     )
 
 
-class Recommender:
+class Recommender(Explainer):
     """Recommends with a User LLM over stored item embeddings; the Item LLM is not needed.
 
     >>> recommender = Recommender.from_pretrained("assets/books/model")
@@ -221,7 +203,8 @@ class Recommender:
         # The User LLM reads embeddings as the Item LLM gave them; only the search normalises.
         self._steps = user.steps
         self._inputs = embeddings.vectors
-        self._max_history = config.max_history
+        self._max_history, self._stride = config.max_history, window_stride
+        self._blend = blend
         self._encoder = HistoryEncoder(
             user.steps,
             embeddings.vectors,
@@ -238,6 +221,7 @@ class Recommender:
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
         self.text_keys = tuple(config.text_keys)
+        self.explains_at_once = user.num_parameters < PREPARE_FROM_PARAMETERS
 
     @classmethod
     def from_pretrained(
@@ -274,7 +258,7 @@ class Recommender:
             ValueError: an empty history.
             UnknownItemError: an item without an embedding.
         """
-        return recommend_rows(self._index, self._encode, history, top_k, allowed, self._search)
+        return recommend_rows(self._index, self._user, history, top_k, allowed, self._search)
 
     @torch.inference_mode()
     def recommend_all(
@@ -301,8 +285,7 @@ class Recommender:
         found: list[list[Recommendation]] = [[]] * len(rows)
         for start in range(0, len(order), USERS_AT_ONCE):
             places = order[start : start + USERS_AT_ONCE]
-            windows = [self._inputs[rows[place][-self._max_history :]].float() for place in places]
-            users = self._steps.read(windows).to(self._index.vectors.device)
+            users = self._users([rows[place] for place in places])
             for place, user in zip(places, users, strict=True):
                 best = self._search(user, top_k, rows[place], None)
                 found[place] = [
@@ -331,8 +314,25 @@ class Recommender:
         """Whether an item has an embedding."""
         return item_id in self._index
 
-    def _encode(self, rows: list[int]) -> Tensor:
+    def item_text(self, fields: Mapping[str, Any]) -> ItemText | None:
+        """What the Item LLM is given of an item, and how many tokens that are; see encode_item."""
+        return self._item_model.text_of(fields) if self._item_model else None
+
+    def _user(self, rows: list[int]) -> Tensor:
         return self._encoder.encode(rows).to(self._index.vectors.device)
+
+    def _users(self, histories: Sequence[Sequence[int]]) -> Tensor:
+        # Of a long history the model reads the end: without an older item that is the same.
+        windows = [
+            tuple(rows[history_window(len(rows), self._max_history, self._stride) :])
+            for rows in histories
+        ]
+        distinct = list(dict.fromkeys(windows))
+        parts = [distinct[n : n + USERS_AT_ONCE] for n in range(0, len(distinct), USERS_AT_ONCE)]
+        inputs = ([self._inputs[list(window)].float() for window in part] for part in parts)
+        users = torch.cat([self._steps.read(part) for part in inputs])
+        place = {window: number for number, window in enumerate(distinct)}
+        return users[[place[window] for window in windows]].to(self._index.vectors.device)
 
 
 def make_index(embeddings: ItemEmbeddings, beside: Path | None = None) -> Index:

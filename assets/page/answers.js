@@ -50,5 +50,5 @@ export function makeAnswers(section) {
     return examples[name] || [];
   }
 
-  return { setBusy, say, show, standing, focus, example };
+  return { setBusy, say, show, standing, focus, example, forget: columns.forget };
 }

@@ -3,7 +3,6 @@
 
 import { makeSettling } from "./clicks.js";
 import { retryButton } from "./dom.js";
-import { linkedItem } from "./links.js";
 import { makeRoving } from "./roving.js";
 import { readTab, storeTab } from "./storage.js";
 
@@ -29,7 +28,6 @@ export function makeBrowse(section, page) {
   let version = 0;
   let nextCursor = null;
   let searchTimer = 0;
-  let linked = linkedItem(location.hash);
   const settle = makeSettling((item) => item.dataset.id);
   const rove = makeRoving(grid, ".item");
 
@@ -44,7 +42,6 @@ export function makeBrowse(section, page) {
         category: category.value,
         sort: sort.value,
         cursor: more ? nextCursor : null,
-        item: linked,
       });
       if (mine !== version) return; // a later request was made meanwhile
       show(found, more);
@@ -89,16 +86,12 @@ export function makeBrowse(section, page) {
     search.focus();
   }
 
-  /** Another part of the catalogue is wanted than the item that the address names. */
-  function leaveLink() {
-    if (!linked) return;
-    linked = "";
-    window.history.replaceState(window.history.state, "", location.pathname + location.search);
+  function focusFirst() {
+    (grid.querySelector('.item[tabindex="0"]') || search).focus({ preventScroll: true });
   }
 
   /** Show everything again. */
   function reset() {
-    leaveLink();
     search.value = "";
     category.value = "";
     load();
@@ -119,23 +112,13 @@ export function makeBrowse(section, page) {
   restore();
   search.addEventListener("input", () => {
     clearTimeout(searchTimer);
-    leaveLink();
     searchTimer = setTimeout(() => load(), SEARCH_DELAY_MS);
   });
   category.addEventListener("change", () => {
     page.onCategory(category.value);
-    leaveLink();
     load();
   });
-  sort.addEventListener("change", () => {
-    leaveLink();
-    load();
-  });
-  // A link that is pasted into the address of the open page.
-  window.addEventListener("hashchange", () => {
-    linked = linkedItem(location.hash);
-    if (linked) load();
-  });
+  sort.addEventListener("change", () => load());
 
-  return { load, markItems, focus, reset };
+  return { load, markItems, focus, focusFirst, reset };
 }

@@ -65,7 +65,12 @@ export function makeColumns(start, columns) {
       .join("");
   }
 
-  return { showStart, showLists, firsts };
+  /** What follows has nothing to do with what is shown, so that nothing has moved. */
+  function forget() {
+    shown = null;
+  }
+
+  return { showStart, showLists, firsts, forget };
 }
 
 /** Put a list into a column; the keyboard stays at the row where it was. Gives the rows. */

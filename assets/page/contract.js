@@ -25,6 +25,7 @@
  * @property {string[]} history
  * @property {FilterPayload} filter
  * @property {string} session
+ * @property {boolean} example
  */
 
 /**
@@ -47,6 +48,7 @@
  * @property {?string} start
  * @property {ExamplePayload[]} examples
  * @property {Object<string, string>} columns
+ * @property {string} example
  */
 
 /**
@@ -57,14 +59,12 @@
  */
 
 /**
- * Asks for a part of the catalogue: what `server.browse` takes. `item`, if it is not "", is the only
- * item wanted.
+ * Asks for a part of the catalogue: what `server.browse` takes.
  * @typedef {object} BrowseQuery
  * @property {string} text
  * @property {string} category
  * @property {string} sort
  * @property {?string} cursor
- * @property {string} item
  */
 
 /**
@@ -73,6 +73,29 @@
  * @property {string} html
  * @property {?string} cursor
  * @property {string} count
+ */
+
+/**
+ * Asks about an item, given a history: what `server.detail` and `server.why` take.
+ * @typedef {object} DetailQuery
+ * @property {string} item
+ * @property {string[]} history
+ */
+
+/**
+ * What the drawer shows of an item: what `server.detail` gives. `html` goes into it; `explains` is
+ * "now", "request" or "no".
+ * @typedef {object} DetailPayload
+ * @property {string} title
+ * @property {string} html
+ * @property {string} explains
+ */
+
+/**
+ * Why an item is ranked where it is: what `server.why` gives. `html` goes into the drawer.
+ * @typedef {object} WhyPayload
+ * @property {string} html
+ * @property {Object<string, number>} changes
  */
 
 /**

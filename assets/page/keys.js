@@ -2,7 +2,7 @@
 
 /**
  * @param {Element} root of the page; when it is gone, so are the keys
- * @param {{search: function(), undo: function(), redo: function()}} acts
+ * @param {{search: function(), undo: function(), redo: function(), close: function()}} acts
  */
 export function listenToKeys(root, acts) {
   function onKey(event) {
@@ -19,10 +19,11 @@ export function listenToKeys(root, acts) {
   document.addEventListener("keydown", onKey);
 }
 
-/** What a key does: search, undo, redo or null. */
+/** What a key does: search, undo, redo, close or null. */
 export function actOf(event) {
   const key = event.key.toLowerCase();
   const command = event.ctrlKey || event.metaKey;
+  if (key === "escape") return "close";
   if (key === "/" && !command) return "search";
   if (key === "z" && command) return event.shiftKey ? "redo" : "undo";
   return null;

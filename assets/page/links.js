@@ -6,6 +6,12 @@ export function linkOf(id) {
   return `#item=${encodeURIComponent(id)}`;
 }
 
+/** The address of the page alone, if it names an item. */
+export function leaveLink() {
+  if (!linkedItem(location.hash)) return;
+  window.history.replaceState(window.history.state, "", location.pathname + location.search);
+}
+
 /**
  * The item that an address names, "" if none.
  * @param {string} hash

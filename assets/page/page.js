@@ -3,8 +3,10 @@
 import { describeChange, makeAnnouncer } from "./announce.js";
 import { makeAnswers } from "./answers.js";
 import { makeBrowse } from "./browse.js";
+import { makeCaptions } from "./captions.js";
 import { listenToClicks } from "./clicks.js";
 import { retryButton } from "./dom.js";
+import { makeDrawer } from "./drawer.js";
 import { EVERYTHING } from "./filter.js";
 import { makeFilterControl } from "./filter_control.js";
 import {
@@ -18,6 +20,7 @@ import {
   undo,
 } from "./history.js";
 import { listenToKeys } from "./keys.js";
+import { leaveLink, linkedItem } from "./links.js";
 import { makeProtocol } from "./protocol.js";
 import { makeState } from "./state.js";
 import { readStored, readTab, store, storeTab } from "./storage.js";
@@ -53,6 +56,9 @@ export function startPage({ element, trigger, props, server, watch }) {
   });
 
   const announce = makeAnnouncer(root.querySelector(".spoken"));
+  // Until the visitor begins a history, an example is shown; but whoever follows a link wants that.
+  let wantsExample = !state.isOwn && !linkedItem(location.hash);
+  let example = null; // what is shown of it
   const changes = []; // what has been done since the last answer, in words
   let standing = ""; // of the recommendations, as it was last told
   const tabs = makeTabs(root);
@@ -60,9 +66,29 @@ export function startPage({ element, trigger, props, server, watch }) {
   const strip = makeStrip(root.querySelector(".strip"), {
     remove: (id) => change(removeItem(state.history, id)),
     move: (id, position) => change(moveItem(state.history, id, position), id),
+    begin: (item) => add(item, "example"),
+  });
+  const captions = makeCaptions(root);
+  let shownIds = []; // of the history that the lists are for
+  const drawer = makeDrawer(root.querySelector(".drawer"), {
+    fetch: (query) => server.detail(query),
+    explain: (query) => server.why(query),
+    history: () => shownIds,
+    mark: strip.mark,
+    announce,
+    onOpen: () => {
+      // What the drawer covers takes neither keyboard nor clicks.
+      browseSection.inert = matchMedia("(min-width: 821px)").matches;
+    },
+    onClose: () => {
+      browseSection.inert = false;
+      leaveLink();
+    },
+    onLost: () => (root.dataset.pane === "browse" ? browse.focusFirst() : answers.focus()),
   });
   const filterControl = makeFilterControl(root.querySelector(".filter"), changeFilter, tell);
-  const browse = makeBrowse(root.querySelector(".browse"), {
+  const browseSection = root.querySelector(".browse");
+  const browse = makeBrowse(browseSection, {
     fetch: (query) => server.browse(query),
     positionOf: (id) => positionOf(state.history, id),
     announce,
@@ -87,6 +113,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     protocol.ask(
       state.history.items.map((item) => item.id),
       state.filter,
+      wantsExample,
     );
   }
 
@@ -104,10 +131,28 @@ export function startPage({ element, trigger, props, server, watch }) {
   function change(history, movedId = null) {
     const before = state.history.items;
     if (!state.setHistory(history)) return;
+    leaveExample();
     changes.push(describeChange(before, history.items, movedId));
     notice(cutNotices(history));
     drawHistory();
     ask();
+  }
+
+  function leaveExample() {
+    if (!wantsExample) return;
+    wantsExample = false;
+    example = null;
+    answers.forget();
+  }
+
+  /** An empty history of the visitor's own. */
+  function begin() {
+    leaveExample();
+    state.begin();
+    drawHistory();
+    ask();
+    tabs.show("browse");
+    browse.focusFirst();
   }
 
   function changeFilter(filter) {
@@ -119,11 +164,12 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   function drawHistory() {
-    strip.draw(state.history);
+    strip.draw(state.history, example);
     browse.markItems();
   }
 
   function adopt(answer) {
+    if (answer.example) return; // it is never the visitor's
     if (!state.adopt(answer.history, answer.filter)) return;
     notice([...cutNotices(state.history), ...answer.notices]);
     drawHistory();
@@ -131,14 +177,24 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   function show(answer, isLast) {
+    if (answer.example && !wantsExample) return; // overtaken by the visitor's own history
     const ids = answer.history.map((item) => item.id);
+    if (answer.example) {
+      example = { name: answer.example, items: answer.history };
+      drawHistory();
+    }
     const hasLists = answer.start === null;
     filterControl.show(hasLists);
     if (hasLists) tabs.markFresh();
     answers.show(answer, ids);
     if (isLast) tellChanges();
+    if (shownIds.join(" ") !== ids.join(" ")) {
+      shownIds = ids;
+      drawer.refresh();
+    }
     root.dataset.version = String(answer.version);
-    root.dataset.history = ids.join(" ");
+    root.dataset.history = answer.example ? "" : ids.join(" ");
+    root.dataset.example = answer.example;
   }
 
   /** An answer to the same question again, as while a model loads, is told only if it is news. */
@@ -156,9 +212,15 @@ export function startPage({ element, trigger, props, server, watch }) {
       tell(`${title} is already number ${position + 1} of your history.`);
       return;
     }
-    const cover = row.querySelector("img").src;
-    change(addItem(state.history, { id, title, creator, cover }));
-    const click = { item_id: id, source, rank: Number(rank) || null, session };
+    // The button in the drawer stands beside the cover.
+    const cover = (row.querySelector("img") ?? row.closest("header").querySelector("img")).src;
+    add({ id, title, creator, cover }, source, Number(rank) || null);
+  }
+
+  /** Put an item into the history, and tell where it was found. */
+  function add(item, source, rank = null) {
+    change(addItem(state.history, item));
+    const click = { item_id: item.id, source, rank, session };
     server.record(click).catch(() => {}); // a click that is not counted does no harm
   }
 
@@ -171,6 +233,9 @@ export function startPage({ element, trigger, props, server, watch }) {
     undo: () => change(undo(state.history)),
     redo: () => change(redo(state.history)),
     clear: () => change(changed(state.history, [])),
+    own: begin,
+    close: drawer.close,
+    why: drawer.explain,
     more: () => browse.load(true),
     retry: ask,
     "reload-browse": () => browse.load(),
@@ -187,10 +252,12 @@ export function startPage({ element, trigger, props, server, watch }) {
   };
 
   listenToClicks(root, (pressed) => {
-    const { action, tab, example } = pressed.dataset;
+    const { action, tab, example: name, dismiss, info } = pressed.dataset;
     if (action) actions[action]();
     else if (tab) tabs.show(tab);
-    else if (example) change(changed(state.history, answers.example(example)));
+    else if (name) change(changed(state.history, answers.example(name)));
+    else if (dismiss) captions.dismiss(dismiss);
+    else if (info) drawer.open(info, pressed);
     else if (pressed.classList.contains("item")) pick(pressed);
   });
   // The server draws what it cannot show; this is for pictures that do not arrive at all. Errors of
@@ -203,7 +270,17 @@ export function startPage({ element, trigger, props, server, watch }) {
     },
     true,
   );
-  listenToKeys(root, { search: browse.focus, undo: actions.undo, redo: actions.redo });
+  const search = () => {
+    drawer.close();
+    browse.focus();
+  };
+  const { undo: undoChange, redo: redoChange, close } = actions;
+  listenToKeys(root, { search, undo: undoChange, redo: redoChange, close });
+  const openLinked = () => {
+    const linked = linkedItem(location.hash);
+    if (linked) drawer.open(linked);
+  };
+  window.addEventListener("hashchange", openLinked); // pasted into the address of the open page
   watch("answer", () => protocol.receive(props.answer));
 
   restoreTheme();
@@ -212,4 +289,5 @@ export function startPage({ element, trigger, props, server, watch }) {
   filterControl.draw(state.filter);
   browse.load();
   ask();
+  openLinked();
 }

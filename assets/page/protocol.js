@@ -31,8 +31,12 @@ export function makeProtocol(session, page) {
   let waiting = false;
   let warmUp = 0;
 
-  /** @param {string[]} history item ids, oldest first */
-  function ask(history, filter) {
+  /**
+   * @param {string[]} history item ids, oldest first
+   * @param {import("./contract.js").FilterPayload} filter
+   * @param {boolean} example while the history is empty, that of an example is asked for
+   */
+  function ask(history, filter, example) {
     version += 1;
     clearTimeout(warmUp);
     clearTimeout(watchdog);
@@ -41,7 +45,7 @@ export function makeProtocol(session, page) {
     doubt = setTimeout(check, DOUBT_MS, version);
     waiting = true;
     page.setBusy(true);
-    page.send({ version, history, filter, session });
+    page.send({ version, history, filter, session, example });
   }
 
   async function check(asked) {

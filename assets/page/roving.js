@@ -1,4 +1,5 @@
-// One tab stop for a list of many: within it, arrow keys, Home and End move the focus.
+// One tab stop for a list of many: within it, arrow keys, Home and End move the focus. The info
+// button beside the item that has the focus is the stop that follows.
 
 /**
  * Gives a function that is called whenever the list was drawn.
@@ -14,7 +15,7 @@ export function makeRoving(container, selector) {
     const items = all();
     current = Math.max(0, Math.min(current, items.length - 1));
     items.forEach((item, index) => {
-      item.tabIndex = index === current ? 0 : -1;
+      setStop(item, index === current);
     });
   }
 
@@ -22,8 +23,8 @@ export function makeRoving(container, selector) {
     const focused = event.target.closest(selector);
     if (!focused) return;
     const items = all();
-    if (items[current]) items[current].tabIndex = -1;
-    focused.tabIndex = 0;
+    if (items[current]) setStop(items[current], false);
+    setStop(focused, true);
     current = items.indexOf(focused);
   });
   container.addEventListener("keydown", (event) => {
@@ -36,6 +37,11 @@ export function makeRoving(container, selector) {
     items[Math.max(0, Math.min(to, items.length - 1))].focus();
   });
   return refresh;
+}
+
+function setStop(item, isStop) {
+  const info = item.parentElement.querySelector(":scope > .info");
+  for (const stop of info ? [item, info] : [item]) stop.tabIndex = isStop ? 0 : -1;
 }
 
 function target(key, from, items) {

@@ -11,8 +11,10 @@ import { restoredHistory, storedHistory } from "./history.js";
 export function makeState(stored, limit, save) {
   let history = restoredHistory(stored, limit);
   let filter = restoredFilter(stored);
+  const { items, past, future } = history;
+  let isOwn = stored?.own === true || items.length + past.length + future.length > 0;
 
-  const keep = () => save({ ...storedHistory(history), filter });
+  const keep = () => save({ ...storedHistory(history), filter, own: isOwn });
 
   return {
     get history() {
@@ -23,10 +25,22 @@ export function makeState(stored, limit, save) {
       return filter;
     },
 
+    /** Whether the visitor has begun a history, also if it is empty again. */
+    get isOwn() {
+      return isOwn;
+    },
+
+    /** Begin with an empty history. */
+    begin() {
+      isOwn = true;
+      keep();
+    },
+
     /** Whether this is a change. */
     setHistory(next) {
       if (next === history) return false;
       history = next;
+      isOwn = true;
       keep();
       return true;
     },

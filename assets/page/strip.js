@@ -27,7 +27,11 @@ function makeEntry() {
     toolButton("later", "\u203a"),
   ]);
   const title = node("span", { class: "history-title", dir: "auto", "aria-hidden": "true" });
-  return node("li", { draggable: "true" }, [face, title, tools]);
+  const info = node("button", { type: "button", class: "info", tabindex: "-1", title: "Details" }, [
+    "i",
+  ]);
+  const push = node("span", { class: "push", "aria-hidden": "true", hidden: "" });
+  return node("li", { draggable: "true" }, [face, title, tools, info, push]);
 }
 
 const TOOL_LABELS = {
@@ -36,20 +40,32 @@ const TOOL_LABELS = {
   later: (title) => `Move ${title} later`,
 };
 
+/** What a cover of the strip is and what its keys do, for those who hear it. */
+function labelOf(title, index, count, isExample) {
+  const place = `${title}, number ${index + 1} of ${count}`;
+  return isExample
+    ? `${place} of the example. Begin your own history with it.`
+    : `${place}. Delete removes it, Shift with an arrow key moves it.`;
+}
+
 /** An entry stays as long as its item does: making pictures anew is most of what a click costs. */
-function fillEntry(entry, item, index, count) {
+function fillEntry(entry, item, index, count, isExample) {
   const face = entry.querySelector(".history-face");
-  setAttributes(entry, { "data-id": item.id });
+  setAttributes(entry, { "data-id": item.id, draggable: String(!isExample) });
   setAttributes(face, {
     "data-id": item.id,
     href: linkOf(item.id),
     title: item.title,
-    "aria-label": `${item.title}, number ${index + 1} of ${count}. Delete removes it, Shift with an arrow key moves it.`,
+    "aria-label": labelOf(item.title, index, count, isExample),
   });
   setAttributes(face.querySelector("img"), { src: item.cover });
   entry.querySelector(".history-title").textContent = item.title;
   const number = face.querySelector(".history-number");
   if (number.textContent !== String(index + 1)) number.textContent = String(index + 1);
+  setAttributes(entry.querySelector(".info"), {
+    "data-info": item.id,
+    "aria-label": `Details of ${item.title}`,
+  });
   for (const tool of entry.querySelectorAll(".tool")) {
     const label = TOOL_LABELS[tool.dataset.tool](item.title);
     setAttributes(tool, { "aria-label": label, title: label });
@@ -58,27 +74,38 @@ function fillEntry(entry, item, index, count) {
 
 /**
  * @param {Element} section
- * @param {{remove: function(string), move: function(string, number)}} acts change the history: they
- *   are given an item id, and where it goes
+ * @param {object} acts change the history
+ * @param {function(string): void} acts.remove is given an item id
+ * @param {function(string, number): void} acts.move is given an item id, and where it goes
+ * @param {function(import("./contract.js").ItemPayload): void} acts.begin with an item of the example
  */
 export function makeStrip(section, acts) {
   const list = section.querySelector(".history");
   const count = section.querySelector(".strip-count");
   const empty = section.querySelector(".strip-empty");
+  const title = section.querySelector(".strip-title");
   let items = [];
+  let isExample = false;
   let entries = new Map(); // by item id
   let selected = null;
   const settle = makeSettling((entry) => entry.dataset.id);
   const rove = makeRoving(list, ".history-face");
 
-  /** @param {import("./history.js").History} history */
-  function draw(history) {
-    drawItems(history.items);
-    count.textContent = items.length ? String(items.length) : "";
+  /**
+   * @param {import("./history.js").History} history of the visitor
+   * @param {?import("./contract.js").ExamplePayload} example shown in its place
+   */
+  function draw(history, example = null) {
+    isExample = example !== null;
+    drawItems(isExample ? example.items : history.items);
+    title.textContent = isExample ? `Example: ${example.name}` : "Your history";
+    section.setAttribute("aria-label", title.textContent);
+    section.classList.toggle("is-example", isExample);
+    count.textContent = items.length && !isExample ? String(items.length) : "";
     empty.hidden = items.length > 0;
     setEnabled("undo", history.past.length > 0);
     setEnabled("redo", history.future.length > 0);
-    setEnabled("clear", items.length > 0);
+    setEnabled("clear", history.items.length > 0);
   }
 
   function setEnabled(action, enabled) {
@@ -96,7 +123,7 @@ export function makeStrip(section, acts) {
     items = newItems;
     entries = new Map(items.map(({ id }) => [id, entries.get(id) ?? makeEntry()]));
     items.forEach((item, index) => {
-      fillEntry(entries.get(item.id), item, index, items.length);
+      fillEntry(entries.get(item.id), item, index, items.length, isExample);
     });
     list.replaceChildren(...entries.values());
     select(items.some((item) => item.id === selected) ? selected : null);
@@ -129,10 +156,11 @@ export function makeStrip(section, acts) {
 
   list.addEventListener("click", (event) => {
     const entry = event.target.closest("li");
-    if (!entry) return;
+    if (!entry || event.target.closest(".info")) return;
     const id = entry.dataset.id;
     const tool = event.target.closest(".tool");
-    if (!tool) select(selected === id ? null : id);
+    if (isExample) acts.begin(items[position(id)]);
+    else if (!tool) select(selected === id ? null : id);
     else if (tool.dataset.tool === "remove") acts.remove(id);
     else acts.move(id, position(id) + (tool.dataset.tool === "later" ? 1 : -1));
   });
@@ -161,5 +189,19 @@ export function makeStrip(section, acts) {
     entry.classList.add("flash");
   }
 
-  return { draw, flash };
+  /**
+   * Show which items push another one up or down, as bars on their covers.
+   * @param {Object<string, number>} changes -1 to 1 by item id: its score change if removed
+   */
+  function mark(changes) {
+    for (const [id, entry] of entries) {
+      const change = changes[id] ?? 0;
+      const push = entry.querySelector(".push");
+      push.hidden = change === 0;
+      push.style.width = `${Math.abs(change) * 100}%`;
+      push.classList.toggle("against", change > 0);
+    }
+  }
+
+  return { draw, flash, mark };
 }

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from hllm.baselines.text_scorer import pool_history
 from hllm.errors import StaleEmbeddingsError
-from hllm.recommend import Recommendations, make_index, recommend_from
+from hllm.recommend import Recommendations, make_index, recommend_rows
+from hllm.serving.explain import Explainer
 from hllm.serving.fit_check import check_once, open_embeddings
+from hllm.serving.item_model import ItemText
 from hllm.store import SENTENCE_FINGERPRINT, ItemEmbeddings
 from hllm.text import sentence_text, text_hash
 from hllm.weights.packaged import MINILM
@@ -19,7 +21,7 @@ from hllm.weights.packaged import MINILM
 REMEDY = "python -m hllm.sentence"
 
 
-class TextBaseline:
+class TextBaseline(Explainer):
     """The page's comparison: MiniLM sentence embeddings, history pooled with decay.
 
     Its text_keys are those that the embeddings were made from, as their file says.
@@ -33,6 +35,7 @@ class TextBaseline:
     precision = "fp32"
     item_precision = ""  # its embeddings are made beforehand
     device = "cpu"
+    explains_at_once = True
 
     def __init__(self, embeddings: ItemEmbeddings, index_beside: Path | None = None) -> None:
         self._index = make_index(embeddings, index_beside)
@@ -56,12 +59,15 @@ class TextBaseline:
             ValueError: an empty history.
             UnknownItemError: an item without an embedding.
         """
-        vectors = self._index.vectors
-        return recommend_from(self._index, vectors, self._encode, history, top_k, allowed)
+        return recommend_rows(self._index, self._user, history, top_k, allowed)
 
-    @staticmethod
-    def _encode(history: Tensor) -> Tensor:
-        return pool_history(history, "decay")
+    def item_text(self, fields: Mapping[str, Any]) -> ItemText | None:
+        """None: it has no Item LLM."""
+        return None
+
+    def _users(self, histories: Sequence[Sequence[int]]) -> Tensor:
+        vectors = self._index.vectors
+        return torch.stack([pool_history(vectors[list(h)].float(), "decay") for h in histories])
 
 
 def load_text_baseline(

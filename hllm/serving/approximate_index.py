@@ -24,7 +24,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hllm.atomic import atomic_path
-from hllm.serving.index import RowLookup, best_rows, remaining, unit_query
+from hllm.serving.index import (
+    RANK_DEPTH,
+    Rescore,
+    RowLookup,
+    best_rows,
+    remaining,
+    unit_query,
+)
 from hllm.store import check_finite
 
 EXACT_ROWS = 2_000  # ranking this few allowed items is faster than searching for them
@@ -85,6 +92,16 @@ class ApproximateIndex(RowLookup):
         chosen = torch.from_numpy(rows)
         scores = F.normalize(self.vectors[chosen].float(), dim=-1) @ unit
         return [(int(rows[place]), score) for place, score in best_rows(scores, top_k)]
+
+    def rank(
+        self, query: Tensor, row: int, exclude: Iterable[int] = (), rescore: Rescore | None = None
+    ) -> tuple[float, int | None, int]:
+        """See hllm.serving.index.ItemIndex.rank; no pass over all items."""
+        assert rescore is None, "blends are searched exactly"
+        found = [place for place, _ in self.search(query, RANK_DEPTH, exclude)]
+        score = F.normalize(self.vectors[row].float(), dim=-1) @ unit_query(query)
+        ranked = min(RANK_DEPTH, len(self) - len(set(exclude)))
+        return float(score), found.index(row) + 1 if row in found else None, ranked
 
     def _candidates(self, unit: Tensor, count: int, allowed: np.ndarray | None) -> np.ndarray:
         """Rows whose one-bit codes are nearest: `count` or more, where the lists hold as many."""

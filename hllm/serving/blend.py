@@ -9,7 +9,7 @@ B histories, N items, D width of the text embeddings, E pairs of neighbours.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from torch import Tensor
 from hllm.atomic import atomic_path
 from hllm.errors import StaleEmbeddingsError
 from hllm.schema.rules import parse_json
-from hllm.serving.index import ItemIndex, Search
+from hllm.serving.index import ItemIndex, Rescore, Search
 from hllm.store import BLEND, ItemEmbeddings
 from hllm.weights.checksums import ChecksumError, VerifiedFile, checksum_metadata
 
@@ -82,6 +82,31 @@ class Blend:
         text, near = self.parts(histories)
         return combined(cosines, text, near, self.counts, self.weights)
 
+    def item_scores(self, cosines: Tensor, histories: Sequence[Sequence[int]], row: int) -> Tensor:
+        """As `scores`, (B,) of the item in one row from its cosines (B,).
+
+        No pass over the catalogue for each history.
+        """
+        texts = self.exact_texts
+        text, near = torch.zeros(len(histories)), torch.zeros(len(histories))
+        for place, history in enumerate(histories):
+            rows = torch.as_tensor(history, dtype=torch.long)
+            text[place] = F.normalize(self._recency(len(rows)) @ texts[rows], dim=0) @ texts[row]
+            pairs = list(self._near(history))
+            neighbours, inverse = torch.unique(
+                torch.cat([found for found, _ in pairs]), return_inverse=True
+            )
+            if len(neighbours):
+                weights = torch.cat([weight for _, weight in pairs])
+                sums = torch.zeros(len(neighbours)).index_add_(0, inverse, weights)
+                best = sums.max().clamp_min(torch.finfo(sums.dtype).tiny)
+                near[place] = sums[neighbours == row].sum() / best
+        return combined(cosines.cpu(), text, near, self.counts[row : row + 1], self.weights)
+
+    def rescorer(self, history: Sequence[int]) -> Rescore:
+        """From all cosines (N,) to the scores (N,) for one history."""
+        return lambda cosines: self.scores(cosines.unsqueeze(0), [history])[0]
+
     @cached_property
     def exact_texts(self) -> Tensor:
         """The texts in float32, converted once and not at every click."""
@@ -94,17 +119,22 @@ class Blend:
         near = torch.zeros(len(histories), len(self.texts))
         for place, history in enumerate(histories):
             rows = torch.as_tensor(history, dtype=torch.long)
-            ages = torch.arange(len(rows) - 1, -1, -1)
-            recency = self.weights.decay**ages
-            users[place] = recency @ texts[rows]
-            for row, weight in zip(rows.tolist(), recency.tolist(), strict=True):
-                of_row = slice(int(self.starts[row]), int(self.starts[row + 1]))
-                near[place].index_add_(
-                    0, self.neighbours[of_row].long(), self.similarities[of_row], alpha=weight
-                )
+            users[place] = self._recency(len(rows)) @ texts[rows]
+            for found, weights in self._near(history):
+                near[place].index_add_(0, found, weights)
         # A history without any neighbour stays 0.
         near /= near.amax(dim=1, keepdim=True).clamp_min(torch.finfo(near.dtype).tiny)
         return F.normalize(users, dim=1) @ texts.T, near
+
+    def _recency(self, length: int) -> Tensor:
+        """Weights (S,) of the items of a history, oldest first."""
+        return self.weights.decay ** torch.arange(length - 1, -1, -1)
+
+    def _near(self, history: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Neighbours of each item of a history, as rows, and what they get from it."""
+        for row, weight in zip(history, self._recency(len(history)).tolist(), strict=True):
+            of_row = slice(int(self.starts[row]), int(self.starts[row + 1]))
+            yield self.neighbours[of_row].long(), self.similarities[of_row] * weight
 
     def save(self, path: str | Path) -> None:
         """Write the file under a temporary name, then rename it."""
@@ -205,10 +235,7 @@ def blended_search(index: ItemIndex, blend: Blend) -> Search:
     def search(
         user: Tensor, top_k: int, rows: list[int], allowed: np.ndarray | None
     ) -> list[tuple[int, float]]:
-        def rescore(cosines: Tensor) -> Tensor:
-            return blend.scores(cosines.unsqueeze(0), [rows])[0]
-
-        return index.search(user, top_k, rows, allowed, rescore)
+        return index.search(user, top_k, rows, allowed, blend.rescorer(rows))
 
     return search
 

@@ -17,6 +17,10 @@ from hllm.store import check_finite
 SCORE_ALL_FROM = 0.1
 
 
+RANK_DEPTH = 100  # how far approximate search is asked for the rank of an item
+Rescore = Callable[[Tensor], Tensor]  # all cosines (N,) -> the scores (N,) to rank by
+
+
 class Index(Protocol):
     """What a recommender searches: exact (here) or approximate (hllm.serving.approximate_index)."""
 
@@ -42,6 +46,12 @@ class Index(Protocol):
         exclude: Iterable[int] = (),
         allowed: np.ndarray | None = None,
     ) -> list[tuple[int, float]]:
+        """See ItemIndex."""
+        ...
+
+    def rank(
+        self, query: Tensor, row: int, exclude: Iterable[int] = (), rescore: Rescore | None = None
+    ) -> tuple[float, int | None, int]:
         """See ItemIndex."""
         ...
 
@@ -114,7 +124,7 @@ class ItemIndex(RowLookup):
         top_k: int,
         exclude: Iterable[int] = (),
         allowed: np.ndarray | None = None,
-        rescore: Callable[[Tensor], Tensor] | None = None,
+        rescore: Rescore | None = None,
     ) -> list[tuple[int, float]]:
         """Best rows for one query.
 
@@ -146,7 +156,31 @@ class ItemIndex(RowLookup):
         scores[torch.from_numpy(excluded)] = float("-inf")
         return best_rows(scores, top_k)  # without the excluded, whose score is not finite
 
-    def _scores(self, unit: Tensor, rescore: Callable[[Tensor], Tensor] | None) -> Tensor:
+    def rank(
+        self, query: Tensor, row: int, exclude: Iterable[int] = (), rescore: Rescore | None = None
+    ) -> tuple[float, int | None, int]:
+        """Where one row stands in the order of `search`.
+
+        Args:
+            query: (D,) need not be normalised.
+            row: that could be found.
+            exclude: rows that could not.
+            rescore: see search.
+
+        Returns:
+            Its score, its 1-based rank, and how many rows are ranked; where search is approximate,
+            the rank is None behind the first RANK_DEPTH.
+
+        Raises:
+            CheckpointError: the query has NaN or infinity in it.
+        """
+        scores = self._scores(unit_query(query), rescore)
+        excluded = torch.tensor(sorted(set(exclude)), dtype=torch.long)
+        scores[excluded] = float("-inf")
+        better = int((scores > scores[row]).sum()) + int((scores[:row] == scores[row]).sum())
+        return float(scores[row]), better + 1, len(self) - len(excluded)
+
+    def _scores(self, unit: Tensor, rescore: Rescore | None) -> Tensor:
         """(N,) of a normalised query (D,)."""
         cosines = self.vectors @ unit
         return cosines if rescore is None else rescore(cosines)
@@ -162,7 +196,7 @@ def remaining(allowed: np.ndarray, excluded: np.ndarray, num_rows: int) -> np.nd
 
 
 def unit_query(query: Tensor) -> Tensor:
-    """A user embedding (D,), normalised, float32.
+    """A user embedding (D,) or several (B, D), normalised, float32.
 
     Raises:
         CheckpointError: it has NaN or infinity in it.

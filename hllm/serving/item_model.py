@@ -10,13 +10,15 @@ T text tokens, H width of the Item LLM, D width of an item embedding.
 import copy
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.initialization import no_init_weights
 
 from hllm.checkpoint import load_item_llm
@@ -31,6 +33,23 @@ from hllm.weights.shapes import shapes_of
 _TOKEN = "item_emb_tokens"
 _ADAPTER = "item_adapter."
 Encode = Callable[[list[int]], Tensor]  # token ids of a text -> (D,)
+
+
+@dataclass(frozen=True)
+class ItemText:
+    """The text of an item as its Item LLM is given it.
+
+    Attributes:
+        text: with the prompt and the names of the fields.
+        num_tokens: that are read, special ones included; the [ITEM] token is not among them.
+        is_cut: whether the text has more tokens than are read.
+        unread: the end of the text that is cut off; "" also where the tokenizer cannot tell.
+    """
+
+    text: str
+    num_tokens: int
+    is_cut: bool
+    unread: str
 
 
 class ItemModel:
@@ -78,12 +97,39 @@ class ItemModel:
         with self._lock:  # one text at a time: it uses every core
             if self._encode is None:
                 self._encode = self._load()
-                self._tokenizer = self._folder.tokenizer()
             config = self._folder.config
             text = config.item_text(fields)
             ids = tokenize(self._tokenizer, [text], config.max_text_tokens)[0]
             with torch.inference_mode():
                 return self._encode(ids).float().cpu()
+
+    def text_of(self, fields: Mapping[str, Any]) -> ItemText:
+        """What the Item LLM is given of an item; does not load it.
+
+        Args:
+            fields: see encode.
+
+        Raises:
+            CheckpointError: the tokenizer is missing or damaged.
+        """
+        config, limit = self._folder.config, self._folder.config.max_text_tokens
+        text = config.item_text(fields)
+        with self._lock:
+            tokenizer = self._tokenizer
+            [ids] = tokenize(tokenizer, [text], limit)
+            [whole] = tokenize(tokenizer, [text], limit + 1)
+            is_cut, unread = len(whole) > limit, ""
+            if is_cut and tokenizer.is_fast:
+                places = tokenizer(text, return_offsets_mapping=True, verbose=False)
+                # A special token in front has the place (0, 0).
+                unread = text[
+                    max((end for _, end in places["offset_mapping"][:limit]), default=0) :
+                ]
+        return ItemText(text, len(ids), is_cut, unread)
+
+    @cached_property
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
+        return self._folder.tokenizer()
 
     def _load(self) -> Encode:
         if self.precision in ("int4", "int8"):

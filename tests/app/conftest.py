@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +19,8 @@ from app.settings import Settings
 from app.ui import build_demo, launch_options
 from hllm.errors import UnknownItemError
 from hllm.recommend import Recommendation, Recommendations
+from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
+from hllm.serving.item_model import ItemText
 
 HOSTILE_TITLES = (
     "${alert(1)}",
@@ -47,6 +49,7 @@ class FakeRecommender:
         self.text_keys = ("title", "description")
         self.calls: list[tuple[str, ...]] = []
         self.item_ids = list(item_ids)
+        self.explains_at_once = True
 
     def recommend(
         self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
@@ -63,6 +66,33 @@ class FakeRecommender:
             for rank, (score, item_id) in enumerate(scored[:top_k], 1)
         ]
         return Recommendations(items, 1.25, 0.5, len(found))
+
+    def rank_of(self, history: Sequence[str], item: str) -> ItemRank:
+        found = self.recommend(history, top_k=len(self.item_ids)).items
+        [at] = [i for i in found if i.item_id == item] or [None]
+        if at is None:
+            raise UnknownItemError(f"No embedding for item {item!r}: embed again.")
+        return ItemRank(item, at.score, at.rank, len(found))
+
+    def explain(self, history: Sequence[str], item: str) -> list[ScoreChange]:
+        score = self.rank_of(history, item).score
+        rests = [[h for h in history if h != left_out] for left_out in history]
+        return [
+            ScoreChange(left_out, self.rank_of(rest, item).score - score)
+            for left_out, rest in zip(history, rests, strict=True)
+        ]
+
+    def similar(self, item: str, top_k: int = 10) -> list[Neighbour]:
+        if item not in self.item_ids:
+            raise UnknownItemError(f"No embedding for item {item!r}: embed again.")
+        others = [item_id for item_id in self.item_ids if item_id != item]
+        return [Neighbour(item_id, 0.9 - n / 100) for n, item_id in enumerate(others[:top_k])]
+
+    def item_text(self, fields: Mapping[str, str]) -> ItemText | None:
+        if self.name != "HLLM":
+            return None
+        words = f"title: {fields['title']}" if "title" in fields else ""
+        return ItemText(words, len(words.split()), False, "")
 
     def _score(self, history: Sequence[str], item_id: str) -> float:
         key = f"{self.name}|{history[-1]}|{len(history)}|{item_id}".encode()

@@ -24,15 +24,17 @@ def open_page(browser: Browser, url: str, size: tuple[int, int], scheme: str) ->
     page = context.new_page()
     page.goto(url)
     page.wait_for_selector(".card")
-    page.wait_for_selector(".example", state="attached")
+    page.wait_for_selector(".rec", state="attached")
     return page
 
 
 def start_example(page: Page) -> None:
-    """Take an example history and wait until both models have answered."""
+    """Take an example for one's own history and wait until both models have answered."""
+    page.locator("[data-action=own]").click()
+    page.wait_for_selector(".example", state="attached")
+    page.wait_for_selector(".settling", state="detached")  # until then, rows take no click
     page.locator(f'[data-example="{EXAMPLE}"]').evaluate("button => button.click()")
-    for column in ("hllm", "baseline"):
-        page.wait_for_selector(f".{column}-column .rec", state="attached")
+    page.wait_for_selector(".hllm:not([data-history=''])")
 
 
 def save(page: Page, name: str) -> None:

@@ -1,5 +1,6 @@
 """The page in a real browser: Debian's chromium through playwright."""
 
+import re
 import shutil
 import time
 
@@ -72,6 +73,8 @@ def show(page, tab):
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_visit(open_page, url, size):
     page = open_page(url, size)
+    expect(page.locator(".strip-title")).to_contain_text("Example: ")
+    page.locator("[data-action=own]").click()
     show(page, "hllm")
     expect(page.locator(".popular")).to_contain_text("Popular in this catalogue")
     show(page, "browse")
@@ -107,6 +110,52 @@ def test_visit(open_page, url, size):
     history_is(page, "book-017", "book-003", "book-005")
     assert lists(page) == third
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_a_stranger_sees_an_example_that_never_becomes_the_own_history(open_page, url):
+    page = open_page(url)
+    expect(page.locator(".strip-title")).to_have_text("Example: Fantasy")
+    example = page.locator(".history li").evaluate_all("items => items.map(i => i.dataset.id)")
+    assert len(example) == 4
+    assert [len(ids) for ids in lists(page)] == [10, 10]
+    page.locator("[data-dismiss=pick]").click()
+    page.locator(".history-face").first.press("Delete")
+    page.keyboard.press("Control+z")
+    page.reload()
+    expect(page.locator(".strip-title")).to_have_text("Example: Fantasy")
+    expect(page.locator("[data-caption=pick]")).to_be_hidden()
+    expect(page.locator("[data-caption=move]")).to_be_visible()
+    card(page, example[1]).click()
+    history_is(page, example[1])
+    expect(page.locator(".strip-title")).to_have_text("Your history")
+    expect(page.locator(".move:not(:empty)")).to_have_count(0)
+    page.locator("[data-action=undo]").click()
+    history_is(page)
+    page.reload()
+    history_is(page)  # cleared, and still the visitor's own
+    expect(page.locator(".popular")).to_be_visible()
+
+
+def test_the_drawer_tells_what_the_models_know_of_an_item(open_page, url):
+    page = open_page(url)
+    for number in (1, 2, 3):
+        card(page, f"book-00{number}").click()
+    history_is(page, "book-001", "book-002", "book-003")
+    row = page.locator(".hllm-column .rec").nth(2)
+    title = row.locator(".rec-title").text_content()
+    row.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    drawer = page.get_by_role("dialog", name=title)
+    expect(drawer).to_contain_text("#3 of 97")
+    expect(drawer).to_contain_text(f"title: {title}")
+    expect(drawer.locator(".changes tbody tr")).to_have_count(3)
+    assert page.locator(".push").evaluate_all("all => all.some(p => p.offsetWidth > 30)")
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+    expect(page.locator(".hllm-column .info").nth(2)).to_be_focused()
+    assert page.locator(".push").evaluate_all("all => all.every(p => p.hidden)")
+    history_is(page, "book-001", "book-002", "book-003")
 
 
 def test_recommendation_joins_the_history_and_moves_are_marked(open_page, url):
@@ -161,7 +210,7 @@ def test_visitors_never_see_each_other(open_page, url):
     two.reload()
     history_is(two, "book-002")
     three = open_page(url)
-    history_is(three)
+    expect(three.locator(".hllm")).to_have_attribute("data-example", re.compile("."))
 
 
 def test_keyboard_alone_is_enough(open_page, url):
@@ -226,6 +275,7 @@ def test_clicking_twice_is_said_and_not_counted_twice(open_page, url):
 
 def test_examples_filters_and_more(open_page, url):
     page = open_page(url)
+    page.locator("[data-action=own]").click()
     expect(page.locator(".example")).to_have_count(4)
     page.locator(".example").first.click()
     expect(page.locator(".history li")).to_have_count(4)
@@ -257,6 +307,7 @@ def choose(page, category):
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_recommendations_of_a_category_and_of_prices(open_page, url, size):
     page = open_page(url, size)
+    page.locator("[data-action=own]").click()
     expect(page.locator(".filter")).to_be_hidden()  # there is nothing to filter yet
     card(page, "book-001").click()
     history_is(page, "book-001")

@@ -81,7 +81,7 @@ def test_few_tab_stops_and_arrow_keys_between(open_page, url):
     page.keyboard.press("Tab")
     assert focus(page)[1] == "to-answers"
     page.keyboard.press("Enter")
-    assert "pop" in focus(page)[0]
+    assert "rec" in focus(page)[0]
     for number in range(5):
         card(page, number).click()
     history_is(page, *(f"book-{number:03d}" for number in range(5)))
@@ -90,14 +90,15 @@ def test_few_tab_stops_and_arrow_keys_between(open_page, url):
     expect(page.locator(".hllm-column .rec").first).to_be_focused()
     page.keyboard.press("ArrowDown")
     expect(page.locator(".hllm-column .rec").nth(1)).to_be_focused()
-    page.keyboard.press("Tab")
-    expect(page.locator(".baseline-column .rec").first).to_be_focused()
+    for stop in (".hllm-column .info >> nth=1", ".baseline-column .rec >> nth=0"):
+        page.keyboard.press("Tab")
+        expect(page.locator(stop)).to_be_focused()
     page.locator(".skip").focus()
     stops = []
     while not stops or "rec" not in stops[-1][0]:
         page.keyboard.press("Tab")
         stops.append(focus(page))
-        assert len(stops) < 20, stops
+        assert len(stops) < 24, stops
     covers = [stop for stop in stops if "history-face" in stop[0] or "card" in stop[0]]
     assert len(covers) == 2, stops
     card(page, 10).focus()
@@ -116,6 +117,14 @@ def test_few_tab_stops_and_arrow_keys_between(open_page, url):
 
 def test_keyboard_is_not_lost_when_what_it_was_on_goes(open_page, url):
     page = open_page(url)
+    page.locator("[data-dismiss=compare]").press("Enter")
+    expect(page.locator("[data-dismiss=move]")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".hllm-column .rec").first).to_be_focused()
+    page.locator("[data-action=own]").press("Enter")
+    expect(card(page, 0)).to_be_focused()
+    expect(page.locator(".example").first).to_be_visible()
+    page.wait_for_selector(".settling", state="detached")
     page.locator(".example").first.press("Enter")
     expect(page.locator(".hllm-column .rec").first).to_be_focused()
     page.locator("[data-action=clear]").press("Enter")
@@ -148,7 +157,12 @@ def test_axe_finds_nothing_serious(open_page, url, size, scheme):
         "baseline": lambda: page.evaluate(
             "document.querySelector('.tabs [data-tab=baseline]').click()"
         ),
+        "drawer": lambda: (
+            page.evaluate("document.querySelector('.baseline-column .info').click()"),
+            expect(page.locator(".nears").first).to_be_visible(),
+        ),
         "nothing": lambda: (
+            page.keyboard.press("Escape"),
             page.evaluate("document.querySelector('.tabs [data-tab=browse]').click()"),
             page.locator(".search").fill("qqq"),
             expect(page.locator(".nothing")).to_be_visible(),

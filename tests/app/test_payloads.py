@@ -7,24 +7,28 @@ import pytest
 
 from app import payloads
 from app.catalog import ItemFilter
+from app.detail import Details
 from app.payloads import (
     AnswerRequest,
     BrowseQuery,
     ClickPayload,
+    DetailQuery,
     FilterPayload,
     answer_payload,
     browse_payload,
+    detail_payload,
     forget_payload,
+    why_payload,
 )
-from app.session import Click, clean_browse, clean_click, clean_filter
+from app.session import Click, clean_browse, clean_click, clean_detail, clean_filter
 from app.settings import ROOT
 
 SESSION = "0123456789abcdef"
 
 
-def ask(service, history, version=1, **item_filter):
+def ask(service, history, version=1, example=False, **item_filter):
     request = {"version": version, "history": history, "session": SESSION, "filter": item_filter}
-    return answer_payload(service, request)
+    return answer_payload(service, {**request, "example": example})
 
 
 def test_answer_carries_version_history_and_both_columns(service):
@@ -45,6 +49,19 @@ def test_empty_history_answers_with_popular_items_and_examples(service):
     assert "Popular in this catalogue" in answer["start"]
     assert answer["columns"] == {} and answer["live"] == "Nothing clicked yet"
     assert [len(example["items"]) for example in answer["examples"]] == [4, 4, 4, 4]
+
+
+def test_the_example_stands_in_for_an_empty_history_only(service, tmp_path, new_service, new_items):
+    shown = ask(service, [], example=True)
+    example = service.examples[0]
+    assert shown["example"] == example.name and shown["start"] is None
+    assert [i["id"] for i in shown["history"]] == [card.item_id for card in example.cards]
+    assert shown["columns"] == ask(service, [i["id"] for i in shown["history"]])["columns"]
+    assert shown["live"] == "Recommended for the example"
+    own = ask(service, ["book-001"], example=True)
+    assert own["example"] == "" and [item["id"] for item in own["history"]] == ["book-001"]
+    without = new_service(tmp_path / "few.db", new_items(1))  # no category has two items
+    assert ask(without, [], example=True)["start"] and not without.examples
 
 
 @pytest.mark.parametrize(
@@ -125,6 +142,25 @@ def test_a_visitor_deletes_what_was_recorded_of_this_browser(service, events_of)
         assert forget_payload(service, strange)["message"].startswith("0 entries")
 
 
+def test_detail_and_why_payload(service):
+    details = Details(service)
+    query = {"item": "book-007", "history": ["book-001", "book-002"]}
+    found = detail_payload(details, query)
+    assert_is(found, payloads.DetailPayload)
+    assert found["title"] == "Book number 7" and found["explains"] == "now"
+    assert "What happens in book 7." in found["html"] and " of 38" in found["html"]
+    why = why_payload(details, query)
+    assert_is(why, payloads.WhyPayload)
+    assert why["changes"].keys() == {"book-001", "book-002"}
+    assert max(map(abs, why["changes"].values())) == 1
+    for raw in (None, {}, {"item": "no such"}):
+        assert detail_payload(details, raw)["title"] == "Not found"
+        assert why_payload(details, raw) == {"html": "", "changes": {}}
+    service.catalog.path.unlink()
+    assert "cannot be read" in detail_payload(details, query)["html"]
+    assert "cannot be read" in why_payload(details, query)["html"]
+
+
 def contract():
     """Names and keys of the payload types in the scripts."""
     script = (ROOT / "assets" / "page" / "contract.js").read_text("utf-8")
@@ -145,7 +181,7 @@ def typed_dicts():
 
 
 def test_scripts_and_python_know_the_same_payloads():
-    assert len(typed_dicts()) == 11
+    assert len(typed_dicts()) == 14
     assert contract() == typed_dicts()
 
 
@@ -183,11 +219,13 @@ def assert_is(value, kind):
 def test_everything_that_a_page_sends_is_read(service):
     """A name in a request that the server does not know would be left out without a word."""
     item_filter = {"category": "Mystery", "min_price": 5, "max_price": 20}
-    query = {"text": "7", "category": "Mystery", "sort": "title", "cursor": "c", "item": "i"}
+    query = {"text": "7", "category": "Mystery", "sort": "title", "cursor": "c"}
+    question = {"item": "a", "history": ["b"]}
     click = {"item_id": "a", "source": "hllm", "rank": 3, "session": SESSION}
     for sent, kind, read in (
         (item_filter, FilterPayload, lambda raw: clean_filter(raw, lambda _: True)),
         (query, BrowseQuery, clean_browse),
+        (question, DetailQuery, clean_detail),
         (click, ClickPayload, clean_click),
     ):
         assert sent.keys() == kind.__annotations__.keys()
@@ -201,8 +239,8 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
     monkeypatch.setattr(
         service,
         "answer",
-        lambda history, session, item_filter: (
-            asked.append((history, session, item_filter))
+        lambda history, session, item_filter, with_example: (
+            asked.append((history, session, item_filter, with_example))
             or answer(history, session, item_filter=item_filter)
         ),
     )
@@ -211,7 +249,8 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
         "history": ["book-001"],
         "filter": {"category": "Mystery", "min_price": None, "max_price": None},
         "session": SESSION,
+        "example": True,
     }
     assert request.keys() == AnswerRequest.__annotations__.keys()
     assert answer_payload(service, request)["version"] == 4
-    assert asked == [(["book-001"], SESSION, ItemFilter(category="Mystery"))]
+    assert asked == [(["book-001"], SESSION, ItemFilter(category="Mystery"), True)]

@@ -32,7 +32,9 @@ def test_card_is_a_link_with_a_name_and_its_data():
     link = next(names for names in read.attributes if "data-id" in names)
     assert read.tags.count("a") == 1
     assert link["data-title"] == 'A "b"'
-    assert read.text == 'Add A "b"Creator · 1999'
+    assert read.text == 'Add A "b"Creator · 1999i'
+    button = next(names for names in read.attributes if "data-info" in names)
+    assert (button["data-info"], button["aria-label"]) == ("a", 'Details of A "b"')
 
 
 def test_link_of_an_item_is_an_address_within_the_page():

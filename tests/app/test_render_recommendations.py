@@ -150,7 +150,8 @@ def test_popular_items_are_ranked_buttons_and_examples_come_first():
         if tag in ("button", "a")
     ]
     assert buttons[0]["aria-label"] == "Start with the example Both, 2 items"
-    assert [names.get("data-id") for names in buttons[1:]] == ["a", "b"]
+    assert [n.get("data-id") for n in buttons[1::2]] == ["a", "b"]
+    assert [n.get("data-info") for n in buttons[2::2]] == ["a", "b"]
     assert "examples" not in render_popular([card()], [])
 
 

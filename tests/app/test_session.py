@@ -3,6 +3,7 @@ import json
 import pytest
 
 from app.catalog import ItemFilter
+from app.catalog.items import MAX_ID_CHARS
 from app.session import (
     MAX_HISTORY,
     BrowseRequest,
@@ -10,6 +11,7 @@ from app.session import (
     check_filter,
     clean_browse,
     clean_click,
+    clean_detail,
     clean_filter,
     clean_history,
     clean_session_id,
@@ -69,7 +71,6 @@ def test_repeated_item_counts_where_it_was_last():
 def test_browse_request_is_taken_as_it_is_when_it_makes_sense():
     raw = {"text": "  dune  herbert ", "category": "SF", "sort": "title", "cursor": "abc"}
     assert clean_browse(raw) == BrowseRequest("dune herbert", "SF", "title", "abc")
-    assert clean_browse({"item": "a"}) == BrowseRequest(item="a")
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,16 @@ def test_senseless_browse_request_gets_defaults(raw):
 
 def test_browse_text_is_bounded():
     assert len(clean_browse({"text": "x" * 10_000}).text) == 200
+
+
+def test_question_about_an_item_is_read_and_bounded():
+    assert clean_detail({"item": "a", "history": ["b"]}) == ("a", ["b"])
+    assert clean_detail({"item": "x" * 10_000})[0] == "x" * MAX_ID_CHARS
+
+
+@pytest.mark.parametrize("raw", [None, [], "x", {}, {"item": ["a"]}, {"item": 7, "history": None}])
+def test_question_about_nothing_names_no_item(raw):
+    assert clean_detail(raw) == ("", None)
 
 
 def test_click_is_read():

@@ -8,6 +8,7 @@ test("keys and what they do", () => {
     actOf({ key, ctrlKey: false, metaKey: false, shiftKey: false, ...held });
   assert.equal(press("/"), "search");
   assert.equal(press("/", { ctrlKey: true }), null);
+  assert.equal(press("Escape"), "close");
   assert.equal(press("z"), null);
   assert.equal(press("z", { ctrlKey: true }), "undo");
   assert.equal(press("z", { metaKey: true }), "undo");

@@ -44,9 +44,9 @@ function open(alive = true) {
 test("a request carries all that the server needs", () => {
   const sent = [];
   const page = { send: (request) => sent.push(request), setBusy: () => {} };
-  makeProtocol("session", page).ask(["a", "b"], EVERYTHING);
+  makeProtocol("session", page).ask(["a", "b"], EVERYTHING, true);
   assert.deepEqual(sent, [
-    { version: 1, history: ["a", "b"], filter: EVERYTHING, session: "session" },
+    { version: 1, history: ["a", "b"], filter: EVERYTHING, session: "session", example: true },
   ]);
 });
 

@@ -41,10 +41,24 @@ test("the server corrects items, titles, covers and filter", () => {
   for (const [items, filter] of answers) {
     const { state, saved } = open({ history: [item("a")] });
     assert.ok(state.adopt(items, filter));
-    assert.deepEqual(saved, [{ history: items, past: [], future: [], filter }]);
+    assert.deepEqual(saved, [{ history: items, past: [], future: [], filter, own: true }]);
     assert.deepEqual(state.history.items, items);
     assert.deepEqual(state.filter, filter);
   }
+});
+
+test("a history is the visitor's own from the first item or the wish for an empty one on", () => {
+  const { state, saved } = open();
+  assert.ok(!state.isOwn);
+  state.setFilter({ ...EVERYTHING, category: "War" });
+  state.adopt([], EVERYTHING);
+  assert.ok(!state.isOwn && !open(saved[0]).state.isOwn);
+  state.begin();
+  assert.ok(open(saved.at(-1)).state.isOwn);
+  const other = open().state;
+  other.setHistory(addItem(other.history, item("a")));
+  assert.ok(other.isOwn);
+  assert.ok(open({ history: [], past: [[item("a")], []] }).state.isOwn); // of an earlier version
 });
 
 test("a correction by the server is no step of undo", () => {

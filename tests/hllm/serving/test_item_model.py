@@ -130,3 +130,23 @@ def test_models_that_are_no_llama_stay_exact(tmp_path, make_model, in_few_bits, 
     model.item_llm = make_item_llm(model.config.item_config)
     save_model(model, tmp_path / "model", tokenizer)
     assert ItemModel(tmp_path / "model").precision == "fp32"
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=lambda book: book["title"] or "empty")
+def test_the_text_is_that_which_is_encoded(folder, book):
+    model, tokenizer = load_model(folder)
+    text = model.config.item_text(book)
+    whole = tokenizer(text)["input_ids"]
+    limit = model.config.max_text_tokens
+    found = ItemModel(folder).text_of(book)
+    assert found.text == text
+    assert found.num_tokens == min(len(whole), limit)
+    assert found.is_cut == (len(whole) > limit)
+    # Every byte is a token, behind <s>.
+    assert found.unread == text[limit - 1 :] and bool(found.unread) == found.is_cut
+
+
+def test_the_text_is_told_without_loading_the_item_llm(folder):
+    encoder = ItemModel(folder)
+    encoder.text_of(BOOKS[0])
+    assert encoder._encode is None

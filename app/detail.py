@@ -1,0 +1,177 @@
+"""What the page's drawer says of one item: the item itself, what the models know of it, and why.
+
+Off the queue of clicks, so that opening an item waits for no click; how many are answered at once
+is bounded here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from app.cards import Card, make_card
+from app.catalog import CatalogItem
+from app.catalog.items import text_fields
+from app.columns import Column, ColumnInfo
+from app.service import Service
+from hllm.serving.request_batching import BusyError
+
+if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
+    from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
+    from hllm.serving.item_model import ItemText
+
+NUM_SIMILAR = 6
+MAX_AT_ONCE = 2  # details; of explanations one, since a large model takes minutes for it
+MAX_WAIT_S = 10
+
+# Whether there is an explanation: at once, or when the visitor asks for it since it takes long.
+Explains = Literal["no", "now", "request"]
+
+
+@dataclass(frozen=True)
+class ColumnDetail:
+    """What one column knows of an item.
+
+    Attributes:
+        info: of the column; its message says why there is nothing.
+        rank: for the history; None where nothing is ranked.
+        similar: nearest items by its item embeddings.
+    """
+
+    info: ColumnInfo
+    rank: ItemRank | None
+    similar: Sequence[Neighbour]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What is shown of an item.
+
+    Attributes:
+        item: of the catalogue.
+        card: of the item.
+        history: the items that count, oldest first.
+        columns: HLLM, then baseline.
+        text: what the Item LLM was given; None where there is none.
+        cards: of similar items, by item id.
+        explains: whether `explain` has something to say.
+    """
+
+    item: CatalogItem
+    card: Card
+    history: tuple[str, ...]
+    columns: list[ColumnDetail]
+    text: ItemText | None
+    cards: dict[str, Card]
+    explains: Explains
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The change of an item's score if one item of the history were removed, in each column.
+
+    Attributes:
+        history: oldest first.
+        columns: with the change for each item of the history; None where there is no answer.
+    """
+
+    history: list[Card]
+    columns: list[tuple[ColumnInfo, list[ScoreChange] | None]]
+
+    @property
+    def scaled_changes(self) -> dict[str, float]:
+        """Those of the first column that has an answer, by item id, the largest scaled to 1."""
+        changes = next((found for _, found in self.columns if found), [])
+        largest = max((abs(found.change) for found in changes), default=0.0)
+        return {found.item_id: found.change / (largest or 1.0) for found in changes}
+
+
+class Details:
+    """Answers what the drawer asks."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._finding = threading.BoundedSemaphore(MAX_AT_ONCE)
+        self._explaining = threading.BoundedSemaphore(1)
+
+    def find(self, item_id: str, raw_history: object) -> Detail | None:
+        """Everything about an item but the explanation; None if the catalogue does not have it.
+
+        Args:
+            item_id: of the item.
+            raw_history: what a page sent; see app.session.clean_history.
+
+        Raises:
+            CatalogError: the catalogue cannot be read.
+            BusyError: too many ask at once.
+        """
+        service = self._service
+        item = service.catalog.get([item_id]).get(item_id)
+        if item is None:
+            return None
+        history = service.clean(raw_history).item_ids
+        is_ranked = bool(history) and item_id not in history
+        with _place(self._finding):
+            columns = [
+                _column_detail(column, item_id, history if is_ranked else ())
+                for column in service.columns
+            ]
+            _, text = service.columns[0].question(lambda r: r.item_text(text_fields(item)))
+        near = dict.fromkeys(n.item_id for column in columns for n in column.similar)
+        return Detail(
+            item,
+            make_card(item, service.covers),
+            history,
+            columns,
+            text,
+            {card.item_id: card for card in service.cards_of(list(near))},
+            _explains(service.columns) if is_ranked and len(history) > 1 else "no",
+        )
+
+    def explain(self, item_id: str, raw_history: object) -> Explanation | None:
+        """Why an item is ranked where it is; None where nothing can be left out.
+
+        Args:
+            item_id: of the item.
+            raw_history: what a page sent; see app.session.clean_history.
+
+        Raises:
+            CatalogError: the catalogue cannot be read.
+            BusyError: too many ask at once.
+        """
+        service = self._service
+        history = service.clean(raw_history).item_ids
+        if len(history) < 2 or item_id in history or not service.cards_of([item_id]):
+            return None
+        with _place(self._explaining):
+            columns = [c.question(lambda r: r.explain(history, item_id)) for c in service.columns]
+        return Explanation(service.cards_of(history), columns)
+
+
+@contextmanager
+def _place(places: threading.Semaphore) -> Iterator[None]:
+    """One of a number of places, waited for."""
+    if not places.acquire(timeout=MAX_WAIT_S):
+        raise BusyError("Too many visitors at once: try again in a minute.")
+    try:
+        yield
+    finally:
+        places.release()
+
+
+def _column_detail(column: Column, item_id: str, history: Sequence[str]) -> ColumnDetail:
+    info, similar = column.question(lambda r: r.similar(item_id, NUM_SIMILAR))
+    rank = None
+    if history and similar is not None:
+        info, rank = column.question(lambda r: r.rank_of(history, item_id))
+    return ColumnDetail(info, rank, similar or [])
+
+
+def _explains(columns: Sequence[Column]) -> Explains:
+    found = [column.question(lambda r: r.explains_at_once)[1] for column in columns]
+    if all(answer is None for answer in found):
+        return "no"
+    return "request" if False in found else "now"

@@ -1,0 +1,233 @@
+"""What the drawer shows of one item, as HTML strings.
+
+Pure, like app.render, whose rules hold here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from app.cards import Card
+from app.catalog import CatalogItem
+from app.catalog.items import NOTES_KEY
+from app.columns import ColumnInfo
+from app.detail import ColumnDetail, Detail, Explanation
+from app.render import byline, cover, info_button, item_data, number, plural, price, text
+from app.render_recommendations import item_words
+
+if TYPE_CHECKING:
+    from hllm.serving.explain import Neighbour, ScoreChange
+    from hllm.serving.item_model import ItemText
+
+MAX_EXTRA_FACTS = 30
+MAX_FACT_CHARS = 1000
+MAX_HEADLINE_CHARS = 80  # of a title; the drawer cuts a longer one after three lines
+SCALARS = (str, int, float)
+
+
+def render_detail(detail: Detail) -> str:
+    """Everything about an item; the explanation comes into `.why-body` when it is there."""
+    return "".join(
+        (
+            _head(detail),
+            _standing(detail),
+            _why(detail),
+            _description(detail.item),
+            _similar(detail),
+            _given(detail.text),
+            _facts(detail.item),
+        )
+    )
+
+
+def render_no_detail(sentence: str) -> str:
+    """Why there is nothing to show."""
+    return f'<p class="column-message" role="note">{text(sentence)}</p>'
+
+
+def render_why(explanation: Explanation) -> str:
+    """One row for each item of the history, with a signed bar for each column."""
+    answered = [
+        (info, {c.item_id: c for c in found}) for info, found in explanation.columns if found
+    ]
+    if not answered:
+        return "".join(_unavailable(info) for info, _ in explanation.columns)
+    heads = "".join(
+        f'<th scope="col" class="{text(info.key)}-tone">{text(info.title)}</th>'
+        for info, _ in answered
+    )
+    largest = [max(abs(c.change) for c in found.values()) or 1.0 for _, found in answered]
+    rows = "".join(
+        f'<tr><th scope="row" dir="auto"><span class="place">{place}</span> {text(card.title)}</th>'
+        + "".join(
+            _change(found.get(card.item_id), top, info)
+            for (info, found), top in zip(answered, largest, strict=True)
+        )
+        + "</tr>"
+        for place, card in enumerate(explanation.history, 1)
+    )
+    return (
+        '<p class="hint">Each model ranked again without one item. To the left: the score falls, '
+        "so the item speaks for this one. To the right: it speaks against it.</p>"
+        f'<table class="changes"><thead><tr><th scope="col">If removed</th>{heads}</tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
+        + "".join(_unavailable(info) for info, found in explanation.columns if not found)
+    )
+
+
+def _head(detail: Detail) -> str:
+    card = detail.card
+    if card.item_id in detail.history:
+        place = detail.history.index(card.item_id) + 1
+        action = f'<p class="hint">Number {place} of this history</p>'
+    else:
+        action = (
+            f'<a role="button" class="button add item" {item_data(card, "detail")}>'
+            "Add to your history</a>"
+        )
+    return (
+        f'<header class="detail-head">{cover(card)}<div>'
+        f'<p class="detail-by" dir="auto">{byline(card)}</p>{action}</div></header>'
+    )
+
+
+def _standing(detail: Detail) -> str:
+    if not detail.history:
+        return _part("Rank", '<p class="hint">The history is empty, so nothing is ranked yet.</p>')
+    if detail.card.item_id in detail.history:
+        words = "It is in the history: such items are not ranked again."
+        return _part("Rank", f'<p class="hint">{words}</p>')
+    places = "".join(_place(column) for column in detail.columns)
+    return _part(
+        "Rank for this history",
+        f'<dl class="standing">{places}</dl><p class="hint">Among all items, whatever is '
+        "filtered. A score is on its own model's scale: compare ranks, not scores.</p>",
+    )
+
+
+def _place(column: ColumnDetail) -> str:
+    info, found = column.info, column.rank
+    if found is None:
+        said = f"<dd>{text(info.message or 'no answer')}</dd>"
+    else:
+        place = f"#{number(found.rank)} of" if found.rank else "not among the first"
+        said = (
+            f"<dd><b>{place} {number(found.num_ranked)}</b> "
+            f"<span>score {found.score:.3f}</span></dd>"
+        )
+    return f'<div><dt class="{text(info.key)}-tone">{text(info.title)}</dt>{said}</div>'
+
+
+def _why(detail: Detail) -> str:
+    if detail.explains == "no":
+        if len(detail.history) != 1 or detail.card.item_id in detail.history:
+            return ""
+        body = (
+            '<p class="hint">The history has one item: without it there is nothing to compare.</p>'
+        )
+    elif detail.explains == "now":
+        body = '<p class="hint">Computing &hellip;</p>'
+    else:
+        body = (
+            '<p class="hint">A large model takes a while to read the history once without each '
+            'item.</p><button type="button" class="button" data-action="why">Compute</button>'
+        )
+    return _part("Why: score change if removed", f'<div class="why-body">{body}</div>')
+
+
+def _change(found: ScoreChange | None, largest: float, info: ColumnInfo) -> str:
+    if found is None:
+        return "<td></td>"
+    share = min(abs(found.change) / largest, 1.0) * 50
+    side = "left" if found.change < 0 else "right"
+    sign = "−" if found.change < 0 else "+"
+    return (
+        f'<td><span class="signed {text(info.key)}-tone" aria-hidden="true">'
+        f'<span class="{side}" style="width:{share:.1f}%"></span></span>'
+        f"<b>{sign}{abs(found.change):.3f}</b></td>"
+    )
+
+
+def _unavailable(info: ColumnInfo) -> str:
+    return f'<p class="hint">{text(info.title)}: {text(info.message)}</p>' if info.message else ""
+
+
+def _description(item: CatalogItem) -> str:
+    if not item.description:
+        return ""
+    return _part("Description", f'<p class="prose" dir="auto">{text(item.description)}</p>')
+
+
+def _similar(detail: Detail) -> str:
+    lists = "".join(
+        f'<div><h4 class="{text(column.info.key)}-tone">{text(column.info.title)}</h4>'
+        f'<ul class="nears">{_nears(column.similar, detail.cards)}</ul></div>'
+        for column in detail.columns
+        if column.similar
+    )
+    if not lists:
+        return ""
+    return _part("Nearest items by embedding", f'<div class="spaces">{lists}</div>')
+
+
+def _nears(similar: Sequence[Neighbour], cards: Mapping[str, Card]) -> str:
+    return "".join(
+        f'<li><a role="button" class="near item" {item_data(cards[near.item_id], "detail")} '
+        f'title="{text(cards[near.item_id].title)}, cosine {near.cosine:.3f}">'
+        f'{cover(cards[near.item_id])}<span class="rec-text">{item_words(cards[near.item_id])}'
+        f"</span></a>{info_button(cards[near.item_id])}</li>"
+        for near in similar
+        if near.item_id in cards
+    )
+
+
+def _given(given: ItemText | None) -> str:
+    if given is None:
+        return ""
+    tokens = f"{plural(given.num_tokens, 'token')}, special ones included"
+    if given.is_cut:
+        tokens = f"The first {tokens}; the rest was cut off"
+        if given.unread:
+            tokens += " and is struck through"
+    read = given.text.removesuffix(given.unread)
+    unread = f"<s>{text(given.unread)}</s>" if given.unread else ""
+    words = f'<p class="given" dir="auto">{text(read)}{unread}</p>' if given.text else ""
+    return _part("What the Item LLM was given", f'<p class="hint">{tokens}.</p>{words}')
+
+
+def _facts(item: CatalogItem) -> str:
+    cost = "" if item.price is None else price(item.price)
+    facts = [
+        ("Title", item.title if len(item.title) > MAX_HEADLINE_CHARS else ""),
+        ("Categories", ", ".join(item.categories)),
+        ("Tags", ", ".join(item.tags)),
+        ("Creator", item.creator),
+        ("Year", "" if item.year is None else str(item.year)),
+        ("Price", cost),
+        ("Popularity", number(item.popularity) if item.popularity else ""),
+        *_extra_facts(item.extra),
+        ("Id", item.item_id),
+    ]
+    rows = "".join(
+        f'<dt dir="auto">{text(name)}</dt><dd dir="auto">{text(value[:MAX_FACT_CHARS])}</dd>'
+        for name, value in facts
+        if value
+    )
+    return _part("Facts", f'<dl class="detail-facts">{rows}</dl>')
+
+
+def _extra_facts(extra: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for key, value in extra.items():
+        if key == NOTES_KEY or len(found) == MAX_EXTRA_FACTS:
+            continue
+        if isinstance(value, SCALARS):
+            found.append((key, str(value)))
+        elif isinstance(value, list) and value and all(isinstance(v, SCALARS) for v in value):
+            found.append((key, ", ".join(map(str, value))))
+    return found
+
+
+def _part(title: str, body: str) -> str:
+    return f'<section class="detail-part"><h3>{text(title)}</h3>{body}</section>'

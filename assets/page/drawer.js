@@ -1,0 +1,123 @@
+// The drawer about one item: over the catalogue, or from below on a phone. HTML comes escaped from
+// app/render_detail.py.
+
+import { makeRoving } from "./roving.js";
+
+/**
+ * @param {HTMLElement} section
+ * @param {object} page
+ * @param {function(import("./contract.js").DetailQuery):
+ *   Promise<import("./contract.js").DetailPayload>} page.fetch
+ * @param {function(import("./contract.js").DetailQuery):
+ *   Promise<import("./contract.js").WhyPayload>} page.explain
+ * @param {function(): string[]} page.history ids of the history that is shown, oldest first
+ * @param {function(Object<string, number>): void} page.mark shows in the history what pushes the item
+ * @param {function(string): void} page.announce
+ * @param {function(): void} page.onOpen
+ * @param {function(): void} page.onClose
+ * @param {function(): void} page.onLost the keyboard has no button to go back to
+ */
+export function makeDrawer(section, page) {
+  const title = section.querySelector(".drawer-title");
+  const body = section.querySelector(".drawer-body");
+  const close = section.querySelector('[data-action="close"]');
+  const rove = makeRoving(body, ".near");
+  let item = null; // id of the one that is open
+  let opener = null; // what was pressed
+  let version = 0;
+
+  const query = () => ({ item, history: page.history() });
+
+  /**
+   * @param {string} id
+   * @param {?Element} pressed the button that asks for it, if any
+   */
+  function open(id, pressed = null) {
+    if (!section.contains(pressed)) opener = pressed;
+    item = id;
+    section.hidden = false;
+    section.setAttribute("aria-busy", "true");
+    close.focus({ preventScroll: true });
+    section.scrollTop = 0;
+    page.onOpen();
+    load();
+  }
+
+  /** The same item for another history. */
+  function refresh() {
+    if (item !== null) load();
+  }
+
+  async function load() {
+    version += 1;
+    const mine = version;
+    page.mark({});
+    try {
+      const found = await page.fetch(query());
+      if (mine !== version) return; // overtaken, or closed
+      show(found);
+      if (found.explains === "now") await explain();
+    } catch {
+      if (mine !== version) return;
+      title.textContent = "The app does not answer.";
+      body.replaceChildren();
+      page.announce(title.textContent);
+    } finally {
+      if (mine === version) section.setAttribute("aria-busy", "false");
+    }
+  }
+
+  /** @param {import("./contract.js").DetailPayload} found */
+  function show(found) {
+    const isNew = title.dataset.item !== item;
+    const hadFocus = body.contains(document.activeElement);
+    const focused = document.activeElement.dataset?.id;
+    title.dataset.item = item;
+    title.textContent = found.title;
+    body.innerHTML = found.html;
+    rove();
+    if (isNew) page.announce(`Details of ${found.title}.`);
+    if (!hadFocus) return;
+    const same = [...body.querySelectorAll(".item")].find(({ dataset }) => dataset.id === focused);
+    (same || close).focus({ preventScroll: true });
+  }
+
+  /** Why the item is ranked where it is. */
+  async function explain() {
+    const mine = version;
+    const place = body.querySelector(".why-body");
+    const button = place.querySelector("button");
+    if (button?.getAttribute("aria-disabled") === "true") return;
+    button?.setAttribute("aria-disabled", "true");
+    if (button) button.textContent = "Computing \u2026";
+    const found = await page.explain(query()).catch(() => null);
+    if (mine !== version) return;
+    const hadFocus = place.contains(document.activeElement);
+    if (found) place.innerHTML = found.html;
+    else place.textContent = "The app does not answer.";
+    if (hadFocus) close.focus({ preventScroll: true });
+    page.mark(found?.changes ?? {});
+  }
+
+  function hide() {
+    if (item === null) return;
+    version += 1;
+    const id = item;
+    item = null;
+    section.hidden = true;
+    page.mark({});
+    const again = opener?.isConnected ? opener : findOpener(opener, id);
+    opener = null;
+    page.onClose();
+    if (again?.offsetParent) again.focus({ preventScroll: true });
+    else page.onLost();
+  }
+
+  return { open, refresh, explain, close: hide };
+}
+
+/** The button in the place of one that was drawn anew. */
+function findOpener(opener, id) {
+  const selector = `.info[data-info="${CSS.escape(id)}"]`;
+  return opener && [...document.querySelectorAll(selector)].find((button) => button.offsetParent);
+}
