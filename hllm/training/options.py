@@ -297,7 +297,7 @@ OPPOSITES = {
     "item_pretrained": "start the Item LLM from random weights of its shape",
     "user_pretrained": "start the User LLM from random weights of user_llm's shape",
     "id_learn_temperature": "fix the temperature of the softmax at 0.05",
-    "id_cosine": "compare them by dot product instead, at temperature 1",
+    "id_cosine": "compare users and items by dot product, at temperature 1",
     "data_split": "train on the end of long histories only",
 }
 

@@ -171,6 +171,7 @@ def test_recommendation_joins_the_history_and_moves_are_marked(open_page, url):
     expect(page.locator(".status")).to_contain_text("recommendations updated")
 
 
+@pytest.mark.slow
 def test_twelve_clicks_in_a_second_are_kept_in_order(
     open_page, serve, new_service, new_items, fake_recommender, tmp_path
 ):
@@ -190,6 +191,7 @@ def test_twelve_clicks_in_a_second_are_kept_in_order(
     assert len(fake.calls) < 12  # later clicks replaced waiting ones, instead of queueing up
 
 
+@pytest.mark.slow
 def test_page_keeps_as_many_items_as_the_server_says(
     open_page, serve, new_service, new_items, tmp_path, monkeypatch
 ):
@@ -213,6 +215,7 @@ def test_visitors_never_see_each_other(open_page, url):
     expect(three.locator(".hllm")).to_have_attribute("data-example", re.compile("."))
 
 
+@pytest.mark.slow
 def test_keyboard_alone_is_enough(open_page, url):
     page = open_page(url)
     page.keyboard.press("/")
@@ -251,6 +254,7 @@ def test_history_by_drag_and_by_buttons(open_page, url):
     history_is(page, "book-003", "book-001", "book-002")
 
 
+@pytest.mark.slow
 def test_history_on_a_phone_by_touch(open_page, url):
     page = open_page(url, PHONE)
     for item_id in ("book-001", "book-002"):
@@ -264,6 +268,7 @@ def test_history_on_a_phone_by_touch(open_page, url):
     history_is(page, "book-001")
 
 
+@pytest.mark.slow
 def test_clicking_twice_is_said_and_not_counted_twice(open_page, url):
     page = open_page(url)
     card(page, "book-001").click()
@@ -273,6 +278,7 @@ def test_clicking_twice_is_said_and_not_counted_twice(open_page, url):
     history_is(page, "book-001")
 
 
+@pytest.mark.slow
 def test_examples_filters_and_more(open_page, url):
     page = open_page(url)
     page.locator("[data-action=own]").click()
