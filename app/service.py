@@ -4,6 +4,7 @@ Plain functions over the catalogue and two recommenders. Nothing about a visitor
 calls; every call brings the whole history.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,12 +14,15 @@ from app.cards import Card, make_card
 from app.catalog import NO_FILTER, Catalog, CatalogItem, ItemFilter, Query, Sort
 from app.catalog.events import events_path
 from app.columns import COMPARE_DEPTH, LIST_LENGTH, Column, ColumnAnswer
+from app.errors import CatalogError
 from app.event_log import EventLog
 from app.examples import MAX_ITEMS, Example, book_examples, category_examples
 from app.filter_rows import FilterRows
 from app.session import BrowseRequest, Click, History, clean_history
 
 PAGE_SIZE = 48
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -149,8 +153,12 @@ class Service:
         )
 
     def record_click(self, click: Click) -> None:
-        """Note a click on an item of the catalogue."""
-        if not self.catalog.get([click.item_id]):
+        """Note a click on an item of the catalogue; never fails."""
+        try:
+            if not self.catalog.get([click.item_id]):
+                return
+        except CatalogError as error:  # the answer to the same click says it on the page
+            logger.warning("A click is not recorded: %s", error)
             return
         self.events.add(click.session_id, "clicked", click.source, [click.item_id], click.rank)
 

@@ -1,6 +1,7 @@
 import pytest
 
 from app.catalog import Catalog, CatalogItem, ItemFilter
+from app.catalog.events import events_path
 from app.columns import COMPARE_DEPTH
 from app.errors import CatalogError
 from app.service import PAGE_SIZE, Service
@@ -114,6 +115,14 @@ def test_a_click_on_an_unknown_item_is_not_recorded(service, events_of):
     service.record_click(Click("book-002", "hllm", SESSION, 4))
     service.record_click(Click("no such book", "hllm", SESSION, 4))
     assert [item_ids for _, _, item_ids, *_ in events_of(service)] == ['["book-002"]']
+
+
+def test_a_click_is_left_out_where_the_catalogue_cannot_be_read(service, caplog):
+    service.catalog.path.unlink()
+    service.record_click(Click("book-002", "hllm", SESSION, 4))
+    assert "A click is not recorded" in caplog.text and "cannot be read" in caplog.text
+    service.events.flush()
+    assert not events_path(service.catalog.path).exists()
 
 
 def test_histories_do_not_mix(service):

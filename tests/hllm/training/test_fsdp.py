@@ -128,7 +128,7 @@ def test_sharded_run_equals_the_unsharded_one(folder, kind):
     ):
         assert sharded["norms"] == pytest.approx(unsharded["norms"], rel=1e-4)
         assert len(sharded["norms"]) == (2 if kind == "start" else 5)
-    if kind != "reference":  # which does not clip
+    if kind not in ("reference", "esasrec"):  # does not clip; has smaller gradients
         assert max(sharded["norms"]) == pytest.approx(0.5, abs=1e-5)
 
 
