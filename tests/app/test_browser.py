@@ -344,6 +344,7 @@ def test_recommendations_of_a_category_and_of_prices(open_page, url, size):
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 
+@pytest.mark.slow
 def test_nothing_left_by_a_filter_has_a_way_on(open_page, url):
     page = open_page(url)
     card(page, "book-002").click()
@@ -364,6 +365,7 @@ def test_nothing_left_by_a_filter_has_a_way_on(open_page, url):
     expect(page.get_by_label("Highest price")).to_have_value("")
 
 
+@pytest.mark.slow
 def test_category_that_is_browsed_is_offered_first_and_stays_chosen(open_page, url):
     page = open_page(url)
     card(page, "book-001").click()

@@ -76,6 +76,7 @@ def test_every_change_is_said_with_where_the_lists_stand(open_page, url):
     assert heard(11) == "15 items"
 
 
+@pytest.mark.slow
 def test_few_tab_stops_and_arrow_keys_between(open_page, url):
     page = open_page(url)
     page.keyboard.press("Tab")
@@ -115,6 +116,7 @@ def test_few_tab_stops_and_arrow_keys_between(open_page, url):
     history_is(page, *(f"book-{number:03d}" for number in range(5)))
 
 
+@pytest.mark.slow
 def test_keyboard_is_not_lost_when_what_it_was_on_goes(open_page, url):
     page = open_page(url)
     page.locator("[data-dismiss=compare]").press("Enter")
