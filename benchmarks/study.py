@@ -58,7 +58,8 @@ SMOLLM2 = f"{FROZEN} --item_llm smollm2-135m"
 SMOLLM2_GAMES = f"{GAMES} --user_layers 2 --item_llm smollm2-135m"
 # SmolLM2's first layers as User LLM, or random ones of the same shape, behind the same items.
 USER = f"{FROZEN} --user_llm smollm2-135m --user_llm_layers 4"
-USER_LARGE = f"{USER} --item_embedding_rms 6 --user_learning_rate 2e-4"
+# Pre-trained layers learn from large embeddings only (docs/decisions.md).
+USER_PRETRAINED = f"{USER} --item_embedding_rms 6 --user_learning_rate 2e-4"
 
 
 @dataclass(frozen=True)
@@ -165,8 +166,8 @@ RUNS = (
         "item_token",
         f"{SMOLLM2} --item_llm_layers 30 --item_pooling item_token",
     ),
-    Run("smollm2-user", "pre-trained", "office", USER_LARGE),
-    Run("smollm2-user", "pre-trained, LoRA", "office", f"{USER_LARGE} --user_training lora"),
+    Run("smollm2-user", "pre-trained", "office", USER_PRETRAINED),
+    Run("smollm2-user", "pre-trained, LoRA", "office", f"{USER_PRETRAINED} --user_training lora"),
     Run("smollm2-user", "random", "office", f"{USER} --user_pretrained no"),
     Run("smollm2-games", "MiniLM", "games", f"{GAMES} --user_layers 2"),
     Run("smollm2-games", "SmolLM2", "games", SMOLLM2_GAMES),

@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from hllm.errors import CheckpointError, HLLMError
+from hllm.model_folder import CONFIG
 from hllm.serving.approximate_index import is_whole_index
 from hllm.serving.blend import Blend
 from hllm.store import BLEND, ItemEmbeddings, is_item_embeddings
@@ -38,9 +39,12 @@ def verify_folder(folder: Path) -> Iterator[Finding]:
     """
     if not folder.is_dir():
         raise CheckpointError(f"There is no folder {folder}: name a model folder.")
-    weights = [path for path in weight_files(folder) if path.suffix == ".safetensors"]
-    if not weights[:1] or not (weights[0].exists() or (folder / "config.json").exists()):
-        weights = []
+    is_model = (folder / CONFIG).exists()  # whose weights are missed where they are not
+    weights = [
+        path
+        for path in weight_files(folder)
+        if path.suffix == ".safetensors" and (is_model or path.exists())
+    ]
     others = sorted({*folder.glob("*.safetensors")} - set(weights))
     indexes = sorted(folder.glob("*.faiss"))
     if not (weights or others or indexes):

@@ -99,7 +99,7 @@ def _verify(folder: Path) -> int:
     findings = list(verify_folder(folder))
     for finding in findings:
         if not finding.problem:
-            note = f" ({finding.unproven} tensors have no checksum)" if finding.unproven else ""
+            note = f" (tensors without a checksum: {finding.unproven})" if finding.unproven else ""
             sys.stdout.write(f"{finding.path}: whole{note}\n")
     problems = [finding.problem for finding in findings if finding.problem]
     if problems:

@@ -61,7 +61,7 @@ def test_a_bit_that_flips_anywhere_is_found_and_its_file_named(folder, ending, c
 def test_what_has_no_checksum_is_said_and_must_be_finite(folder, capsys):
     save_file({"a": torch.ones(3)}, folder / "model.safetensors")
     assert main(["verify", str(folder)]) == 0
-    assert "model.safetensors: whole (1 tensors have no checksum)" in capsys.readouterr().out
+    assert "model.safetensors: whole (tensors without a checksum: 1)" in capsys.readouterr().out
     save_file({"a": torch.tensor([1.0, torch.nan])}, folder / "model.safetensors")
     assert damaged(folder) == ["model.safetensors"]
 
