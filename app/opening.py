@@ -22,8 +22,9 @@ from app.errors import CatalogError
 from app.event_log import EventLog
 from app.filter_rows import FilterRows
 from app.picture_files import noted_folder
+from app.reloading import is_reloading
 from app.service import Service
-from app.settings import ROOT, Settings, is_reloading, writable_dir
+from app.settings import ROOT, Settings, writable_dir
 from hllm.atomic import locked
 from hllm.errors import CheckpointError, MissingWeightsError, StaleEmbeddingsError
 

@@ -114,7 +114,8 @@ def _recorded(days: int) -> str:
     return (
         "What is shown and clicked is counted under a random number, on this server only, and "
         f"deleted after {plural(days, 'day')}. "
-        '<button type="button" class="forget" data-action="forget">Delete mine now</button>'
+        '<button type="button" class="forget" data-action="forget">Delete mine now</button> '
+        '<span class="forgotten"></span>'
     )
 
 

@@ -198,15 +198,18 @@ def _given(given: ItemText | None) -> str:
 
 def _facts(item: CatalogItem) -> str:
     cost = "" if item.price is None else price(item.price)
+    categories, tags = ", ".join(item.categories), ", ".join(item.tags)
+    # The columns that these were read from are among the others, too.
+    shown = {item.title, categories, tags, item.creator}
     facts = [
         ("Title", item.title if len(item.title) > MAX_HEADLINE_CHARS else ""),
-        ("Categories", ", ".join(item.categories)),
-        ("Tags", ", ".join(item.tags)),
+        ("Categories", categories),
+        ("Tags", tags),
         ("Creator", item.creator),
         ("Year", "" if item.year is None else str(item.year)),
         ("Price", cost),
         ("Popularity", number(item.popularity) if item.popularity else ""),
-        *_extra_facts(item.extra),
+        *(fact for fact in _extra_facts(item.extra) if fact[1] not in shown),
         ("Id", item.item_id),
     ]
     rows = "".join(

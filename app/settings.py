@@ -95,11 +95,6 @@ def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     return Settings(**values)
 
 
-def is_reloading(environ: Mapping[str, str]) -> bool:
-    """Whether the app runs under `gradio app.py`, which loads it anew after every edit."""
-    return "GRADIO_WATCH_DIRS" in environ
-
-
 def host_names(text: str) -> tuple[str, ...]:
     """Names of hosts, separated by commas.
 

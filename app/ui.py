@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,10 +39,11 @@ from app.payloads import (
     why_payload,
 )
 from app.pictures import picture_route
+from app.reloading import AnswerOnceWatched, is_reloading
 from app.render import render_shell
 from app.service import Service
 from app.session import clean_click
-from app.settings import ROOT, Settings, is_reloading, writable_dir
+from app.settings import ROOT, Settings, writable_dir
 from hllm.errors import HLLMError
 from hllm.serving.request_batching import MAX_BATCH
 
@@ -57,6 +59,7 @@ BOOKS_ORIGIN = (
 )
 MAX_WAITING = 64
 MAX_SESSIONS = 200
+_watched = threading.Event()
 
 
 def build_demo(service: Service) -> gr.Blocks:
@@ -182,14 +185,18 @@ def surface_of(demo: gr.Blocks) -> Surface:
 
 def launch_options(demo: gr.Blocks, service: Service, settings: Settings) -> dict[str, Any]:
     """Arguments of demo.launch: local, quiet, nothing from elsewhere, the gate in front."""
+    reloading = is_reloading(os.environ)
     gate = Middleware(
         Gate,
         hosts=hosts_of(settings, os.environ),
         surface=surface_of(demo),
-        reloading=is_reloading(os.environ),
+        reloading=reloading,
     )
     # Outside the gate, which reads the page. Level 6: 9 makes 0.3% less of it and is slower.
     packing = Middleware(GZipMiddleware, compresslevel=6)
+    middleware = [packing, gate]
+    if reloading:
+        middleware.insert(0, Middleware(AnswerOnceWatched, watched=_watched))
     pictures = writable_dir(settings.data_dir) / "pictures"
     return {
         "server_name": settings.host,
@@ -200,7 +207,7 @@ def launch_options(demo: gr.Blocks, service: Service, settings: Settings) -> dic
         "ssr_mode": False,
         "share": False,
         "state_session_capacity": MAX_SESSIONS,
-        "app_kwargs": {"middleware": [packing, gate], "routes": [picture_route(service, pictures)]},
+        "app_kwargs": {"middleware": middleware, "routes": [picture_route(service, pictures)]},
         "num_workers": 0,  # Gradio's own file servers would be beside the gate
         "mcp_server": False,
     }
@@ -222,6 +229,9 @@ def launch(demo: gr.Blocks, service: Service, settings: Settings) -> None:
             f"The app cannot listen on {where}: it is in use or not allowed, so stop the program "
             "that uses it or choose another with --port."
         ) from error
+    # Here is the end of the app, or under `gradio app.py` the thread that watches the files, for
+    # which launch() is over at once.
+    _watched.set()
 
 
 def shell(service: Service) -> str:

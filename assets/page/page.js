@@ -197,6 +197,12 @@ export function startPage({ element, trigger, props, server, watch }) {
     root.dataset.example = answer.example;
   }
 
+  /** Beside the button, at the foot of the page, where the other line is out of sight. */
+  function tellForgotten(text) {
+    root.querySelector(".forgotten").textContent = text;
+    announce(text);
+  }
+
   /** An answer to the same question again, as while a model loads, is told only if it is news. */
   function tellChanges() {
     const before = standing;
@@ -228,8 +234,8 @@ export function startPage({ element, trigger, props, server, watch }) {
     forget: () =>
       server
         .forget({ sessions: ownSessions(session) })
-        .then(({ message }) => tell(message))
-        .catch(() => tell("Nothing could be deleted: the app does not answer.")),
+        .then(({ message }) => tellForgotten(message))
+        .catch(() => tellForgotten("Nothing could be deleted: the app does not answer.")),
     undo: () => change(undo(state.history)),
     redo: () => change(redo(state.history)),
     clear: () => change(changed(state.history, [])),

@@ -400,5 +400,6 @@ def test_a_visitor_deletes_what_was_recorded_also_before_a_reload(
     service.events.add("f" * 16, "clicked", "browse", ["book-002"])  # another visitor's
     assert len({session for *_, session in events_of(service)}) == 3
     page.locator("[data-action=forget]").click()
-    expect(page.locator(".status")).to_contain_text("of this browser deleted", timeout=LIMIT_MS)
+    expect(page.locator(".forgotten")).to_contain_text("of this browser deleted", timeout=LIMIT_MS)
+    expect(page.locator(".forgotten")).to_be_in_viewport()
     assert [session for *_, session in events_of(service)] == ["f" * 16]

@@ -119,6 +119,19 @@ def test_facts_are_bounded_and_notes_are_none_of_them():
     assert len(re.findall(r">k\d+<", html)) == MAX_EXTRA_FACTS - 1
 
 
+def test_a_column_that_became_a_field_is_not_told_twice():
+    item = CatalogItem(
+        item_id="a",
+        title="Title",
+        tags=("Cat", "Dog"),
+        creator="Ada",
+        year=7,
+        extra={"tag": ["Cat", "Dog"], "author": "Ada", "pages": 7},
+    )
+    facts = render_detail(some_detail(item=item)).rpartition("detail-facts")[2]
+    assert re.findall(r">(\w+)</dt>", facts) == ["Tags", "Creator", "Year", "pages", "Id"]
+
+
 def test_a_title_that_the_headline_cuts_is_whole_among_the_facts():
     html = render_detail(some_detail(item=CatalogItem(item_id="a", title="word " * 100)))
     assert ">Title</dt>" in html and "word " * 100 in html
