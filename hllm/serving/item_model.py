@@ -25,7 +25,7 @@ from hllm.checkpoint import load_item_llm
 from hllm.errors import CheckpointError
 from hllm.model import HLLM, make_adapter, make_item_llm, without_vocabulary
 from hllm.model_folder import ITEM_LLM, ModelFolder
-from hllm.serving.precision import choose_precision, fits_few_bits
+from hllm.serving.precision import fits_few_bits, precision_choices
 from hllm.serving.user_model import graph_folder
 from hllm.text import tokenize
 from hllm.weights.shapes import shapes_of
@@ -77,7 +77,9 @@ class ItemModel:
         has_cuda = torch.cuda.is_available()
         # NF4 is put into a Llama matrix by matrix; other kinds of models stay as they are.
         few_bits = fits_few_bits(config)
-        self.precision = choose_precision(config, size, has_cuda=has_cuda) if few_bits else "fp32"
+        # Not measured: nobody shall wait at the start for what may never be typed in.
+        choices = precision_choices(config, size, has_cuda=has_cuda) if few_bits else ("fp32",)
+        self.precision = choices[-1]
         self.device = "cuda" if self.precision == "nf4" else "cpu"
         self._lock = threading.Lock()
         self._encode: Encode | None = None

@@ -1,4 +1,4 @@
-"""In which precision a language model answers: the names, and which one "auto" means.
+"""In which precision a language model answers: the names, and what "auto" may mean.
 
 Serving reads all weights of the User LLM once per click, so that a large model is as fast as its
 weights are small: 4 bits on a CPU through ONNX Runtime (hllm.serving.onnx_incremental), NF4 on a
@@ -34,8 +34,10 @@ def fits_few_bits(config: PretrainedConfig) -> bool:
     )
 
 
-def choose_precision(config: PretrainedConfig, num_parameters: int, *, has_cuda: bool) -> str:
-    """What "auto" means: the fastest path for this model on this machine that keeps its answers.
+def precision_choices(
+    config: PretrainedConfig, num_parameters: int, *, has_cuda: bool
+) -> tuple[str, ...]:
+    """What "auto" may mean for a model: precisions that keep its answers.
 
     Args:
         config: of the language model.
@@ -43,13 +45,14 @@ def choose_precision(config: PretrainedConfig, num_parameters: int, *, has_cuda:
         has_cuda: whether there is a CUDA device.
 
     Returns:
-        fp32, nf4, int8 or int4.
+        Of fp32, nf4, int8 and int4, the most exact first. The last one has the fewest bits and is
+        likely, but not certain, to be the fastest (hllm.serving.measured_precision).
     """
     if num_parameters < LOW_BITS_FROM_PARAMETERS:
-        return "fp32"
+        return ("fp32",)
     is_large = num_parameters >= FOUR_BITS_FROM_PARAMETERS
     if has_cuda:  # bitsandbytes packs every linear layer, so any architecture will do
-        return "nf4" if is_large else "fp32"
+        return ("nf4",) if is_large else ("fp32",)
     if not fits_few_bits(config):
-        return "fp32"
-    return "int4" if is_large else "int8"
+        return ("fp32",)
+    return ("int8", "int4") if is_large else ("fp32", "int8")

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from transformers import PretrainedConfig
 
 from hllm.checkpoint import load_user_llm
 from hllm.errors import CheckpointError
 from hllm.model import to_bfloat16
 from hllm.model_folder import ModelFolder
 from hllm.serving.incremental import IncrementalModel, TransformersIncremental
-from hllm.serving.precision import PRECISIONS, choose_precision, fits_few_bits
+from hllm.serving.precision import PRECISIONS, fits_few_bits, precision_choices
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def load_user_model(
     size = sum(torch.Size(shape).numel() for shape in folder.user_shapes.values())
     has_cuda = torch.cuda.is_available()
     if precision == "auto":
-        precision = choose_precision(config.user_config, size, has_cuda=has_cuda)
+        precision = _auto(config.user_config, size, cache, has_cuda=has_cuda)
     # These kernels run on the CPU, even where there is a GPU.
     if precision in ("int4", "int8"):
         return UserModel(_few_bits(folder, precision, cache), precision, "cpu", size)
@@ -72,6 +73,17 @@ def load_user_model(
         user_llm.to(torch.device(device))  # type: ignore[arg-type]
     steps = TransformersIncremental(user_llm.eval(), config.max_history)
     return UserModel(steps, precision, device, size)
+
+
+def _auto(
+    config: PretrainedConfig, num_parameters: int, cache: Path | None, *, has_cuda: bool
+) -> str:
+    choices = precision_choices(config, num_parameters, has_cuda=has_cuda)
+    if len(choices) == 1:
+        return choices[0]
+    from hllm.serving.measured_precision import faster_precision  # noqa: PLC0415  imports onnxruntime, which takes time
+
+    return faster_precision(config, choices, graph_folder(cache))
 
 
 def _few_bits(folder: ModelFolder, precision: str, cache: Path | None) -> IncrementalModel:
