@@ -59,6 +59,11 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--catalog", type=Path, required=True, help="the catalogue to read")
     export.add_argument("--output", type=Path, required=True, help="folder for the two files")
     export.add_argument("--gzip", action="store_true", help="write .csv.gz")
+    export.add_argument(
+        "--spreadsheet",
+        action="store_true",
+        help="for people: an apostrophe before what a spreadsheet takes for a formula",
+    )
     check = commands.add_parser("check", help="read all of a catalogue and say if it is damaged")
     check.add_argument("--catalog", type=Path, required=True, help="the catalogue to check")
     return parser

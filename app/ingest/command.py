@@ -68,8 +68,15 @@ def _check_place(catalog: Path, sources: list[Source]) -> None:
 def run_export(args: argparse.Namespace) -> int:
     """Write a catalogue as a csv pair."""
     with Catalog.open(args.catalog) as catalog:
-        num_items, num_interactions = export_pair(catalog, args.output, compress=args.gzip)
-    _say(f"{args.output}: {num_items:,} items, {num_interactions:,} interactions")
+        counts = export_pair(catalog, args.output, compress=args.gzip, spreadsheet=args.spreadsheet)
+    _say(f"{args.output}: {counts.items:,} items, {counts.interactions:,} interactions")
+    if counts.formulas and args.spreadsheet:
+        _say(f"{counts.formulas:,} cells begin with an apostrophe now: do not train on these files")
+    elif counts.formulas:
+        _say(
+            f"{counts.formulas:,} cells begin with =, +, - or @, which a spreadsheet takes for "
+            "formulas: to open the files in one, export them with --spreadsheet"
+        )
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -10,17 +11,34 @@ from app.catalog import Catalog
 from app.errors import IngestError
 from hllm.atomic import atomic_text
 
+# What a spreadsheet takes for the beginning of a formula, which may fetch or run things.
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 FIRST_COLUMNS = ("title", "creator", "categories", "tags", "year", "description")
 
 
-def export_pair(catalog: Catalog, folder: Path, *, compress: bool = False) -> tuple[int, int]:
+@dataclass
+class ExportCounts:
+    """What was written: items, interactions, and cells that a spreadsheet takes for formulas."""
+
+    items: int = 0
+    interactions: int = 0
+    formulas: int = 0
+
+
+def export_pair(
+    catalog: Catalog, folder: Path, *, compress: bool = False, spreadsheet: bool = False
+) -> ExportCounts:
     """Write both files; an interrupted export leaves older ones untouched.
 
     The columns of items.csv are the fields of Catalog.iter_texts, so that training sees the texts
     that serving sees.
 
-    Returns:
-        Numbers of items and of interactions.
+    Args:
+        catalog: what is exported.
+        folder: for the two files.
+        compress: write .csv.gz.
+        spreadsheet: put an apostrophe before formulas. These are then other texts than the
+            catalogue's, so that such files are not for training.
 
     Raises:
         IngestError: the folder cannot be written, or the catalogue is empty.
@@ -38,26 +56,49 @@ def export_pair(catalog: Catalog, folder: Path, *, compress: bool = False) -> tu
             [item_id, *(texts.get(column, "") for column in columns)]
             for item_id, texts in catalog.iter_texts()
         )
-        num_items = _write(folder / f"items{ending}", ["item_id", *columns], rows)
+        write = _Writer(escapes=spreadsheet)
+        counts = ExportCounts(items=write(folder / f"items{ending}", ["item_id", *columns], rows))
         rows = (
             (item_id, user_id, timestamp if isinstance(timestamp, int) else f"{timestamp:f}")
             for user_id, item_id, timestamp in catalog.iter_interactions()
         )
         header = ["item_id", "user_id", "timestamp"]
-        num_interactions = _write(folder / f"interactions{ending}", header, rows)
+        counts.interactions = write(folder / f"interactions{ending}", header, rows)
     except OSError as error:
         raise IngestError(
             f"{folder} cannot be written ({error}): choose another --output or free some space."
         ) from error
-    return num_items, num_interactions
+    counts.formulas = write.formulas
+    return counts
 
 
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
-    count = 0
-    with atomic_text(path) as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        for row in tqdm(rows, desc=path.name, unit="rows", unit_scale=True, disable=None):
-            writer.writerow(row)
-            count += 1
-    return count
+class _Writer:
+    """Writes csv files and counts cells that look like formulas."""
+
+    def __init__(self, *, escapes: bool) -> None:
+        self._escapes = escapes
+        self.formulas = 0
+
+    def __call__(self, path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+        count = 0
+        with atomic_text(path) as file:
+            writer = csv.writer(file)
+            writer.writerow([self._cell(name) for name in header])
+            for row in tqdm(rows, desc=path.name, unit="rows", unit_scale=True, disable=None):
+                writer.writerow([self._cell(value) for value in row])
+                count += 1
+        return count
+
+    def _cell(self, value: object) -> object:
+        if not (isinstance(value, str) and value.startswith(FORMULA_SIGNS)) or _is_number(value):
+            return value
+        self.formulas += 1
+        return f"'{value}" if self._escapes else value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,5 +1,7 @@
 """The exported pair holds what was imported: every text, every digit."""
 
+import csv
+
 import pytest
 
 from app.catalog import Catalog
@@ -69,3 +71,29 @@ def test_every_digit_of_a_time_is_kept_through_the_export(files, times):
     again |= {"items": folder / "items.csv", "interactions": folder / "interactions.csv"}
     assert import_pair(again) == 0
     assert rows_of(again) == rows_of(files)
+
+
+def second_cells(path):
+    with path.open(newline="") as file:
+        return [row[1] for row in csv.reader(file)][1:]
+
+
+def test_formulas_of_strangers_are_told_or_made_harmless(tmp_path, capsys):
+    titles = ['=HYPERLINK("http://x","y")', "+1 of 2", "-dash", "@name", "-5", "a=b", "'=x"]
+    items = write_csv(
+        tmp_path / "items.csv",
+        [["item_id", "title"], *([f"i{n}", title] for n, title in enumerate(titles))],
+    )
+    interactions = write(tmp_path / "i.csv", ["item_id,user_id,timestamp", "i1,@u,2"])
+    given = ("--items", items, "--interactions", interactions)
+    ingest(tmp_path, "hllm", "--catalog", tmp_path / "c.db", *given).close()
+    capsys.readouterr()
+    export = ["export", "--catalog", str(tmp_path / "c.db"), "--output"]
+    assert main([*export, str(tmp_path / "plain")]) == 0
+    assert "5 cells begin with =, +, - or @" in capsys.readouterr().out
+    assert second_cells(tmp_path / "plain" / "items.csv") == titles
+    assert main([*export, str(tmp_path / "safe"), "--spreadsheet"]) == 0
+    assert "do not train on these files" in capsys.readouterr().out
+    escaped = second_cells(tmp_path / "safe" / "items.csv")
+    assert escaped == [*(f"'{title}" for title in titles[:4]), *titles[4:]]
+    assert second_cells(tmp_path / "safe" / "interactions.csv") == ["'@u"]
