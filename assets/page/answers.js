@@ -5,6 +5,8 @@ import { makeColumns } from "./columns.js";
 /** @param {Element} section */
 export function makeAnswers(section) {
   const status = section.querySelector(".status");
+  const agreement = section.querySelector(".agreement");
+  let agreed = ""; // what it says while no row is marked
   const columns = makeColumns(section.querySelector(".start"), section.querySelector(".columns"));
   let examples = {};
 
@@ -40,9 +42,22 @@ export function makeAnswers(section) {
     } else {
       columns.showLists(answer.columns, ids, answer.filter);
     }
-    section.querySelector(".agreement").textContent = answer.agreement;
+    agreed = answer.agreement;
+    agreement.textContent = agreed;
     say(answer.live);
     if (hadFocus && !section.contains(document.activeElement)) focus(); // what had it is gone
+  }
+
+  /**
+   * Mark rows that an item of the history pushes.
+   * @param {?Object<string, Object<string, number>>} falls 0 to 1 by column and row; null: none
+   * @param {string} title of the item
+   */
+  function markPushed(falls, title) {
+    const count = columns.markPushed(falls ?? {});
+    const rows = count === 1 ? "1 row falls" : `${count} rows fall`;
+    agreement.textContent = falls ? `${rows} without ${title}` : agreed;
+    agreement.classList.toggle("pushing", falls !== null);
   }
 
   /** The history of an example by its name. */
@@ -50,5 +65,15 @@ export function makeAnswers(section) {
     return examples[name] || [];
   }
 
-  return { setBusy, say, show, standing, focus, example, forget: columns.forget };
+  return {
+    setBusy,
+    say,
+    show,
+    standing,
+    focus,
+    example,
+    markPushed,
+    rows: columns.rows,
+    forget: columns.forget,
+  };
 }

@@ -65,7 +65,7 @@ class FakeRecommender:
             Recommendation(item_id, score, rank)
             for rank, (score, item_id) in enumerate(scored[:top_k], 1)
         ]
-        return Recommendations(items, 1.25, 0.5, len(found))
+        return Recommendations(items, 1.25, 0.5, len(found), 1, len(history) - 1)
 
     def rank_of(self, history: Sequence[str], item: str) -> ItemRank:
         found = self.recommend(history, top_k=len(self.item_ids)).items

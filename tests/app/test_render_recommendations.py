@@ -20,7 +20,7 @@ OTHER = ColumnInfo("baseline", "Baseline", "ready")
 
 def answer(info, *pairs):
     items = [Recommendation(i, score, rank) for rank, (i, score) in enumerate(pairs, 1)]
-    return ColumnAnswer(info, Recommendations(items, 12.4, 0.42, 1397))
+    return ColumnAnswer(info, Recommendations(items, 12.4, 0.42, 1397, 1, 4))
 
 
 @pytest.mark.parametrize("index", range(6))
@@ -127,7 +127,7 @@ def test_summary_counts_the_overlap():
     ],
 )
 def test_what_the_filter_left_out_is_said_with_a_way_on(item_filter, words):
-    empty = ColumnAnswer(READY, Recommendations([], 1.0, 1.0, 0))
+    empty = ColumnAnswer(READY, Recommendations([], 1.0, 1.0, 0, 1, 0))
     html = render_column(empty, empty, {}, item_filter)
     assert words in Reader(html).text
     assert 'data-action="everything"' in html

@@ -47,7 +47,7 @@ def hllm(model, steps=None, precision="fp32", **options):
     if options.pop("blended", False):
         options["blend"] = some_blend(embeddings)
     return Recommender(
-        UserModel(steps, precision, "cpu", 1000), model.config, embeddings, **options
+        UserModel(steps, precision, "cpu", 1000, 4000), model.config, embeddings, **options
     )
 
 
