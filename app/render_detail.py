@@ -51,11 +51,12 @@ def render_inside(detail: Detail) -> str:
     tokens = "".join(f"<span>{text(token) or '&nbsp;'}</span>" for token in shown)
     more = given.num_tokens - len(shown)
     rest = f" &hellip; {number(more)} more" if more > 0 else ""
-    last = "<b>[ITEM]</b>" if given.has_item_token else "<b>mean of all</b>"
+    last = "[ITEM]" if given.has_item_token else "mean of all"
     numbers = " ".join(f"{value:+.2f}".replace("-", "−") for value in detail.embedding)
     return (
         f'<p class="opened" dir="auto">{text(detail.card.title)}</p>'
-        f'<p class="tokens" dir="auto">{tokens}{rest} {last}</p>'
+        f'<p class="tokens" dir="auto">{tokens}{rest} '
+        f'<b class="item-token">{last}</b></p>'
         f'<p class="numbers">&rarr; {numbers} &hellip;</p>'
     )
 

@@ -5,8 +5,7 @@ import { makeColumns } from "./columns.js";
 /** @param {Element} section */
 export function makeAnswers(section) {
   const status = section.querySelector(".status");
-  const agreement = section.querySelector(".agreement");
-  let agreed = ""; // what it says while no row is marked
+  const pushing = section.querySelector(".pushing");
   const columns = makeColumns(section.querySelector(".start"), section.querySelector(".columns"));
   let examples = {};
 
@@ -42,8 +41,7 @@ export function makeAnswers(section) {
     } else {
       columns.showLists(answer.columns, ids, answer.filter);
     }
-    agreed = answer.agreement;
-    agreement.textContent = agreed;
+    section.querySelector(".agreement").textContent = answer.agreement;
     say(answer.live);
     if (hadFocus && !section.contains(document.activeElement)) focus(); // what had it is gone
   }
@@ -55,9 +53,8 @@ export function makeAnswers(section) {
    */
   function markPushed(falls, title) {
     const count = columns.markPushed(falls ?? {});
-    const rows = count === 1 ? "1 row falls" : `${count} rows fall`;
-    agreement.textContent = falls ? `${rows} without ${title}` : agreed;
-    agreement.classList.toggle("pushing", falls !== null);
+    pushing.hidden = falls === null;
+    pushing.textContent = `${count === 1 ? "1 row" : `${count} rows`} would fall without ${title}`;
   }
 
   /** The history of an example by its name. */

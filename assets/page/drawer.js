@@ -108,7 +108,6 @@ export function makeDrawer(section, page) {
     item = null;
     section.hidden = true;
     page.mark({});
-    page.onInside("");
     const again = opener?.isConnected ? opener : findOpener(opener, id);
     opener = null;
     page.onClose();

@@ -100,7 +100,7 @@ export function makeHow(section, page) {
     whole.textContent = found ? difference(before, found) : "The app does not answer.";
   }
 
-  /** @param {string} html of the item in the drawer; "" if none is open */
+  /** @param {string} html of the item that was opened last; "" if it has no embedding */
   function showItem(html) {
     panel.querySelector(".inside").innerHTML = html;
     panel.querySelector(".inside-hint").hidden = html !== "";
@@ -114,8 +114,8 @@ export function makeHow(section, page) {
 export function lineOf(how) {
   const { num_read: read, num_known: known } = how;
   return (
-    "texts \u2192 Item LLM, done ahead \u2192 " +
-    `User LLM, ${read} read, ${known} cached, ${milliseconds(how.encode_ms)} \u2192 ` +
+    "Item LLM ahead \u2192 " +
+    `User LLM ${read} read, ${known} cached, ${milliseconds(how.encode_ms)} \u2192 ` +
     `nearest of ${how.num_candidates.toLocaleString("en")}, ${milliseconds(how.search_ms)}`
   );
 }

@@ -5,11 +5,17 @@ import { node } from "./dom.js";
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 320;
 const HEIGHT = 72;
+const LOWEST = 0.1; // milliseconds
 
-/** The next round number: 1, 2 or 5 times a power of ten. */
+/** Where a value stands on a logarithmic scale up to a power of ten, from 0 at the bottom to 1. */
+export function heightOf(value, top) {
+  const share = Math.log10(Math.max(value, LOWEST) / LOWEST) / Math.log10(top / LOWEST);
+  return Math.min(share, 1);
+}
+
+/** The next power of ten, one above the lowest at least. */
 export function ceiling(value) {
-  const unit = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
-  return [1, 2, 5, 10].map((step) => step * unit).find((round) => round >= value);
+  return 10 ** Math.max(Math.ceil(Math.log10(value)), Math.log10(LOWEST) + 1);
 }
 
 /** Points of a line, for the attribute of that name; values that are missing leave a gap. */
@@ -18,7 +24,7 @@ export function pointsOf(values, top) {
   return values
     .map((value, at) => [at * step, value])
     .filter(([, value]) => Number.isFinite(value))
-    .map(([x, value]) => `${x.toFixed(1)},${(HEIGHT - (value / top) * HEIGHT).toFixed(1)}`)
+    .map(([x, value]) => `${x.toFixed(1)},${(HEIGHT * (1 - heightOf(value, top))).toFixed(1)}`)
     .join(" ");
 }
 
@@ -46,8 +52,11 @@ export function drawPlot(series) {
     viewBox: `-2 -4 ${WIDTH + 4} ${HEIGHT + 8}`,
     "aria-hidden": "true",
   });
-  for (const y of [0, HEIGHT])
+  const decades = Math.round(Math.log10(top / LOWEST));
+  for (let decade = 0; decade <= decades; decade += 1) {
+    const y = (HEIGHT * decade) / decades;
     picture.append(shape("line", { x1: 0, x2: WIDTH, y1: y, y2: y, class: "axis" }));
+  }
   for (const [name, values] of Object.entries(series)) {
     const points = pointsOf(values, top);
     picture.append(shape("polyline", { points, class: `line-${name}` }));
@@ -62,7 +71,9 @@ export function drawPlot(series) {
   );
   return [
     picture,
-    node("p", { class: "scale" }, [`${all.length ? `0 to ${top} ms` : ""}`]),
+    node("p", { class: "scale" }, [
+      `${LOWEST} to ${top.toLocaleString("en")} ms, each line ten times the one below`,
+    ]),
     node("ul", { class: "legend" }, legend),
   ];
 }

@@ -54,7 +54,11 @@ export function makeScoreboard(section, page) {
       return;
     }
     const { hllm, baseline } = scoresOf(picks);
-    line.textContent = `${verdictText(picks.at(-1))} \u00b7 ${standingText(picks)}`;
+    const last = picks.at(-1);
+    line.replaceChildren(
+      node("span", { class: "score-title" }, [`You chose ${last.title}`]),
+      node("span", { class: "score-rest" }, [`${verdictText(last)} \u00b7 ${standingText(picks)}`]),
+    );
     short.textContent = `${hllm.closer} : ${baseline.closer}`;
   }
 
@@ -66,20 +70,29 @@ export function makeScoreboard(section, page) {
     if (!table.isConnected) panel.querySelector(".score-table").append(table);
     drawTable(null);
     const all = await page.scores({}).catch(() => null);
-    if (mine === version) drawTable(all);
+    if (mine !== version) return;
+    drawTable(all);
+    if (!all) panel.querySelector(".score-note").textContent = "The app does not answer.";
   }
 
   const table = node("table", { class: "scores" });
 
   function drawTable(all) {
-    const head = ["", "Picks", "Closer: HLLM", "Closer: baseline"];
-    for (const metric of ["Hit@10", "MRR"])
-      for (const name of Object.values(MODELS)) head.push(`${metric} ${name}`);
+    const head = ["", "Model", "Closer", "Hit@10", "MRR"];
     const rows = [];
-    if (picks.length)
-      rows.push(row("This visit", picks.length, scoresOf(picks), (value) => value.toFixed(2)));
-    if (all?.picks)
-      rows.push(row(`All ${plural(all.visits, "visit")}`, all.picks, all.models, estimateText));
+    const fixed = (value) => ({ value, low: null, high: null });
+    if (picks.length) {
+      const own = scoresOf(picks);
+      for (const score of Object.values(own)) {
+        score.hit = fixed(score.hit);
+        score.mrr = fixed(score.mrr);
+      }
+      rows.push(...modelRows(`This visit, ${plural(picks.length, "pick")}`, own));
+    }
+    if (all?.picks) {
+      const name = `${plural(all.visits, "visit")}, ${plural(all.picks, "pick")}`;
+      rows.push(...modelRows(`All ${name}`, all.models));
+    }
     table.replaceChildren(
       node("thead", {}, [
         node(
@@ -98,18 +111,8 @@ export function makeScoreboard(section, page) {
     if (all === null) return "";
     if (all.message) return all.message;
     return Object.values(all.models)[0].hit.low === null
-      ? "Intervals are given from five visits on."
-      : "In brackets: 95% interval, visits drawn again at random.";
-  }
-
-  function row(name, count, scores, format) {
-    const cells = [count, scores.hllm.closer, scores.baseline.closer];
-    for (const metric of ["hit", "mrr"])
-      for (const key of Object.keys(MODELS)) cells.push(format(scores[key][metric]));
-    return node("tr", {}, [
-      node("th", { scope: "row" }, [name]),
-      ...cells.map((cell) => node("td", {}, [String(cell)])),
-    ]);
+      ? "Intervals are given from five visits on. Hit@10: how often it was among the first ten. MRR: mean of 1 / rank."
+      : "In brackets: 95% intervals, visits drawn again at random. Hit@10: how often it was among the first ten. MRR: mean of 1 / rank.";
   }
 
   function drawPast() {
@@ -132,9 +135,26 @@ export function makeScoreboard(section, page) {
   return { wait, settle, draw };
 }
 
+/**
+ * One row for each model.
+ * @param {string} name of what they are about
+ * @param {Object<string, import("./contract.js").ModelScorePayload>} models
+ */
+function modelRows(name, models) {
+  return Object.entries(MODELS).map(([key, model], at) => {
+    const { closer, hit, mrr } = models[key];
+    const cells = [model, String(closer), estimateText(hit), estimateText(mrr)];
+    const first = at ? [] : [node("th", { scope: "rowgroup", rowspan: "2" }, [name])];
+    return node("tr", {}, [
+      ...first,
+      ...cells.map((cell, place) => node("td", { class: place ? "" : `${key}-tone` }, [cell])),
+    ]);
+  });
+}
+
 function estimateText({ value, low, high }) {
-  const range = low === null ? "" : ` (${low.toFixed(2)}\u2013${high.toFixed(2)})`;
-  return value.toFixed(2) + range;
+  const range = low === null ? "" : ` (${low.toFixed(3)}\u2013${high.toFixed(3)})`;
+  return value.toFixed(3) + range;
 }
 
 function plural(count, noun) {

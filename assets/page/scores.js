@@ -42,11 +42,11 @@ export function rankText({ ranks, num_ranked: of }, key) {
     : `#${rank.toLocaleString("en")} of ${of[key].toLocaleString("en")}`;
 }
 
-/** The last pick, in a sentence. */
+/** Where both models had the last pick, in words that follow its title. */
 export function verdictText(pick) {
   const place = (key) =>
     pick.ranks[key] === null ? "far behind" : `#${pick.ranks[key].toLocaleString("en")}`;
-  return `You chose ${pick.title}: HLLM ${place("hllm")}, baseline ${place("baseline")}`;
+  return `: HLLM ${place("hllm")}, baseline ${place("baseline")}`;
 }
 
 /** Which model is ahead so far, in words. */
