@@ -216,6 +216,8 @@ export function startPage({ element, trigger, props, server, watch }) {
     const hasLists = answer.start === null;
     filterControl.show(hasLists);
     if (hasLists) tabs.markFresh();
+    const isNew = shownIds.join(" ") !== ids.join(" ");
+    shownIds = ids;
     pushes.leave();
     answers.show(answer, ids);
     how.show(answer.how);
@@ -225,10 +227,7 @@ export function startPage({ element, trigger, props, server, watch }) {
       scoreboard.settle();
       whenPainted(askedAt, how.painted);
     }
-    if (shownIds.join(" ") !== ids.join(" ")) {
-      shownIds = ids;
-      drawer.refresh();
-    }
+    if (isNew) drawer.refresh();
     root.dataset.version = String(answer.version);
     root.dataset.history = answer.example ? "" : ids.join(" ");
     root.dataset.example = answer.example;
