@@ -69,7 +69,7 @@ export function makeScoreboard(section, page) {
     drawPast();
     if (!table.isConnected) panel.querySelector(".score-table").append(table);
     drawTable(null);
-    const all = await page.scores({}).catch(() => null);
+    const all = (await page.scores({}).catch(() => null)) ?? null;
     if (mine !== version) return;
     drawTable(all);
     if (!all) panel.querySelector(".score-note").textContent = "The app does not answer.";
