@@ -153,7 +153,7 @@ function modelRows(name, models) {
 }
 
 function estimateText({ value, low, high }) {
-  const range = low === null ? "" : ` (${low.toFixed(3)}\u2013${high.toFixed(3)})`;
+  const range = low === null ? "" : ` (${low.toFixed(3)}\u2060\u2013\u2060${high.toFixed(3)})`;
   return value.toFixed(3) + range;
 }
 
