@@ -28,6 +28,7 @@ export function makeScoreboard(section, page) {
   const panel = section.querySelector(".score-panel");
   let picks = restoredPicks(readTab(page.storageKey));
   let version = 0;
+  let all = null; // picks of all visits, as they were last asked for
   const waiting = []; // picks that are judged when the click is answered, so as not to slow it
 
   /** @param {import("./contract.js").PickRequest} pick */
@@ -68,16 +69,17 @@ export function makeScoreboard(section, page) {
     const mine = version;
     drawPast();
     if (!table.isConnected) panel.querySelector(".score-table").append(table);
-    drawTable(null);
-    const all = (await page.scores({}).catch(() => null)) ?? null;
+    drawTable(); // with what was last known of all visits
+    const found = await page.scores({}).catch(() => null);
     if (mine !== version) return;
-    drawTable(all);
-    if (!all) panel.querySelector(".score-note").textContent = "The app does not answer.";
+    all = found ?? all;
+    drawTable();
+    if (!found) panel.querySelector(".score-note").textContent = "The app does not answer.";
   }
 
   const table = node("table", { class: "scores" });
 
-  function drawTable(all) {
+  function drawTable() {
     const head = ["", "Model", "Closer", "Hit@10", "MRR"];
     const rows = [];
     const fixed = (value) => ({ value, low: null, high: null });
@@ -104,10 +106,10 @@ export function makeScoreboard(section, page) {
       node("tbody", {}, rows),
     );
     table.hidden = !rows.length;
-    panel.querySelector(".score-note").textContent = noteOf(all);
+    panel.querySelector(".score-note").textContent = noteOf();
   }
 
-  function noteOf(all) {
+  function noteOf() {
     if (all === null) return "";
     if (all.message) return all.message;
     return Object.values(all.models)[0].hit.low === null
