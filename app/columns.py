@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # At run time this would import torch, for which the page mus
     import numpy as np
 
     from hllm.recommend import ItemRanker, Recommendations
+    from hllm.serving.ranker import Stages
 
 Found = TypeVar("Found")
 State = Literal["loading", "ready", "failed"]
@@ -37,7 +38,7 @@ class ColumnInfo:
         state: whether the recommender answers.
         message: the reason and the way on, where it does not.
         model, precision, device: what runs, from the recommender; empty until it is loaded.
-        item_precision: of the Item LLM, for items that are encoded live; empty if none are.
+        stages: of an HLLM that is loaded.
         num_items: how many items it ranks.
         reads: the fields of an item that it reads, empty until it is loaded.
         note: what else to say of it, as a sentence; mostly empty.
@@ -49,8 +50,8 @@ class ColumnInfo:
     message: str = ""
     model: str = ""
     precision: str = ""
-    item_precision: str = ""
     device: str = ""
+    stages: Stages | None = None
     num_items: int = 0
     reads: tuple[str, ...] = ()
     note: str = ""
@@ -119,8 +120,8 @@ class Column:
                 "ready",
                 model=recommender.model,
                 precision=recommender.precision,
-                item_precision=recommender.item_precision,
                 device=recommender.device,
+                stages=recommender.stages(),
                 num_items=recommender.num_items,
                 reads=recommender.text_keys,
                 note=self.note,

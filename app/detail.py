@@ -1,4 +1,4 @@
-"""What the page's drawer says of one item: the item itself, what the models know of it, and why.
+"""What the page asks beside its clicks: all about one item, and what a history's items push.
 
 Off the queue of clicks, so that opening an item waits for no click; how many are answered at once
 is bounded here.
@@ -7,25 +7,26 @@ is bounded here.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from app.cards import Card, make_card
 from app.catalog import CatalogItem
 from app.catalog.items import text_fields
 from app.columns import Column, ColumnInfo
+from app.places import place
 from app.service import Service
-from hllm.serving.request_batching import BusyError
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
     from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
     from hllm.serving.item_model import ItemText
+    from hllm.serving.ranker import ItemRanker, WholeReading
 
 NUM_SIMILAR = 6
+NUMBERS_SHOWN = 6  # of an embedding
 MAX_AT_ONCE = 2  # details; of explanations one, since a large model takes minutes for it
-MAX_WAIT_S = 10
 
 # Whether there is an explanation: at once, or when the visitor asks for it since it takes long.
 Explains = Literal["no", "now", "request"]
@@ -56,6 +57,7 @@ class Detail:
         history: the items that count, oldest first.
         columns: HLLM, then baseline.
         text: what the Item LLM was given; None where there is none.
+        embedding: its first numbers, as the User LLM reads it; empty where there is no Item LLM.
         cards: of similar items, by item id.
         explains: whether `explain` has something to say.
     """
@@ -65,6 +67,7 @@ class Detail:
     history: tuple[str, ...]
     columns: list[ColumnDetail]
     text: ItemText | None
+    embedding: tuple[float, ...]
     cards: dict[str, Card]
     explains: Explains
 
@@ -90,10 +93,15 @@ class Explanation:
 
 
 class Details:
-    """Answers what the drawer asks."""
+    """Answers what the page asks beside its clicks.
+
+    Attributes:
+        columns: HLLM, then baseline.
+    """
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self.columns = service.columns
         self._finding = threading.BoundedSemaphore(MAX_AT_ONCE)
         self._explaining = threading.BoundedSemaphore(1)
 
@@ -114,12 +122,13 @@ class Details:
             return None
         history = service.clean(raw_history).item_ids
         is_ranked = bool(history) and item_id not in history
-        with _place(self._finding):
+        with place(self._finding):
             columns = [
                 _column_detail(column, item_id, history if is_ranked else ())
                 for column in service.columns
             ]
             _, text = service.columns[0].question(lambda r: r.item_text(text_fields(item)))
+            numbers = _first_numbers(service.columns[0], item_id) if text else ()
         near = dict.fromkeys(n.item_id for column in columns for n in column.similar)
         return Detail(
             item,
@@ -127,6 +136,7 @@ class Details:
             history,
             columns,
             text,
+            numbers,
             {card.item_id: card for card in service.cards_of(list(near))},
             _explains(service.columns) if is_ranked and len(history) > 1 else "no",
         )
@@ -146,20 +156,51 @@ class Details:
         history = service.clean(raw_history).item_ids
         if len(history) < 2 or item_id in history or not service.cards_of([item_id]):
             return None
-        with _place(self._explaining):
+        with place(self._explaining):
             columns = [c.question(lambda r: r.explain(history, item_id)) for c in service.columns]
         return Explanation(service.cards_of(history), columns)
 
+    def read_whole(self, raw_history: object) -> WholeReading | None:
+        """What reading a history takes where nothing is known of it; None without a User LLM.
 
-@contextmanager
-def _place(places: threading.Semaphore) -> Iterator[None]:
-    """One of a number of places, waited for."""
-    if not places.acquire(timeout=MAX_WAIT_S):
-        raise BusyError("Too many visitors at once: try again in a minute.")
-    try:
-        yield
-    finally:
-        places.release()
+        Raises:
+            CatalogError: the catalogue cannot be read.
+            BusyError: too many ask at once.
+        """
+        history = self._service.clean(raw_history).item_ids
+        if not history:
+            return None
+        with place(self._explaining):
+            return self.columns[0].question(lambda r: r.read_whole(history))[1]
+
+    def pushes(
+        self, raw_history: object, rows: Mapping[str, Sequence[str]]
+    ) -> dict[str, dict[str, dict[str, float]]]:
+        """Which rows of the lists would fall without one item of the history, and how far.
+
+        Args:
+            raw_history: what a page sent; see app.session.clean_history.
+            rows: item ids by key of the column.
+
+        Returns:
+            By column, item of the history and row, the largest fall of a column as 1. Columns whose
+            model takes long for it are left out.
+
+        Raises:
+            CatalogError: the catalogue cannot be read.
+            BusyError: too many ask at once.
+        """
+        history = self._service.clean(raw_history).item_ids
+        if len(history) < 2:
+            return {}
+        found = {}
+        with place(self._explaining):
+            for column in self.columns:
+                asked = [row for row in rows.get(column.key, ()) if row not in history]
+                _, falls = column.question(partial(_falls, history, asked))
+                if falls:
+                    found[column.key] = falls
+        return found
 
 
 def _column_detail(column: Column, item_id: str, history: Sequence[str]) -> ColumnDetail:
@@ -168,6 +209,26 @@ def _column_detail(column: Column, item_id: str, history: Sequence[str]) -> Colu
     if history and similar is not None:
         info, rank = column.question(lambda r: r.rank_of(history, item_id))
     return ColumnDetail(info, rank, similar or [])
+
+
+def _first_numbers(column: Column, item_id: str) -> tuple[float, ...]:
+    _, vector = column.question(lambda r: r.item_embedding(item_id))
+    return () if vector is None else tuple(vector[:NUMBERS_SHOWN].tolist())
+
+
+def _falls(
+    history: Sequence[str], rows: Sequence[str], recommender: ItemRanker
+) -> dict[str, dict[str, float]]:
+    if not rows or not recommender.explains_at_once:
+        return {}
+    found = recommender.explain_all(history, rows)
+    largest = max((-change.change for changes in found for change in changes), default=0.0)
+    falls: dict[str, dict[str, float]] = {item_id: {} for item_id in history}
+    for row, changes in zip(rows, found, strict=True):
+        for change in changes:
+            if change.change < 0:
+                falls[change.item_id][row] = round(-change.change / largest, 3)
+    return falls
 
 
 def _explains(columns: Sequence[Column]) -> Explains:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from app.catalog.events import Event, EventFile
+from app.catalog.events import Event, EventFile, Pick, PickSums
 from app.errors import CatalogError
 from app.settings import EVENTS_DAYS
 
@@ -25,8 +26,9 @@ ALL_BURST, ALL_PER_SECOND = 5_000, 50.0  # tabs cost nothing to those who make t
 MAX_TABS = 10_000
 RETRY_S = 60.0
 CLEANING_S = 3600.0
-FORGET_PATIENCE_S = 20.0
+PATIENCE_S = 20.0
 _DAY_S = 86_400.0
+Found = TypeVar("Found")
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +64,30 @@ class EventLog:
         event = Event(
             time=time.time(), session=session, kind=kind, model=model, item_ids=item_ids, rank=rank
         )
-        if not self._limits.allow(session):
-            self._leave_out("too many came at once")
+        self._queue(session, partial(self._file.add, [event]))
+
+    def add_pick(
+        self, session: str, item_id: str, hllm_rank: int | None, baseline_rank: int | None
+    ) -> None:
+        """Note a pick, as `add` does an event."""
+        if not self.days:
             return
-        try:
-            self._waiting.put_nowait(partial(self._write, event))
-        except queue.Full:
-            self._leave_out("too many wait to be written")
+        pick = Pick(
+            time=time.time(),
+            session=session,
+            item_id=item_id,
+            hllm_rank=hllm_rank,
+            baseline_rank=baseline_rank,
+        )
+        self._queue(session, partial(self._file.add_pick, pick))
+
+    def pick_sums(self, hit_rank: int) -> list[PickSums]:
+        """Sums of the picks of every session, those that still wait to be written included.
+
+        Raises:
+            CatalogError: they cannot be read.
+        """
+        return self._ask(partial(self._file.pick_sums, hit_rank), "read")
 
     def forget(self, sessions: Sequence[str]) -> int:
         """Delete all events of some tabs, those that still wait to be written included.
@@ -79,26 +98,39 @@ class EventLog:
         Raises:
             CatalogError: they cannot be deleted.
         """
-        answer: queue.Queue[int | CatalogError] = queue.Queue(1)
-
-        def delete() -> None:
-            try:
-                answer.put(self._file.forget(sessions))
-            except CatalogError as error:
-                answer.put(error)
-
-        try:
-            self._waiting.put(delete, timeout=FORGET_PATIENCE_S)
-            found = answer.get(timeout=FORGET_PATIENCE_S)
-        except (queue.Full, queue.Empty) as error:
-            raise CatalogError("The events cannot be deleted now: try again later.") from error
-        if isinstance(found, CatalogError):
-            raise found
-        return found
+        return self._ask(partial(self._file.forget, sessions), "deleted")
 
     def flush(self) -> None:
         """Wait until everything that was added is written."""
         self._waiting.join()
+
+    def _ask(self, work: Callable[[], Found], done: str) -> Found:
+        """What some work gives that waits its turn behind all that was added."""
+        answer: queue.Queue[Found | CatalogError] = queue.Queue(1)
+
+        def do() -> None:
+            try:
+                answer.put(work())
+            except CatalogError as error:
+                answer.put(error)
+
+        try:
+            self._waiting.put(do, timeout=PATIENCE_S)
+            found = answer.get(timeout=PATIENCE_S)
+        except (queue.Full, queue.Empty) as error:
+            raise CatalogError(f"The events cannot be {done} now: try again later.") from error
+        if isinstance(found, CatalogError):
+            raise found
+        return found
+
+    def _queue(self, session: str, write: Callable[[], None]) -> None:
+        if not self._limits.allow(session):
+            self._leave_out("too many came at once")
+            return
+        try:
+            self._waiting.put_nowait(partial(self._write, write))
+        except queue.Full:
+            self._leave_out("too many wait to be written")
 
     def _work(self) -> None:
         clean_at = self._clock()
@@ -121,13 +153,13 @@ class EventLog:
         except Exception:
             logger.exception("An event could not be written")
 
-    def _write(self, event: Event) -> None:
+    def _write(self, write: Callable[[], None]) -> None:
         now = self._clock()
         if self._failing_until is not None and now < self._failing_until:
             self._left_out += 1
             return
         try:
-            self._file.add([event])
+            write()
         except CatalogError as error:
             self._left_out += 1
             if self._failing_until is None:

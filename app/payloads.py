@@ -1,189 +1,47 @@
-"""What goes between the page and the server: the names of every payload, and the payloads made.
-
-The TypedDicts are the contract. assets/page/contract.js has them for the scripts under the same
-names; a test holds the two together. What a page sends can be anything, whatever the types here
-say: app.session checks it.
-"""
+"""What the server answers to the page: app.contract names the payloads, here they are made."""
 
 import logging
-from typing import Any, TypedDict
+import time
+from typing import Any
 
 from app.cards import Card
 from app.catalog import ItemFilter
 from app.columns import LIST_LENGTH
+from app.contract import (
+    AnswerPayload,
+    BrowsePayload,
+    DetailPayload,
+    ErrorPayload,
+    ExamplePayload,
+    FilterPayload,
+    ForgetPayload,
+    ItemPayload,
+    PushesPayload,
+    ScoresPayload,
+    VerdictPayload,
+    WholePayload,
+    WhyPayload,
+)
 from app.detail import Details
 from app.errors import CatalogError
 from app.examples import Example
+from app.how import how_payload
 from app.render import plural, render_cards, render_no_cards
-from app.render_detail import render_detail, render_no_detail, render_why
+from app.render_detail import render_detail, render_inside, render_no_detail, render_why
 from app.render_recommendations import render_column, render_popular, summary
+from app.scoreboard import Scoreboard
 from app.service import Answer, Service
 from app.session import (
     clean_browse,
     clean_detail,
     clean_filter,
+    clean_rows,
     clean_session_id,
     clean_session_ids,
 )
 from hllm.errors import HLLMError
 
 logger = logging.getLogger(__name__)
-
-
-class ItemPayload(TypedDict):
-    """An item of the history; the page sets its texts as text, never as markup."""
-
-    id: str
-    title: str
-    creator: str
-    cover: str
-
-
-class FilterPayload(TypedDict):
-    """Which items are recommended: "" and None mean: no bound."""
-
-    category: str
-    min_price: float | None
-    max_price: float | None
-
-
-class AnswerRequest(TypedDict):
-    """The page asks for recommendations.
-
-    Attributes:
-        version: grows with every request of a page; the answer carries it.
-        history: item ids, oldest first.
-        filter: what may be recommended.
-        session: random id of the browser tab.
-        example: while the history is empty, answer for the first example.
-    """
-
-    version: int
-    history: list[str]
-    filter: FilterPayload
-    session: str
-    example: bool
-
-
-class ExamplePayload(TypedDict):
-    """A named history to start from."""
-
-    name: str
-    items: list[ItemPayload]
-
-
-class AnswerPayload(TypedDict):
-    """Everything that the page shows for a history.
-
-    Attributes:
-        version: of the request.
-        history: the items that count, oldest first.
-        filter: the one that was applied.
-        notices: what was left out of history and filter, as sentences.
-        warming: a recommender is still loading: ask again soon.
-        agreement: how far the columns agree, as text.
-        live: what a screen reader says, and what stands above the columns.
-        start: HTML in the columns' place while the history is empty, otherwise None.
-        examples: histories that `start` offers by name.
-        columns: HTML of each column by its key; empty if the history is.
-        example: name of the example whose history this is; "" for the visitor's own.
-    """
-
-    version: int
-    history: list[ItemPayload]
-    filter: FilterPayload
-    notices: list[str]
-    warming: bool
-    agreement: str
-    live: str
-    start: str | None
-    examples: list[ExamplePayload]
-    columns: dict[str, str]
-    example: str
-
-
-class ErrorPayload(TypedDict):
-    """Why there is no answer to a request, as a sentence."""
-
-    version: int
-    error: str
-
-
-class BrowseQuery(TypedDict):
-    """The page asks for a part of the catalogue; cursor None is the first."""
-
-    text: str
-    category: str
-    sort: str
-    cursor: str | None
-
-
-class BrowsePayload(TypedDict):
-    """A part of the catalogue.
-
-    Attributes:
-        html: list items for the grid.
-        cursor: of the part that follows, None if nothing does.
-        count: how many items there are, or why there are none, as text.
-    """
-
-    html: str
-    cursor: str | None
-    count: str
-
-
-class DetailQuery(TypedDict):
-    """The page asks about an item, given a history of item ids, oldest first."""
-
-    item: str
-    history: list[str]
-
-
-class DetailPayload(TypedDict):
-    """What the drawer shows of an item.
-
-    Attributes:
-        title: of the item, or why there is nothing, as text.
-        html: the rest of the drawer.
-        explains: "now" or "request": when to ask why it is ranked where it is; "no": never.
-    """
-
-    title: str
-    html: str
-    explains: str
-
-
-class WhyPayload(TypedDict):
-    """Why an item is ranked where it is.
-
-    Attributes:
-        html: into the drawer.
-        changes: for the items of the history: the score change if removed, the largest scaled to 1.
-    """
-
-    html: str
-    changes: dict[str, float]
-
-
-class ClickPayload(TypedDict):
-    """The page tells what was put into the history, and where it was found."""
-
-    item_id: str
-    source: str
-    rank: int | None
-    session: str
-
-
-class ForgetRequest(TypedDict):
-    """The page asks to delete what was recorded of its browser: the random ids of its tabs."""
-
-    sessions: list[str]
-
-
-class ForgetPayload(TypedDict):
-    """What came of that, as a sentence."""
-
-    message: str
 
 
 def forget_payload(service: Service, raw: Any) -> ForgetPayload:
@@ -217,15 +75,19 @@ def detail_payload(details: Details, raw: Any) -> DetailPayload:
     try:
         found = details.find(item_id, history)
     except (CatalogError, HLLMError) as error:
-        return {"title": "Details", "html": render_no_detail(str(error)), "explains": "no"}
+        return _no_detail("Details", str(error))
     if found is None:
-        sentence = "This item is not in this catalogue."
-        return {"title": "Not found", "html": render_no_detail(sentence), "explains": "no"}
+        return _no_detail("Not found", "This item is not in this catalogue.")
     return {
         "title": found.card.title,
         "html": render_detail(found),
         "explains": found.explains,
+        "inside": render_inside(found),
     }
+
+
+def _no_detail(title: str, sentence: str) -> DetailPayload:
+    return {"title": title, "html": render_no_detail(sentence), "explains": "no", "inside": ""}
 
 
 def why_payload(details: Details, raw: Any) -> WhyPayload:
@@ -240,8 +102,66 @@ def why_payload(details: Details, raw: Any) -> WhyPayload:
     return {"html": render_why(found), "changes": found.scaled_changes}
 
 
+def whole_payload(details: Details, raw: Any) -> WholePayload:
+    """What reading the history of a WholeQuery anew takes."""
+    nothing: WholePayload = {"num_read": 0, "encode_ms": 0.0, "cosine": 0.0, "message": ""}
+    try:
+        found = details.read_whole(raw.get("history") if isinstance(raw, dict) else None)
+    except (CatalogError, HLLMError) as error:
+        return {**nothing, "message": str(error)}
+    if found is None:
+        return {**nothing, "message": "There is no User LLM here that could read it."}
+    return {
+        "num_read": found.num_read,
+        "encode_ms": found.encode_ms,
+        "cosine": found.cosine,
+        "message": "",
+    }
+
+
+def pushes_payload(details: Details, raw: Any) -> PushesPayload:
+    """What the items of the history of a PushesQuery push; nothing where that cannot be told."""
+    raw = raw if isinstance(raw, dict) else {}
+    keys = [column.key for column in details.columns]
+    try:
+        return {"pushes": details.pushes(raw.get("history"), clean_rows(raw.get("rows"), keys))}
+    except (CatalogError, HLLMError) as error:
+        logger.info("What a history pushes is not shown: %s", error)
+        return {"pushes": {}}
+
+
+def verdict_payload(scoreboard: Scoreboard, raw: Any) -> VerdictPayload | None:
+    """Where both models had the item of a PickRequest, which is recorded; None if they had not."""
+    item_id, history = clean_detail(raw)
+    session = clean_session_id(raw.get("session") if isinstance(raw, dict) else None)
+    try:
+        found = scoreboard.judge(item_id, history, session)
+    except (CatalogError, HLLMError) as error:
+        logger.warning("A pick is not counted: %s", error)
+        return None
+    if found is None:
+        return None
+    return {
+        "item": item_id,
+        "title": found.card.title,
+        "ranks": {key: rank.rank for key, rank in found.ranks.items()},
+        "num_ranked": {key: rank.num_ranked for key, rank in found.ranks.items()},
+    }
+
+
+def scores_payload(scoreboard: Scoreboard) -> ScoresPayload:
+    """All picks that are kept."""
+    try:
+        return scoreboard.scores()
+    except (CatalogError, HLLMError) as error:
+        logger.warning("%s", error)
+        message = "The picks of all visits cannot be read now."
+        return {"picks": 0, "visits": 0, "models": {}, "message": message}
+
+
 def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
     """The answer to an AnswerRequest."""
+    started = time.perf_counter()
     request = raw if isinstance(raw, dict) else {}
     version = request.get("version")
     version = version if isinstance(version, int) else 0
@@ -258,6 +178,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
     except CatalogError as error:
         return {"version": version, "error": str(error)}
     is_start = not answer.columns
+    columns = render_columns(answer, item_filter)
     return {
         "version": version,
         "history": [item_payload(card) for card in answer.history],
@@ -268,8 +189,9 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         "live": live_line(answer),
         "start": render_popular(answer.popular, service.examples) if is_start else None,
         "examples": [example_payload(e) for e in service.examples] if is_start else [],
-        "columns": render_columns(answer, item_filter),
+        "columns": columns,
         "example": answer.example,
+        "how": how_payload(answer.columns, started),
     }
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_EXTRA_FACTS = 30
 MAX_FACT_CHARS = 1000
+MAX_TOKENS = 14  # in the band
 MAX_HEADLINE_CHARS = 80  # of a title; the drawer cuts a longer one after three lines
 SCALARS = (str, int, float)
 
@@ -38,6 +39,25 @@ def render_detail(detail: Detail) -> str:
             _given(detail.text),
             _facts(detail.item),
         )
+    )
+
+
+def render_inside(detail: Detail) -> str:
+    """Its tokens and the first numbers of its embedding, for the band "How it works"."""
+    given = detail.text
+    if given is None or not detail.embedding:
+        return ""
+    shown = given.tokens[:MAX_TOKENS]
+    tokens = "".join(f"<span>{text(token) or '&nbsp;'}</span>" for token in shown)
+    more = given.num_tokens - len(shown)
+    rest = f" &hellip; {number(more)} more" if more > 0 else ""
+    last = "[ITEM]" if given.has_item_token else "mean of all"
+    numbers = " ".join(f"{value:+.2f}".replace("-", "−") for value in detail.embedding)
+    return (
+        f'<p class="opened" dir="auto">{text(detail.card.title)}</p>'
+        f'<p class="tokens" dir="auto">{tokens}{rest} '
+        f'<b class="item-token">{last}</b></p>'
+        f'<p class="numbers">&rarr; {numbers} &hellip;</p>'
     )
 
 

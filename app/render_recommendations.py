@@ -26,7 +26,7 @@ def render_column(
     cards: Mapping[str, Card],
     item_filter: ItemFilter = NO_FILTER,
 ) -> str:
-    """One column: what runs, how long it took, and its list with the other's ranks.
+    """One column: what runs, and its list with the other's ranks.
 
     Args:
         answer: of this column.
@@ -109,13 +109,8 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
     info, result = answer.info, answer.result
     facts = []
     if result is not None:
-        facts = [
-            _fact("encode", f"{_ms(result.encode_ms)} ms", "the model read the history"),
-            _fact("search", f"{_ms(result.search_ms)} ms", "all items were compared"),
-            _fact("", plural(result.num_candidates, "item"), "items that were ranked"),
-            *_precisions(info),
-            _fact("", info.device, "device that computed it"),
-        ]
+        items = plural(result.num_candidates, "item")
+        facts = [_fact("ranks", items, "how many items were ranked for this history")]
     if info.reads:
         facts.append(_fact("reads", ", ".join(info.reads), "the fields of an item that it reads"))
     model = f'<p class="model" title="{text(info.model)}">{text(info.model)}</p>'
@@ -126,15 +121,6 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
         f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}"
         f"{_sentence(info.note)}{_different_texts(info, other)}</header>"
     )
-
-
-def _precisions(info: ColumnInfo) -> list[str]:
-    if info.item_precision in ("", info.precision):
-        return [_fact("", info.precision, "precision of the model")]
-    return [
-        _fact("User LLM", info.precision, "precision of the model that reads the history"),
-        _fact("Item LLM", info.item_precision, "precision in which a new item is encoded live"),
-    ]
 
 
 def _different_texts(info: ColumnInfo, other: ColumnInfo) -> str:
@@ -153,10 +139,6 @@ def _sentence(words: str) -> str:
 
 def _fact(name: str, value: str, meaning: str) -> str:
     return f'<span title="{text(meaning)}">{text(name)} <b>{text(value)}</b></span>'
-
-
-def _ms(value: float) -> str:
-    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def _message(info: ColumnInfo) -> str:

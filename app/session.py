@@ -5,7 +5,7 @@ it whole. It is data from outside: anything may be in it.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ MAX_SHOWN_CHARS = 80
 MAX_RANK = 1000
 MAX_PRICE = 10**12
 MAX_TABS = 100
+MAX_ROWS = 20
 SORTS: dict[Sort, str] = {
     "popularity": "Most popular",
     "title": "Title",
@@ -158,6 +159,17 @@ def clean_detail(raw: Any) -> tuple[str, Any]:
     if not isinstance(raw, dict):
         return "", None
     return _text(raw.get("item"), MAX_ID_CHARS), raw.get("history")
+
+
+def clean_rows(raw: Any, keys: Sequence[str]) -> dict[str, list[str]]:
+    """Rows of the lists that a page asks about, by key of the column."""
+    if not isinstance(raw, dict):
+        return {}
+    lists = {key: raw[key] for key in keys if isinstance(raw.get(key), list)}
+    return {
+        key: list(dict.fromkeys(_text(row, MAX_ID_CHARS) for row in rows[:MAX_ROWS]))
+        for key, rows in lists.items()
+    }
 
 
 def clean_click(raw: Any) -> Click | None:

@@ -11,7 +11,7 @@ import inspect
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,24 +23,35 @@ from app.api_payloads import recommend_payload, search_payload
 from app.bodies import Endpoint, Surface
 from app.bundle import bundle
 from app.columns import LIST_LENGTH
+from app.contract import (
+    BrowsePayload,
+    DetailPayload,
+    ForgetPayload,
+    PushesPayload,
+    ScoresPayload,
+    VerdictPayload,
+    WholePayload,
+    WhyPayload,
+)
 from app.detail import Details
 from app.errors import CatalogError
 from app.gate import Gate
 from app.hosts import hosts_of
 from app.payloads import (
-    BrowsePayload,
-    DetailPayload,
-    ForgetPayload,
-    WhyPayload,
     answer_payload,
     browse_payload,
     detail_payload,
     forget_payload,
+    pushes_payload,
+    scores_payload,
+    verdict_payload,
+    whole_payload,
     why_payload,
 )
 from app.pictures import picture_route
 from app.reloading import AnswerOnceWatched, is_reloading
 from app.render import render_shell
+from app.scoreboard import Scoreboard
 from app.service import Service
 from app.session import clean_click
 from app.settings import ROOT, Settings, writable_dir
@@ -57,6 +68,8 @@ BOOKS_ORIGIN = (
     "The books are real; the readers that the built-in HLLM has learned from are simulated "
     "(docs/data-card.md)."
 )
+# Those of the system: a theme's own would be loaded, and the page does not use them.
+FONTS, MONOSPACED = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
 MAX_WAITING = 64
 MAX_SESSIONS = 200
 _watched = threading.Event()
@@ -64,16 +77,9 @@ _watched = threading.Event()
 
 def build_demo(service: Service) -> gr.Blocks:
     """Build the page and its API over a service."""
-    details = Details(service)
 
     def browse(raw: Any) -> BrowsePayload:
         return browse_payload(service, raw)
-
-    def detail(raw: Any) -> DetailPayload:
-        return detail_payload(details, raw)
-
-    def why(raw: Any) -> WhyPayload:
-        return why_payload(details, raw)
 
     def record(raw: Any) -> None:
         click = clean_click(raw)
@@ -94,7 +100,7 @@ def build_demo(service: Service) -> gr.Blocks:
             shell=shell(service),
             answer=None,
             js_on_load=f"{bundle(ASSETS / 'page' / 'page.js')}\n{START}",
-            server_functions=[browse, record, detail, why, forget],
+            server_functions=[browse, record, forget, *beside_clicks(service)],
             apply_default_css=False,
             elem_id="hllm-page",
         )
@@ -109,6 +115,31 @@ def build_demo(service: Service) -> gr.Blocks:
         )
         add_api(service)
     return demo.queue(max_size=MAX_WAITING)
+
+
+def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
+    """The functions that the page calls beside its clicks, by their names."""
+    details, scoreboard = Details(service), Scoreboard(service)
+
+    def detail(raw: Any) -> DetailPayload:
+        return detail_payload(details, raw)
+
+    def why(raw: Any) -> WhyPayload:
+        return why_payload(details, raw)
+
+    def whole(raw: Any) -> WholePayload:
+        return whole_payload(details, raw)
+
+    def pushes(raw: Any) -> PushesPayload:
+        return pushes_payload(details, raw)
+
+    def judge(raw: Any) -> VerdictPayload | None:
+        return verdict_payload(scoreboard, raw)
+
+    def scores(_raw: Any) -> ScoresPayload:
+        return scores_payload(scoreboard)
+
+    return [detail, why, whole, pushes, judge, scores]
 
 
 @contextmanager
@@ -202,6 +233,7 @@ def launch_options(demo: gr.Blocks, service: Service, settings: Settings) -> dic
         "server_name": settings.host,
         "server_port": settings.port,
         "css_paths": [ASSETS / "app.css"],
+        "theme": gr.themes.Default(font=FONTS, font_mono=MONOSPACED),
         "footer_links": ["api"],
         "run_history": False,
         "ssr_mode": False,

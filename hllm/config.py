@@ -118,13 +118,17 @@ class HLLMConfig(PretrainedConfig):
 
     def describe(self) -> str:
         """The two language models for a person: "all-MiniLM-L6-v2 -> Llama 4 x 256"."""
+        return " \u2192 ".join(self.describe_both())
+
+    def describe_both(self) -> tuple[str, str]:
+        """Item LLM and User LLM for a person."""
         item = self.item_base or f"{self.item_config.model_type} {self.item_size}"
         lora = " + LoRA" if self.item_lora else ""
         user = self.user_config
         kind = self.user_base or user.model_type.capitalize()
         user_lora = " + LoRA" if self.user_lora else ""
         size = f"{user.num_hidden_layers}\u00d7{user.hidden_size}"
-        return f"{item}{lora} \u2192 {kind}{user_lora} {size}"
+        return f"{item}{lora}", f"{kind}{user_lora} {size}"
 
 
 def _sub_config(value: PretrainedConfig | dict[str, Any] | None) -> PretrainedConfig:

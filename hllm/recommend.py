@@ -9,10 +9,9 @@ if __name__ == "__main__":  # before torch is imported, so that --help answers a
     run_command("recommend")
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,11 +21,20 @@ from hllm.config import HLLMConfig
 from hllm.errors import CheckpointError, StaleEmbeddingsError
 from hllm.model_folder import ModelFolder
 from hllm.serving.blend import Blend, blend_beside, blended_search
-from hllm.serving.explain import Explainer, ItemRank, Neighbour, ScoreChange
+from hllm.serving.explain import Explainer
 from hllm.serving.fit_check import check_once, open_embeddings
-from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder, history_window
+from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder, Reading, history_window
 from hllm.serving.index import Index, ItemIndex, Search
 from hllm.serving.item_model import ItemModel, ItemText
+from hllm.serving.ranker import (
+    ItemRanker,
+    Recommendation,
+    Recommendations,
+    Stage,
+    Stages,
+    WholeReading,
+    recommend_rows,
+)
 from hllm.serving.user_model import UserModel, load_user_model
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import text_hash
@@ -38,124 +46,7 @@ USERS_AT_ONCE = 256  # of a batch: the User LLM's matrices are large enough to b
 # Numbers (items x dimensions); below, exact search takes less than 30 ms on two cores.
 APPROXIMATE_FROM = 100_000_000
 
-
-@dataclass(frozen=True)
-class Recommendation:
-    """One recommended item.
-
-    Attributes:
-        item_id: external id.
-        score: cosine of user and item embedding, -1 to 1; of a blended model its sum with the other
-            parts (hllm.serving.blend).
-        rank: 1-based among the candidates.
-    """
-
-    item_id: str
-    score: float
-    rank: int
-
-
-@dataclass(frozen=True)
-class Recommendations:
-    """Recommendations for one history.
-
-    Attributes:
-        items: best first, never an item of the history.
-        encode_ms: history -> user embedding.
-        search_ms: user embedding -> best items.
-        num_candidates: how many items were ranked: the catalogue, or what a filter allowed of it.
-    """
-
-    items: list[Recommendation]
-    encode_ms: float
-    search_ms: float
-    num_candidates: int
-
-
-class ItemRanker(Protocol):
-    """Whatever ranks a catalogue for a history: an HLLM (Recommender) or a baseline.
-
-    `item_ids` are in the order of the rows, `text_keys` the fields of an item that it reads,
-    `item_precision` that of its Item LLM; empty without one that answers live. `explains_at_once`:
-    explaining takes no longer than a few clicks.
-    """
-
-    name: str
-    model: str
-    precision: str
-    item_precision: str
-    device: str
-    num_items: int
-    item_ids: list[str]
-    text_keys: tuple[str, ...]
-    explains_at_once: bool
-
-    def recommend(
-        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
-    ) -> Recommendations:
-        """Rank the catalogue, or the rows of it that are allowed, for a history (oldest first)."""
-        ...
-
-    def rank_of(self, history: Sequence[str], item: str) -> ItemRank:
-        """See hllm.serving.explain.Explainer."""
-        ...
-
-    def explain(self, history: Sequence[str], item: str) -> list[ScoreChange]:
-        """See hllm.serving.explain.Explainer."""
-        ...
-
-    def similar(self, item: str, top_k: int = 10) -> list[Neighbour]:
-        """See hllm.serving.explain.Explainer."""
-        ...
-
-    def item_text(self, fields: Mapping[str, Any]) -> ItemText | None:
-        """What its Item LLM is given of an item; None without one."""
-        ...
-
-    def __hash__(self) -> int:
-        """By identity: what is looked up for a recommender is remembered under it."""
-        ...
-
-
-def recommend_rows(
-    index: Index,
-    encode_rows: Callable[[list[int]], Tensor],
-    history: Sequence[str],
-    top_k: int,
-    allowed: np.ndarray | None = None,
-    search: Search | None = None,
-) -> Recommendations:
-    """Encode a history and search the index: the path that every recommender shares.
-
-    Args:
-        index: the candidates.
-        encode_rows: rows of the history's items, oldest first -> user embedding (D,).
-        history: item ids, oldest first.
-        top_k: how many items at most.
-        allowed: the only rows that may be found, each once; None: all.
-        search: instead of the index's own.
-
-    Raises:
-        ValueError: an empty history.
-        UnknownItemError: an item of the history has no embedding.
-    """
-    if not history:
-        raise ValueError("the history is empty: show popular items instead")
-    rows = index.rows(history)
-    start = time.perf_counter()
-    user = encode_rows(rows)
-    encoded = time.perf_counter()
-    found = (search or index.search)(user, top_k, rows, allowed)
-    end = time.perf_counter()
-    return Recommendations(
-        items=[
-            Recommendation(index.item_ids[row], score, rank)
-            for rank, (row, score) in enumerate(found, start=1)
-        ],
-        encode_ms=(encoded - start) * 1e3,
-        search_ms=(end - encoded) * 1e3,
-        num_candidates=len(index) if allowed is None else len(allowed),
-    )
+__all__ = ["ItemRanker", "Recommendation", "Recommendations", "Recommender", "load_hllm"]
 
 
 class Recommender(Explainer):
@@ -213,10 +104,10 @@ class Recommender(Explainer):
             max_bytes=cache_bytes,
             prepare=user.num_parameters >= PREPARE_FROM_PARAMETERS,
         )
+        self._stages = _stages(user, config, embeddings, self._index, item_model)
         self.model = config.describe() + (" + text and item-kNN" if blend else "")
         self.precision = user.precision
         self._item_model = item_model
-        self.item_precision = item_model.precision if item_model else ""
         self.device = user.device
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
@@ -258,7 +149,7 @@ class Recommender(Explainer):
             ValueError: an empty history.
             UnknownItemError: an item without an embedding.
         """
-        return recommend_rows(self._index, self._user, history, top_k, allowed, self._search)
+        return recommend_rows(self._index, self._read, history, top_k, allowed, self._search)
 
     @torch.inference_mode()
     def recommend_all(
@@ -318,8 +209,39 @@ class Recommender(Explainer):
         """What the Item LLM is given of an item, and how many tokens that are; see encode_item."""
         return self._item_model.text_of(fields) if self._item_model else None
 
+    def item_embedding(self, item: str) -> Tensor:
+        """(D,) float32 as the Item LLM gave it, which the User LLM reads.
+
+        Raises:
+            UnknownItemError: the item has no embedding.
+        """
+        return self._inputs[self._index.rows([item])[0]].float()
+
+    def stages(self) -> Stages:
+        """The steps of a recommendation as they run here."""
+        return self._stages
+
+    @torch.inference_mode()
+    def read_whole(self, history: Sequence[str]) -> WholeReading:
+        """Read a history anew, and compare with what is answered from what is known of it.
+
+        Raises:
+            ValueError: an empty history.
+            UnknownItemError: an item without an embedding.
+        """
+        rows = self._index.rows(history)
+        known = self._encoder.encode(rows)
+        start = time.perf_counter()
+        whole = self._encoder.read_whole(rows)
+        encode_ms = (time.perf_counter() - start) * 1e3
+        cosine = torch.cosine_similarity(known.float(), whole.user.float(), dim=0)
+        return WholeReading(whole.num_read, encode_ms, float(cosine))
+
     def _user(self, rows: list[int]) -> Tensor:
-        return self._encoder.encode(rows).to(self._index.vectors.device)
+        return self._read(rows).user
+
+    def _read(self, rows: list[int]) -> Reading:
+        return self._encoder.read(rows).to(self._index.vectors.device)
 
     def _users(self, histories: Sequence[Sequence[int]]) -> Tensor:
         # Of a long history the model reads the end: without an older item that is the same.
@@ -333,6 +255,36 @@ class Recommender(Explainer):
         users = torch.cat([self._steps.read(part) for part in inputs])
         place = {window: number for number, window in enumerate(distinct)}
         return users[[place[window] for window in windows]].to(self._index.vectors.device)
+
+
+def _stages(
+    user: UserModel,
+    config: HLLMConfig,
+    embeddings: ItemEmbeddings,
+    index: Index,
+    item_model: ItemModel | None,
+) -> Stages:
+    item_name, user_name = config.describe_both()
+    vectors = index.vectors
+    exact = isinstance(index, ItemIndex)
+    return Stages(
+        item=Stage(
+            item_name,
+            item_model.precision if item_model else "",
+            item_model.device if item_model else "",
+            item_model.num_parameters if item_model else 0,
+            embeddings.vectors.nbytes,
+        ),
+        user=Stage(user_name, user.precision, user.device, user.num_parameters, user.num_bytes),
+        search=Stage(
+            "exact cosine" if exact else "FAISS, then exact cosine",
+            str(vectors.dtype).removeprefix("torch."),
+            vectors.device.type if exact else "cpu",
+            0,
+            vectors.nbytes,
+        ),
+        width=vectors.shape[1],
+    )
 
 
 def make_index(embeddings: ItemEmbeddings, beside: Path | None = None) -> Index:

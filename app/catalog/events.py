@@ -1,4 +1,4 @@
-"""The file of events: what was shown and clicked, beside the catalogue and apart from it.
+"""The file of events: what was shown, clicked and predicted, beside the catalogue.
 
 No import and no rebuilding of a catalogue touches it. One thread at a time may use an EventFile;
 several processes may use one file.
@@ -26,9 +26,31 @@ CREATE TABLE IF NOT EXISTS events (
     rank INTEGER
 )
 """
+_PICKS = """
+CREATE TABLE IF NOT EXISTS picks (
+    id INTEGER PRIMARY KEY,
+    time REAL NOT NULL,
+    session TEXT NOT NULL,
+    item_id TEXT NOT NULL,
+    hllm_rank INTEGER,
+    baseline_rank INTEGER
+)
+"""
+_PICKS_INDEX = "CREATE INDEX IF NOT EXISTS picks_by_session ON picks (session, time)"
+# A rank that is not known is behind all that are.
+_FAR = "9e18"
+_SUMS = f"""
+SELECT COUNT(*),
+    SUM(COALESCE(hllm_rank, {_FAR}) < COALESCE(baseline_rank, {_FAR})),
+    SUM(COALESCE(baseline_rank, {_FAR}) < COALESCE(hllm_rank, {_FAR})),
+    SUM(COALESCE(hllm_rank <= ?1, 0)), SUM(COALESCE(baseline_rank <= ?1, 0)),
+    SUM(COALESCE(1.0 / hllm_rank, 0)), SUM(COALESCE(1.0 / baseline_rank, 0))
+FROM picks GROUP BY session ORDER BY MIN(id)
+"""
 _INDEX = "CREATE INDEX IF NOT EXISTS events_by_session ON events (session, time)"
 _BY_TIME = "CREATE INDEX IF NOT EXISTS events_by_time ON events (time)"
 _COLUMNS = "time, session, kind, model, item_ids, rank"
+_TABLES = ("events", "picks")
 _PATIENCE_MS = 5_000
 
 
@@ -51,6 +73,40 @@ class Event:
     model: str
     item_ids: Sequence[str]
     rank: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pick:
+    """An item that a visitor chose, and where both models had ranked it before.
+
+    Attributes:
+        time: seconds since 1970.
+        session: random id of a browser tab.
+        hllm_rank, baseline_rank: 1-based; None: further behind than was looked.
+    """
+
+    time: float
+    session: str
+    item_id: str
+    hllm_rank: int | None
+    baseline_rank: int | None
+
+
+@dataclass(frozen=True)
+class PickSums:
+    """The picks of one session.
+
+    Attributes:
+        picks: how many.
+        closer: in how many HLLM, and in how many the baseline ranked the item higher.
+        hits: in how many each had it among its first.
+        reciprocal_ranks: sums for each.
+    """
+
+    picks: int
+    closer: tuple[int, int]
+    hits: tuple[int, int]
+    reciprocal_ranks: tuple[float, float]
 
 
 def events_path(catalog: Path) -> Path:
@@ -81,23 +137,46 @@ class EventFile:
                 f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", map(_row, events)
             )
 
+    def add_pick(self, pick: Pick) -> None:
+        """Write a pick."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO picks (time, session, item_id, hllm_rank, baseline_rank) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (pick.time, pick.session, pick.item_id, pick.hllm_rank, pick.baseline_rank),
+            )
+
+    def pick_sums(self, hit_rank: int) -> list[PickSums]:
+        """Sums of every session's picks; a hit is a rank up to `hit_rank`."""
+        if not self.path.exists():
+            return []
+        with self._writing() as connection:  # the tables of an earlier version's file are made
+            rows = connection.execute(_SUMS, [hit_rank]).fetchall()
+        return [PickSums(row[0], row[1:3], row[3:5], row[5:7]) for row in rows]
+
     def forget(self, sessions: Sequence[str]) -> int:
-        """Delete all events of some tabs; returns how many."""
+        """Delete all events and picks of some tabs; returns how many."""
         if not self.path.exists():
             return 0
         with self._writing() as connection:
             before = connection.total_changes
-            connection.executemany("DELETE FROM events WHERE session = ?", [(s,) for s in sessions])
+            for table in _TABLES:
+                connection.executemany(
+                    f"DELETE FROM {table} WHERE session = ?", [(s,) for s in sessions]
+                )
             count = connection.total_changes - before
         self._checkpoint()  # or copies of them would be in the -wal file for a while
         return count
 
     def forget_before(self, time: float) -> int:
-        """Delete all events that are older; returns how many."""
+        """Delete all events and picks that are older; returns how many."""
         if not self.path.exists():
             return 0
         with self._writing() as connection:
-            return connection.execute("DELETE FROM events WHERE time < ?", [time]).rowcount
+            return sum(
+                connection.execute(f"DELETE FROM {table} WHERE time < ?", [time]).rowcount
+                for table in _TABLES
+            )
 
     def take_over(self, catalog: Path) -> int:
         """Move the events that earlier versions kept in the catalogue; returns how many.
@@ -161,7 +240,7 @@ class EventFile:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
             connection.execute("BEGIN IMMEDIATE")
-            for statement in (_TABLE, _INDEX, _BY_TIME):
+            for statement in (_TABLE, _INDEX, _BY_TIME, _PICKS, _PICKS_INDEX):
                 connection.execute(statement)
             connection.commit()
         except BaseException:

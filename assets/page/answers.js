@@ -5,6 +5,7 @@ import { makeColumns } from "./columns.js";
 /** @param {Element} section */
 export function makeAnswers(section) {
   const status = section.querySelector(".status");
+  const pushing = section.querySelector(".pushing");
   const columns = makeColumns(section.querySelector(".start"), section.querySelector(".columns"));
   let examples = {};
 
@@ -45,10 +46,31 @@ export function makeAnswers(section) {
     if (hadFocus && !section.contains(document.activeElement)) focus(); // what had it is gone
   }
 
+  /**
+   * Mark rows that an item of the history pushes.
+   * @param {?Object<string, Object<string, number>>} falls 0 to 1 by column and row; null: none
+   * @param {string} title of the item
+   */
+  function markPushed(falls, title) {
+    const count = columns.markPushed(falls ?? {});
+    pushing.hidden = falls === null;
+    pushing.textContent = `${count === 1 ? "1 row" : `${count} rows`} would fall without ${title}`;
+  }
+
   /** The history of an example by its name. */
   function example(name) {
     return examples[name] || [];
   }
 
-  return { setBusy, say, show, standing, focus, example, forget: columns.forget };
+  return {
+    setBusy,
+    say,
+    show,
+    standing,
+    focus,
+    example,
+    markPushed,
+    rows: columns.rows,
+    forget: columns.forget,
+  };
 }

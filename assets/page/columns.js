@@ -65,12 +65,33 @@ export function makeColumns(start, columns) {
       .join("");
   }
 
+  /** Ids of the rows that are shown, by column. */
+  function rows() {
+    return Object.fromEntries(
+      [...columns.querySelectorAll(".column")].map((column) => [
+        column.dataset.column,
+        [...column.querySelectorAll(".rec")].map((row) => row.dataset.id),
+      ]),
+    );
+  }
+
+  /** Mark rows by how far they would fall, 0 to 1 by column and id; gives how many do. */
+  function markPushed(falls) {
+    const marked = [...columns.querySelectorAll(".rec")].filter((row) => {
+      const fall = falls[row.dataset.source]?.[row.dataset.id] ?? 0;
+      row.classList.toggle("pushed", fall > 0);
+      row.style.setProperty("--push", String(fall));
+      return fall > 0;
+    });
+    return marked.length;
+  }
+
   /** What follows has nothing to do with what is shown, so that nothing has moved. */
   function forget() {
     shown = null;
   }
 
-  return { showStart, showLists, firsts, forget };
+  return { showStart, showLists, firsts, rows, markPushed, forget };
 }
 
 /** Put a list into a column; the keyboard stays at the row where it was. Gives the rows. */

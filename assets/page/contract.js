@@ -1,4 +1,4 @@
-// What goes between the page and the server: types only, of the same names as in app/payloads.py.
+// What goes between the page and the server: types only, of the same names as in app/contract.py.
 // A test holds the two together.
 
 /**
@@ -36,6 +36,28 @@
  */
 
 /**
+ * What computes one step, and its precision, device and size in words.
+ * @typedef {object} StagePayload
+ * @property {string} name
+ * @property {string} facts
+ */
+
+/**
+ * What an answer took: the numbers of the band "How it works". Times are in milliseconds.
+ * @typedef {object} HowPayload
+ * @property {StagePayload[]} stages
+ * @property {number} width
+ * @property {number} num_items
+ * @property {number} num_read
+ * @property {number} num_known
+ * @property {number} encode_ms
+ * @property {number} search_ms
+ * @property {number} num_candidates
+ * @property {?number} baseline_ms
+ * @property {number} server_ms
+ */
+
+/**
  * Everything that is shown for a history: `props.answer`. `start` and `columns` are HTML.
  * @typedef {object} AnswerPayload
  * @property {number} version
@@ -49,6 +71,7 @@
  * @property {ExamplePayload[]} examples
  * @property {Object<string, string>} columns
  * @property {string} example
+ * @property {?HowPayload} how
  */
 
 /**
@@ -89,6 +112,7 @@
  * @property {string} title
  * @property {string} html
  * @property {string} explains
+ * @property {string} inside
  */
 
 /**
@@ -96,6 +120,76 @@
  * @typedef {object} WhyPayload
  * @property {string} html
  * @property {Object<string, number>} changes
+ */
+
+/**
+ * Asks to read a history anew, without what is known of it: what `server.whole` takes.
+ * @typedef {object} WholeQuery
+ * @property {string[]} history
+ */
+
+/**
+ * What that took: what `server.whole` gives.
+ * @typedef {object} WholePayload
+ * @property {number} num_read
+ * @property {number} encode_ms
+ * @property {number} cosine
+ * @property {string} message
+ */
+
+/**
+ * Asks which rows of the lists the items of a history push: what `server.pushes` takes.
+ * @typedef {object} PushesQuery
+ * @property {string[]} history
+ * @property {Object<string, string[]>} rows
+ */
+
+/**
+ * How far a row would fall without an item, by column, item and row: what `server.pushes` gives.
+ * @typedef {object} PushesPayload
+ * @property {Object<string, Object<string, Object<string, number>>>} pushes
+ */
+
+/**
+ * Tells what was picked from the catalogue, and the history before: what `server.judge` takes.
+ * @typedef {object} PickRequest
+ * @property {string} item
+ * @property {string[]} history
+ * @property {string} session
+ */
+
+/**
+ * Where both models had ranked a picked item: what `server.judge` gives, or null.
+ * @typedef {object} VerdictPayload
+ * @property {string} item
+ * @property {string} title
+ * @property {Object<string, ?number>} ranks
+ * @property {Object<string, number>} num_ranked
+ */
+
+/**
+ * A mean, and its 95% interval where there is enough for one.
+ * @typedef {object} EstimatePayload
+ * @property {number} value
+ * @property {?number} low
+ * @property {?number} high
+ */
+
+/**
+ * One model on all picks.
+ * @typedef {object} ModelScorePayload
+ * @property {number} closer
+ * @property {EstimatePayload} hit
+ * @property {EstimatePayload} mrr
+ */
+
+/**
+ * The picks of all visits: what `server.scores` gives.
+ * @typedef {object} ScoresPayload
+ * @property {number} picks
+ * @property {number} visits
+ * @property {Object<string, ModelScorePayload>} models
+ * @property {string} message
  */
 
 /**

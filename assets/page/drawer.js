@@ -14,6 +14,7 @@ import { makeRoving } from "./roving.js";
  * @param {function(Object<string, number>): void} page.mark shows in the history what pushes the item
  * @param {function(string): void} page.announce
  * @param {function(): void} page.onOpen
+ * @param {function(string): void} page.onInside is given HTML of the item's tokens and embedding
  * @param {function(): void} page.onClose
  * @param {function(): void} page.onLost the keyboard has no button to go back to
  */
@@ -76,6 +77,7 @@ export function makeDrawer(section, page) {
     title.textContent = found.title;
     body.innerHTML = found.html;
     rove();
+    page.onInside(found.inside);
     if (isNew) page.announce(`Details of ${found.title}.`);
     if (!hadFocus) return;
     const same = [...body.querySelectorAll(".item")].find(({ dataset }) => dataset.id === focused);

@@ -2,6 +2,7 @@
 
 import { describeChange, makeAnnouncer } from "./announce.js";
 import { makeAnswers } from "./answers.js";
+import { makeBands } from "./bands.js";
 import { makeBrowse } from "./browse.js";
 import { makeCaptions } from "./captions.js";
 import { listenToClicks } from "./clicks.js";
@@ -19,9 +20,12 @@ import {
   removeItem,
   undo,
 } from "./history.js";
+import { makeHow } from "./how.js";
 import { listenToKeys } from "./keys.js";
 import { leaveLink, linkedItem } from "./links.js";
 import { makeProtocol } from "./protocol.js";
+import { makePushes } from "./pushes.js";
+import { makeScoreboard } from "./scoreboard.js";
 import { makeState } from "./state.js";
 import { readStored, readTab, store, storeTab } from "./storage.js";
 import { makeStrip } from "./strip.js";
@@ -70,6 +74,24 @@ export function startPage({ element, trigger, props, server, watch }) {
   });
   const captions = makeCaptions(root);
   let shownIds = []; // of the history that the lists are for
+  let isStanding = false; // whether both models have answered for the visitor's history
+  let askedAt = 0;
+  const bandSection = root.querySelector(".bands");
+  const how = makeHow(bandSection, {
+    readWhole: (query) => server.whole(query),
+    history: () => shownIds,
+  });
+  const scoreboard = makeScoreboard(bandSection, {
+    judge: (pick) => server.judge(pick),
+    scores: (query) => server.scores(query),
+    storageKey: `${storageKey}/picks`,
+  });
+  const bands = makeBands(bandSection, (name) => ({ how, score: scoreboard })[name].draw());
+  const pushes = makePushes(root.querySelector(".strip"), {
+    fetch: (query) => server.pushes(query),
+    query: () => (isShown() ? { history: shownIds, rows: answers.rows() } : null),
+    mark: answers.markPushed,
+  });
   const drawer = makeDrawer(root.querySelector(".drawer"), {
     fetch: (query) => server.detail(query),
     explain: (query) => server.why(query),
@@ -80,6 +102,7 @@ export function startPage({ element, trigger, props, server, watch }) {
       // What the drawer covers takes neither keyboard nor clicks.
       browseSection.inert = matchMedia("(min-width: 821px)").matches;
     },
+    onInside: how.showItem,
     onClose: () => {
       browseSection.inert = false;
       leaveLink();
@@ -109,7 +132,14 @@ export function startPage({ element, trigger, props, server, watch }) {
     askAgain: ask,
   });
 
+  /** Whether the lists are those of the history in the strip. */
+  function isShown() {
+    const { items } = example ?? state.history;
+    return items.map(({ id }) => id).join(" ") === shownIds.join(" ");
+  }
+
   function ask() {
+    askedAt = performance.now();
     protocol.ask(
       state.history.items.map((item) => item.id),
       state.filter,
@@ -186,15 +216,26 @@ export function startPage({ element, trigger, props, server, watch }) {
     const hasLists = answer.start === null;
     filterControl.show(hasLists);
     if (hasLists) tabs.markFresh();
+    const isNew = shownIds.join(" ") !== ids.join(" ");
+    shownIds = ids;
+    pushes.leave();
     answers.show(answer, ids);
-    if (isLast) tellChanges();
-    if (shownIds.join(" ") !== ids.join(" ")) {
-      shownIds = ids;
-      drawer.refresh();
+    how.show(answer.how);
+    if (isLast) {
+      isStanding = hasLists && !answer.example && !answer.warming;
+      tellChanges();
+      scoreboard.settle();
+      whenPainted(askedAt, how.painted);
     }
+    if (isNew) drawer.refresh();
     root.dataset.version = String(answer.version);
     root.dataset.history = answer.example ? "" : ids.join(" ");
     root.dataset.example = answer.example;
+  }
+
+  /** Tells how long it took until what has just been drawn is seen. */
+  function whenPainted(since, tell) {
+    requestAnimationFrame(() => setTimeout(() => tell(performance.now() - since)));
   }
 
   /** Beside the button, at the foot of the page, where the other line is out of sight. */
@@ -220,6 +261,8 @@ export function startPage({ element, trigger, props, server, watch }) {
     }
     // The button in the drawer stands beside the cover.
     const cover = (row.querySelector("img") ?? row.closest("header").querySelector("img")).src;
+    if (source === "browse" && isStanding && isShown())
+      scoreboard.wait({ item: id, history: shownIds, session });
     add({ id, title, creator, cover }, source, Number(rank) || null);
   }
 
@@ -258,8 +301,9 @@ export function startPage({ element, trigger, props, server, watch }) {
   };
 
   listenToClicks(root, (pressed) => {
-    const { action, tab, example: name, dismiss, info } = pressed.dataset;
+    const { action, band, tab, example: name, dismiss, info } = pressed.dataset;
     if (action) actions[action]();
+    else if (band) bands.toggle(band);
     else if (tab) tabs.show(tab);
     else if (name) change(changed(state.history, answers.example(name)));
     else if (dismiss) captions.dismiss(dismiss);

@@ -26,6 +26,7 @@ export function randomId() {
  */
 export function makeProtocol(session, page) {
   let version = 0;
+  let newest = 0; // version of the newest answer
   let watchdog = 0;
   let doubt = 0;
   let waiting = false;
@@ -62,9 +63,13 @@ export function makeProtocol(session, page) {
     page.setBusy(false);
   }
 
-  /** Answers to earlier questions are shown, too: a fast visitor sees the columns follow. */
+  /**
+   * Answers to earlier questions are shown, too: a fast visitor sees the columns follow. But not
+   * one that a later one has overtaken: its lists would stay.
+   */
   function receive(answer) {
-    if (!answer || typeof answer.version !== "number") return;
+    if (!answer || typeof answer.version !== "number" || answer.version < newest) return;
+    newest = answer.version;
     if (answer.error) {
       settle();
       page.onError(answer.error);

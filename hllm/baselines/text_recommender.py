@@ -10,10 +10,12 @@ from torch import Tensor
 
 from hllm.baselines.text_scorer import pool_history
 from hllm.errors import StaleEmbeddingsError
-from hllm.recommend import Recommendations, make_index, recommend_rows
+from hllm.recommend import make_index
 from hllm.serving.explain import Explainer
 from hllm.serving.fit_check import check_once, open_embeddings
+from hllm.serving.history_encoder import Reading
 from hllm.serving.item_model import ItemText
+from hllm.serving.ranker import Recommendations, recommend_rows
 from hllm.store import SENTENCE_FINGERPRINT, ItemEmbeddings
 from hllm.text import sentence_text, text_hash
 from hllm.weights.packaged import MINILM
@@ -33,7 +35,6 @@ class TextBaseline(Explainer):
 
     name = "MiniLM baseline"
     precision = "fp32"
-    item_precision = ""  # its embeddings are made beforehand
     device = "cpu"
     explains_at_once = True
 
@@ -59,11 +60,22 @@ class TextBaseline(Explainer):
             ValueError: an empty history.
             UnknownItemError: an item without an embedding.
         """
-        return recommend_rows(self._index, self._user, history, top_k, allowed)
+        return recommend_rows(self._index, self._read, history, top_k, allowed)
 
     def item_text(self, fields: Mapping[str, Any]) -> ItemText | None:
         """None: it has no Item LLM."""
         return None
+
+    def stages(self) -> None:
+        """None: it is no HLLM."""
+        return None
+
+    def read_whole(self, history: Sequence[str]) -> None:
+        """None: it has no User LLM."""
+        return None
+
+    def _read(self, rows: list[int]) -> Reading:
+        return Reading(self._user(rows), len(rows), 0)
 
     def _users(self, histories: Sequence[Sequence[int]]) -> Tensor:
         vectors = self._index.vectors

@@ -100,15 +100,33 @@ class Explainer(ABC):
             ValueError: a history of fewer than two items, or one with the item in it.
             UnknownItemError: an item without an embedding.
         """
-        rows, row = self._rows(history, item)
+        return self.explain_all(history, [item])[0]
+
+    @torch.inference_mode()
+    def explain_all(self, history: Sequence[str], items: Sequence[str]) -> list[list[ScoreChange]]:
+        """As `explain`, for K items at once, one list each: the histories are read once for all."""
+        pairs = [self._rows(history, item) for item in items]
+        if not pairs:
+            return []
+        rows = pairs[0][0]
         if len(rows) < 2:
             raise ValueError("the history has one item: without it there is no score to compare")
         left_out = [rows[:place] + rows[place + 1 :] for place in range(len(rows))]
-        whole, *others = self._scores([rows, *left_out], row).tolist()
+        scores = self._scores([rows, *left_out], [row for _, row in pairs])  # (1 + S, K)
+        changes = (scores[1:] - scores[0]).T.tolist()
         return [
-            ScoreChange(item_id, score - whole)
-            for item_id, score in zip(history, others, strict=True)
+            [ScoreChange(item_id, change) for item_id, change in zip(history, found, strict=True)]
+            for found in changes
         ]
+
+    def item_embedding(self, item: str) -> Tensor:
+        """(D,) float32 of an item, normalised.
+
+        Raises:
+            UnknownItemError: the item has no embedding.
+        """
+        [row] = self._index.rows([item])
+        return F.normalize(self._index.vectors[row].float(), dim=-1)
 
     @torch.inference_mode()
     def similar(self, item: str, top_k: int = 10) -> list[Neighbour]:
@@ -133,8 +151,14 @@ class Explainer(ABC):
         *rows, row = self._index.rows([*history, item])
         return rows, row
 
-    def _scores(self, histories: Sequence[Sequence[int]], row: int) -> Tensor:
-        """Score (B,) of one item for each history."""
-        vector = F.normalize(self._index.vectors[row].float(), dim=-1)
-        cosines = unit_query(self._users(histories)).to(vector.device) @ vector
-        return self._blend.item_scores(cosines, histories, row) if self._blend else cosines
+    def _scores(self, histories: Sequence[Sequence[int]], rows: Sequence[int]) -> Tensor:
+        """Scores (B, K) of some items for each history."""
+        vectors = F.normalize(self._index.vectors[list(rows)].float(), dim=-1)  # (K, D)
+        cosines = unit_query(self._users(histories)).to(vectors.device) @ vectors.T
+        if self._blend is None:
+            return cosines
+        blended = [
+            self._blend.item_scores(cosines[:, place], histories, row)
+            for place, row in enumerate(rows)
+        ]
+        return torch.stack(blended, dim=1)

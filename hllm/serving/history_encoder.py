@@ -73,6 +73,25 @@ class EncoderCounts:
     reused: int = 0
 
 
+@dataclass(frozen=True)
+class Reading:
+    """The user embedding of a history, and the work that it took.
+
+    Attributes:
+        user: (D,) the User LLM's state at the last item, the caller's to keep.
+        num_read: items that were read for it.
+        num_known: items that were known already.
+    """
+
+    user: Tensor
+    num_read: int
+    num_known: int
+
+    def to(self, device: torch.device) -> "Reading":
+        """The same with the embedding on a device."""
+        return Reading(self.user.to(device), self.num_read, self.num_known)
+
+
 class HistoryEncoder:
     """User embeddings of histories, for any number of visitors and threads.
 
@@ -119,17 +138,19 @@ class HistoryEncoder:
         self._worker: threading.Thread | None = None
 
     def encode(self, rows: Sequence[int]) -> Tensor:
+        """As `read`: the user embedding (D,) alone."""
+        return self.read(rows).user
+
+    def read(self, rows: Sequence[int]) -> Reading:
         """The user embedding of a history.
 
         Args:
             rows: of the items, oldest first, at least one.
 
-        Returns:
-            (D,) the User LLM's state at the last item, the caller's to keep.
+        Raises:
+            ValueError: an empty history.
         """
-        if not rows:
-            raise ValueError("the history is empty")
-        window = tuple(rows[history_window(len(rows), self._max_history, self._stride) :])
+        window = self._window(rows)
         known = self.prefixes.find(window)
         if len(known) == len(window):  # no need to wait for the model
             state, new = self._state(known[-1]), 0
@@ -140,7 +161,26 @@ class HistoryEncoder:
             self.counts.encoded += new
             self.counts.reused += len(window) - new
         self._queue_next_window(rows)
-        return state
+        return Reading(state, new, len(window) - new)
+
+    def read_whole(self, rows: Sequence[int]) -> Reading:
+        """The same by reading all of it, whatever is known; nothing of it is kept.
+
+        Args:
+            rows: see read.
+
+        Raises:
+            ValueError: an empty history.
+        """
+        window = self._window(rows)
+        inputs = self._items[list(window)].float()
+        with self._model_lock:
+            return Reading(self._steps.read([inputs])[0], len(window), 0)
+
+    def _window(self, rows: Sequence[int]) -> tuple[int, ...]:
+        if not rows:
+            raise ValueError("the history is empty")
+        return tuple(rows[history_window(len(rows), self._max_history, self._stride) :])
 
     def wait_until_prepared(self, timeout: float | None = None) -> bool:
         """Wait until nothing is left to encode ahead; False if `timeout` seconds are not enough."""

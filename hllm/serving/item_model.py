@@ -32,6 +32,7 @@ from hllm.weights.shapes import shapes_of
 
 _TOKEN = "item_emb_tokens"
 _ADAPTER = "item_adapter."
+MAX_TOKENS_SHOWN = 32
 Encode = Callable[[list[int]], Tensor]  # token ids of a text -> (D,)
 
 
@@ -44,12 +45,17 @@ class ItemText:
         num_tokens: that are read, special ones included; the [ITEM] token is not among them.
         is_cut: whether the text has more tokens than are read.
         unread: the end of the text that is cut off; "" also where the tokenizer cannot tell.
+        tokens: the first of them as texts, MAX_TOKENS_SHOWN at most.
+        has_item_token: whether [ITEM] follows, whose state becomes the embedding; otherwise it is
+            the mean of the tokens' states.
     """
 
     text: str
     num_tokens: int
     is_cut: bool
     unread: str
+    tokens: tuple[str, ...]
+    has_item_token: bool
 
 
 class ItemModel:
@@ -62,6 +68,7 @@ class ItemModel:
     Attributes:
         precision: fp32, int8, int4 or nf4.
         device: where it computes.
+        num_parameters: of the Item LLM.
 
     Raises:
         CheckpointError: config.json describes no model that can be built.
@@ -74,6 +81,7 @@ class ItemModel:
         # From the configuration, not from the weights: who never types an item in can do without.
         shapes = shapes_of(lambda: make_item_llm(config), self._folder.path)
         size = sum(torch.Size(shape).numel() for shape in shapes.values())
+        self.num_parameters = size
         has_cuda = torch.cuda.is_available()
         # NF4 is put into a Llama matrix by matrix; other kinds of models stay as they are.
         few_bits = fits_few_bits(config)
@@ -127,7 +135,8 @@ class ItemModel:
                 unread = text[
                     max((end for _, end in places["offset_mapping"][:limit]), default=0) :
                 ]
-        return ItemText(text, len(ids), is_cut, unread)
+            tokens = tuple(str(tokenizer.decode([token])) for token in ids[:MAX_TOKENS_SHOWN])
+        return ItemText(text, len(ids), is_cut, unread, tokens, config.item_pooling == "item_token")
 
     @cached_property
     def _tokenizer(self) -> PreTrainedTokenizerBase:

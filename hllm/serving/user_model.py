@@ -24,12 +24,14 @@ class UserModel:
         precision: one of PRECISIONS, but never "auto".
         device: where it computes.
         num_parameters: of the model, whatever its precision.
+        num_bytes: that its weights take here.
     """
 
     steps: IncrementalModel
     precision: str
     device: str
     num_parameters: int
+    num_bytes: int
 
 
 def load_user_model(
@@ -56,7 +58,9 @@ def load_user_model(
         precision = _auto(config.user_config, size, cache, has_cuda=has_cuda)
     # These kernels run on the CPU, even where there is a GPU.
     if precision in ("int4", "int8"):
-        return UserModel(_few_bits(folder, precision, cache), precision, "cpu", size)
+        graph, few_bits = _few_bits(folder, precision, cache)
+        num_bytes = sum(file.stat().st_size for file in graph.parent.iterdir())
+        return UserModel(few_bits, precision, "cpu", size, num_bytes)
     device = "cuda" if has_cuda else "cpu"
     if precision == "nf4":
         if not has_cuda:
@@ -72,7 +76,8 @@ def load_user_model(
             to_bfloat16(user_llm)
         user_llm.to(torch.device(device))  # type: ignore[arg-type]
     steps = TransformersIncremental(user_llm.eval(), config.max_history)
-    return UserModel(steps, precision, device, size)
+    held = [*user_llm.parameters(), *user_llm.buffers()]
+    return UserModel(steps, precision, device, size, sum(tensor.nbytes for tensor in held))
 
 
 def _auto(
@@ -86,7 +91,10 @@ def _auto(
     return faster_precision(config, choices, graph_folder(cache))
 
 
-def _few_bits(folder: ModelFolder, precision: str, cache: Path | None) -> IncrementalModel:
+def _few_bits(
+    folder: ModelFolder, precision: str, cache: Path | None
+) -> tuple[Path, IncrementalModel]:
+    """The graph, and what runs it."""
     if not fits_few_bits(folder.config.user_config):
         raise CheckpointError(
             f"{folder}: int4 and int8 run Llama-shaped User LLMs without biases, with heads of 16, "
@@ -95,7 +103,8 @@ def _few_bits(folder: ModelFolder, precision: str, cache: Path | None) -> Increm
     from hllm.serving.onnx_incremental import OnnxIncremental, prepare_onnx  # noqa: PLC0415  imports onnxruntime, which takes time
 
     bits = int(precision.removeprefix("int"))
-    return OnnxIncremental(prepare_onnx(folder, graph_folder(cache), bits=bits))
+    graph = prepare_onnx(folder, graph_folder(cache), bits=bits)
+    return graph, OnnxIncremental(graph)
 
 
 def graph_folder(cache: Path | None) -> Path:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+import torch
 
 from app.catalog import Catalog, CatalogItem
 from app.catalog.events import events_path
@@ -21,6 +22,7 @@ from hllm.errors import UnknownItemError
 from hllm.recommend import Recommendation, Recommendations
 from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
 from hllm.serving.item_model import ItemText
+from hllm.serving.ranker import Stage, Stages, WholeReading
 
 HOSTILE_TITLES = (
     "${alert(1)}",
@@ -43,7 +45,6 @@ class FakeRecommender:
         self.name = name
         self.model = f"fake {name}"
         self.precision = "fp32"
-        self.item_precision = ""
         self.device = "cpu"
         self.num_items = len(item_ids)
         self.text_keys = ("title", "description")
@@ -65,7 +66,7 @@ class FakeRecommender:
             Recommendation(item_id, score, rank)
             for rank, (score, item_id) in enumerate(scored[:top_k], 1)
         ]
-        return Recommendations(items, 1.25, 0.5, len(found))
+        return Recommendations(items, 1.25, 0.5, len(found), 1, len(history) - 1)
 
     def rank_of(self, history: Sequence[str], item: str) -> ItemRank:
         found = self.recommend(history, top_k=len(self.item_ids)).items
@@ -82,6 +83,9 @@ class FakeRecommender:
             for left_out, rest in zip(history, rests, strict=True)
         ]
 
+    def explain_all(self, history: Sequence[str], items: Sequence[str]) -> list[list[ScoreChange]]:
+        return [self.explain(history, item) for item in items]
+
     def similar(self, item: str, top_k: int = 10) -> list[Neighbour]:
         if item not in self.item_ids:
             raise UnknownItemError(f"No embedding for item {item!r}: embed again.")
@@ -92,7 +96,24 @@ class FakeRecommender:
         if self.name != "HLLM":
             return None
         words = f"title: {fields['title']}" if "title" in fields else ""
-        return ItemText(words, len(words.split()), False, "")
+        tokens = tuple(words.split())
+        return ItemText(words, len(tokens), False, "", tokens, True)
+
+    def item_embedding(self, item: str) -> torch.Tensor:
+        return torch.linspace(-1, 1, 8)
+
+    def stages(self) -> Stages | None:
+        if self.name != "HLLM":
+            return None
+        return Stages(
+            item=Stage("fake Item LLM", "fp32", "cpu", 22_700_000, 1_500_000),
+            user=Stage("fake User LLM", "int4", "cpu", 1_100_000_000, 620_000_000),
+            search=Stage("exact cosine", "float32", "cpu", 0, 40_000),
+            width=8,
+        )
+
+    def read_whole(self, history: Sequence[str]) -> WholeReading | None:
+        return WholeReading(len(history), 3.5, 1.0) if self.name == "HLLM" else None
 
     def _score(self, history: Sequence[str], item_id: str) -> float:
         key = f"{self.name}|{history[-1]}|{len(history)}|{item_id}".encode()

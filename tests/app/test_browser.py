@@ -24,7 +24,7 @@ class SlowRecommender:
     def __init__(self, recommender, seconds):
         self._recommender, self._seconds = recommender, seconds
         self.model, self.precision, self.device = "slow", "fp32", "cpu"
-        self.item_precision = ""
+        self.stages = recommender.stages
         self.num_items, self.item_ids = recommender.num_items, recommender.item_ids
         self.text_keys = recommender.text_keys
         self.calls = recommender.calls

@@ -15,6 +15,7 @@ def test_everything_about_an_item_for_a_history(service):
     assert found.history == ("book-001", "book-002")
     assert found.text.text == "title: Book number 7"
     assert found.explains == "now"
+    assert len(found.embedding) == detail.NUMBERS_SHOWN and found.embedding[0] == -1
     for column, answered in zip(found.columns, service.columns, strict=True):
         result = answered.ask(found.history, 100).result
         ranks = {item.item_id: (item.rank, item.score) for item in result.items}
@@ -83,7 +84,7 @@ def test_nobody_answers_while_everything_loads(tmp_path, new_service):
 
 
 def test_too_many_at_once_are_told_so(service, monkeypatch):
-    monkeypatch.setattr("app.detail.MAX_WAIT_S", 0.01)
+    monkeypatch.setattr("app.places.MAX_WAIT_S", 0.01)
     details = Details(service)
     question = ("book-007", ["book-001", "book-002"])
     with details._explaining:
@@ -93,3 +94,36 @@ def test_too_many_at_once_are_told_so(service, monkeypatch):
     with details._finding, details._finding, pytest.raises(BusyError, match="try again"):
         details.find(*question)
     assert details.find(*question) is not None and details.explain(*question) is not None
+
+
+def test_pushes_are_the_falls_of_the_explanations(service):
+    details, history = Details(service), ["book-001", "book-002", "book-003"]
+    rows = {"hllm": ["book-007", "book-009", "book-001"], "baseline": ["book-011"]}
+    found = details.pushes(history, rows)
+    assert found.keys() <= {"hllm", "baseline"}
+    for column in service.columns:
+        changes = {
+            (change.item_id, row): change.change
+            for row in rows[column.key]
+            if row not in history
+            for change in column.question(lambda r, row=row: r.explain(history, row))[1]
+        }
+        falls = {pair: -change for pair, change in changes.items() if change < 0}
+        largest = max(falls.values(), default=1)
+        assert {
+            (item, row): share
+            for item, by_row in found.get(column.key, {}).items()
+            for row, share in by_row.items()
+        } == {pair: pytest.approx(fall / largest, abs=1e-3) for pair, fall in falls.items()}
+
+
+def test_nothing_is_pushed_where_that_would_take_long_or_cannot_be_told(service):
+    details, rows = Details(service), {"hllm": ["book-007"], "baseline": ["book-007", "gone"]}
+    assert details.pushes(["book-001"], rows) == {}  # nothing would be left
+    service.columns[0].question(lambda r: setattr(r, "explains_at_once", False))
+    assert details.pushes(["book-001", "book-002"], rows) == {}
+
+
+def test_a_history_is_read_anew_by_hllm(service):
+    assert Details(service).read_whole(["book-001", "book-002"]).num_read == 2
+    assert Details(service).read_whole([]) is None

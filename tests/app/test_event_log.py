@@ -164,3 +164,17 @@ def test_an_event_that_fails_otherwise_does_not_stop_the_next(path, monkeypatch)
     add(log, count=2)
     log.flush()
     assert len(calls) == 2
+
+
+def test_picks_are_written_within_the_same_limits_and_read_behind_what_waits(path, clock):
+    log = EventLog(path, clock=clock)
+    for _ in range(TAB_BURST + 50):
+        log.add_pick("s", "a", 2, None)
+    [sums] = log.pick_sums(10)
+    assert (sums.picks, sums.closer, sums.hits) == (TAB_BURST, (TAB_BURST, 0), (TAB_BURST, 0))
+
+
+def test_off_keeps_no_picks(path):
+    log = EventLog(path, days=0)
+    log.add_pick("s", "a", 2, 3)
+    assert log.pick_sums(10) == [] and not path.exists()

@@ -1,27 +1,37 @@
 import json
 import re
+import types
 import typing
 from html import escape
 
 import pytest
 
-from app import payloads
+from app import contract
 from app.catalog import ItemFilter
-from app.detail import Details
-from app.payloads import (
+from app.contract import (
     AnswerRequest,
     BrowseQuery,
     ClickPayload,
     DetailQuery,
     FilterPayload,
+    PickRequest,
+    PushesQuery,
+    WholeQuery,
+)
+from app.detail import Details
+from app.payloads import (
     answer_payload,
     browse_payload,
     detail_payload,
     forget_payload,
+    pushes_payload,
+    scores_payload,
+    verdict_payload,
+    whole_payload,
     why_payload,
 )
+from app.scoreboard import Scoreboard
 from app.session import Click, clean_browse, clean_click, clean_detail, clean_filter
-from app.settings import ROOT
 
 SESSION = "0123456789abcdef"
 
@@ -146,11 +156,11 @@ def test_detail_and_why_payload(service):
     details = Details(service)
     query = {"item": "book-007", "history": ["book-001", "book-002"]}
     found = detail_payload(details, query)
-    assert_is(found, payloads.DetailPayload)
+    assert_is(found, contract.DetailPayload)
     assert found["title"] == "Book number 7" and found["explains"] == "now"
     assert "What happens in book 7." in found["html"] and " of 38" in found["html"]
     why = why_payload(details, query)
-    assert_is(why, payloads.WhyPayload)
+    assert_is(why, contract.WhyPayload)
     assert why["changes"].keys() == {"book-001", "book-002"}
     assert max(map(abs, why["changes"].values())) == 1
     for raw in (None, {}, {"item": "no such"}):
@@ -161,40 +171,53 @@ def test_detail_and_why_payload(service):
     assert "cannot be read" in why_payload(details, query)["html"]
 
 
-def contract():
-    """Names and keys of the payload types in the scripts."""
-    script = (ROOT / "assets" / "page" / "contract.js").read_text("utf-8")
-    return {
-        re.search(r"@typedef \{object\} (\w+)", comment)[1]: re.findall(
-            r"@property \{[^{}]+\} (\w+)$", comment, re.M
-        )
-        for comment in re.findall(r"/\*\*.*?\*/", script, re.S)
-    }
+def test_what_is_asked_beside_clicks_is_answered_whatever_is_sent(service):
+    details, history = Details(service), ["book-001", "book-002"]
+    query: WholeQuery = {"history": history}
+    whole = whole_payload(details, query)
+    assert_is(whole, contract.WholePayload)
+    assert (whole["num_read"], whole["encode_ms"], whole["message"]) == (2, 3.5, "")
+    rows: PushesQuery = {"history": history, "rows": {"hllm": ["book-007"], "baseline": []}}
+    pushes = pushes_payload(details, rows)
+    assert_is(pushes, contract.PushesPayload)
+    assert pushes["pushes"].keys() <= {"hllm"}
+    for raw in (None, [], {}, {"history": 5, "rows": 7}, {"history": history, "rows": {"hllm": 1}}):
+        assert pushes_payload(details, raw) == {"pushes": {}}
+    for raw in (None, [], {}):
+        assert "no User LLM" in whole_payload(details, raw)["message"]
+    service.catalog.path.unlink()
+    assert "cannot be read" in whole_payload(details, query)["message"]
+    assert pushes_payload(details, rows) == {"pushes": {}}
 
 
-def typed_dicts():
-    return {
-        name: list(typing.get_type_hints(value))
-        for name, value in vars(payloads).items()
-        if typing.is_typeddict(value)
-    }
-
-
-def test_scripts_and_python_know_the_same_payloads():
-    assert len(typed_dicts()) == 14
-    assert contract() == typed_dicts()
+def test_a_pick_is_judged_and_counted(service):
+    board = Scoreboard(service)
+    pick: PickRequest = {"item": "book-007", "history": ["book-001"], "session": SESSION}
+    verdict = verdict_payload(board, pick)
+    assert_is(verdict, contract.VerdictPayload)
+    assert verdict["title"] == "Book number 7" and verdict["num_ranked"]["hllm"] == 39
+    scores = scores_payload(board)
+    assert_is(scores, contract.ScoresPayload)
+    assert (scores["picks"], scores["visits"]) == (1, 1)
+    for raw in (None, [], {}, {"item": "book-001", "history": ["book-001"]}):
+        assert verdict_payload(board, raw) is None
+    assert scores_payload(board)["picks"] == 1
+    service.catalog.path.unlink()
+    assert verdict_payload(board, pick) is None
 
 
 def test_payloads_are_as_their_types_say(service):
     start, lists = ask(service, []), ask(service, ["book-001"])
     for payload in (start, lists):
-        assert_is(payload, payloads.AnswerPayload)
+        assert_is(payload, contract.AnswerPayload)
     assert start["start"] and start["examples"] and lists["columns"]
     for query in ({}, {"text": "zzzz"}):
-        assert_is(browse_payload(service, query), payloads.BrowsePayload)
+        assert_is(browse_payload(service, query), contract.BrowsePayload)
+    assert lists["how"]["num_read"] == 1 and lists["how"]["num_known"] == 0
+    assert start["how"] is None
     service.catalog.path.unlink()
-    assert_is(ask(service, ["book-001"]), payloads.ErrorPayload)
-    assert_is(browse_payload(service, {}), payloads.BrowsePayload)
+    assert_is(ask(service, ["book-001"]), contract.ErrorPayload)
+    assert_is(browse_payload(service, {}), contract.BrowsePayload)
 
 
 def assert_is(value, kind):
@@ -205,6 +228,11 @@ def assert_is(value, kind):
         assert list(value) == list(hints)
         for key, hint in hints.items():
             assert_is(value[key], hint)
+    elif origin is types.UnionType:
+        if value is not None or type(None) not in arguments:
+            *kinds, last = [kind for kind in arguments if kind is not type(None)]
+            assert not kinds, "a value or None"
+            assert_is(value, last)
     elif origin is list:
         for element in value:
             assert_is(element, arguments[0])

@@ -8,7 +8,14 @@ import pytest
 from app.catalog import CatalogItem
 from app.columns import ColumnInfo
 from app.detail import ColumnDetail, Detail, Explanation
-from app.render_detail import MAX_EXTRA_FACTS, render_detail, render_no_detail, render_why
+from app.render_detail import (
+    MAX_EXTRA_FACTS,
+    MAX_TOKENS,
+    render_detail,
+    render_inside,
+    render_no_detail,
+    render_why,
+)
 from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
 from hllm.serving.item_model import ItemText
 from tests.app.page_html import Reader, assert_only_text, card, hostile_card
@@ -28,7 +35,8 @@ def some_detail(**changes):
             ColumnDetail(HLLM, rank, [Neighbour("n", 0.5)]),
             ColumnDetail(BASELINE, replace(rank, rank=None, num_ranked=100), []),
         ],
-        ItemText("title: Title", 5, False, ""),
+        ItemText("title: Title", 5, False, "", ("title", ":", "title"), True),
+        (0.5, -0.25),
         {"n": card("n", "Near")},
         "now",
     )
@@ -57,7 +65,7 @@ def test_hostile_texts_are_text(hostile_titles, index):
         item=item,
         card=bad,
         columns=[ColumnDetail(info, None, [Neighbour(title, 0.1)])],
-        text=ItemText(title * 2, 3, True, title),
+        text=ItemText(title * 2, 3, True, title, (title, title), True),
         cards={title: bad},
     )
     why = Explanation([bad], [(info, some_changes((title, -0.5)))])
@@ -102,9 +110,9 @@ def test_what_is_not_ranked_says_why():
 
 
 def test_text_that_was_cut_off_is_struck_through():
-    html = render_detail(some_detail(text=ItemText("read unread", 4, True, " unread")))
+    html = render_detail(some_detail(text=ItemText("read unread", 4, True, " unread", (), True)))
     assert "The first 4 tokens" in html and "read<s> unread</s>" in html
-    unknown = render_detail(some_detail(text=ItemText("read unread", 4, True, "")))
+    unknown = render_detail(some_detail(text=ItemText("read unread", 4, True, "", (), True)))
     assert "the rest was cut off." in unknown and "<s>" not in unknown
     assert "Item LLM" not in render_detail(some_detail(text=None))
 
@@ -166,3 +174,23 @@ def test_a_column_without_an_answer_says_why():
         )
     )
     assert "HLLM: No model here." in html and html.count("<td></td>") == 1
+
+
+def test_inside_shows_tokens_the_item_token_and_the_first_numbers():
+    said = Reader(render_inside(some_detail())).text
+    assert "title : title" in " ".join(said.split()).replace("title:title", "title : title")
+    assert "2 more" in said and "[ITEM]" in said
+    assert "+0.50" in said and "−0.25" in said
+    many = ItemText("x", 99, False, "", ("x",) * 32, False)
+    html = render_inside(some_detail(text=many))
+    assert html.count("<span>") == MAX_TOKENS and f"{99 - MAX_TOKENS} more" in html
+    assert "[ITEM]" not in html and "mean of all" in html
+    assert render_inside(some_detail(text=None)) == ""
+    assert render_inside(some_detail(embedding=())) == ""
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_hostile_tokens_are_text(hostile_titles, index):
+    title = hostile_titles[index]
+    given = ItemText(title, 3, False, "", (title, title), True)
+    assert_only_text(render_inside(some_detail(card=hostile_card(title), text=given)), title)

@@ -20,7 +20,7 @@ OTHER = ColumnInfo("baseline", "Baseline", "ready")
 
 def answer(info, *pairs):
     items = [Recommendation(i, score, rank) for rank, (i, score) in enumerate(pairs, 1)]
-    return ColumnAnswer(info, Recommendations(items, 12.4, 0.42, 1397))
+    return ColumnAnswer(info, Recommendations(items, 12.4, 0.42, 1397, 1, 4))
 
 
 @pytest.mark.parametrize("index", range(6))
@@ -67,19 +67,12 @@ def test_also_is_said_within_the_ten_that_are_shown():
     assert "also #2 in Baseline" in html
 
 
-def test_head_shows_times_size_model_precision_device():
-    html = Reader(render_column(answer(READY, ("a", 1.0)), answer(OTHER), {"a": card()})).text
-    for fact in ("12 ms", "0.4 ms", "1,397 items", "m <1>", "fp32", "cpu"):
-        assert fact in html
-
-
-def test_head_shows_the_precision_of_both_language_models():
-    info = replace(READY, precision="int4", item_precision="nf4")
+def test_head_shows_model_size_and_fields_but_no_times():
+    info = replace(READY, reads=("title", "tag"))
     html = Reader(render_column(answer(info, ("a", 1.0)), answer(OTHER), {"a": card()})).text
-    assert "User LLM int4" in html and "Item LLM nf4" in html
-    same = replace(READY, precision="int4", item_precision="int4")
-    html = Reader(render_column(answer(same, ("a", 1.0)), answer(OTHER), {"a": card()})).text
-    assert html.count("int4") == 1
+    for fact in ("1,397 items", "m <1>", "title, tag"):
+        assert fact in html
+    assert " ms" not in html
 
 
 def test_a_note_of_a_column_is_shown_as_text():
@@ -127,7 +120,7 @@ def test_summary_counts_the_overlap():
     ],
 )
 def test_what_the_filter_left_out_is_said_with_a_way_on(item_filter, words):
-    empty = ColumnAnswer(READY, Recommendations([], 1.0, 1.0, 0))
+    empty = ColumnAnswer(READY, Recommendations([], 1.0, 1.0, 0, 1, 0))
     html = render_column(empty, empty, {}, item_filter)
     assert words in Reader(html).text
     assert 'data-action="everything"' in html

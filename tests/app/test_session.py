@@ -6,6 +6,7 @@ from app.catalog import ItemFilter
 from app.catalog.items import MAX_ID_CHARS
 from app.session import (
     MAX_HISTORY,
+    MAX_ROWS,
     BrowseRequest,
     Click,
     check_filter,
@@ -14,6 +15,7 @@ from app.session import (
     clean_detail,
     clean_filter,
     clean_history,
+    clean_rows,
     clean_session_id,
     clean_top_k,
 )
@@ -204,3 +206,13 @@ def test_texts_that_no_database_can_hold_do_no_harm():
     asked = []
     assert clean_history(["\ud800"], lambda ids: asked.extend(ids) or []).item_ids == ()
     assert asked == ["?"]
+
+
+def test_rows_are_those_of_known_columns_each_once_and_not_too_many():
+    raw = {"hllm": ["a", "b", "a", 5, None], "other": ["c"], "baseline": "a"}
+    assert clean_rows(raw, ["hllm", "baseline"]) == {"hllm": ["a", "b", ""]}
+    assert clean_rows({"hllm": [str(n) for n in range(99)]}, ["hllm"]) == {
+        "hllm": [str(n) for n in range(MAX_ROWS)]
+    }
+    for strange in (None, [], "x", {"hllm": {"a": 1}}):
+        assert clean_rows(strange, ["hllm"]) == {}

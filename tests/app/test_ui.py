@@ -86,3 +86,9 @@ def test_limits_of_the_server_are_those_of_the_page(service):
     html = shell(service)
     assert f'data-max-history="{MAX_HISTORY}"' in html
     assert f'maxlength="{MAX_SEARCH_CHARS}"' in html
+
+
+def test_the_theme_loads_no_fonts(service):
+    theme = launch_options(build_demo(service), service, Settings())["theme"]
+    assert "@font-face" in gr.themes.Default()._get_theme_css()  # so this is where they would be
+    assert "@font-face" not in theme._get_theme_css() and not theme._stylesheets

@@ -67,6 +67,19 @@ test("only the answer to the last question ends the waiting, earlier ones are sh
   assert.equal(pending().length, 0);
 });
 
+test("an answer that a later one has overtaken is not shown", () => {
+  const { protocol, since } = open();
+  protocol.ask(["a"], EVERYTHING);
+  protocol.ask(["a", "b"], EVERYTHING);
+  protocol.receive({ version: 2 });
+  since();
+  protocol.receive({ version: 1 });
+  protocol.receive({ version: 1, error: "Late." });
+  assert.deepEqual(since(), []);
+  protocol.receive({ version: 2 }); // as while a model loads
+  assert.equal(since().length, 3);
+});
+
 test("silence is said after 15 seconds, counted from the last question", () => {
   const { protocol, since } = open();
   protocol.ask([], EVERYTHING);

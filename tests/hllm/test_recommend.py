@@ -126,3 +126,33 @@ def test_embeddings_of_another_model_are_noticed(served, tiny_model):
     save_model(tiny_model, served[0])
     with pytest.raises(StaleEmbeddingsError, match="another model"):
         load_hllm(served[0])
+
+
+def test_the_steps_say_how_they_run_here(served, tiny_model):
+    folder, vectors = served
+    recommender = load_hllm(folder)
+    stages = recommender.stages()
+    assert stages.width == vectors.shape[1]
+    parameters = sum(p.numel() for p in tiny_model.user_llm.parameters())
+    assert stages.user.num_parameters == parameters
+    assert stages.user.num_bytes >= 4 * parameters and stages.user.precision == "fp32"
+    assert stages.item.num_parameters == sum(p.numel() for p in tiny_model.item_llm.parameters())
+    assert stages.item.num_bytes == stages.search.num_bytes == vectors.numel() * 4
+    few_bits = load_hllm(folder, precision="int8", cache=folder.parent / "graphs").stages()
+    assert few_bits.user.precision == "int8" and few_bits.user.num_parameters == parameters
+    assert 0 < few_bits.user.num_bytes < stages.user.num_bytes
+
+
+def test_an_item_embedding_is_the_one_that_was_stored(served):
+    folder, vectors = served
+    torch.testing.assert_close(load_hllm(folder).item_embedding("i7"), vectors[7])
+
+
+def test_reading_without_the_cache_gives_the_same_prediction(served):
+    recommender = load_hllm(served[0])
+    first = recommender.recommend(["i1", "i2", "i3"])
+    assert (first.num_read, first.num_known) == (3, 0)
+    whole = recommender.read_whole(["i1", "i2", "i3"])
+    assert whole.num_read == 3 and whole.encode_ms > 0
+    assert whole.cosine == pytest.approx(1.0, abs=1e-5)
+    assert recommender.recommend(["i1", "i2", "i3", "i4"]).num_known == 3

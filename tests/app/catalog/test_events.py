@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.catalog import Catalog
-from app.catalog.events import Event, EventFile, events_path
+from app.catalog.events import Event, EventFile, Pick, events_path
 from app.errors import CatalogError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -133,3 +133,39 @@ def test_processes_that_start_at_once_lose_none(tmp_path):
         writer.stdin.flush()
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     assert sorted(sessions_in(path)) == sorted(str(n) for n in range(3) for _ in range(20))
+
+
+def pick(session, hllm_rank, baseline_rank, time=1.0):
+    return Pick(
+        time=time, session=session, item_id="a", hllm_rank=hllm_rank, baseline_rank=baseline_rank
+    )
+
+
+def test_sums_of_picks_are_those_of_each_session(file):
+    assert file.pick_sums(10) == [] and not file.path.exists()
+    for found in (pick("one", 2, 68), pick("two", 11, 4), pick("one", 5, 5), pick("one", None, 10)):
+        file.add_pick(found)
+    one, two = file.pick_sums(10)
+    assert (one.picks, one.closer, one.hits) == (3, (1, 1), (2, 2))
+    assert one.reciprocal_ranks == pytest.approx((1 / 2 + 1 / 5, 1 / 68 + 1 / 5 + 1 / 10))
+    assert (two.picks, two.closer, two.hits) == (1, (0, 1), (0, 1))
+    assert file.forget(["one"]) == 3 and len(file.pick_sums(10)) == 1
+
+
+def test_old_picks_go_with_old_events(file):
+    file.add([event(time=1.0), event(time=5.0)])
+    file.add_pick(pick("s", 1, 2, time=1.0))
+    file.add_pick(pick("s", 1, 2, time=5.0))
+    assert file.forget_before(3.0) == 2
+    assert file.pick_sums(10)[0].picks == 1
+
+
+def test_a_file_of_an_earlier_version_gets_picks(file):
+    file.add([event()])
+    file.close()
+    with closing(sqlite3.connect(file.path)) as connection:
+        connection.execute("DROP TABLE picks")
+        connection.commit()
+    assert file.pick_sums(10) == []
+    file.add_pick(pick("s", 1, None))
+    assert file.pick_sums(10)[0].closer == (1, 0)

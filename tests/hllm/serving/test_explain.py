@@ -47,7 +47,7 @@ def hllm(model, steps=None, precision="fp32", **options):
     if options.pop("blended", False):
         options["blend"] = some_blend(embeddings)
     return Recommender(
-        UserModel(steps, precision, "cpu", 1000), model.config, embeddings, **options
+        UserModel(steps, precision, "cpu", 1000, 4000), model.config, embeddings, **options
     )
 
 
@@ -68,6 +68,20 @@ def recommender(request, tiny_model, folder, tmp_path, monkeypatch):
 def recommended(recommender, history):
     """By item id."""
     return {item.item_id: item for item in recommender.recommend(history, top_k=N).items}
+
+
+def test_several_items_are_explained_as_each_by_itself(recommender):
+    history, items = LONG[:5], ["i29", "i12", "i20"]
+    together = recommender.explain_all(history, items)
+    for item, changes in zip(items, together, strict=True):
+        alone = recommender.explain(history, item)
+        assert [change.item_id for change in changes] == history
+        assert [change.change for change in changes] == pytest.approx(
+            [change.change for change in alone], abs=1e-6
+        )
+    assert recommender.explain_all(history, []) == []
+    with pytest.raises(ValueError, match="one item"):
+        recommender.explain_all(["i1"], items)
 
 
 @pytest.mark.parametrize("history", [LONG[:2], LONG[:5], LONG, ["i4", "i4", "i2"]])

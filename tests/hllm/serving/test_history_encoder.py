@@ -120,9 +120,27 @@ def test_counts_say_what_was_saved(encoder):
     assert (encoder.counts.encoded, encoder.counts.reused) == (4, 5)
 
 
-def test_empty_history_is_refused(encoder):
+def test_a_reading_says_what_was_read_and_what_was_known(encoder, user_llm, items):
+    readings = [encoder.read(rows) for rows in ([1, 2, 3], [1, 2, 3, 4], [1, 2], range(9))]
+    assert [(r.num_read, r.num_known) for r in readings] == [(3, 0), (1, 3), (0, 2), (L, 0)]
+    torch.testing.assert_close(readings[1].user, oracle(user_llm, items, [1, 2, 3, 4]))
+
+
+def test_without_the_cache_everything_is_read_and_nothing_kept(encoder, user_llm, items, steps):
+    encoder.read([1, 2, 3])
+    steps.calls.clear()
+    for rows, count in (([1, 2, 3], 3), (range(9), L), ([1, 2, 3], 3)):
+        whole = encoder.read_whole(rows)
+        assert (whole.num_read, whole.num_known) == (count, 0)
+        torch.testing.assert_close(whole.user, oracle(user_llm, items, rows), atol=1e-4, rtol=0)
+    assert encoder.read([1, 2, 3]).num_known == 3
+    assert encoder.read([5, 6]).num_known == 0
+
+
+@pytest.mark.parametrize("method", ["encode", "read", "read_whole"])
+def test_empty_history_is_refused(encoder, method):
     with pytest.raises(ValueError, match="empty"):
-        encoder.encode([])
+        getattr(encoder, method)([])
 
 
 def test_an_answer_is_the_callers_to_change(encoder, user_llm, items):

@@ -12,7 +12,7 @@ from hllm.errors import CheckpointError
 from hllm.model import HLLM, make_item_llm
 from hllm.model_folder import ITEM_LLM, ModelFolder
 from hllm.serving import item_model, precision
-from hllm.serving.item_model import ItemModel
+from hllm.serving.item_model import MAX_TOKENS_SHOWN, ItemModel
 from hllm.serving.nf4_model import load_nf4_item_llm
 from hllm.serving.onnx_graph import WORDS_FILE
 from hllm.serving.onnx_incremental import prepare_onnx
@@ -144,6 +144,9 @@ def test_the_text_is_that_which_is_encoded(folder, book):
     assert found.is_cut == (len(whole) > limit)
     # Every byte is a token, behind <s>.
     assert found.unread == text[limit - 1 :] and bool(found.unread) == found.is_cut
+    ids = whole[:limit][:MAX_TOKENS_SHOWN]
+    assert found.tokens == tuple(tokenizer.decode([token]) for token in ids)
+    assert found.has_item_token == (model.config.item_pooling == "item_token")
 
 
 def test_the_text_is_told_without_loading_the_item_llm(folder):

@@ -79,7 +79,7 @@ def test_both_answer_in_4_bits_from_graphs_that_are_kept(small, tmp_path, monkey
     changes = SMALL | BASE | {"item_training": "lora", "user_training": "lora"}
     trainer(small, folder, **changes).run()
     recommender = load_hllm(folder, cache=cache)
-    assert (recommender.precision, recommender.item_precision) == ("int4", "int4")
+    assert (recommender.precision, recommender.stages().item.precision) == ("int4", "int4")
     vector = recommender.encode_item({"title": "the the 12"})
     graphs = {path: path.stat().st_mtime_ns for path in cache.glob("*/*")}
     assert {path.parent.name[:8] for path in graphs} == {"user-llm", "item-llm"}

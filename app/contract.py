@@ -1,0 +1,291 @@
+"""What goes between the page and the server: the names of every payload.
+
+assets/page/contract.js has these types for the scripts under the same names; a test holds the two
+together. What a page sends can be anything, whatever the types here say: app.session checks it.
+"""
+
+from typing import TypedDict
+
+
+class ItemPayload(TypedDict):
+    """An item of the history; the page sets its texts as text, never as markup."""
+
+    id: str
+    title: str
+    creator: str
+    cover: str
+
+
+class FilterPayload(TypedDict):
+    """Which items are recommended: "" and None mean: no bound."""
+
+    category: str
+    min_price: float | None
+    max_price: float | None
+
+
+class AnswerRequest(TypedDict):
+    """The page asks for recommendations.
+
+    Attributes:
+        version: grows with every request of a page; the answer carries it.
+        history: item ids, oldest first.
+        filter: what may be recommended.
+        session: random id of the browser tab.
+        example: while the history is empty, answer for the first example.
+    """
+
+    version: int
+    history: list[str]
+    filter: FilterPayload
+    session: str
+    example: bool
+
+
+class ExamplePayload(TypedDict):
+    """A named history to start from."""
+
+    name: str
+    items: list[ItemPayload]
+
+
+class StagePayload(TypedDict):
+    """What computes one step, and its precision, device and size in words."""
+
+    name: str
+    facts: str
+
+
+class HowPayload(TypedDict):
+    """What an answer took: the numbers of the band "How it works".
+
+    Attributes:
+        stages: Item LLM, User LLM, search.
+        width: numbers of an embedding.
+        num_items: that have one.
+        num_read, num_known: items of the history that the User LLM read now, or knew already.
+        encode_ms, search_ms: of HLLM.
+        num_candidates: items that were ranked.
+        baseline_ms: of the baseline, both steps; None where it has not answered.
+        server_ms: of the whole answer, from the checked request on.
+    """
+
+    stages: list[StagePayload]
+    width: int
+    num_items: int
+    num_read: int
+    num_known: int
+    encode_ms: float
+    search_ms: float
+    num_candidates: int
+    baseline_ms: float | None
+    server_ms: float
+
+
+class AnswerPayload(TypedDict):
+    """Everything that the page shows for a history.
+
+    Attributes:
+        version: of the request.
+        history: the items that count, oldest first.
+        filter: the one that was applied.
+        notices: what was left out of history and filter, as sentences.
+        warming: a recommender is still loading: ask again soon.
+        agreement: how far the columns agree, as text.
+        live: what a screen reader says, and what stands above the columns.
+        start: HTML in the columns' place while the history is empty, otherwise None.
+        examples: histories that `start` offers by name.
+        columns: HTML of each column by its key; empty if the history is.
+        example: name of the example whose history this is; "" for the visitor's own.
+        how: what the answer took; None where no HLLM has answered.
+    """
+
+    version: int
+    history: list[ItemPayload]
+    filter: FilterPayload
+    notices: list[str]
+    warming: bool
+    agreement: str
+    live: str
+    start: str | None
+    examples: list[ExamplePayload]
+    columns: dict[str, str]
+    example: str
+    how: HowPayload | None
+
+
+class ErrorPayload(TypedDict):
+    """Why there is no answer to a request, as a sentence."""
+
+    version: int
+    error: str
+
+
+class BrowseQuery(TypedDict):
+    """The page asks for a part of the catalogue; cursor None is the first."""
+
+    text: str
+    category: str
+    sort: str
+    cursor: str | None
+
+
+class BrowsePayload(TypedDict):
+    """A part of the catalogue.
+
+    Attributes:
+        html: list items for the grid.
+        cursor: of the part that follows, None if nothing does.
+        count: how many items there are, or why there are none, as text.
+    """
+
+    html: str
+    cursor: str | None
+    count: str
+
+
+class DetailQuery(TypedDict):
+    """The page asks about an item, given a history of item ids, oldest first."""
+
+    item: str
+    history: list[str]
+
+
+class DetailPayload(TypedDict):
+    """What the drawer shows of an item.
+
+    Attributes:
+        title: of the item, or why there is nothing, as text.
+        html: the rest of the drawer.
+        explains: "now" or "request": when to ask why it is ranked where it is; "no": never.
+        inside: HTML of its tokens and its embedding; "" where no HLLM has one.
+    """
+
+    title: str
+    html: str
+    explains: str
+    inside: str
+
+
+class WhyPayload(TypedDict):
+    """Why an item is ranked where it is.
+
+    Attributes:
+        html: into the drawer.
+        changes: for the items of the history: the score change if removed, the largest scaled to 1.
+    """
+
+    html: str
+    changes: dict[str, float]
+
+
+class WholeQuery(TypedDict):
+    """The page asks to read a history anew, without what is known of it."""
+
+    history: list[str]
+
+
+class WholePayload(TypedDict):
+    """What that took.
+
+    Attributes:
+        num_read: items that the User LLM read.
+        encode_ms: that it took.
+        cosine: of this user embedding and the one that was answered with.
+        message: why there is none, as a sentence; mostly empty.
+    """
+
+    num_read: int
+    encode_ms: float
+    cosine: float
+    message: str
+
+
+class PushesQuery(TypedDict):
+    """The page asks which rows of its lists the items of a history push: ids by column."""
+
+    history: list[str]
+    rows: dict[str, list[str]]
+
+
+class PushesPayload(TypedDict):
+    """By column, item of the history and row: by how much its score falls without the item.
+
+    Only those that fall, the largest of a column scaled to 1.
+    """
+
+    pushes: dict[str, dict[str, dict[str, float]]]
+
+
+class PickRequest(TypedDict):
+    """The page tells of an item that was picked from the catalogue, and the history before it."""
+
+    item: str
+    history: list[str]
+    session: str
+
+
+class VerdictPayload(TypedDict):
+    """Where both models had ranked a picked item.
+
+    Attributes:
+        title: of the item, as text.
+        ranks: by column, 1-based; None: approximate search has it behind the first num_ranked.
+        num_ranked: by column.
+    """
+
+    item: str
+    title: str
+    ranks: dict[str, int | None]
+    num_ranked: dict[str, int]
+
+
+class EstimatePayload(TypedDict):
+    """A mean, and its 95% interval where there is enough for one."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class ModelScorePayload(TypedDict):
+    """One model on all picks: how often it was closer, and its metrics."""
+
+    closer: int
+    hit: EstimatePayload
+    mrr: EstimatePayload
+
+
+class ScoresPayload(TypedDict):
+    """The picks of all visits that are kept on the server.
+
+    Attributes:
+        models: by column.
+        message: why there are none, as a sentence; mostly empty.
+    """
+
+    picks: int
+    visits: int
+    models: dict[str, ModelScorePayload]
+    message: str
+
+
+class ClickPayload(TypedDict):
+    """The page tells what was put into the history, and where it was found."""
+
+    item_id: str
+    source: str
+    rank: int | None
+    session: str
+
+
+class ForgetRequest(TypedDict):
+    """The page asks to delete what was recorded of its browser: the random ids of its tabs."""
+
+    sessions: list[str]
+
+
+class ForgetPayload(TypedDict):
+    """What came of that, as a sentence."""
+
+    message: str

@@ -1,0 +1,54 @@
+"""The numbers of the band "How it works": what one answer took, and what computed it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from app.columns import ColumnAnswer
+from app.contract import HowPayload, StagePayload
+
+if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
+    from hllm.serving.ranker import Stage
+
+_UNITS = ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k"))
+
+
+def how_payload(columns: Sequence[ColumnAnswer], started: float) -> HowPayload | None:
+    """What an answer took; None where HLLM has not answered.
+
+    Args:
+        columns: HLLM, then baseline; may be empty.
+        started: time.perf_counter() when the request came.
+    """
+    if not columns or columns[0].result is None or columns[0].info.stages is None:
+        return None
+    hllm, stages = columns[0].result, columns[0].info.stages
+    other = columns[1].result if len(columns) > 1 else None
+    return {
+        "stages": [_stage(stage) for stage in (stages.item, stages.user, stages.search)],
+        "width": stages.width,
+        "num_items": columns[0].info.num_items,
+        "num_read": hllm.num_read,
+        "num_known": hllm.num_known,
+        "encode_ms": round(hllm.encode_ms, 3),
+        "search_ms": round(hllm.search_ms, 3),
+        "num_candidates": hllm.num_candidates,
+        "baseline_ms": round(other.encode_ms + other.search_ms, 3) if other else None,
+        "server_ms": round((time.perf_counter() - started) * 1e3, 3),
+    }
+
+
+def _stage(stage: Stage) -> StagePayload:
+    size = f"{_short(stage.num_parameters)} parameters" if stage.num_parameters else ""
+    facts = (size, stage.precision, stage.device, f"{stage.num_bytes / 1e6:,.1f} MB")
+    return {"name": stage.name, "facts": " \u00b7 ".join(fact for fact in facts if fact)}
+
+
+def _short(count: int) -> str:
+    """A large number in three digits: "22.7M"."""
+    for unit, sign in _UNITS:
+        if count >= unit:
+            return f"{count / unit:.3g}{sign}"
+    return str(count)

@@ -1,0 +1,136 @@
+// How it works: three boxes that the data of every answer run through, with the numbers of that
+// answer. HTML of an opened item comes escaped from app/render_detail.py.
+
+import { drawPlot, milliseconds } from "./plot.js";
+
+const MAX_POINTS = 60; // answers in the plot
+
+/**
+ * @param {Element} section
+ * @param {object} page
+ * @param {function(import("./contract.js").WholeQuery):
+ *   Promise<import("./contract.js").WholePayload>} page.readWhole
+ * @param {function(): string[]} page.history ids of the history that is shown
+ */
+export function makeHow(section, page) {
+  const line = section.querySelector(".how-line");
+  const panel = section.querySelector(".how-panel");
+  const without = panel.querySelector(".without");
+  const whole = panel.querySelector(".whole");
+  const latencies = { browser: [], server: [], model: [] };
+  let how = null; // of the answer that is shown
+  let version = 0;
+
+  const count = (number) => number.toLocaleString("en");
+  const say = (selector, text) => {
+    panel.querySelector(selector).textContent = text;
+  };
+
+  /** @param {?import("./contract.js").HowPayload} shown */
+  function show(shown) {
+    how = shown;
+    version += 1;
+    line.textContent = how ? lineOf(how) : "Numbers follow with the first answer.";
+    section.querySelector(".how-short").textContent = how ? milliseconds(how.encode_ms) : "";
+    if (isOpen()) draw();
+  }
+
+  /** How long the visitor waited for the answer that is shown, from the click to the painted list. */
+  function painted(browser) {
+    if (!how) return;
+    const model = how.encode_ms + how.search_ms;
+    for (const [name, value] of Object.entries({ browser, server: how.server_ms, model })) {
+      latencies[name] = [...latencies[name], value].slice(-MAX_POINTS);
+    }
+    if (isOpen()) drawLatencies();
+  }
+
+  function isOpen() {
+    return !panel.hidden;
+  }
+
+  function draw() {
+    panel.querySelector(".boxes").hidden = how === null;
+    if (!how) return;
+    how.stages.forEach((stage, at) => {
+      say(`[data-stage="${at}"] .stage-name`, stage.name);
+      say(`[data-stage="${at}"] .stage-facts`, stage.facts);
+    });
+    const items = how.num_read + how.num_known;
+    say(".item-did", `0 ms now: all ${count(how.num_items)} texts were read ahead`);
+    say(".item-gives", `${count(how.num_items)} embeddings of ${how.width} numbers`);
+    say(
+      ".user-did",
+      `${milliseconds(how.encode_ms)}: ${how.num_read} read now, ${how.num_known} from the cache`,
+    );
+    say(
+      ".user-gives",
+      `${items} ${items === 1 ? "embedding" : "embeddings"} in, one prediction out`,
+    );
+    say(
+      ".search-did",
+      `${milliseconds(how.search_ms)}: compared with ${count(how.num_candidates)} items`,
+    );
+    const other = how.baseline_ms;
+    say(
+      ".baseline-did",
+      other === null
+        ? ""
+        : `The baseline takes the weighted mean of the history's MiniLM embeddings and the same kind of search: ${milliseconds(other)}.`,
+    );
+    drawLatencies();
+    compare();
+  }
+
+  function drawLatencies() {
+    if (latencies.browser.length)
+      panel.querySelector(".plot").replaceChildren(...drawPlot(latencies));
+  }
+
+  /** Read the same history without the cache, if that is switched on. */
+  async function compare() {
+    version += 1;
+    const mine = version;
+    whole.textContent = "";
+    if (!without.checked || !how) return;
+    const before = how;
+    whole.textContent = "Reading all of it \u2026";
+    const found = await page.readWhole({ history: page.history() }).catch(() => null);
+    if (mine !== version) return;
+    whole.textContent = found ? difference(before, found) : "The app does not answer.";
+  }
+
+  /** @param {string} html of the item that was opened last; "" if it has no embedding */
+  function showItem(html) {
+    panel.querySelector(".inside").innerHTML = html;
+    panel.querySelector(".inside-hint").hidden = html !== "";
+  }
+
+  without.addEventListener("change", compare);
+  return { show, painted, draw, showItem };
+}
+
+/** One line about an answer. */
+export function lineOf(how) {
+  const { num_read: read, num_known: known } = how;
+  return (
+    "Item LLM ahead \u2192 " +
+    `User LLM ${read} read, ${known} cached, ${milliseconds(how.encode_ms)} \u2192 ` +
+    `nearest of ${how.num_candidates.toLocaleString("en")}, ${milliseconds(how.search_ms)}`
+  );
+}
+
+/**
+ * What the cache saves, in a sentence.
+ * @param {import("./contract.js").HowPayload} how with it
+ * @param {import("./contract.js").WholePayload} found without it
+ */
+export function difference(how, found) {
+  if (found.message) return found.message;
+  const saved = found.encode_ms - how.encode_ms;
+  const words = saved >= 0 ? "more" : "less";
+  return (
+    `Without the cache: ${found.num_read} read, ${milliseconds(found.encode_ms)}, ` +
+    `${milliseconds(Math.abs(saved))} ${words}. The same prediction: cosine ${found.cosine.toFixed(5)}.`
+  );
+}

@@ -1,0 +1,164 @@
+// The scoreboard: what is picked from the catalogue was predicted by both models before.
+
+import { node } from "./dom.js";
+import { linkOf } from "./links.js";
+import {
+  closerOf,
+  MODELS,
+  rankText,
+  restoredPicks,
+  scoresOf,
+  standingText,
+  verdictText,
+  withPick,
+} from "./scores.js";
+import { readTab, storeTab } from "./storage.js";
+
+/**
+ * @param {Element} section
+ * @param {object} page
+ * @param {function(import("./contract.js").PickRequest):
+ *   Promise<?import("./contract.js").VerdictPayload>} page.judge
+ * @param {function(object): Promise<import("./contract.js").ScoresPayload>} page.scores
+ * @param {string} page.storageKey
+ */
+export function makeScoreboard(section, page) {
+  const line = section.querySelector(".score-line");
+  const short = section.querySelector(".score-short");
+  const panel = section.querySelector(".score-panel");
+  let picks = restoredPicks(readTab(page.storageKey));
+  let version = 0;
+  let all = null; // picks of all visits, as they were last asked for
+  const waiting = []; // picks that are judged when the click is answered, so as not to slow it
+
+  /** @param {import("./contract.js").PickRequest} pick */
+  function wait(pick) {
+    waiting.push(pick);
+  }
+
+  /** Have the picks judged that wait for it. */
+  async function settle() {
+    for (const pick of waiting.splice(0)) {
+      const verdict = await page.judge(pick).catch(() => null);
+      if (!verdict) continue; // one of the models had no answer
+      picks = withPick(picks, verdict);
+      storeTab(page.storageKey, picks);
+      drawLine();
+      if (!panel.hidden) draw();
+    }
+  }
+
+  function drawLine() {
+    if (!picks.length) {
+      line.textContent = "Pick from the catalogue: both models have already ranked it.";
+      short.textContent = "";
+      return;
+    }
+    const { hllm, baseline } = scoresOf(picks);
+    const last = picks.at(-1);
+    line.replaceChildren(
+      node("span", { class: "score-title" }, [`You chose ${last.title}`]),
+      node("span", { class: "score-rest" }, [`${verdictText(last)} \u00b7 ${standingText(picks)}`]),
+    );
+    short.textContent = `${hllm.closer} : ${baseline.closer}`;
+  }
+
+  /** The panel: this visit, all visits, past picks. */
+  async function draw() {
+    version += 1;
+    const mine = version;
+    drawPast();
+    if (!table.isConnected) panel.querySelector(".score-table").append(table);
+    drawTable(); // with what was last known of all visits
+    const found = await page.scores({}).catch(() => null);
+    if (mine !== version) return;
+    all = found ?? all;
+    drawTable();
+    if (!found) panel.querySelector(".score-note").textContent = "The app does not answer.";
+  }
+
+  const table = node("table", { class: "scores" });
+
+  function drawTable() {
+    const head = ["", "Model", "Closer", "Hit@10", "MRR"];
+    const rows = [];
+    const fixed = (value) => ({ value, low: null, high: null });
+    if (picks.length) {
+      const own = scoresOf(picks);
+      for (const score of Object.values(own)) {
+        score.hit = fixed(score.hit);
+        score.mrr = fixed(score.mrr);
+      }
+      rows.push(...modelRows(`This visit, ${plural(picks.length, "pick")}`, own));
+    }
+    if (all?.picks) {
+      const name = `${plural(all.visits, "visit")}, ${plural(all.picks, "pick")}`;
+      rows.push(...modelRows(`All ${name}`, all.models));
+    }
+    table.replaceChildren(
+      node("thead", {}, [
+        node(
+          "tr",
+          {},
+          head.map((name) => node("th", { scope: "col" }, [name])),
+        ),
+      ]),
+      node("tbody", {}, rows),
+    );
+    table.hidden = !rows.length;
+    panel.querySelector(".score-note").textContent = noteOf();
+  }
+
+  function noteOf() {
+    if (all === null) return "";
+    if (all.message) return all.message;
+    return Object.values(all.models)[0].hit.low === null
+      ? "Intervals are given from five visits on. Hit@10: how often it was among the first ten. MRR: mean of 1 / rank."
+      : "In brackets: 95% intervals, visits drawn again at random. Hit@10: how often it was among the first ten. MRR: mean of 1 / rank.";
+  }
+
+  function drawPast() {
+    const rows = [...picks].reverse().map((pick) => {
+      const closer = closerOf(pick);
+      return node("li", {}, [
+        node("a", { href: linkOf(pick.item), dir: "auto" }, [pick.title]),
+        ...Object.entries(MODELS).map(([key, name]) =>
+          node("span", { class: closer === key ? `won ${key}-tone` : "" }, [
+            `${name} ${rankText(pick, key)}`,
+          ]),
+        ),
+      ]);
+    });
+    panel.querySelector(".past").replaceChildren(...rows);
+    panel.querySelector(".past-title").hidden = !rows.length;
+  }
+
+  drawLine();
+  return { wait, settle, draw };
+}
+
+/**
+ * One row for each model.
+ * @param {string} name of what they are about
+ * @param {Object<string, import("./contract.js").ModelScorePayload>} models
+ */
+function modelRows(name, models) {
+  return Object.entries(MODELS).map(([key, model], at) => {
+    const { closer, hit, mrr } = models[key];
+    const cells = [model, String(closer), estimateText(hit), estimateText(mrr)];
+    const first = at ? [] : [node("th", { scope: "rowgroup", rowspan: "2" }, [name])];
+    return node("tr", {}, [
+      ...first,
+      ...cells.map((cell, place) => node("td", { class: place ? "" : `${key}-tone` }, [cell])),
+    ]);
+  });
+}
+
+function estimateText({ value, low, high }) {
+  const range = low === null ? "" : ` (${low.toFixed(3)}\u2060\u2013\u2060${high.toFixed(3)})`;
+  return value.toFixed(3) + range;
+}
+
+function plural(count, noun) {
+  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,203 @@
+"""What every recommender answers, and the path from a history to an answer that all of them share.
+
+D dimensions.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
+from hllm.serving.history_encoder import Reading
+from hllm.serving.index import Index, Search
+from hllm.serving.item_model import ItemText
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended item.
+
+    Attributes:
+        item_id: external id.
+        score: cosine of user and item embedding, -1 to 1; of a blended model its sum with the other
+            parts (hllm.serving.blend).
+        rank: 1-based among the candidates.
+    """
+
+    item_id: str
+    score: float
+    rank: int
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """Recommendations for one history.
+
+    Attributes:
+        items: best first, never an item of the history.
+        encode_ms: history -> user embedding.
+        search_ms: user embedding -> best items.
+        num_candidates: how many items were ranked: the catalogue, or what a filter allowed of it.
+        num_read: items of the history that the model read now.
+        num_known: items of it that were known already, as their keys and values were kept.
+    """
+
+    items: list[Recommendation]
+    encode_ms: float
+    search_ms: float
+    num_candidates: int
+    num_read: int
+    num_known: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step from texts to recommendations, as it runs here.
+
+    Attributes:
+        name: what computes it, for people.
+        precision, device: of the computation.
+        num_parameters: of a language model; 0 for what has none.
+        num_bytes: in memory; of the Item LLM that of the embeddings it has made.
+    """
+
+    name: str
+    precision: str
+    device: str
+    num_parameters: int
+    num_bytes: int
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The steps of an HLLM: a text into an embedding, a history into another, the nearest items.
+
+    Attributes:
+        width: numbers of an embedding.
+    """
+
+    item: Stage
+    user: Stage
+    search: Stage
+    width: int
+
+
+@dataclass(frozen=True)
+class WholeReading:
+    """A history read without anything that was known of it, beside the same one read with it.
+
+    Attributes:
+        num_read: items that were read.
+        encode_ms: history -> user embedding.
+        cosine: of both user embeddings.
+    """
+
+    num_read: int
+    encode_ms: float
+    cosine: float
+
+
+class ItemRanker(Protocol):
+    """Whatever ranks a catalogue for a history: an HLLM (Recommender) or a baseline.
+
+    `item_ids` are in the order of the rows, `text_keys` the fields of an item that it reads.
+    `explains_at_once`: explaining takes no longer than a few clicks.
+    """
+
+    name: str
+    model: str
+    precision: str
+    device: str
+    num_items: int
+    item_ids: list[str]
+    text_keys: tuple[str, ...]
+    explains_at_once: bool
+
+    def recommend(
+        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+    ) -> Recommendations:
+        """Rank the catalogue, or the rows of it that are allowed, for a history (oldest first)."""
+        ...
+
+    def rank_of(self, history: Sequence[str], item: str) -> ItemRank:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
+    def explain(self, history: Sequence[str], item: str) -> list[ScoreChange]:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
+    def explain_all(self, history: Sequence[str], items: Sequence[str]) -> list[list[ScoreChange]]:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
+    def similar(self, item: str, top_k: int = 10) -> list[Neighbour]:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
+    def item_text(self, fields: Mapping[str, Any]) -> ItemText | None:
+        """What its Item LLM is given of an item; None without one."""
+        ...
+
+    def item_embedding(self, item: str) -> Tensor:
+        """(D,) float32 of an item of the catalogue; see hllm.serving.explain.Explainer."""
+        ...
+
+    def stages(self) -> Stages | None:
+        """Its steps as they run here; None where it is no HLLM."""
+        ...
+
+    def read_whole(self, history: Sequence[str]) -> WholeReading | None:
+        """Read a history anew, as if nothing were known of it; None without a User LLM."""
+        ...
+
+    def __hash__(self) -> int:
+        """By identity: what is looked up for a recommender is remembered under it."""
+        ...
+
+
+def recommend_rows(
+    index: Index,
+    read: Callable[[list[int]], Reading],
+    history: Sequence[str],
+    top_k: int,
+    allowed: np.ndarray | None = None,
+    search: Search | None = None,
+) -> Recommendations:
+    """Encode a history and search the index: the path that every recommender shares.
+
+    Args:
+        index: the candidates.
+        read: rows of the history's items, oldest first -> user embedding.
+        history: item ids, oldest first.
+        top_k: how many items at most.
+        allowed: the only rows that may be found, each once; None: all.
+        search: instead of the index's own.
+
+    Raises:
+        ValueError: an empty history.
+        UnknownItemError: an item of the history has no embedding.
+    """
+    if not history:
+        raise ValueError("the history is empty: show popular items instead")
+    rows = index.rows(history)
+    start = time.perf_counter()
+    reading = read(rows)
+    encoded = time.perf_counter()
+    found = (search or index.search)(reading.user, top_k, rows, allowed)
+    end = time.perf_counter()
+    return Recommendations(
+        items=[
+            Recommendation(index.item_ids[row], score, rank)
+            for rank, (row, score) in enumerate(found, start=1)
+        ],
+        encode_ms=(encoded - start) * 1e3,
+        search_ms=(end - encoded) * 1e3,
+        num_candidates=len(index) if allowed is None else len(allowed),
+        num_read=reading.num_read,
+        num_known=reading.num_known,
+    )

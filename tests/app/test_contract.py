@@ -1,0 +1,31 @@
+"""The types of app/contract.py and of assets/page/contract.js are the same ones."""
+
+import re
+import typing
+
+import app.contract as contract_module
+from app.settings import ROOT
+
+
+def contract():
+    """Names and keys of the payload types in the scripts."""
+    script = (ROOT / "assets" / "page" / "contract.js").read_text("utf-8")
+    return {
+        re.search(r"@typedef \{object\} (\w+)", comment)[1]: re.findall(
+            r"@property \{[^{}]+\} (\w+)$", comment, re.M
+        )
+        for comment in re.findall(r"/\*\*.*?\*/", script, re.S)
+    }
+
+
+def typed_dicts():
+    return {
+        name: list(typing.get_type_hints(value))
+        for name, value in vars(contract_module).items()
+        if typing.is_typeddict(value)
+    }
+
+
+def test_scripts_and_python_know_the_same_payloads():
+    assert len(typed_dicts()) == 25
+    assert contract() == typed_dicts()
