@@ -34,7 +34,7 @@ _READ = re.compile(
     r"/|/config/?|/theme\.css|/favicon\.ico|/manifest\.json|/robots\.txt|/covers"
     r"|/(?:static|assets)(?:/[\w@-][\w@.-]*)+"
     r"|/gradio_api/(?:info/?|app_id|startup-events|theme\.css|queue/data"
-    rf"|heartbeat/{_ID}|call/{_ID}/{_ID})"
+    rf"|call/{_ID}/{_ID})"
 )
 _DEV_RELOAD = "/gradio_api/dev/reload"
 _CALL = re.compile(rf"/gradio_api/call/({_ID})/?")

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -42,9 +43,10 @@ from app.pictures import picture_route
 from app.reloading import AnswerOnceWatched, is_reloading
 from app.render import render_shell
 from app.service import Service
+from app.serving.connections import limits_of_this_machine
+from app.serving.server import Server, address_of, listen
 from app.session import clean_click
 from app.settings import ROOT, Settings, writable_dir
-from hllm.errors import HLLMError
 from hllm.serving.request_batching import MAX_BATCH
 
 ASSETS = ROOT / "assets"
@@ -58,12 +60,18 @@ BOOKS_ORIGIN = (
     "(docs/data-card.md)."
 )
 MAX_WAITING = 64
+# After every answer Gradio makes a table (pandas) of the last 10,000 answers, for its monitoring,
+# which the gate does not let anybody see. Read from the environment when a queue is made.
+NO_ANALYTICS = {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(2**62)}
 MAX_SESSIONS = 200
 _watched = threading.Event()
+
+logger = logging.getLogger(__name__)
 
 
 def build_demo(service: Service) -> gr.Blocks:
     """Build the page and its API over a service."""
+    os.environ.update(NO_ANALYTICS)
     details = Details(service)
 
     def browse(raw: Any) -> BrowsePayload:
@@ -183,8 +191,8 @@ def surface_of(demo: gr.Blocks) -> Surface:
     return Surface(endpoints, events, frozenset(demo.blocks), frozenset(functions))
 
 
-def launch_options(demo: gr.Blocks, service: Service, settings: Settings) -> dict[str, Any]:
-    """Arguments of demo.launch: local, quiet, nothing from elsewhere, the gate in front."""
+def app_options(demo: gr.Blocks, service: Service, settings: Settings) -> dict[str, Any]:
+    """Arguments of Gradio's web app: nothing from elsewhere, the gate in front."""
     reloading = is_reloading(os.environ)
     gate = Middleware(
         Gate,
@@ -199,18 +207,24 @@ def launch_options(demo: gr.Blocks, service: Service, settings: Settings) -> dic
         middleware.insert(0, Middleware(AnswerOnceWatched, watched=_watched))
     pictures = writable_dir(settings.data_dir) / "pictures"
     return {
-        "server_name": settings.host,
-        "server_port": settings.port,
         "css_paths": [ASSETS / "app.css"],
         "footer_links": ["api"],
         "run_history": False,
         "ssr_mode": False,
-        "share": False,
-        "state_session_capacity": MAX_SESSIONS,
+        "show_error": False,
         "app_kwargs": {"middleware": middleware, "routes": [picture_route(service, pictures)]},
-        "num_workers": 0,  # Gradio's own file servers would be beside the gate
         "mcp_server": False,
     }
+
+
+def web_app(demo: gr.Blocks, service: Service, settings: Settings) -> FastAPI:
+    """The app for a server: the page and its API, behind the gate."""
+    demo.state_session_capacity = MAX_SESSIONS
+    # Without FastAPI's own pages, which would be outside the gate.
+    outside = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    root_path = os.environ.get("GRADIO_ROOT_PATH")
+    options = app_options(demo, service, settings)
+    return gr.mount_gradio_app(outside, demo, "/", root_path=root_path, **options)
 
 
 def launch(demo: gr.Blocks, service: Service, settings: Settings) -> None:
@@ -219,18 +233,30 @@ def launch(demo: gr.Blocks, service: Service, settings: Settings) -> None:
     Raises:
         HLLMError: the port or the address cannot be used.
     """
+    if is_reloading(os.environ):
+        _launch_reloading(demo, service, settings)
+        return
+    listener = listen(settings.host, settings.port, os.environ)
+    app = web_app(demo, service, settings)
+    server = Server(app, limits_of_this_machine(), close=service.close)
+    logger.info("HLLM Live is open at %s (Ctrl-C ends it).", address_of(listener))
+    server.run([listener])
+
+
+def _launch_reloading(demo: gr.Blocks, service: Service, settings: Settings) -> None:
+    """Serve the page under `gradio app.py`: only Gradio's own server watches the files."""
     # Gradio's own start-up requests would fill the log with lines that say nothing.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    try:
-        demo.launch(**launch_options(demo, service, settings))
-    except OSError as error:
-        where = f"port {settings.port}" if settings.port else "a port from 7860 on"
-        raise HLLMError(
-            f"The app cannot listen on {where}: it is in use or not allowed, so stop the program "
-            "that uses it or choose another with --port."
-        ) from error
-    # Here is the end of the app, or under `gradio app.py` the thread that watches the files, for
-    # which launch() is over at once.
+    demo.launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        share=False,
+        state_session_capacity=MAX_SESSIONS,
+        num_workers=0,  # Gradio's own file servers would be beside the gate
+        **app_options(demo, service, settings),
+    )
+    # Here is the end of the app, or the thread that watches the files, for which launch() is over
+    # at once.
     _watched.set()
 
 

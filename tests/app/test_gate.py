@@ -16,7 +16,7 @@ from app.cards import drawn_cover
 from app.gate import policy
 from app.service import Service
 from app.settings import Settings
-from app.ui import build_demo, launch_options
+from tests.served import page_of, served
 
 PAGE = "PAGE"  # the number of the page's component, which ask() puts here
 BROWSE = {"data": {"text": ""}, "component_id": PAGE, "fn_name": "browse", "session_hash": "s"}
@@ -288,11 +288,7 @@ def test_pages_of_others_cannot_call(ask, url, path, body):
 
 def test_names_from_the_settings_are_answered(service, monkeypatch):
     monkeypatch.setenv("SPACE_HOST", "me-books.hf.space, books.example.com")
-    demo = build_demo(service)
     settings = Settings(host="127.0.0.1", allowed_hosts=("mine.example",))
-    options = launch_options(demo, service, settings)
-    _, url, _ = demo.launch(quiet=True, prevent_thread_lock=True, **options)
-    url = url.rstrip("/")
 
     def status(host, origin):
         connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
@@ -303,7 +299,7 @@ def test_names_from_the_settings_are_answered(service, monkeypatch):
         answer.read()
         return answer.status, answer.headers[POLICY]
 
-    try:
+    with served(page_of(service, settings)) as (_, url):
         code, csp = status("me-books.hf.space", "https://me-books.hf.space")
         assert code == 200 and "https://huggingface.co" in csp
         assert status("books.example.com", "https://books.example.com")[0] == 200
@@ -311,8 +307,6 @@ def test_names_from_the_settings_are_answered(service, monkeypatch):
         assert status("mine.example", "https://mine.example")[0] == 200
         assert status("me-books.hf.space", "https://evil.hf.space")[0] == 403
         assert status("evil.example", "https://evil.example")[0] == 403
-    finally:
-        demo.close(verbose=False)
 
 
 def test_picture_is_served_and_nothing_else_of_the_folder(ask, covers):

@@ -6,7 +6,7 @@ import pytest
 from app.catalog import CatalogItem
 from app.session import MAX_HISTORY, MAX_SEARCH_CHARS
 from app.settings import Settings
-from app.ui import build_demo, launch, launch_options, shell
+from app.ui import app_options, build_demo, launch, shell
 from hllm.errors import HLLMError
 
 
@@ -51,12 +51,10 @@ def test_models_share_one_queue_and_browsing_is_off_it(service):
     assert demo.max_size == 64 if hasattr(demo, "max_size") else demo._queue.max_size == 64
 
 
-def test_launch_is_local_and_keeps_no_run_history(service):
-    options = launch_options(build_demo(service), service, Settings())
-    assert options["server_name"] is None
-    assert options["share"] is False and options["run_history"] is False
-    assert options["ssr_mode"] is False
-    assert options["num_workers"] == 0 and options["mcp_server"] is False
+def test_app_keeps_no_run_history(service):
+    options = app_options(build_demo(service), service, Settings())
+    assert options["run_history"] is False
+    assert options["ssr_mode"] is False and options["mcp_server"] is False
     assert "allowed_paths" not in options
 
 
@@ -65,7 +63,7 @@ def test_port_in_use_is_said_with_a_way_on(service):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(HLLMError, match=f"port {port}: it is in use .* --port"):
+        with pytest.raises(HLLMError, match=f"port {port} of 127.0.0.1: it is in use .* --port"):
             launch(build_demo(service), service, Settings(port=port, host="127.0.0.1"))
 
 
