@@ -32,6 +32,7 @@ _ID = r"[0-9A-Za-z_-]{1,64}"
 # What is read: the page and its parts, pictures, the description of the API, answers.
 _READ = re.compile(
     r"/|/config/?|/theme\.css|/favicon\.ico|/manifest\.json|/robots\.txt|/covers"
+    r"|/-/(?:health|ready|versions)"
     r"|/(?:static|assets)(?:/[\w@-][\w@.-]*)+"
     r"|/gradio_api/(?:info/?|app_id|startup-events|theme\.css|queue/data"
     rf"|call/{_ID}/{_ID})"

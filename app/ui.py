@@ -44,6 +44,8 @@ from app.reloading import AnswerOnceWatched, is_reloading
 from app.render import render_shell
 from app.service import Service
 from app.serving.connections import limits_of_this_machine
+from app.serving.log import RequestIds, set_up_log
+from app.serving.probes import probe_routes
 from app.serving.server import Server, address_of, listen
 from app.session import clean_click
 from app.settings import ROOT, Settings, writable_dir
@@ -206,13 +208,14 @@ def app_options(demo: gr.Blocks, service: Service, settings: Settings) -> dict[s
     if reloading:
         middleware.insert(0, Middleware(AnswerOnceWatched, watched=_watched))
     pictures = writable_dir(settings.data_dir) / "pictures"
+    routes = [picture_route(service, pictures), *probe_routes(service)]
     return {
         "css_paths": [ASSETS / "app.css"],
         "footer_links": ["api"],
         "run_history": False,
         "ssr_mode": False,
         "show_error": False,
-        "app_kwargs": {"middleware": middleware, "routes": [picture_route(service, pictures)]},
+        "app_kwargs": {"middleware": middleware, "routes": routes},
         "mcp_server": False,
     }
 
@@ -222,6 +225,7 @@ def web_app(demo: gr.Blocks, service: Service, settings: Settings) -> FastAPI:
     demo.state_session_capacity = MAX_SESSIONS
     # Without FastAPI's own pages, which would be outside the gate.
     outside = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    outside.add_middleware(RequestIds)
     root_path = os.environ.get("GRADIO_ROOT_PATH")
     options = app_options(demo, service, settings)
     return gr.mount_gradio_app(outside, demo, "/", root_path=root_path, **options)
@@ -240,6 +244,7 @@ def launch(demo: gr.Blocks, service: Service, settings: Settings) -> None:
     app = web_app(demo, service, settings)
     server = Server(app, limits_of_this_machine(), close=service.close)
     logger.info("HLLM Live is open at %s (Ctrl-C ends it).", address_of(listener))
+    set_up_log()
     server.run([listener])
 
 
