@@ -27,6 +27,8 @@ from app.session import (
 )
 from hllm.errors import HLLMError
 
+TOO_MANY = "Too many visitors at once: try again in a few seconds."
+
 logger = logging.getLogger(__name__)
 
 
@@ -103,10 +105,11 @@ class AnswerPayload(TypedDict):
 
 
 class ErrorPayload(TypedDict):
-    """Why there is no answer to a request, as a sentence."""
+    """Why there is no answer to a request, as a sentence; busy: the page asks again by itself."""
 
     version: int
     error: str
+    busy: bool
 
 
 class BrowseQuery(TypedDict):
@@ -243,8 +246,7 @@ def why_payload(details: Details, raw: Any) -> WhyPayload:
 def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
     """The answer to an AnswerRequest."""
     request = raw if isinstance(raw, dict) else {}
-    version = request.get("version")
-    version = version if isinstance(version, int) else 0
+    version = _version(request)
     try:
         has_category = service.catalog.filters.has_category
         item_filter, gone = clean_filter(request.get("filter"), has_category)
@@ -256,7 +258,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
             with_example=request.get("example") is True,
         )
     except CatalogError as error:
-        return {"version": version, "error": str(error)}
+        return {"version": version, "error": str(error), "busy": False}
     is_start = not answer.columns
     return {
         "version": version,
@@ -271,6 +273,16 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         "columns": render_columns(answer, item_filter),
         "example": answer.example,
     }
+
+
+def busy_payload(raw: Any) -> ErrorPayload:
+    """What a page gets at once where too many wait before it."""
+    return {"version": _version(raw), "error": TOO_MANY, "busy": True}
+
+
+def _version(raw: Any) -> int:
+    version = raw.get("version") if isinstance(raw, dict) else None
+    return version if isinstance(version, int) else 0
 
 
 def render_columns(answer: Answer, item_filter: ItemFilter) -> dict[str, str]:

@@ -29,12 +29,14 @@ from app.errors import CatalogError
 from app.gate import Gate
 from app.hosts import hosts_of
 from app.payloads import (
+    TOO_MANY,
     BrowsePayload,
     DetailPayload,
     ForgetPayload,
     WhyPayload,
     answer_payload,
     browse_payload,
+    busy_payload,
     detail_payload,
     forget_payload,
     why_payload,
@@ -43,7 +45,7 @@ from app.pictures import picture_route
 from app.reloading import AnswerOnceWatched, is_reloading
 from app.render import render_shell
 from app.service import Service
-from app.serving.connections import limits_of_this_machine
+from app.serving.connections import MAX_CONNECTIONS, limits_of_this_machine
 from app.serving.log import RequestIds, set_up_log
 from app.serving.probes import probe_routes
 from app.serving.server import Server, address_of, listen
@@ -61,6 +63,8 @@ BOOKS_ORIGIN = (
     "The books are real; the readers that the built-in HLLM has learned from are simulated "
     "(docs/data-card.md)."
 )
+# Of those who wait for an answer; who comes after them hears so at once. The queue itself, whose
+# refusal the page would not see, takes as many as there may be connections.
 MAX_WAITING = 64
 # After every answer Gradio makes a table (pandas) of the last 10,000 answers, for its monitoring,
 # which the gate does not let anybody see. Read from the environment when a queue is made.
@@ -94,6 +98,8 @@ def build_demo(service: Service) -> gr.Blocks:
         return forget_payload(service, raw)
 
     def recompute(raw: Any) -> Any:
+        if is_crowded(demo):
+            return gr.update(answer=busy_payload(raw))
         # Not gr.HTML(answer=...): a component that is made in a handler joins whatever page the
         # process is building at that moment, which a reload of the program does beside the old one.
         return gr.update(answer=answer_payload(service, raw))
@@ -117,8 +123,13 @@ def build_demo(service: Service) -> gr.Blocks:
             api_visibility="private",
             **MODEL_CALLS,
         )
-        add_api(service)
-    return demo.queue(max_size=MAX_WAITING)
+        add_api(service, demo)
+    return demo.queue(max_size=MAX_CONNECTIONS)
+
+
+def is_crowded(demo: gr.Blocks) -> bool:
+    """Whether more wait than can be answered soon. Whoever left is not in the queue any more."""
+    return len(demo._queue) > MAX_WAITING
 
 
 @contextmanager
@@ -130,7 +141,7 @@ def told_to_programs() -> Iterator[None]:
         raise gr.Error(str(error), print_exception=False) from error
 
 
-def add_api(service: Service) -> None:
+def add_api(service: Service, demo: gr.Blocks) -> None:
     """Add the endpoints for programs to the blocks that are being built.
 
     They return plain dictionaries: Gradio's description of an endpoint does not know TypedDicts.
@@ -155,6 +166,8 @@ def add_api(service: Service) -> None:
         Returns:
             For each model its recommendations (item_id, title, score, rank), or why it has none.
         """
+        if is_crowded(demo):
+            raise gr.Error(TOO_MANY, print_exception=False)
         with told_to_programs():
             return dict(recommend_payload(service, history, top_k, category, min_price, max_price))
 

@@ -32,7 +32,7 @@ def set_up_log() -> None:
 class LineFormatter(logging.Formatter):
     """TIME LEVEL LOGGER [REQUEST] MESSAGE; a traceback follows on lines of its own."""
 
-    converter = time.gmtime
+    converter = time.gmtime  # type: ignore[assignment]  # typeshed wants its argument optional
 
     def __init__(self) -> None:
         super().__init__(

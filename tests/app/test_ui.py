@@ -4,9 +4,10 @@ import gradio as gr
 import pytest
 
 from app.catalog import CatalogItem
+from app.payloads import TOO_MANY
 from app.session import MAX_HISTORY, MAX_SEARCH_CHARS
 from app.settings import Settings
-from app.ui import app_options, build_demo, launch, shell
+from app.ui import MAX_WAITING, app_options, build_demo, launch, shell
 from hllm.errors import HLLMError
 
 
@@ -48,7 +49,28 @@ def test_models_share_one_queue_and_browsing_is_off_it(service):
     assert fns["recommend"].concurrency_id == fns["recompute"].concurrency_id == "model"
     assert fns["recompute"].trigger_mode == "always_last"
     assert fns["search"].queue is False
-    assert demo.max_size == 64 if hasattr(demo, "max_size") else demo._queue.max_size == 64
+
+
+def test_who_comes_after_too_many_hears_so_at_once(service):
+    demo = build_demo(service)
+    fns = {fn.api_name: fn for fn in demo.fns.values()}
+    recompute, recommend = (fns[name].fn for name in ("recompute", "recommend"))
+    demo._queue.create_event_queue_for_fn(fns["recompute"])
+    waiting = demo._queue.event_queue_per_concurrency_id["model"].queue
+    waiting.extend([None] * MAX_WAITING)
+    assert "columns" in recompute({"version": 3})["answer"]
+    waiting.append(None)
+    answer = recompute({"version": 3})["answer"]
+    assert answer == {"version": 3, "error": TOO_MANY, "busy": True}
+    with pytest.raises(gr.Error, match="Too many"):
+        recommend(["book-001"])
+
+
+def test_gradio_makes_no_table_of_all_answers_after_each(service):
+    queue = build_demo(service)._queue
+    queue.events_recorded = 10**6
+    assert queue.compute_analytics_summary([{"function": "x"}]) == {"functions": {}}
+    assert queue.ANALYTICS_MAX_EVENTS == 1
 
 
 def test_app_keeps_no_run_history(service):
