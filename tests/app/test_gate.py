@@ -259,6 +259,15 @@ def test_senseless_value_gets_a_sentence_and_leaves_no_traceback(ask, capfd, nam
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.parametrize(
+    "path", ["/gradio_api/queue/data?session_hash=nobody", "/gradio_api/call/search/nothing"]
+)
+def test_unknown_session_is_said_and_leaves_no_traceback(ask, caplog, path):
+    status, _, text = ask("GET", path)
+    assert status == 200 and ("session_not_found" in text or "event: error" in text)
+    assert "Traceback" not in caplog.text
+
+
 def test_other_content_types_are_refused(ask):
     for kind in ("text/plain", "multipart/form-data; boundary=x", ""):
         answer = ask("POST", SERVER, json.dumps(BROWSE).encode(), Content_Type=kind)

@@ -1,4 +1,8 @@
+import json
 import socket
+import threading
+from contextlib import ExitStack
+from urllib.request import Request, urlopen
 
 import gradio as gr
 import pytest
@@ -7,8 +11,10 @@ from app.catalog import CatalogItem
 from app.payloads import TOO_MANY
 from app.session import MAX_HISTORY, MAX_SEARCH_CHARS
 from app.settings import Settings
-from app.ui import MAX_WAITING, app_options, build_demo, launch, shell
+from app.ui import MAX_WAITING, MODEL_CALLS, app_options, build_demo, launch, shell, web_app
 from hllm.errors import HLLMError
+from tests.served import served
+from tests.waiting import PATIENCE_S, wait_until
 
 
 def test_shell_names_the_catalogue_and_its_history_has_a_key_of_its_own(
@@ -106,3 +112,44 @@ def test_limits_of_the_server_are_those_of_the_page(service):
     html = shell(service)
     assert f'data-max-history="{MAX_HISTORY}"' in html
     assert f'maxlength="{MAX_SEARCH_CHARS}"' in html
+
+
+def test_answers_that_nobody_waits_for_any_more_are_not_computed(
+    tmp_path, new_service, new_items, fake_recommender
+):
+    gate, asked = threading.Event(), []
+
+    class Slow(fake_recommender):
+        def recommend(self, history, **options):
+            asked.append(history)
+            gate.wait(PATIENCE_S)
+            return super().recommend(history, **options)
+
+    ids = [item.item_id for item in new_items(5)]
+    service = new_service(tmp_path / "c.db", new_items(5), load_hllm=lambda: Slow("HLLM", ids))
+    demo = build_demo(service)
+    at_once, number = MODEL_CALLS["concurrency_limit"], 6
+    call = "/gradio_api/call/recommend"
+    body = json.dumps({"data": [["book-001"]]}).encode()
+    with (
+        served(web_app(demo, service, Settings(data_dir=tmp_path))) as (_, url),
+        ExitStack() as end,
+    ):
+        end.callback(gate.set)
+
+        def begin():
+            send = Request(url + call, body, {"Content-Type": "application/json"})
+            with urlopen(send) as answer:
+                event = json.load(answer)["event_id"]
+            return end.enter_context(urlopen(f"{url}{call}/{event}"))
+
+        answered = [begin() for _ in range(at_once)]
+        wait_until(lambda: len(asked) == at_once)
+        left = [begin() for _ in range(number)]
+        assert len(demo._queue) == number
+        for one in left:
+            one.close()
+        wait_until(lambda: not len(demo._queue), 5)
+        gate.set()
+        assert all(b"complete" in one.read() for one in answered)
+    assert len(asked) == at_once
