@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from types import FrameType
 
 
@@ -14,4 +15,6 @@ def exit_on_sigterm() -> None:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         sys.exit(0)
 
-    signal.signal(signal.SIGTERM, stop)
+    # Under `gradio app.py` the file runs once more in the thread that watches it.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
