@@ -3,10 +3,13 @@
 import os
 import sys
 
+from app.serving.stopping import exit_on_sigterm
 from app.settings import parse_settings
 from hllm.shell import exit_code, set_up_output
 
 set_up_output()
+if __name__ == "__main__":
+    exit_on_sigterm()
 
 try:
     settings = parse_settings(sys.argv[1:] if __name__ == "__main__" else [], os.environ)

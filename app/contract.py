@@ -115,10 +115,11 @@ class AnswerPayload(TypedDict):
 
 
 class ErrorPayload(TypedDict):
-    """Why there is no answer to a request, as a sentence."""
+    """Why there is no answer to a request, as a sentence; busy: the page asks again by itself."""
 
     version: int
     error: str
+    busy: bool
 
 
 class BrowseQuery(TypedDict):

@@ -27,6 +27,7 @@ MAX_TABS = 10_000
 RETRY_S = 60.0
 CLEANING_S = 3600.0
 PATIENCE_S = 20.0
+CLOSE_PATIENCE_S = 1.0
 _DAY_S = 86_400.0
 Found = TypeVar("Found")
 
@@ -99,6 +100,19 @@ class EventLog:
             CatalogError: they cannot be deleted.
         """
         return self._ask(partial(self._file.forget, sessions), "deleted")
+
+    def close(self) -> None:
+        """Write what waits and close the file; said in the log if that takes too long."""
+        closed = threading.Event()
+
+        def close() -> None:
+            self._file.close()
+            closed.set()
+
+        with suppress(queue.Full):
+            self._waiting.put(close, timeout=CLOSE_PATIENCE_S)
+        if not closed.wait(CLOSE_PATIENCE_S):
+            logger.warning("The last events could not be written in time.")
 
     def flush(self) -> None:
         """Wait until everything that was added is written."""

@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from app.bodies import MAX_BODY_BYTES, Surface
 from app.errors import RefusedError
 from app.hosts import Hosts
@@ -32,9 +34,10 @@ _ID = r"[0-9A-Za-z_-]{1,64}"
 # What is read: the page and its parts, pictures, the description of the API, answers.
 _READ = re.compile(
     r"/|/config/?|/theme\.css|/favicon\.ico|/manifest\.json|/robots\.txt|/covers"
+    r"|/-/(?:health|ready|versions)"
     r"|/(?:static|assets)(?:/[\w@-][\w@.-]*)+"
     r"|/gradio_api/(?:info/?|app_id|startup-events|theme\.css|queue/data"
-    rf"|heartbeat/{_ID}|call/{_ID}/{_ID})"
+    rf"|call/{_ID}/{_ID})"
 )
 _DEV_RELOAD = "/gradio_api/dev/reload"
 _CALL = re.compile(rf"/gradio_api/call/({_ID})/?")
@@ -80,7 +83,11 @@ class Gate:
             await self._app(scope, receive, answer)
         except RefusedError as refusal:
             await answer.refuse(refusal, inbox)
-        except Exception:
+        except Exception as error:
+            # Gradio has said in the stream that it does not know the session or the event, and then
+            # raises what nobody can be told any more.
+            if isinstance(error.__cause__, HTTPException) and await answer.end():
+                return
             logger.exception("A request could not be answered")
             await answer.refuse(RefusedError(500, "The app has failed; its log says why."), inbox)
 
@@ -183,6 +190,12 @@ class _Answer:
                 await self._send({"type": "http.response.body", "body": body})
         else:
             await self._send(message)
+
+    async def end(self) -> bool:
+        """End an answer that has begun; False if none has."""
+        if self._started:
+            await self._send({"type": "http.response.body", "body": b""})
+        return self._started
 
     async def refuse(self, refusal: RefusedError, inbox: "_Inbox") -> None:
         """Say in one sentence why there is no answer."""

@@ -41,6 +41,8 @@ from app.session import (
 )
 from hllm.errors import HLLMError
 
+TOO_MANY = "Too many visitors at once: try again in a few seconds."
+
 logger = logging.getLogger(__name__)
 
 
@@ -163,8 +165,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
     """The answer to an AnswerRequest."""
     started = time.perf_counter()
     request = raw if isinstance(raw, dict) else {}
-    version = request.get("version")
-    version = version if isinstance(version, int) else 0
+    version = _version(request)
     try:
         has_category = service.catalog.filters.has_category
         item_filter, gone = clean_filter(request.get("filter"), has_category)
@@ -176,7 +177,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
             with_example=request.get("example") is True,
         )
     except CatalogError as error:
-        return {"version": version, "error": str(error)}
+        return {"version": version, "error": str(error), "busy": False}
     is_start = not answer.columns
     columns = render_columns(answer, item_filter)
     return {
@@ -193,6 +194,16 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         "example": answer.example,
         "how": how_payload(answer.columns, started),
     }
+
+
+def busy_payload(raw: Any) -> ErrorPayload:
+    """What a page gets at once where too many wait before it."""
+    return {"version": _version(raw), "error": TOO_MANY, "busy": True}
+
+
+def _version(raw: Any) -> int:
+    version = raw.get("version") if isinstance(raw, dict) else None
+    return version if isinstance(version, int) else 0
 
 
 def render_columns(answer: Answer, item_filter: ItemFilter) -> dict[str, str]:

@@ -162,6 +162,11 @@ class Service:
             return
         self.events.add(click.session_id, "clicked", click.source, [click.item_id], click.rank)
 
+    def close(self) -> None:
+        """Write the last events and close the files."""
+        self.events.close()
+        self.catalog.close()
+
     def _shown(self, session_id: str, column: ColumnAnswer, top_k: int) -> list[str]:
         if column.result is None:
             return []

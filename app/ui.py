@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -38,8 +39,10 @@ from app.errors import CatalogError
 from app.gate import Gate
 from app.hosts import hosts_of
 from app.payloads import (
+    TOO_MANY,
     answer_payload,
     browse_payload,
+    busy_payload,
     detail_payload,
     forget_payload,
     pushes_payload,
@@ -53,9 +56,12 @@ from app.reloading import AnswerOnceWatched, is_reloading
 from app.render import render_shell
 from app.scoreboard import Scoreboard
 from app.service import Service
+from app.serving.connections import MAX_CONNECTIONS, limits_of_this_machine
+from app.serving.log import RequestIds, set_up_log
+from app.serving.probes import probe_routes
+from app.serving.server import Server, address_of, listen
 from app.session import clean_click
 from app.settings import ROOT, Settings, writable_dir
-from hllm.errors import HLLMError
 from hllm.serving.request_batching import MAX_BATCH
 
 ASSETS = ROOT / "assets"
@@ -70,13 +76,21 @@ BOOKS_ORIGIN = (
 )
 # Those of the system: a theme's own would be loaded, and the page does not use them.
 FONTS, MONOSPACED = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
+# Of those who wait for an answer; who comes after them hears so at once. The queue itself, whose
+# refusal the page would not see, takes as many as there may be connections.
 MAX_WAITING = 64
+# After every answer Gradio makes a table (pandas) of the last 10,000 answers, for its monitoring,
+# which the gate does not let anybody see. Read from the environment when a queue is made.
+NO_ANALYTICS = {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(2**62)}
 MAX_SESSIONS = 200
 _watched = threading.Event()
+
+logger = logging.getLogger(__name__)
 
 
 def build_demo(service: Service) -> gr.Blocks:
     """Build the page and its API over a service."""
+    os.environ.update(NO_ANALYTICS)
 
     def browse(raw: Any) -> BrowsePayload:
         return browse_payload(service, raw)
@@ -90,6 +104,8 @@ def build_demo(service: Service) -> gr.Blocks:
         return forget_payload(service, raw)
 
     def recompute(raw: Any) -> Any:
+        if is_crowded(demo):
+            return gr.update(answer=busy_payload(raw))
         # Not gr.HTML(answer=...): a component that is made in a handler joins whatever page the
         # process is building at that moment, which a reload of the program does beside the old one.
         return gr.update(answer=answer_payload(service, raw))
@@ -113,8 +129,13 @@ def build_demo(service: Service) -> gr.Blocks:
             api_visibility="private",
             **MODEL_CALLS,
         )
-        add_api(service)
-    return demo.queue(max_size=MAX_WAITING)
+        add_api(service, demo)
+    return demo.queue(max_size=MAX_CONNECTIONS)
+
+
+def is_crowded(demo: gr.Blocks) -> bool:
+    """Whether more wait than can be answered soon. Whoever left is not in the queue any more."""
+    return len(demo._queue) > MAX_WAITING
 
 
 def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
@@ -151,7 +172,7 @@ def told_to_programs() -> Iterator[None]:
         raise gr.Error(str(error), print_exception=False) from error
 
 
-def add_api(service: Service) -> None:
+def add_api(service: Service, demo: gr.Blocks) -> None:
     """Add the endpoints for programs to the blocks that are being built.
 
     They return plain dictionaries: Gradio's description of an endpoint does not know TypedDicts.
@@ -176,6 +197,8 @@ def add_api(service: Service) -> None:
         Returns:
             For each model its recommendations (item_id, title, score, rank), or why it has none.
         """
+        if is_crowded(demo):
+            raise gr.Error(TOO_MANY, print_exception=False)
         with told_to_programs():
             return dict(recommend_payload(service, history, top_k, category, min_price, max_price))
 
@@ -214,8 +237,8 @@ def surface_of(demo: gr.Blocks) -> Surface:
     return Surface(endpoints, events, frozenset(demo.blocks), frozenset(functions))
 
 
-def launch_options(demo: gr.Blocks, service: Service, settings: Settings) -> dict[str, Any]:
-    """Arguments of demo.launch: local, quiet, nothing from elsewhere, the gate in front."""
+def app_options(demo: gr.Blocks, service: Service, settings: Settings) -> dict[str, Any]:
+    """Arguments of Gradio's web app: nothing from elsewhere, the gate in front."""
     reloading = is_reloading(os.environ)
     gate = Middleware(
         Gate,
@@ -229,20 +252,28 @@ def launch_options(demo: gr.Blocks, service: Service, settings: Settings) -> dic
     if reloading:
         middleware.insert(0, Middleware(AnswerOnceWatched, watched=_watched))
     pictures = writable_dir(settings.data_dir) / "pictures"
+    routes = [picture_route(service, pictures), *probe_routes(service)]
     return {
-        "server_name": settings.host,
-        "server_port": settings.port,
         "css_paths": [ASSETS / "app.css"],
         "theme": gr.themes.Default(font=FONTS, font_mono=MONOSPACED),
         "footer_links": ["api"],
         "run_history": False,
         "ssr_mode": False,
-        "share": False,
-        "state_session_capacity": MAX_SESSIONS,
-        "app_kwargs": {"middleware": middleware, "routes": [picture_route(service, pictures)]},
-        "num_workers": 0,  # Gradio's own file servers would be beside the gate
+        "show_error": False,
+        "app_kwargs": {"middleware": middleware, "routes": routes},
         "mcp_server": False,
     }
+
+
+def web_app(demo: gr.Blocks, service: Service, settings: Settings) -> FastAPI:
+    """The app for a server: the page and its API, behind the gate."""
+    demo.state_session_capacity = MAX_SESSIONS
+    # Without FastAPI's own pages, which would be outside the gate.
+    outside = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    outside.add_middleware(RequestIds)
+    root_path = os.environ.get("GRADIO_ROOT_PATH")
+    options = app_options(demo, service, settings)
+    return gr.mount_gradio_app(outside, demo, "/", root_path=root_path, **options)
 
 
 def launch(demo: gr.Blocks, service: Service, settings: Settings) -> None:
@@ -251,18 +282,31 @@ def launch(demo: gr.Blocks, service: Service, settings: Settings) -> None:
     Raises:
         HLLMError: the port or the address cannot be used.
     """
+    if is_reloading(os.environ):
+        _launch_reloading(demo, service, settings)
+        return
+    listener = listen(settings.host, settings.port, os.environ)
+    app = web_app(demo, service, settings)
+    server = Server(app, limits_of_this_machine(), close=service.close)
+    logger.info("HLLM Live is open at %s (Ctrl-C ends it).", address_of(listener))
+    set_up_log()
+    server.run([listener])
+
+
+def _launch_reloading(demo: gr.Blocks, service: Service, settings: Settings) -> None:
+    """Serve the page under `gradio app.py`: only Gradio's own server watches the files."""
     # Gradio's own start-up requests would fill the log with lines that say nothing.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    try:
-        demo.launch(**launch_options(demo, service, settings))
-    except OSError as error:
-        where = f"port {settings.port}" if settings.port else "a port from 7860 on"
-        raise HLLMError(
-            f"The app cannot listen on {where}: it is in use or not allowed, so stop the program "
-            "that uses it or choose another with --port."
-        ) from error
-    # Here is the end of the app, or under `gradio app.py` the thread that watches the files, for
-    # which launch() is over at once.
+    demo.launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        share=False,
+        state_session_capacity=MAX_SESSIONS,
+        num_workers=0,  # Gradio's own file servers would be beside the gate
+        **app_options(demo, service, settings),
+    )
+    # Here is the end of the app, or the thread that watches the files, for which launch() is over
+    # at once.
     _watched.set()
 
 

@@ -75,10 +75,11 @@
  */
 
 /**
- * Why there is no answer: `props.answer`, too.
+ * Why there is no answer: `props.answer`, too; busy: ask again by itself.
  * @typedef {object} ErrorPayload
  * @property {number} version
  * @property {string} error
+ * @property {boolean} busy
  */
 
 /**

@@ -3,6 +3,7 @@
 const DOUBT_MS = 2000; // then the server is asked whether it is there
 const ANSWER_LIMIT_MS = 15000;
 const WARM_UP_POLL_MS = 1000;
+const BUSY_MS = 3000; // and up to twice that, before the same question is asked again
 
 /** A random id for this tab, the only thing by which the server tells visitors apart. */
 export function randomId() {
@@ -22,7 +23,8 @@ export function randomId() {
  *   last question, before it is shown
  * @param {function(import("./contract.js").AnswerPayload, boolean): void} page.onAnswer any answer,
  *   to show, and whether it is the one to the last question
- * @param {function(): void} page.askAgain a model was still loading: the same question once more
+ * @param {function(): void} page.askAgain a model was still loading, or too many
+ *   asked: the same question once more
  */
 export function makeProtocol(session, page) {
   let version = 0;
@@ -71,8 +73,11 @@ export function makeProtocol(session, page) {
     if (!answer || typeof answer.version !== "number" || answer.version < newest) return;
     newest = answer.version;
     if (answer.error) {
+      if (answer.busy && answer.version !== version) return; // overtaken: another one is waited for
       settle();
       page.onError(answer.error);
+      // Not all of them at the same moment.
+      if (answer.busy) warmUp = setTimeout(page.askAgain, BUSY_MS * (1 + Math.random()));
       return;
     }
     if (answer.version === version) {

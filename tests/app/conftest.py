@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,12 +17,12 @@ from app.catalog.events import events_path
 from app.columns import Column
 from app.service import Service
 from app.settings import Settings
-from app.ui import build_demo, launch_options
 from hllm.errors import UnknownItemError
 from hllm.recommend import Recommendation, Recommendations
 from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
 from hllm.serving.item_model import ItemText
 from hllm.serving.ranker import Stage, Stages, WholeReading
+from tests.served import page_of, served
 
 HOSTILE_TITLES = (
     "${alert(1)}",
@@ -236,19 +236,14 @@ def chromium():
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory):
-    demos = []
     settings = Settings(host="127.0.0.1", data_dir=tmp_path_factory.mktemp("data"))
 
     def start(service):
-        demo = build_demo(service)
-        options = launch_options(demo, service, settings)
-        _, url, _ = demo.launch(quiet=True, prevent_thread_lock=True, **options)
-        demos.append(demo)
-        return url.rstrip("/")
+        _, url = stack.enter_context(served(page_of(service, settings)))
+        return url
 
-    yield start
-    for demo in demos:
-        demo.close(verbose=False)
+    with ExitStack() as stack:
+        yield start
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from app.cards import drawn_cover
 from app.gate import policy
 from app.service import Service
 from app.settings import Settings
-from app.ui import build_demo, launch_options
+from tests.served import page_of, served
 
 PAGE = "PAGE"  # the number of the page's component, which ask() puts here
 BROWSE = {"data": {"text": ""}, "component_id": PAGE, "fn_name": "browse", "session_hash": "s"}
@@ -259,6 +259,15 @@ def test_senseless_value_gets_a_sentence_and_leaves_no_traceback(ask, capfd, nam
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.parametrize(
+    "path", ["/gradio_api/queue/data?session_hash=nobody", "/gradio_api/call/search/nothing"]
+)
+def test_unknown_session_is_said_and_leaves_no_traceback(ask, caplog, path):
+    status, _, text = ask("GET", path)
+    assert status == 200 and ("session_not_found" in text or "event: error" in text)
+    assert "Traceback" not in caplog.text
+
+
 def test_other_content_types_are_refused(ask):
     for kind in ("text/plain", "multipart/form-data; boundary=x", ""):
         answer = ask("POST", SERVER, json.dumps(BROWSE).encode(), Content_Type=kind)
@@ -288,11 +297,7 @@ def test_pages_of_others_cannot_call(ask, url, path, body):
 
 def test_names_from_the_settings_are_answered(service, monkeypatch):
     monkeypatch.setenv("SPACE_HOST", "me-books.hf.space, books.example.com")
-    demo = build_demo(service)
     settings = Settings(host="127.0.0.1", allowed_hosts=("mine.example",))
-    options = launch_options(demo, service, settings)
-    _, url, _ = demo.launch(quiet=True, prevent_thread_lock=True, **options)
-    url = url.rstrip("/")
 
     def status(host, origin):
         connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
@@ -303,7 +308,7 @@ def test_names_from_the_settings_are_answered(service, monkeypatch):
         answer.read()
         return answer.status, answer.headers[POLICY]
 
-    try:
+    with served(page_of(service, settings)) as (_, url):
         code, csp = status("me-books.hf.space", "https://me-books.hf.space")
         assert code == 200 and "https://huggingface.co" in csp
         assert status("books.example.com", "https://books.example.com")[0] == 200
@@ -311,8 +316,6 @@ def test_names_from_the_settings_are_answered(service, monkeypatch):
         assert status("mine.example", "https://mine.example")[0] == 200
         assert status("me-books.hf.space", "https://evil.hf.space")[0] == 403
         assert status("evil.example", "https://evil.example")[0] == 403
-    finally:
-        demo.close(verbose=False)
 
 
 def test_picture_is_served_and_nothing_else_of_the_folder(ask, covers):

@@ -1,13 +1,20 @@
+import json
 import socket
+import threading
+from contextlib import ExitStack
+from urllib.request import Request, urlopen
 
 import gradio as gr
 import pytest
 
 from app.catalog import CatalogItem
+from app.payloads import TOO_MANY
 from app.session import MAX_HISTORY, MAX_SEARCH_CHARS
 from app.settings import Settings
-from app.ui import build_demo, launch, launch_options, shell
+from app.ui import MAX_WAITING, MODEL_CALLS, app_options, build_demo, launch, shell, web_app
 from hllm.errors import HLLMError
+from tests.served import served
+from tests.waiting import PATIENCE_S, wait_until
 
 
 def test_shell_names_the_catalogue_and_its_history_has_a_key_of_its_own(
@@ -48,15 +55,34 @@ def test_models_share_one_queue_and_browsing_is_off_it(service):
     assert fns["recommend"].concurrency_id == fns["recompute"].concurrency_id == "model"
     assert fns["recompute"].trigger_mode == "always_last"
     assert fns["search"].queue is False
-    assert demo.max_size == 64 if hasattr(demo, "max_size") else demo._queue.max_size == 64
 
 
-def test_launch_is_local_and_keeps_no_run_history(service):
-    options = launch_options(build_demo(service), service, Settings())
-    assert options["server_name"] is None
-    assert options["share"] is False and options["run_history"] is False
-    assert options["ssr_mode"] is False
-    assert options["num_workers"] == 0 and options["mcp_server"] is False
+def test_who_comes_after_too_many_hears_so_at_once(service):
+    demo = build_demo(service)
+    fns = {fn.api_name: fn for fn in demo.fns.values()}
+    recompute, recommend = (fns[name].fn for name in ("recompute", "recommend"))
+    demo._queue.create_event_queue_for_fn(fns["recompute"])
+    waiting = demo._queue.event_queue_per_concurrency_id["model"].queue
+    waiting.extend([None] * MAX_WAITING)
+    assert "columns" in recompute({"version": 3})["answer"]
+    waiting.append(None)
+    answer = recompute({"version": 3})["answer"]
+    assert answer == {"version": 3, "error": TOO_MANY, "busy": True}
+    with pytest.raises(gr.Error, match="Too many"):
+        recommend(["book-001"])
+
+
+def test_gradio_makes_no_table_of_all_answers_after_each(service):
+    queue = build_demo(service)._queue
+    queue.events_recorded = 10**6
+    assert queue.compute_analytics_summary([{"function": "x"}]) == {"functions": {}}
+    assert queue.ANALYTICS_MAX_EVENTS == 1
+
+
+def test_app_keeps_no_run_history(service):
+    options = app_options(build_demo(service), service, Settings())
+    assert options["run_history"] is False
+    assert options["ssr_mode"] is False and options["mcp_server"] is False
     assert "allowed_paths" not in options
 
 
@@ -65,7 +91,7 @@ def test_port_in_use_is_said_with_a_way_on(service):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(HLLMError, match=f"port {port}: it is in use .* --port"):
+        with pytest.raises(HLLMError, match=f"port {port} of 127.0.0.1: it is in use .* --port"):
             launch(build_demo(service), service, Settings(port=port, host="127.0.0.1"))
 
 
@@ -89,6 +115,47 @@ def test_limits_of_the_server_are_those_of_the_page(service):
 
 
 def test_the_theme_loads_no_fonts(service):
-    theme = launch_options(build_demo(service), service, Settings())["theme"]
+    theme = app_options(build_demo(service), service, Settings())["theme"]
     assert "@font-face" in gr.themes.Default()._get_theme_css()  # so this is where they would be
     assert "@font-face" not in theme._get_theme_css() and not theme._stylesheets
+
+
+def test_answers_that_nobody_waits_for_any_more_are_not_computed(
+    tmp_path, new_service, new_items, fake_recommender
+):
+    gate, asked = threading.Event(), []
+
+    class Slow(fake_recommender):
+        def recommend(self, history, **options):
+            asked.append(history)
+            gate.wait(PATIENCE_S)
+            return super().recommend(history, **options)
+
+    ids = [item.item_id for item in new_items(5)]
+    service = new_service(tmp_path / "c.db", new_items(5), load_hllm=lambda: Slow("HLLM", ids))
+    demo = build_demo(service)
+    at_once, number = MODEL_CALLS["concurrency_limit"], 6
+    call = "/gradio_api/call/recommend"
+    body = json.dumps({"data": [["book-001"]]}).encode()
+    with (
+        served(web_app(demo, service, Settings(data_dir=tmp_path))) as (_, url),
+        ExitStack() as end,
+    ):
+        end.callback(gate.set)
+
+        def begin():
+            send = Request(url + call, body, {"Content-Type": "application/json"})
+            with urlopen(send) as answer:
+                event = json.load(answer)["event_id"]
+            return end.enter_context(urlopen(f"{url}{call}/{event}"))
+
+        answered = [begin() for _ in range(at_once)]
+        wait_until(lambda: len(asked) == at_once)
+        left = [begin() for _ in range(number)]
+        assert len(demo._queue) == number
+        for one in left:
+            one.close()
+        wait_until(lambda: not len(demo._queue), 5)
+        gate.set()
+        assert all(b"complete" in one.read() for one in answered)
+    assert len(asked) == at_once

@@ -116,6 +116,26 @@ test("an error ends the waiting and is said", () => {
   assert.equal(pending().length, 0);
 });
 
+test("where too many ask it is said, and asked again later, unless another question is", () => {
+  const { protocol, since } = open();
+  protocol.ask([], EVERYTHING);
+  since();
+  protocol.receive({ version: 1, error: "Too many visitors.", busy: true });
+  assert.deepEqual(since(), [
+    ["busy", false],
+    ["error", "Too many visitors."],
+  ]);
+  const [poll] = pending();
+  assert.ok(poll.ms >= 3000 && poll.ms < 6000);
+  poll.act();
+  assert.equal(since()[0][0], "again");
+  protocol.ask(["a"], EVERYTHING);
+  protocol.ask(["a", "b"], EVERYTHING);
+  since();
+  protocol.receive({ version: 2, error: "Too many visitors.", busy: true });
+  assert.deepEqual(since(), []);
+});
+
 test("while a model warms up the question is asked again, unless another one is", () => {
   const { protocol, since } = open();
   protocol.ask([], EVERYTHING);
