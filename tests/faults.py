@@ -17,9 +17,11 @@ DIED = 77
 # Stands before the C library's functions (LD_PRELOAD), as SQLite does not write through Python.
 SHIM = r"""
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -65,6 +67,16 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off_t place) {
 }
 ssize_t pwrite(int fd, const void *data, size_t size, off_t place) {
     return pwrite64(fd, data, size, place);
+}
+/* FAISS and NumPy write so, and the C library's own buffers do not come through here. */
+size_t fwrite(const void *data, size_t size, size_t count, FILE *file) {
+    static size_t (*real)(const void *, size_t, size_t, FILE *);
+    if (!real) real = dlsym(RTLD_NEXT, "fwrite");
+    switch (fate(fileno(file), 1)) {
+        case DIE: real(data, size, count / 2, file); fflush(file); _exit(77);
+        case SHORT: case FULL: errno = ENOSPC; return count / 2;
+        default: return real(data, size, count, file);
+    }
 }
 int ftruncate64(int fd, off_t size) { CHANGES(fd, 0, syscall(SYS_ftruncate, fd, size)) }
 int ftruncate(int fd, off_t size) { return ftruncate64(fd, size); }
@@ -128,7 +140,7 @@ def shim():
     folder = Path(mkdtemp(prefix="hllm-faults-"))
     (folder / "shim.c").write_text(SHIM)
     done = subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O1", "-o", folder / "shim.so", folder / "shim.c"],
+        [compiler, "-shared", "-fPIC", "-O1", "-o", folder / "shim.so", folder / "shim.c", "-ldl"],
         capture_output=True, text=True,
     )  # fmt: skip
     if done.returncode:
