@@ -1,4 +1,4 @@
-"""Copies a catalogue and its events while they are in use, and makes sure that the copy is whole."""
+"""Copies a catalogue and its events while they are in use, and checks that the copy is whole."""
 
 import sqlite3
 from collections.abc import Callable
