@@ -164,7 +164,56 @@ def outcomes_of(setup, folder, *, full=False, stride=1):
     """
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, folder, str(int(full)), str(stride), setup],
-        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "LD_PRELOAD": str(shim())},
+        cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "LD_PRELOAD": str(shim()), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
+
+
+KILLER = """
+import os, random, signal, sys, time
+from pathlib import Path
+top, count, setup = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[4]
+rng = random.Random(sys.argv[3])
+exec(setup)
+num_killed, usual = 0, None
+for number in range(count + 1):
+    folder = top / str(number)
+    folder.mkdir()
+    before(folder)
+    started = time.monotonic()
+    child = os.fork()
+    if not child:
+        os._exit(work(folder) or 0)
+    if usual is not None:
+        time.sleep(rng.random() * usual)
+        os.kill(child, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    usual = usual or time.monotonic() - started
+    if code not in (0, -signal.SIGKILL):
+        sys.exit(f"run {number}: exit code {code}")
+    num_killed += code != 0
+    after(folder, 77 if code else 0)
+print(num_killed)
+"""
+
+
+def num_killed_of(setup, folder, *, count, seed):
+    """Kill a child at seeded moments of its usual time, after one that was left alone.
+
+    Args:
+        setup: see outcomes_of; its after does the same work again and compares the result.
+        folder: of its own for this test.
+        count: of the children to kill.
+        seed: of the moments.
+
+    Returns:
+        How many were still at work.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", KILLER, folder, str(count), str(seed), setup],
+        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return int(done.stdout.splitlines()[-1])

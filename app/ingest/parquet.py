@@ -140,7 +140,7 @@ def _sizes(column: pyarrow.Array) -> np.ndarray:
         return _sizes(column.dictionary)[used] if len(column.dictionary) else np.zeros(len(used))
     if types.is_struct(kind):
         parts = [_sizes(column.field(place)) for place in range(kind.num_fields)]
-        return np.sum(parts, axis=0, dtype=np.int64) + _OBJECT_BYTES
+        return np.asarray(np.sum(parts, axis=0, dtype=np.int64) + _OBJECT_BYTES)
     if types.is_fixed_size_list(kind):
         return _sizes(column.values).reshape(len(column), -1).sum(axis=1)
     if types.is_list(kind) or types.is_large_list(kind) or types.is_map(kind):

@@ -1,4 +1,4 @@
-"""Files without tensors: what was written is whole, what changed is named, strangers' are let be."""
+"""Files without tensors: what was written is whole, what changed is named, strangers are let be."""
 
 import json
 
