@@ -176,7 +176,7 @@ def run(name, folder, tmp_path, *, full, stride):
 
 @pytest.mark.parametrize("name", SETUPS)
 def test_a_full_disk_is_one_sentence_and_the_old_file_stands(name, whole_folder, tmp_path):
-    run(name, whole_folder, tmp_path, full=True, stride=40 if name == "graph" else 6)
+    run(name, whole_folder, tmp_path, full=True, stride={"graph": 60, "index": 20}.get(name, 9))
 
 
 @pytest.mark.slow
