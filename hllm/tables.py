@@ -20,7 +20,7 @@ from hllm.times import parse_timestamp
 
 # A quoted cell that runs over more is a quote that was never closed.
 MAX_ROW_LINES = 1_000
-MAX_ROW_CHARS = MAX_LINE_CHARS
+MAX_ROW_CHARS = 4 * 2**20
 MAX_COLUMNS = 5_000
 _AT_END = "unexpected end of data"  # of csv.Error, where a file ends inside quotes
 MISSING = r"\N"  # how databases export a missing value

@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 from hllm.errors import DataError
 
 # A longer line is a damaged file, not a record; it is skipped without being held in memory.
-MAX_LINE_CHARS = 4 * 2**20
+MAX_LINE_CHARS = 32 * 2**20
 BLOCK_CHARS = 2**13  # that are read at once; more is slower: Python's collector walks through all
 _HEAD_BYTES = 512
 _GZIP = b"\x1f\x8b"
