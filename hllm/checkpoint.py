@@ -38,6 +38,7 @@ from hllm.weights.files import (
     weight_files,
     write_shards,
 )
+from hllm.weights.manifest import write_manifest
 from hllm.weights.nf4_format import PackedMatrix, TensorSpec
 from hllm.weights.packaged import pretrained_folder
 from hllm.weights.shapes import (
@@ -177,6 +178,7 @@ def save_model(
         (temporary / CONFIG).write_text(model.config.to_json_string(), encoding="utf-8")
         if tokenizer is not None and not model.config.item_base:
             tokenizer.save_pretrained(temporary)
+        write_manifest(temporary)
 
 
 def copy_in_shards(source: ModelFolder | str | Path, output: str | Path, shard_bytes: int) -> None:
@@ -204,6 +206,7 @@ def copy_in_shards(source: ModelFolder | str | Path, output: str | Path, shard_b
         for path in folder.path.iterdir():
             if path.is_file() and path.name not in weights:
                 shutil.copyfile(path, temporary / path.name)
+        write_manifest(temporary)
 
 
 def _spec(tensor: Tensor) -> TensorSpec:

@@ -122,11 +122,11 @@ def item_list(text: str) -> list[str]:
     text = text.strip()
     if not text.startswith("["):
         return text.split()
-    inner = text[1:-1]
+    inner = text[1:-1].rstrip()
     if not text.endswith("]"):
         raise ValueError(f"{text[:40]!r} is no list of item ids")
     found, place = [], 0
-    while inner[place:].strip():
+    while place < len(inner):
         part = _PART.match(inner, place)
         if part is None or (part.end() < len(inner) and inner[part.end()] != ","):
             raise ValueError(f"{text[:40]!r} is no list of item ids")

@@ -15,7 +15,8 @@ Timestamp = int | Decimal
 
 MAX_TIMESTAMP = 2**62
 MAX_DECIMALS = 9  # nanoseconds, where the unit is a second
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+# No two parts may take the same digits: many digits and an "x" would be tried in every division.
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 # datetime.fromisoformat cuts off what follows the sixth digit of a fraction.
 _FRACTION = re.compile(r"(?<=\d\d)[.,](\d+)", re.ASCII)
 _EPOCH = datetime.datetime(1970, 1, 1)  # for times without a zone, which are UTC

@@ -14,6 +14,7 @@ from hllm.serving.blend import Blend
 from hllm.store import BLEND, ItemEmbeddings, is_item_embeddings
 from hllm.weights.checksums import ChecksumError, VerifiedFile, stored_digests
 from hllm.weights.files import weight_files
+from hllm.weights.manifest import compare_manifest
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Finding:
 
 
 def verify_folder(folder: Path) -> Iterator[Finding]:
-    """Read weights, embeddings, blend and search indexes of a model folder to their last byte.
+    """Read a model folder to the last byte: weights, embeddings, blend, indexes, configuration.
 
     Raises:
         CheckpointError: there is no such folder, or nothing in it that could be verified.
@@ -49,6 +50,8 @@ def verify_folder(folder: Path) -> Iterator[Finding]:
     indexes = sorted(folder.glob("*.faiss"))
     if not (weights or others or indexes):
         raise CheckpointError(f"{folder} holds no weights and no embeddings: name a model folder.")
+    for path, problem in compare_manifest(folder):
+        yield Finding(path, problem)
     for path in (*weights, *others):
         yield _verify_tensors(path)
     for path in indexes:

@@ -17,9 +17,11 @@ DIED = 77
 # Stands before the C library's functions (LD_PRELOAD), as SQLite does not write through Python.
 SHIM = r"""
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -65,6 +67,16 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off_t place) {
 }
 ssize_t pwrite(int fd, const void *data, size_t size, off_t place) {
     return pwrite64(fd, data, size, place);
+}
+/* FAISS and NumPy write so, and the C library's own buffers do not come through here. */
+size_t fwrite(const void *data, size_t size, size_t count, FILE *file) {
+    static size_t (*real)(const void *, size_t, size_t, FILE *);
+    if (!real) real = dlsym(RTLD_NEXT, "fwrite");
+    switch (fate(fileno(file), 1)) {
+        case DIE: real(data, size, count / 2, file); fflush(file); _exit(77);
+        case SHORT: case FULL: errno = ENOSPC; return count / 2;
+        default: return real(data, size, count, file);
+    }
 }
 int ftruncate64(int fd, off_t size) { CHANGES(fd, 0, syscall(SYS_ftruncate, fd, size)) }
 int ftruncate(int fd, off_t size) { return ftruncate64(fd, size); }
@@ -128,7 +140,7 @@ def shim():
     folder = Path(mkdtemp(prefix="hllm-faults-"))
     (folder / "shim.c").write_text(SHIM)
     done = subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O1", "-o", folder / "shim.so", folder / "shim.c"],
+        [compiler, "-shared", "-fPIC", "-O1", "-o", folder / "shim.so", folder / "shim.c", "-ldl"],
         capture_output=True, text=True,
     )  # fmt: skip
     if done.returncode:
@@ -152,7 +164,56 @@ def outcomes_of(setup, folder, *, full=False, stride=1):
     """
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, folder, str(int(full)), str(stride), setup],
-        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "LD_PRELOAD": str(shim())},
+        cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "LD_PRELOAD": str(shim()), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
+
+
+KILLER = """
+import os, random, signal, sys, time
+from pathlib import Path
+top, count, setup = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[4]
+rng = random.Random(sys.argv[3])
+exec(setup)
+num_killed, usual = 0, None
+for number in range(count + 1):
+    folder = top / str(number)
+    folder.mkdir()
+    before(folder)
+    started = time.monotonic()
+    child = os.fork()
+    if not child:
+        os._exit(work(folder) or 0)
+    if usual is not None:
+        time.sleep(rng.random() * usual)
+        os.kill(child, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    usual = usual or time.monotonic() - started
+    if code not in (0, -signal.SIGKILL):
+        sys.exit(f"run {number}: exit code {code}")
+    num_killed += code != 0
+    after(folder, 77 if code else 0)
+print(num_killed)
+"""
+
+
+def num_killed_of(setup, folder, *, count, seed):
+    """Kill a child at seeded moments of its usual time, after one that was left alone.
+
+    Args:
+        setup: see outcomes_of; its after does the same work again and compares the result.
+        folder: of its own for this test.
+        count: of the children to kill.
+        seed: of the moments.
+
+    Returns:
+        How many were still at work.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", KILLER, folder, str(count), str(seed), setup],
+        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return int(done.stdout.splitlines()[-1])

@@ -22,6 +22,7 @@ from hllm.published.reference_layout import language_model_config, translate
 from hllm.published.sources import SourceSettings
 from hllm.published.tokenizer import portable_tokenizer
 from hllm.weights.files import SHARD_BYTES, Spec, write_shards
+from hllm.weights.manifest import write_manifest
 from hllm.weights.nf4_format import QUANTIZATION_CONFIG, Nf4Spec, TensorSpec
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ def convert(
             files = write_shards(partial, specs, source.read, shard_bytes)
             tokenizer.save_pretrained(partial)
             _describe(partial, config, settings, Path(weights).name)
+            write_manifest(partial)
     except StorageError:
         raise
     except OSError as error:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults import DIED, outcomes_of
+from tests.faults import DIED, num_killed_of, outcomes_of
 
 CREATE = """
 from app.catalog import Catalog
@@ -113,3 +113,13 @@ def after(folder, code):
 def test_import_and_export_go_on_after_whatever_fails(tmp_path, full, setup, stride):
     outcomes = outcomes_of(setup, tmp_path, full=full, stride=stride)
     assert len(outcomes) > 5 and are_as_expected(outcomes, full)
+
+
+KILLED = {"create": CREATE, "first start": f"REPLACES = True\n{FIRST_START}", "import": IMPORT,
+          "export": EXPORT}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KILLED)
+def test_after_a_kill_at_any_moment_the_same_command_succeeds(name, tmp_path):
+    assert num_killed_of(KILLED[name], tmp_path, count=15, seed=name) > 0

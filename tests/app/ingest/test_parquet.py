@@ -53,3 +53,38 @@ def test_parquet_times(files, tmp_path):
     assert rows_of(files) == [
         ("i2", Decimal("1593926829.000000001")), ("i1", Decimal("1593926829.000000003")),
     ]  # fmt: skip
+
+
+def test_a_row_of_lists_cannot_ask_for_much_memory(run, stored, tmp_path):
+    path = tmp_path / "lists.parquet"
+    texts = pyarrow.array(["x" * 2**21] * 5 + ["a", "b"])
+    tags = pyarrow.ListArray.from_arrays(pyarrow.array([0, 5, 7], pyarrow.int32()), texts)
+    sets = pyarrow.array([[("k", 1)], None], pyarrow.map_(pyarrow.string(), pyarrow.int64()))
+    facts = pyarrow.array([{"a": "x"}, {"a": None}], pyarrow.struct({"a": pyarrow.large_string()}))
+    pairs = pyarrow.array([[1, 2], [3, 4]], pyarrow.list_(pyarrow.int32(), 2))
+    names = pyarrow.array(["One", "Two"], pyarrow.large_string())
+    table = pyarrow.table(
+        {"item_id": ["l", "m"], "title": names, "tags": tags, "sets": sets, "facts": facts,
+         "pairs": pairs}
+    )  # fmt: skip
+    pyarrow.parquet.write_table(table, path, compression="zstd")
+    code, said = run("table", items=("b.parquet", path.read_bytes()))
+    assert code == 0 and "tags is longer than 4194304 bytes" in said
+    (item,) = stored().values()
+    assert (item.title, item.tags, item.extra["pairs"]) == ("Two", ("a", "b"), [3, 4])
+
+
+def test_a_list_of_very_many_values_is_refused(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("app.ingest.parquet.MAX_LISTED_VALUES", 1000)
+    path = tmp_path / "run.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"item_id": ["a"], "tags": [[0] * 1002]}), path)
+    code, said = run("table", items=("b.parquet", path.read_bytes()))
+    assert code == 2 and "holds 1,002 values in 1 rows" in said
+
+
+def test_very_many_columns_are_refused(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("app.ingest.parquet.MAX_COLUMNS", 2)
+    path = tmp_path / "wide.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"item_id": ["a"], "b": [1], "c": [2]}), path)
+    code, said = run("table", items=("b.parquet", path.read_bytes()))
+    assert code == 2 and "has 3 columns, more than 2" in said

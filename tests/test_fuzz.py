@@ -1,0 +1,145 @@
+"""Odd files, records, requests and configurations without end: an answer or one sentence, always.
+
+What once failed stays as an example. The slow test tries 100,000 cases, the other a few hundred.
+"""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from app.catalog import CatalogItem
+from app.ingest.files import start_progress
+from app.ingest.formats import Files, sources_of
+from app.session import clean_browse, clean_click, clean_detail, clean_filter, clean_history
+from hllm.errors import HLLMError
+from hllm.model_folder import ModelFolder
+from hllm.rows import read_interaction_rows
+from hllm.tables import DEFAULT_FORMAT
+from tests.faults import ROOT
+
+CONFIG = json.loads((ROOT / "assets/books/model/config.json").read_text())
+PIECES = [
+    "item_id", "user_id", "timestamp", "title", ",", ";", "\t", "\n", "\r\n", '"', '""', "\\N", "1",
+    "-1e9", "nan", "9" * 30, "2020-01-01", "\0", "\ufeff", "\u0130", "\U0001f600", "{", "}", "[",
+    "]", "'", ":", "<b>", "<!--", "&amp;", ".a{top:0}", " ", "NaN", "null",
+]  # fmt: skip
+TEXT = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=40).map("".join)
+FILE = TEXT.map(str.encode) | st.binary(max_size=200)
+HEADED = st.builds(lambda header, rest: header + rest, st.sampled_from(
+    [b"item_id,title,price,tags,year\n", b"item_id,user_id,timestamp\n", b""]), FILE)  # fmt: skip
+VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=8,
+)
+KEYS = st.sampled_from(
+    "asin parent_asin title brand store author description feature features category categories "
+    "price date images imageURL details rating_number user_id reviewerID timestamp".split()
+)
+RECORD = st.dictionaries(KEYS | TEXT, VALUE, max_size=8)
+ASKED = st.sampled_from(
+    "text category sort cursor min_price max_price item_id source session_id rank history".split()
+)
+REQUEST = VALUE | st.dictionaries(ASKED, VALUE, max_size=6) | st.lists(TEXT, max_size=80)
+CHANGES = st.dictionaries(st.sampled_from(sorted(CONFIG)) | TEXT, VALUE, min_size=1, max_size=2)
+ROW = b"item_id,user_id,timestamp\n"
+
+
+def imported(folder, format_name, content, option="items"):
+    """Items, interactions or problems that a file becomes."""
+    path = folder / "file"
+    path.write_bytes(content)
+    (source,) = sources_of(format_name, Files(**{option: (path,)}))
+    line = 0
+    for record in source.read(path, start_progress(path), 0):
+        assert record.line > line
+        line = record.line
+        converted, problem = source.convert_or_explain(record)
+        assert bool(problem) == (converted is None)
+        if isinstance(converted, CatalogItem):  # it can be stored
+            json.dumps(converted.extra, allow_nan=False).encode()
+            f"{converted.item_id}{converted.title}{converted.description}".encode()
+
+
+def tables(folder, content):
+    for format_name, option in (("table", "items"), ("hllm", "interactions")):
+        try:
+            imported(folder, format_name, content, option)
+        except HLLMError:
+            pass
+    try:
+        read_interaction_rows(folder / "file", DEFAULT_FORMAT, by_position=False)
+    except HLLMError:
+        pass
+
+
+def records(folder, record):
+    line = json.dumps(record).encode()
+    for format_name in ("amazon2014", "amazon2018", "amazon2023"):
+        imported(folder, format_name, line)
+        imported(folder, format_name, b"{" + line[1:], "interactions")
+
+
+def requests(folder, value):
+    clean_history(value, lambda ids: ids)
+    clean_filter(value, lambda category: True)
+    for clean in (clean_browse, clean_detail, clean_click):
+        clean(value)
+
+
+def configs(folder, changes):
+    (folder / "config.json").write_text(json.dumps(CONFIG | changes))
+    try:
+        ModelFolder(folder)
+    except HLLMError as error:
+        assert "\n" not in str(error)
+
+
+CASES = {
+    "tables": (tables, HEADED, [
+        ROW + b"a,u," + b"1" * 5000 + b"x", ROW + b"a,u," + b"9" * 400, ROW + b'a,"u\nb,"v\n',
+        ROW + b"a" + b",x" * 6000, b'a"b,"c\n' * 50,
+    ]),
+    "records": (records, RECORD, [
+        {"asin": "a", "title": "x" * 80 + "{" + ":" * 4001}, {"asin": "a", "price": 10**400},
+        {"asin": "a", "title": "\ud800\0"}, {"parent_asin": "a", "details": "[" * 500 + "]" * 500},
+        {"asin": "a", "title": "[" + "'" * 999 + "]"}, {"asin": "a", "x": float("nan")},
+    ]),
+    "requests": (requests, REQUEST, [[["a"]], {"min_price": 10**400}, {"rank": float("nan")}]),
+    "configs": (configs, CHANGES, [
+        {"auto_map": {"AutoConfig": "x.y"}}, {"item_config": []}, {"max_history": 10**400},
+        {"text_keys": [[]]}, {"dtype": "__class__"},
+    ]),
+}  # fmt: skip
+
+
+def fuzz(name, folder, count):
+    check, strategy, known = CASES[name]
+
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        derandomize=count < 1000,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def run(value):
+        check(folder, value)
+
+    for value in known:
+        run = example(value)(run)
+    run()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_odd_is_a_traceback(name, tmp_path):
+    fuzz(name, tmp_path, 100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_odd_is_a_traceback_in_100_000_cases(name, tmp_path):
+    fuzz(name, tmp_path, 25_000)
