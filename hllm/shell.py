@@ -22,7 +22,14 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 logger = logging.getLogger(__name__)
 # Libraries that report every file they open or save.
-_TALKATIVE = ("accelerate", "httpx", "sentence_transformers", "transformers", "bitsandbytes")
+_TALKATIVE = (
+    "accelerate",
+    "bitsandbytes",
+    "faiss",  # which looks for variants of itself as it is imported, and names those it lacks
+    "httpx",
+    "sentence_transformers",
+    "transformers",
+)
 
 
 class Main(Protocol):

@@ -65,3 +65,12 @@ def test_importing_bitsandbytes_says_nothing():
     code = "from hllm.shell import set_up_output as s; s(); import bitsandbytes"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("library", ["faiss.loader", "transformers.modeling_utils", "httpx"])
+def test_only_warnings_of_libraries_are_shown(caplog, library):
+    caplog.set_level(logging.INFO)
+    quiet_libraries()
+    logging.getLogger(library).info('ModuleNotFoundError("No module named ...")')
+    logging.getLogger(library).warning("something that matters")
+    assert [record.getMessage() for record in caplog.records] == ["something that matters"]
