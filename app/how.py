@@ -42,7 +42,8 @@ def how_payload(columns: Sequence[ColumnAnswer], started: float) -> HowPayload |
 
 def _stage(stage: Stage) -> StagePayload:
     size = f"{_short(stage.num_parameters)} parameters" if stage.num_parameters else ""
-    facts = (size, stage.precision, stage.device, f"{stage.num_bytes / 1e6:,.1f} MB")
+    held = f"{stage.num_bytes / 1e6:,.1f} MB" if stage.num_bytes else ""
+    facts = (size, stage.precision, stage.device, held)
     return {"name": stage.name, "facts": " \u00b7 ".join(fact for fact in facts if fact)}
 
 

@@ -104,7 +104,7 @@ class Recommender(Explainer):
             max_bytes=cache_bytes,
             prepare=user.num_parameters >= PREPARE_FROM_PARAMETERS,
         )
-        self._stages = _stages(user, config, embeddings, self._index, item_model)
+        self._stages = _stages(user, config, self._index, item_model)
         self.model = config.describe() + (" + text and item-kNN" if blend else "")
         self.precision = user.precision
         self._item_model = item_model
@@ -260,7 +260,6 @@ class Recommender(Explainer):
 def _stages(
     user: UserModel,
     config: HLLMConfig,
-    embeddings: ItemEmbeddings,
     index: Index,
     item_model: ItemModel | None,
 ) -> Stages:
@@ -273,7 +272,7 @@ def _stages(
             item_model.precision if item_model else "",
             item_model.device if item_model else "",
             item_model.num_parameters if item_model else 0,
-            embeddings.vectors.nbytes,
+            0,
         ),
         user=Stage(user_name, user.precision, user.device, user.num_parameters, user.num_bytes),
         search=Stage(

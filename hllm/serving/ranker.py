@@ -62,7 +62,7 @@ class Stage:
         name: what computes it, for people.
         precision, device: of the computation.
         num_parameters: of a language model; 0 for what has none.
-        num_bytes: in memory; of the Item LLM that of the embeddings it has made.
+        num_bytes: in memory; 0: it is loaded when an item is typed in.
     """
 
     name: str

@@ -106,7 +106,7 @@ class FakeRecommender:
         if self.name != "HLLM":
             return None
         return Stages(
-            item=Stage("fake Item LLM", "fp32", "cpu", 22_700_000, 1_500_000),
+            item=Stage("fake Item LLM", "fp32", "cpu", 22_700_000, 0),
             user=Stage("fake User LLM", "int4", "cpu", 1_100_000_000, 620_000_000),
             search=Stage("exact cosine", "float32", "cpu", 0, 40_000),
             width=8,

@@ -25,7 +25,7 @@ JOIN = {"data": [{"version": 1}], "fn_index": 0, "session_hash": "s", "trigger_i
 SERVER, CALL = "/gradio_api/component_server", "/gradio_api/call/search"
 QUEUE = "/gradio_api/queue/join"
 POLICY = "Content-Security-Policy"
-FUNCTIONS = "there are browse, detail, forget, record, why"
+FUNCTIONS = "there are browse, detail, forget, judge, pushes, record, scores, whole, why"
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ PROGRAM = """
 import time
 from app.serving.stopping import exit_on_sigterm
 exit_on_sigterm()
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     time.sleep(1000)
 finally:
     print("cleaned up", flush=True)

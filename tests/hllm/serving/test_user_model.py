@@ -18,3 +18,10 @@ def test_what_is_impossible_is_said(folder, make_hllm, tmp_path, tokenizer):
     save_model(other, tmp_path / "mistral", tokenizer)
     with pytest.raises(CheckpointError, match="Llama-shaped"):
         load_user_model(tmp_path / "mistral", "int4", cache=tmp_path)
+
+
+def test_it_says_how_many_bytes_its_weights_take(folder, tmp_path):
+    exact = load_user_model(folder, "fp32")
+    few_bits = load_user_model(folder, "int8", cache=tmp_path)
+    assert exact.num_parameters == few_bits.num_parameters > 0
+    assert exact.num_bytes >= 4 * exact.num_parameters > few_bits.num_bytes > 0
