@@ -1,6 +1,6 @@
 """Odd files, records, requests and configurations without end: an answer or one sentence, always.
 
-What once failed stays as an example. The slow test tries 100,000 cases, the other a few hundred.
+What once failed stays as an example. The long test tries 100,000 cases, the other a few hundred.
 """
 
 import json
@@ -139,7 +139,7 @@ def test_nothing_odd_is_a_traceback(name, tmp_path):
     fuzz(name, tmp_path, 100)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_odd_is_a_traceback_in_100_000_cases(name, tmp_path):
     fuzz(name, tmp_path, 25_000)

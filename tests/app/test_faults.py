@@ -119,7 +119,7 @@ KILLED = {"create": CREATE, "first start": f"REPLACES = True\n{FIRST_START}", "i
           "export": EXPORT}  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", KILLED)
 def test_after_a_kill_at_any_moment_the_same_command_succeeds(name, tmp_path):
     assert num_killed_of(KILLED[name], tmp_path, count=15, seed=name) > 0

@@ -179,14 +179,14 @@ def test_a_full_disk_is_one_sentence_and_the_old_file_stands(name, whole_folder,
     run(name, whole_folder, tmp_path, full=True, stride={"graph": 60, "index": 20}.get(name, 9))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("name", SETUPS)
 def test_every_write_of_every_command(name, whole_folder, tmp_path, full):
     run(name, whole_folder, tmp_path, full=full, stride=1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", SETUPS)
 def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new(name, whole_folder, tmp_path):
     (tmp_path / "kills").mkdir()
