@@ -69,7 +69,7 @@ def export_llama(
             elif name != _WORDS:  # the graph reads embeddings, no words
                 graph.matrix(name, tensor, bits)
             elif with_words:
-                np.save(folder / WORDS_FILE, tensor.float().numpy())
+                _save_words(folder / WORDS_FILE, tensor.float().contiguous().numpy())
                 with_words = False
         _rope_tables(graph, config, max_length)
         nodes = list(_nodes(config, bits))
@@ -84,6 +84,14 @@ def export_llama(
     path = folder / "model.onnx"
     onnx.save(model, path)
     return path
+
+
+def _save_words(path: Path, words: np.ndarray) -> None:
+    # Not np.save, whose error on a full disk does not say that it is full.
+    with path.open("wb") as file:
+        layout = np.lib.format.header_data_from_array_1_0(words)
+        np.lib.format.write_array_header_1_0(file, layout)
+        file.write(words.data)
 
 
 def _check_complete(
