@@ -172,8 +172,12 @@ def outcomes_of(setup, folder, *, full=False, stride=1):
 
 
 KILLER = """
-import os, random, signal, sys, time
+import os, random, signal, sys, threading, time
 from pathlib import Path
+from tqdm import tqdm
+# Its own is shared with the children: one that is killed would hold it for ever.
+tqdm.set_lock(threading.RLock())
+tqdm.monitor_interval = 0
 top, count, setup = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[4]
 rng = random.Random(sys.argv[3])
 exec(setup)
