@@ -52,6 +52,7 @@ def our_model(encoder: str, text_keys: list[str], max_tokens: int) -> HLLM:
         max_text_tokens=max_tokens,
         item_adapter="none",
         user_size=ENCODERS[encoder],
+        user_layers=1,
         user_heads=1,
     )
     return build_model(make_config(options), item_weights=options.item_folder).eval()

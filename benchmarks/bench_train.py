@@ -131,7 +131,7 @@ def main() -> None:
     texts = [item_text(values or {}, TEXT_KEYS, "") for values in fields]
     token_ids = tokenize(tokenizer, texts, options.max_tokens)
     torch.manual_seed(1)
-    contest = Contest(our_model(TEXT_KEYS, options.max_tokens), token_ids, device)
+    contest = Contest(our_model(MINILM, TEXT_KEYS, options.max_tokens), token_ids, device)
     seconds: dict[str, list[float]] = {name: [] for name in contest.models}
     counts: dict[str, list[int]] = {"tokens": [], "encoded": [], "places": [], "unique": []}
     size, negatives = options.batch_size, options.negatives

@@ -32,7 +32,7 @@ def measure(settings: Settings, case: Case, limit_s: float) -> Record:
     texts = list(dict.fromkeys(item_text(item, KEYS, "") for item in read_items(items).values()))
     max_tokens = TINY_TOKENS if settings.tiny else MAX_TOKENS
     if case.name == "minilm":
-        model = our_model(KEYS, max_tokens)
+        model = our_model(MINILM, KEYS, max_tokens)
         tokenizer = AutoTokenizer.from_pretrained(pretrained_folder(MINILM), local_files_only=True)
     else:
         model, tokenizer = load_model(model_folder(settings, case.name))
