@@ -9,19 +9,23 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from app.catalog import Catalog
-from app.opening import BUILT_IN_BASELINE, BUILT_IN_MODELS
-from app.serving.connections import limits_of_this_machine
-from app.serving.server import listen
 from app.settings import ROOT, Settings, parse_settings, writable_dir
 from hllm.errors import CheckpointError, HLLMError
 from hllm.shell import command
-from hllm.verify import verify_folder
 
 OLDEST_PYTHON = (3, 11)
 LEAST_FREE_BYTES = 1 << 30
 FASTER = {"avx2": "without it models answer much slower", "avx512f": "with it, answers are faster"}
 PROBLEM = 1
+_DESCRIPTION = """\
+Say whether the app can run here: Python and packages, processor, free space, the port, every byte
+of catalogue and models. It takes the options of app.py, changes nothing, and ends with exit code 1
+if something has to be done.
+"""
+_EPILOG = """\
+example:
+  python -m app.doctor --catalog games.db --model runs/games
+"""
 _PIP = "pip install -r requirements.txt -c constraints.txt"
 
 
@@ -41,7 +45,13 @@ class Finding:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Check everything with the options of app.py, and print a line for each."""
-    settings = parse_settings(sys.argv[1:] if argv is None else argv, os.environ)
+    settings = parse_settings(
+        sys.argv[1:] if argv is None else argv,
+        os.environ,
+        prog="python -m app.doctor",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+    )
     problems = 0
     for check in CHECKS:
         for finding in check(settings):
@@ -109,6 +119,9 @@ def check_disk(settings: Settings) -> Iterator[Finding]:
 
 def check_port(settings: Settings) -> Iterator[Finding]:
     """Whether the app can listen, and for how many."""
+    from app.serving.connections import limits_of_this_machine  # noqa: PLC0415  uvicorn: not for --help
+    from app.serving.server import listen  # noqa: PLC0415  uvicorn: not for --help
+
     try:
         with listen(settings.host, settings.port, os.environ) as listener:
             host, port = listener.getsockname()[:2]
@@ -121,6 +134,8 @@ def check_port(settings: Settings) -> Iterator[Finding]:
 
 def check_catalog(settings: Settings) -> Iterator[Finding]:
     """Every byte of the catalogue."""
+    from app.catalog import Catalog  # noqa: PLC0415  sqlite_utils and pandas: not for --help
+
     path = settings.catalog or writable_dir(settings.data_dir) / "books.db"
     if settings.catalog is None and not path.exists():
         yield Finding("the built-in catalogue is made at the first start")
@@ -135,6 +150,9 @@ def check_catalog(settings: Settings) -> Iterator[Finding]:
 
 def check_models(settings: Settings) -> Iterator[Finding]:
     """Every byte of the model's weights and of the embeddings."""
+    from app.opening import BUILT_IN_BASELINE, BUILT_IN_MODELS  # noqa: PLC0415  the catalogue: not for --help
+    from hllm.verify import verify_folder  # noqa: PLC0415  torch: not for --help
+
     folders = [settings.model] if settings.model else []
     if not folders and settings.catalog is None:
         folders = list(BUILT_IN_MODELS)

@@ -67,17 +67,27 @@ class Settings:
     events_days: int = EVENTS_DAYS
 
 
-def parse_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
+def parse_settings(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    prog: str = "app.py",
+    description: str = _DESCRIPTION,
+    epilog: str = _EPILOG,
+) -> Settings:
     """Read the command line; what it leaves out comes from the environment.
 
     Args:
         argv: arguments without the name of the program.
         environ: variables such as HLLM_CATALOG; empty ones count as absent.
+        prog: the command, for its --help.
+        description: what it does.
+        epilog: examples.
 
     Returns:
         The settings; nothing is checked against the disk yet.
     """
-    parser = _parser(environ)
+    parser = _parser(environ, prog, description, epilog)
     values = vars(parser.parse_args(argv))
     if values["embeddings"] and not values["model"]:
         parser.error("--embeddings belongs to a model: give the model's folder with --model, too.")
@@ -111,11 +121,11 @@ def host_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _parser(environ: Mapping[str, str]) -> CommandParser:
+def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str) -> CommandParser:
     parser = CommandParser(
-        prog="app.py",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
+        prog=prog,
+        description=description,
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 

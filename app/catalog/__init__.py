@@ -1,9 +1,16 @@
-"""The catalogue: one SQLite file with items and interactions, and all questions to it."""
+"""The catalogue: one SQLite file with items and interactions, and all questions to it.
 
-from app.catalog.catalog import Catalog, Page
-from app.catalog.filters import NO_FILTER, ItemFilter
-from app.catalog.items import CatalogItem, text_fields
-from app.catalog.search import Query, Sort
+A name is imported when it is first used: sqlite_utils takes a second, which no --help should.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.catalog.catalog import Catalog, Page
+    from app.catalog.filters import NO_FILTER, ItemFilter
+    from app.catalog.items import CatalogItem, text_fields
+    from app.catalog.search import Query, Sort
 
 __all__ = [
     "NO_FILTER",
@@ -15,3 +22,21 @@ __all__ = [
     "Sort",
     "text_fields",
 ]
+
+_MODULES = {
+    "NO_FILTER": "filters",
+    "Catalog": "catalog",
+    "CatalogItem": "items",
+    "ItemFilter": "filters",
+    "Page": "catalog",
+    "Query": "search",
+    "Sort": "search",
+    "text_fields": "items",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -83,15 +83,13 @@ def _key(config: PretrainedConfig, choices: Sequence[str]) -> str:
 
 def _measure(config: PretrainedConfig, choices: Sequence[str]) -> dict[str, float]:
     """Milliseconds in which a few layers read one item behind KNOWN_ITEMS, in each precision."""
-    num_layers = config.num_hidden_layers
-    sample = _with_layers(config, 1)
-    model = make_user_llm(sample)
-    size = sum(parameter.numel() for parameter in model.parameters())
-    count = min(num_layers, SAMPLE_LAYERS, max(1, SAMPLE_PARAMETERS // size))
-    if count > 1:
-        sample = _with_layers(config, count)
+    with torch.device("meta"):
+        one = make_user_llm(_with_layers(config, 1))
+    most = SAMPLE_PARAMETERS // sum(parameter.numel() for parameter in one.parameters())
+    sample = _with_layers(config, min(config.num_hidden_layers, SAMPLE_LAYERS, max(1, most)))
+    with torch.random.fork_rng():  # who opens a model may have set a seed for other things
         model = make_user_llm(sample)
-    items = torch.randn(KNOWN_ITEMS + 1, config.hidden_size)
+        items = torch.randn(KNOWN_ITEMS + 1, config.hidden_size)
     found = {}
     for choice in choices:
         with tempfile.TemporaryDirectory() as folder:

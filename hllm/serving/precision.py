@@ -3,7 +3,8 @@
 Serving reads all weights of the User LLM once per click, so that a large model is as fast as its
 weights are small: 4 bits on a CPU through ONNX Runtime (hllm.serving.onnx_incremental), NF4 on a
 GPU (hllm.serving.nf4_model). Rounding costs a model the more the smaller it is: one of middle size
-gets 8 bits on a CPU and stays exact on a GPU. A small one is limited by other things, stays exact.
+gets 8 bits at the fewest on a CPU and stays exact on a GPU. A small one is limited by other things,
+stays exact.
 """
 
 from __future__ import annotations

@@ -246,6 +246,17 @@ def serve(tmp_path_factory):
         yield start
 
 
+@pytest.fixture(scope="module")
+def page_service(new_service, new_items, tmp_path_factory):
+    """What `url` shows, where a test file has no other: 60 books, models that answer at once."""
+    return new_service(tmp_path_factory.mktemp("books") / "c.db", new_items(60))
+
+
+@pytest.fixture(scope="module")
+def url(serve, page_service):
+    return serve(page_service)
+
+
 @pytest.fixture
 def open_page(chromium):
     """Opens pages and holds them to: no errors, no dialogs, nothing from elsewhere."""

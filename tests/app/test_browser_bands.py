@@ -17,16 +17,6 @@ AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 DESKTOP, TABLET, PHONE = (1280, 800), (768, 1024), (375, 812)
 
 
-@pytest.fixture(scope="module")
-def served(new_service, new_items, tmp_path_factory):
-    return new_service(tmp_path_factory.mktemp("books") / "c.db", new_items(60))
-
-
-@pytest.fixture(scope="module")
-def url(serve, served):
-    return serve(served)
-
-
 def pick(page, *numbers):
     """From the catalogue, each when the one before is answered."""
     for number in numbers:
@@ -75,7 +65,7 @@ def test_how_it_works_shows_the_numbers_of_the_answer(open_page, url):
     expect(panel).to_be_hidden()
 
 
-def test_picks_from_the_catalogue_are_scored_and_no_others(open_page, url, served):
+def test_picks_from_the_catalogue_are_scored_and_no_others(open_page, url, page_service):
     page = open_page(url, DESKTOP)
     head = page.get_by_role("button", name="Scoreboard")
     pick(page, 5)  # the first has no history, so no prediction
@@ -84,7 +74,7 @@ def test_picks_from_the_catalogue_are_scored_and_no_others(open_page, url, serve
         item = f"book-{number:03d}"
         ranks = {
             column.key: column.question(lambda r, item=item: r.rank_of(history, item))[1].rank
-            for column in served.columns
+            for column in page_service.columns
         }
         pick(page, number)
         judged(page, count)
@@ -105,7 +95,7 @@ def test_picks_from_the_catalogue_are_scored_and_no_others(open_page, url, serve
     head.click()
     expect(page.locator(".past li")).to_have_count(3)
     row = page.locator(".scores tbody tr").nth(2)
-    kept = served.events.pick_sums(10)  # of other tests, too
+    kept = page_service.events.pick_sums(10)  # of other tests, too
     picks = sum(sums.picks for sums in kept)
     expect(row).to_contain_text(f"All {len(kept)} visit")
     expect(row).to_contain_text(f", {picks} picks")
@@ -114,12 +104,12 @@ def test_picks_from_the_catalogue_are_scored_and_no_others(open_page, url, serve
     expect(page.get_by_role("dialog", name="Book number 7")).to_be_visible()
 
 
-def test_resting_on_an_item_of_the_history_marks_what_it_pushes(open_page, url, served):
+def test_resting_on_an_item_of_the_history_marks_what_it_pushes(open_page, url, page_service):
     page = open_page(url, DESKTOP)
     pick(page, 1, 2, 3)
     history = ["book-001", "book-002", "book-003"]
     expected = set()
-    for column in served.columns:
+    for column in page_service.columns:
         rows = page.locator(f".{column.key}-column .rec").evaluate_all(
             "rows => rows.map(row => row.dataset.id)"
         )

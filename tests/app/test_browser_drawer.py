@@ -17,16 +17,6 @@ pytestmark = [
 SIZES = [(1280, 800), (768, 1024), (390, 844)]
 
 
-@pytest.fixture(scope="module")
-def served(new_service, new_items, tmp_path_factory):
-    return new_service(tmp_path_factory.mktemp("books") / "c.db", new_items(60))
-
-
-@pytest.fixture(scope="module")
-def url(serve, served):
-    return serve(served)
-
-
 def start(page, *numbers):
     """A history of one's own, by script: on a phone not all of the page is seen."""
     for number in numbers:
@@ -102,8 +92,8 @@ def test_neighbours_can_be_added_and_opened_and_ranks_follow(open_page, url):
     expect(page.locator(":focus")).to_have_class("info")
 
 
-def test_a_large_model_explains_when_asked(open_page, url, served):
-    served.columns[0].question(lambda r: setattr(r, "explains_at_once", False))
+def test_a_large_model_explains_when_asked(open_page, url, page_service):
+    page_service.columns[0].question(lambda r: setattr(r, "explains_at_once", False))
     try:
         page = open_page(url, (1280, 800))
         drawer = start(page, 1, 2)
@@ -113,7 +103,7 @@ def test_a_large_model_explains_when_asked(open_page, url, served):
         expect(drawer.locator(".changes tbody tr")).to_have_count(2)
         expect(page.locator("[data-action=close]")).to_be_focused()
     finally:
-        served.columns[0].question(lambda r: setattr(r, "explains_at_once", True))
+        page_service.columns[0].question(lambda r: setattr(r, "explains_at_once", True))
 
 
 def test_the_example_can_be_looked_into_and_stays_an_example(open_page, url):

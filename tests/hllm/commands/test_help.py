@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = {
-    path.stem
-    for path in (ROOT / "hllm").glob("*.py")
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
+    for path in [*ROOT.glob("hllm/**/*.py"), *ROOT.glob("app/**/*.py")]
     if 'if __name__ == "__main__"' in path.read_text(encoding="utf-8")
-}
-MODULES = sorted({f"hllm.{name}" for name in COMMANDS} | {"app.ingest", "app.books.simulate"})
+)
 HEAVY = {"torch", "transformers", "pandas", "gradio", "pyarrow", "sqlite_utils"}
 REPORT = """
 import runpy, sys
@@ -35,6 +34,7 @@ def run(*arguments, code=REPORT):
 
 def test_every_command_is_looked_at():
     assert {"hllm.train", "hllm.recommend", "hllm.embed"} <= {*MODULES}
+    assert {"app.build", "app.catalog", "app.doctor", "app.ingest"} <= {*MODULES}
 
 
 @pytest.mark.parametrize("module", MODULES)
