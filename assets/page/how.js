@@ -30,7 +30,7 @@ export function makeHow(section, page) {
   function show(shown) {
     how = shown;
     version += 1;
-    line.textContent = how ? lineOf(how) : "Numbers follow with the first answer.";
+    line.textContent = how ? lineOf(how) : "Numbers follow when HLLM has answered.";
     section.querySelector(".how-short").textContent = how ? milliseconds(how.encode_ms) : "";
     if (isOpen()) draw();
   }
@@ -51,6 +51,7 @@ export function makeHow(section, page) {
 
   function draw() {
     panel.querySelector(".boxes").hidden = how === null;
+    panel.querySelector(".how-empty").hidden = how !== null;
     if (!how) return;
     how.stages.forEach((stage, at) => {
       say(`[data-stage="${at}"] .stage-name`, stage.name);

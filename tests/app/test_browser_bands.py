@@ -60,6 +60,9 @@ def test_how_it_works_shows_the_numbers_of_the_answer(open_page, url):
     pick(page, 4)
     expect(panel.locator(".user-did")).to_contain_text("1 read now, 3 from the cache")
     expect(panel.locator(".whole")).to_contain_text("4 read")
+    page.locator("[data-action=clear]").click()
+    expect(panel.locator(".boxes")).to_be_hidden()
+    expect(panel).to_contain_text("when HLLM has answered")
     assert page.evaluate("document.documentElement.scrollWidth") <= DESKTOP[0]
     head.press("Enter")
     expect(panel).to_be_hidden()
@@ -183,6 +186,8 @@ def test_the_panels_fit_and_axe_finds_nothing_serious(open_page, url, size, sche
         expect(page.locator(shown)).to_be_visible()
         assert page.locator(".panel:visible").count() == 1
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        panel = page.locator(".panel:visible")
+        assert panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth")
         violations = page.evaluate(
             "async () => (await axe.run(document, { resultTypes: ['violations'] })).violations"
         )
