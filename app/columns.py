@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # At run time this would import torch, for which the page mus
     import numpy as np
 
     from hllm.recommend import ItemRanker, Recommendations
+    from hllm.serving.new_items import Item
     from hllm.serving.ranker import Stages
 
 Found = TypeVar("Found")
@@ -137,14 +138,14 @@ class Column:
 
     def ask(
         self,
-        history: Sequence[str],
+        history: Sequence[Item],
         top_k: int,
         allowed: Callable[[ItemRanker], np.ndarray] | None = None,
     ) -> ColumnAnswer:
         """Recommend for a history that is not empty, or say why not.
 
         Args:
-            history: item ids, oldest first.
+            history: items, oldest first.
             top_k: how many items at most.
             allowed: gives the rows of a recommender that may be found; None: all.
         """

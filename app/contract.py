@@ -16,6 +16,15 @@ class ItemPayload(TypedDict):
     cover: str
 
 
+class WrittenPayload(TypedDict):
+    """An item that a visitor has written, in the place of an item id; app.written checks it."""
+
+    title: str
+    creator: str
+    category: str
+    description: str
+
+
 class FilterPayload(TypedDict):
     """Which items are recommended: "" and None mean: no bound."""
 
@@ -29,14 +38,14 @@ class AnswerRequest(TypedDict):
 
     Attributes:
         version: grows with every request of a page; the answer carries it.
-        history: item ids, oldest first.
+        history: item ids or written items, oldest first.
         filter: what may be recommended.
         session: random id of the browser tab.
         example: while the history is empty, answer for the first example.
     """
 
     version: int
-    history: list[str]
+    history: list[str | WrittenPayload]
     filter: FilterPayload
     session: str
     example: bool
@@ -146,10 +155,10 @@ class BrowsePayload(TypedDict):
 
 
 class DetailQuery(TypedDict):
-    """The page asks about an item, given a history of item ids, oldest first."""
+    """The page asks about an item, given a history as in AnswerRequest."""
 
     item: str
-    history: list[str]
+    history: list[str | WrittenPayload]
 
 
 class DetailPayload(TypedDict):
@@ -183,7 +192,7 @@ class WhyPayload(TypedDict):
 class WholeQuery(TypedDict):
     """The page asks to read a history anew, without what is known of it."""
 
-    history: list[str]
+    history: list[str | WrittenPayload]
 
 
 class WholePayload(TypedDict):
@@ -205,7 +214,7 @@ class WholePayload(TypedDict):
 class PushesQuery(TypedDict):
     """The page asks which rows of its lists the items of a history push: ids by column."""
 
-    history: list[str]
+    history: list[str | WrittenPayload]
     rows: dict[str, list[str]]
 
 
@@ -218,11 +227,44 @@ class PushesPayload(TypedDict):
     pushes: dict[str, dict[str, dict[str, float]]]
 
 
+class WriteRequest(TypedDict):
+    """The page asks to encode an item that the visitor has written.
+
+    Attributes:
+        item: None: only load what encodes it.
+        history: as in AnswerRequest.
+        wish: the title is a wish in words: what is near it is wanted.
+    """
+
+    item: WrittenPayload | None
+    history: list[str | WrittenPayload]
+    wish: bool
+
+
+class WritePayload(TypedDict):
+    """What is known of a written item.
+
+    Attributes:
+        state: "ready"; "later": the same request may be answered soon; "refused": the texts are at
+            fault; "failed": nothing can be encoded here.
+        message: why there is nothing, as a sentence.
+        item: as the history shows it; None where nothing was encoded.
+        written: its texts as they were cleaned; None as above.
+        html: into the drawer.
+    """
+
+    state: str
+    message: str
+    item: ItemPayload | None
+    written: WrittenPayload | None
+    html: str
+
+
 class PickRequest(TypedDict):
     """The page tells of an item that was picked from the catalogue, and the history before it."""
 
     item: str
-    history: list[str]
+    history: list[str | WrittenPayload]
     session: str
 
 

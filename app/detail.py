@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -18,10 +18,12 @@ from app.catalog.items import text_fields
 from app.columns import Column, ColumnInfo
 from app.places import place
 from app.service import Service
+from app.session import History
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
     from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
     from hllm.serving.item_model import ItemText
+    from hllm.serving.new_items import Item
     from hllm.serving.ranker import ItemRanker, WholeReading
 
 NUM_SIMILAR = 6
@@ -120,11 +122,11 @@ class Details:
         item = service.catalog.get([item_id]).get(item_id)
         if item is None:
             return None
-        history = service.clean(raw_history).item_ids
-        is_ranked = bool(history) and item_id not in history
+        history = service.clean(raw_history)
+        is_ranked = bool(history.item_ids) and item_id not in history.item_ids
         with place(self._finding):
             columns = [
-                _column_detail(column, item_id, history if is_ranked else ())
+                column_detail(column, item_id, history.items if is_ranked else ())
                 for column in service.columns
             ]
             _, text = service.columns[0].question(lambda r: r.item_text(text_fields(item)))
@@ -133,12 +135,12 @@ class Details:
         return Detail(
             item,
             make_card(item, service.covers),
-            history,
+            history.item_ids,
             columns,
             text,
             numbers,
             {card.item_id: card for card in service.cards_of(list(near))},
-            _explains(service.columns) if is_ranked and len(history) > 1 else "no",
+            _explains(service.columns) if is_ranked and len(history.item_ids) > 1 else "no",
         )
 
     def explain(self, item_id: str, raw_history: object) -> Explanation | None:
@@ -153,12 +155,16 @@ class Details:
             BusyError: too many ask at once.
         """
         service = self._service
-        history = service.clean(raw_history).item_ids
-        if len(history) < 2 or item_id in history or not service.cards_of([item_id]):
+        history = service.clean(raw_history)
+        ids = history.item_ids
+        if len(ids) < 2 or item_id in ids or not service.cards_of([item_id]):
             return None
         with place(self._explaining):
-            columns = [c.question(lambda r: r.explain(history, item_id)) for c in service.columns]
-        return Explanation(service.cards_of(history), columns)
+            columns = [
+                c.question(lambda r: _named(ids, r.explain(history.items, item_id)))
+                for c in service.columns
+            ]
+        return Explanation(service.history_cards(history), columns)
 
     def read_whole(self, raw_history: object) -> WholeReading | None:
         """What reading a history takes where nothing is known of it; None without a User LLM.
@@ -167,11 +173,11 @@ class Details:
             CatalogError: the catalogue cannot be read.
             BusyError: too many ask at once.
         """
-        history = self._service.clean(raw_history).item_ids
-        if not history:
+        history = self._service.clean(raw_history)
+        if not history.item_ids:
             return None
         with place(self._explaining):
-            return self.columns[0].question(lambda r: r.read_whole(history))[1]
+            return self.columns[0].question(lambda r: r.read_whole(history.items))[1]
 
     def pushes(
         self, raw_history: object, rows: Mapping[str, Sequence[str]]
@@ -190,24 +196,25 @@ class Details:
             CatalogError: the catalogue cannot be read.
             BusyError: too many ask at once.
         """
-        history = self._service.clean(raw_history).item_ids
-        if len(history) < 2:
+        history = self._service.clean(raw_history)
+        if len(history.item_ids) < 2:
             return {}
         found = {}
         with place(self._explaining):
             for column in self.columns:
-                asked = [row for row in rows.get(column.key, ()) if row not in history]
+                asked = [row for row in rows.get(column.key, ()) if row not in history.item_ids]
                 _, falls = column.question(partial(_falls, history, asked))
                 if falls:
                     found[column.key] = falls
         return found
 
 
-def _column_detail(column: Column, item_id: str, history: Sequence[str]) -> ColumnDetail:
-    info, similar = column.question(lambda r: r.similar(item_id, NUM_SIMILAR))
+def column_detail(column: Column, item: Item, history: Sequence[Item]) -> ColumnDetail:
+    """What one column knows of an item; its rank is for a history that may be empty."""
+    info, similar = column.question(lambda r: r.similar(item, NUM_SIMILAR))
     rank = None
     if history and similar is not None:
-        info, rank = column.question(lambda r: r.rank_of(history, item_id))
+        info, rank = column.question(lambda r: r.rank_of(history, item))
     return ColumnDetail(info, rank, similar or [])
 
 
@@ -216,14 +223,19 @@ def _first_numbers(column: Column, item_id: str) -> tuple[float, ...]:
     return () if vector is None else tuple(vector[:NUMBERS_SHOWN].tolist())
 
 
+def _named(item_ids: Sequence[str], changes: Sequence[ScoreChange]) -> list[ScoreChange]:
+    """Changes under the ids of the history: a model calls written items otherwise."""
+    return [replace(c, item_id=i) for i, c in zip(item_ids, changes, strict=True)]
+
+
 def _falls(
-    history: Sequence[str], rows: Sequence[str], recommender: ItemRanker
+    history: History, rows: Sequence[str], recommender: ItemRanker
 ) -> dict[str, dict[str, float]]:
     if not rows or not recommender.explains_at_once:
         return {}
-    found = recommender.explain_all(history, rows)
+    found = [_named(history.item_ids, c) for c in recommender.explain_all(history.items, rows)]
     largest = max((-change.change for changes in found for change in changes), default=0.0)
-    falls: dict[str, dict[str, float]] = {item_id: {} for item_id in history}
+    falls: dict[str, dict[str, float]] = {item_id: {} for item_id in history.item_ids}
     for row, changes in zip(rows, found, strict=True):
         for change in changes:
             if change.change < 0:

@@ -21,6 +21,7 @@ from app.contract import (
     VerdictPayload,
     WholePayload,
     WhyPayload,
+    WritePayload,
 )
 from app.detail import Details
 from app.errors import CatalogError
@@ -29,6 +30,7 @@ from app.how import how_payload
 from app.render import plural, render_cards, render_no_cards
 from app.render_detail import render_detail, render_inside, render_no_detail, render_why
 from app.render_recommendations import render_column, render_popular, summary
+from app.render_writing import render_writing
 from app.scoreboard import Scoreboard
 from app.service import Answer, Service
 from app.session import (
@@ -39,6 +41,8 @@ from app.session import (
     clean_session_id,
     clean_session_ids,
 )
+from app.writing import Writer
+from app.written import written_item, written_payload
 from hllm.errors import HLLMError
 
 TOO_MANY = "Too many visitors at once: try again in a few seconds."
@@ -130,6 +134,37 @@ def pushes_payload(details: Details, raw: Any) -> PushesPayload:
     except (CatalogError, HLLMError) as error:
         logger.info("What a history pushes is not shown: %s", error)
         return {"pushes": {}}
+
+
+def write_payload(writer: Writer, raw: Any) -> WritePayload:
+    """What both models make of the item of a WriteRequest."""
+    raw = raw if isinstance(raw, dict) else {}
+    try:
+        if raw.get("item") is None:
+            info = writer.prepare()
+            states = {"ready": "ready", "loading": "later", "failed": "failed"}
+            return _not_written(states[info.state], info.message)
+        found = writer.write(
+            written_item(raw["item"]), raw.get("history"), is_wish=raw.get("wish") is True
+        )
+    except ValueError as error:
+        return _not_written("refused", str(error))
+    except (CatalogError, HLLMError) as error:
+        return _not_written("later", str(error))
+    hllm = found.detail.columns[0].info
+    if hllm.key not in found.encode_ms:
+        return _not_written("later", hllm.message)
+    return {
+        "state": "ready",
+        "message": "",
+        "item": item_payload(found.detail.card),
+        "written": written_payload(found.detail.item),
+        "html": render_writing(found),
+    }
+
+
+def _not_written(state: str, message: str) -> WritePayload:
+    return {"state": state, "message": message, "item": None, "written": None, "html": ""}
 
 
 def verdict_payload(scoreboard: Scoreboard, raw: Any) -> VerdictPayload | None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from app.cards import Card
 from app.session import MAX_HISTORY, MAX_SEARCH_CHARS, SORTS, BrowseRequest
+from app.written import MAX_CHARS
 
 MAX_TOOLTIP_CHARS = 300
 # What a click does, before the title, for those who hear it. No aria-label: it would have to repeat
@@ -148,6 +149,7 @@ def render_shell(
         catalog_key=text(catalog_key),
         max_history=MAX_HISTORY,
         max_search_chars=MAX_SEARCH_CHARS,
+        **{f"max_{name}": limit for name, limit in MAX_CHARS.items()},
         catalog_size=text(plural(catalog_size, "item")),
         origin=text(origin),
         recorded=_recorded(events_days),

@@ -6,7 +6,7 @@ calls; every call brings the whole history.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -108,6 +108,13 @@ class Service:
             page = self.catalog.page(query, limit=PAGE_SIZE)
         return BrowsePage(self._cards(page.items), page.next_cursor, page.total)
 
+    def history_cards(self, history: History) -> list[Card]:
+        """The cards of a history; those of written items have no cover, which their page has."""
+        cards = {card.item_id: card for card in self.cards_of(history.item_ids)}
+        for item_id, item in history.written.items():
+            cards[item_id] = replace(make_card(item), cover="")
+        return [cards[item_id] for item_id in history.item_ids if item_id in cards]
+
     def clean(self, raw_history: object) -> History:
         """Check a history that a page sent."""
         return clean_history(raw_history, self.catalog.get)
@@ -134,13 +141,13 @@ class Service:
         if with_example and not history.item_ids and self.examples:
             example = self.examples[0].name
             history = self.clean([card.item_id for card in self.examples[0].cards])
-        cards = self.cards_of(history.item_ids)
+        cards = self.history_cards(history)
         if not cards:
             popular = self._cards(self.catalog.popular(LIST_LENGTH))
             self.events.add(session_id, "shown", "popular", [c.item_id for c in popular])
             return Answer([], history.notices, popular=popular)
         allowed = partial(self._filter_rows.rows, item_filter) if item_filter else None
-        columns = [column.ask(history.item_ids, COMPARE_DEPTH, allowed) for column in self.columns]
+        columns = [column.ask(history.items, COMPARE_DEPTH, allowed) for column in self.columns]
         shown = [self._shown(session_id, column, top_k) for column in columns]
         found = self.cards_of(list(dict.fromkeys(i for ids in shown for i in ids)))
         return Answer(

@@ -5,12 +5,14 @@ it whole. It is data from outside: anything may be in it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
-from app.catalog import ItemFilter, Sort
-from app.catalog.items import MAX_ID_CHARS, MAX_LABEL_CHARS, storable
+from app.catalog import CatalogItem, ItemFilter, Sort
+from app.catalog.items import MAX_ID_CHARS, MAX_LABEL_CHARS, storable, text_fields
+from app.written import MAX_WRITTEN, written_item
 
 MAX_HISTORY = 50
 MAX_SEARCH_CHARS = 200
@@ -37,10 +39,18 @@ class History:
     Attributes:
         item_ids: known, different items, oldest first, at most MAX_HISTORY.
         notices: sentences for the visitor; empty if everything was kept.
+        written: those of them that are not in the catalogue, as the visitor wrote them.
     """
 
     item_ids: tuple[str, ...]
     notices: tuple[str, ...] = ()
+    written: Mapping[str, CatalogItem] = field(default_factory=dict)
+
+    @property
+    def items(self) -> list[str | dict[str, str]]:
+        """As recommenders take them: ids of the catalogue, and texts of what it does not have."""
+        written = self.written
+        return [text_fields(written[i]) if i in written else i for i in self.item_ids]
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,7 @@ def clean_history(raw: Any, known: Callable[[list[str]], Iterable[str]]) -> Hist
     """Turn what a page sent into a history.
 
     Args:
-        raw: anything; a list of item ids, oldest first, is expected.
+        raw: anything; a list of item ids and written items, oldest first, is expected.
         known: tells which of some ids are in the catalogue.
 
     Returns:
@@ -75,23 +85,39 @@ def clean_history(raw: Any, known: Callable[[list[str]], Iterable[str]]) -> Hist
     """
     if not isinstance(raw, (list, tuple)):
         return History((), () if raw is None else ("The history was not a list: it starts empty.",))
-    texts = [
-        storable(value)
-        for value in raw
-        if isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS
-    ]
-    distinct = list(dict.fromkeys(reversed(texts)))[::-1]
+    ids, written = _ids_and_written(raw)
+    distinct = list(dict.fromkeys(reversed(ids)))[::-1]
     recent = distinct[-MAX_HISTORY:]
-    present = set(known(recent)) if recent else set()
+    own = [item_id for item_id in recent if item_id in written]
+    too_many = own[:-MAX_WRITTEN]
+    of_catalogue = [item_id for item_id in recent if item_id not in written]
+    present = set(known(of_catalogue)) if of_catalogue else set()
+    present |= set(own) - set(too_many)
     kept = tuple(item_id for item_id in recent if item_id in present)
     notices = []
-    num_unknown = len(recent) - len(kept) + len(raw) - len(texts)
+    num_unknown = len(recent) - len(kept) - len(too_many) + len(raw) - len(ids)
     if num_unknown:
         things = "1 item is" if num_unknown == 1 else f"{num_unknown} items are"
         notices.append(f"{things} not in this catalogue and left the history.")
+    if too_many:
+        notices.append(f"Only {MAX_WRITTEN} items of your own count at a time; older ones left.")
     if len(distinct) > MAX_HISTORY:
         notices.append(f"Only the {MAX_HISTORY} most recent items count; older ones left.")
-    return History(kept, tuple(notices))
+    return History(kept, tuple(notices), {i: written[i] for i in own if i in present})
+
+
+def _ids_and_written(raw: Sequence[Any]) -> tuple[list[str], dict[str, CatalogItem]]:
+    """Ids of what is an item in a history, and those items that a visitor has written."""
+    ids, written = [], {}
+    for value in raw:
+        if isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS:
+            ids.append(storable(value))
+        elif isinstance(value, dict):
+            with suppress(ValueError):
+                item = written_item(value)
+                ids.append(item.item_id)
+                written[item.item_id] = item
+    return ids, written
 
 
 def clean_filter(

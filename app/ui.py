@@ -33,6 +33,7 @@ from app.contract import (
     VerdictPayload,
     WholePayload,
     WhyPayload,
+    WritePayload,
 )
 from app.detail import Details
 from app.errors import CatalogError
@@ -50,6 +51,7 @@ from app.payloads import (
     verdict_payload,
     whole_payload,
     why_payload,
+    write_payload,
 )
 from app.pictures import picture_route
 from app.reloading import AnswerOnceWatched, is_reloading
@@ -62,6 +64,7 @@ from app.serving.probes import probe_routes
 from app.serving.server import Server, address_of, listen
 from app.session import clean_click
 from app.settings import ROOT, Settings, writable_dir
+from app.writing import Writer
 from hllm.serving.request_batching import MAX_BATCH
 
 ASSETS = ROOT / "assets"
@@ -140,7 +143,7 @@ def is_crowded(demo: gr.Blocks) -> bool:
 
 def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     """The functions that the page calls beside its clicks, by their names."""
-    details, scoreboard = Details(service), Scoreboard(service)
+    details, scoreboard, writer = Details(service), Scoreboard(service), Writer(service)
 
     def detail(raw: Any) -> DetailPayload:
         return detail_payload(details, raw)
@@ -160,7 +163,10 @@ def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     def scores(_raw: Any) -> ScoresPayload:
         return scores_payload(scoreboard)
 
-    return [detail, why, whole, pushes, judge, scores]
+    def write(raw: Any) -> WritePayload:
+        return write_payload(writer, raw)
+
+    return [detail, why, whole, pushes, judge, scores, write]
 
 
 @contextmanager
@@ -188,7 +194,8 @@ def add_api(service: Service, demo: gr.Blocks) -> None:
         """Recommend items for a history with both models.
 
         Args:
-            history: item ids, oldest first; search finds them.
+            history: item ids, oldest first; search finds them. Up to five may be objects of title,
+                creator, category and description: items that the catalogue does not have.
             top_k: how many recommendations of each model, 1 to 100.
             category: recommend only items of this category; empty for all.
             min_price: recommend only items that cost at least this; empty for no bound.

@@ -11,6 +11,15 @@
  */
 
 /**
+ * An item that a visitor has written, in the place of an item id.
+ * @typedef {object} WrittenPayload
+ * @property {string} title
+ * @property {string} creator
+ * @property {string} category
+ * @property {string} description
+ */
+
+/**
  * Which items are recommended: "" and null mean: no bound.
  * @typedef {object} FilterPayload
  * @property {string} category
@@ -22,7 +31,7 @@
  * Asks for recommendations: `props.value` of the event "recompute".
  * @typedef {object} AnswerRequest
  * @property {number} version
- * @property {string[]} history
+ * @property {Array<string|WrittenPayload>} history
  * @property {FilterPayload} filter
  * @property {string} session
  * @property {boolean} example
@@ -103,7 +112,7 @@
  * Asks about an item, given a history: what `server.detail` and `server.why` take.
  * @typedef {object} DetailQuery
  * @property {string} item
- * @property {string[]} history
+ * @property {Array<string|WrittenPayload>} history
  */
 
 /**
@@ -126,7 +135,7 @@
 /**
  * Asks to read a history anew, without what is known of it: what `server.whole` takes.
  * @typedef {object} WholeQuery
- * @property {string[]} history
+ * @property {Array<string|WrittenPayload>} history
  */
 
 /**
@@ -141,7 +150,7 @@
 /**
  * Asks which rows of the lists the items of a history push: what `server.pushes` takes.
  * @typedef {object} PushesQuery
- * @property {string[]} history
+ * @property {Array<string|WrittenPayload>} history
  * @property {Object<string, string[]>} rows
  */
 
@@ -152,10 +161,29 @@
  */
 
 /**
+ * Asks to encode what the visitor has written: what `server.write` takes. Without an item: only to
+ * load what encodes it.
+ * @typedef {object} WriteRequest
+ * @property {?WrittenPayload} item
+ * @property {Array<string|WrittenPayload>} history
+ * @property {boolean} wish
+ */
+
+/**
+ * What is known of it: what `server.write` gives. `html` goes into the drawer.
+ * @typedef {object} WritePayload
+ * @property {string} state "ready", "later", "refused" or "failed"
+ * @property {string} message
+ * @property {?ItemPayload} item
+ * @property {?WrittenPayload} written
+ * @property {string} html
+ */
+
+/**
  * Tells what was picked from the catalogue, and the history before: what `server.judge` takes.
  * @typedef {object} PickRequest
  * @property {string} item
- * @property {string[]} history
+ * @property {Array<string|WrittenPayload>} history
  * @property {string} session
  */
 

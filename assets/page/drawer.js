@@ -1,5 +1,5 @@
-// The drawer about one item: over the catalogue, or from below on a phone. HTML comes escaped from
-// app/render_detail.py.
+// The drawer about one item, or with a form: over the catalogue, or from below on a phone. HTML comes
+// escaped from app/render_detail.py.
 
 import { makeRoving } from "./roving.js";
 
@@ -24,6 +24,7 @@ export function makeDrawer(section, page) {
   const close = section.querySelector('[data-action="close"]');
   const rove = makeRoving(body, ".near");
   let item = null; // id of the one that is open
+  let form = null; // what else is open
   let opener = null; // what was pressed
   let version = 0;
 
@@ -34,19 +35,41 @@ export function makeDrawer(section, page) {
    * @param {?Element} pressed the button that asks for it, if any
    */
   function open(id, pressed = null) {
-    if (!section.contains(pressed)) opener = pressed;
     item = id;
-    section.hidden = false;
+    form = null;
+    reveal(pressed);
     section.setAttribute("aria-busy", "true");
     close.focus({ preventScroll: true });
-    section.scrollTop = 0;
-    page.onOpen();
     load();
   }
 
-  /** The same item for another history. */
+  /**
+   * @param {{title: string, body: Element, refresh: function()}} shown refresh: for another history
+   * @param {?Element} pressed
+   */
+  function openForm(shown, pressed = null) {
+    version += 1;
+    item = null;
+    form = shown;
+    reveal(pressed);
+    section.setAttribute("aria-busy", "false");
+    page.mark({});
+    delete title.dataset.item;
+    title.textContent = form.title;
+    body.replaceChildren(form.body);
+  }
+
+  function reveal(pressed) {
+    if (!section.contains(pressed)) opener = pressed;
+    section.hidden = false;
+    section.scrollTop = 0;
+    page.onOpen();
+  }
+
+  /** The same for another history. */
   function refresh() {
     if (item !== null) load();
+    else form?.refresh();
   }
 
   async function load() {
@@ -102,10 +125,11 @@ export function makeDrawer(section, page) {
   }
 
   function hide() {
-    if (item === null) return;
+    if (item === null && form === null) return;
     version += 1;
     const id = item;
     item = null;
+    form = null;
     section.hidden = true;
     page.mark({});
     const again = opener?.isConnected ? opener : findOpener(opener, id);
@@ -115,11 +139,12 @@ export function makeDrawer(section, page) {
     else page.onLost();
   }
 
-  return { open, refresh, explain, close: hide };
+  return { open, openForm, refresh, explain, close: hide };
 }
 
 /** The button in the place of one that was drawn anew. */
 function findOpener(opener, id) {
+  if (id === null) return null;
   const selector = `.info[data-info="${CSS.escape(id)}"]`;
   return opener && [...document.querySelectorAll(selector)].find((button) => button.offsetParent);
 }

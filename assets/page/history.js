@@ -72,6 +72,14 @@ export function removeItem(history, id) {
   );
 }
 
+/** Without an item, also in what can be undone. */
+export function forgetItem(history, id) {
+  const rest = (items) => items.filter((item) => item.id !== id);
+  const { items, past, future } = history;
+  if (![items, ...past, ...future].flat().some((item) => item.id === id)) return history;
+  return { ...history, items: rest(items), past: past.map(rest), future: future.map(rest), cut: 0 };
+}
+
 export function moveItem(history, id, position) {
   const from = positionOf(history, id);
   const to = Math.max(0, Math.min(position, history.items.length - 1));

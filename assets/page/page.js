@@ -14,6 +14,7 @@ import {
   addItem,
   changed,
   cutNotices,
+  forgetItem,
   moveItem,
   positionOf,
   redo,
@@ -32,6 +33,8 @@ import { makeStrip } from "./strip.js";
 import { makeTabs } from "./tabs.js";
 import { restoreTheme, switchTheme } from "./theme.js";
 import { newSession, ownSessions } from "./traces.js";
+import { makeWriter } from "./writer.js";
+import { isOwn, makeYours } from "./yours.js";
 
 const NO_PICTURE =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 300'/%3E";
@@ -77,24 +80,31 @@ export function startPage({ element, trigger, props, server, watch }) {
   let isStanding = false; // whether both models have answered for the visitor's history
   let askedAt = 0;
   const bandSection = root.querySelector(".bands");
+  const yours = makeYours(root.querySelector(".yours"), {
+    storageKey: `${storageKey}/yours`,
+    history: () => state.history.items,
+    onDraw: () => browse.markItems(),
+  });
+  /** What the page asks beside its clicks about a history, by the name of the function. */
+  const about = (name) => (query) => server[name]({ ...query, history: yours.sent(query.history) });
   const how = makeHow(bandSection, {
-    readWhole: (query) => server.whole(query),
+    readWhole: about("whole"),
     history: () => shownIds,
   });
   const scoreboard = makeScoreboard(bandSection, {
-    judge: (pick) => server.judge(pick),
+    judge: about("judge"),
     scores: (query) => server.scores(query),
     storageKey: `${storageKey}/picks`,
   });
   const bands = makeBands(bandSection, (name) => ({ how, score: scoreboard })[name].draw());
   const pushes = makePushes(root.querySelector(".strip"), {
-    fetch: (query) => server.pushes(query),
+    fetch: about("pushes"),
     query: () => (isShown() ? { history: shownIds, rows: answers.rows() } : null),
     mark: answers.markPushed,
   });
   const drawer = makeDrawer(root.querySelector(".drawer"), {
-    fetch: (query) => server.detail(query),
-    explain: (query) => server.why(query),
+    fetch: about("detail"),
+    explain: about("why"),
     history: () => shownIds,
     mark: strip.mark,
     announce,
@@ -108,6 +118,14 @@ export function startPage({ element, trigger, props, server, watch }) {
       leaveLink();
     },
     onLost: () => (root.dataset.pane === "browse" ? browse.focusFirst() : answers.focus()),
+  });
+  const writer = makeWriter(root.querySelector(".writer"), {
+    write: about("write"),
+    history: () => shownIds,
+    show: drawer.openForm,
+    close: drawer.close,
+    keep: yours.keep,
+    isUsed: (id) => positionOf(state.history, id) >= 0,
   });
   const filterControl = makeFilterControl(root.querySelector(".filter"), changeFilter, tell);
   const browseSection = root.querySelector(".browse");
@@ -141,7 +159,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   function ask() {
     askedAt = performance.now();
     protocol.ask(
-      state.history.items.map((item) => item.id),
+      yours.sent(state.history.items.map((item) => item.id)),
       state.filter,
       wantsExample,
     );
@@ -253,10 +271,15 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   function pick(row) {
     const { id, title, creator, source, rank } = row.dataset;
+    const own = yours.find(id);
     const position = positionOf(state.history, id);
     if (position >= 0) {
       strip.flash(id);
       tell(`${title} is already number ${position + 1} of your history.`);
+      return;
+    }
+    if (own || source === "yours") {
+      if (own) add(own, source); // otherwise it has been removed
       return;
     }
     // The button in the drawer stands beside the cover.
@@ -269,11 +292,28 @@ export function startPage({ element, trigger, props, server, watch }) {
   /** Put an item into the history, and tell where it was found. */
   function add(item, source, rank = null) {
     change(addItem(state.history, item));
+    if (isOwn(item)) return; // the server keeps nothing of it
     const click = { item_id: item.id, source, rank, session };
     server.record(click).catch(() => {}); // a click that is not counted does no harm
   }
 
+  /** Details of an item, or the form in which it was written. */
+  function openItem(id, pressed = null) {
+    const own = yours.find(id);
+    if (own) writer.reopen(own, pressed);
+    else drawer.open(id, pressed);
+  }
+
+  /** Nothing is left of an item that the visitor has written. */
+  function removeOwn(id) {
+    change(forgetItem(state.history, id));
+    yours.remove(id);
+    announce("Removed from this browser.");
+    browse.focusFirst();
+  }
+
   const actions = {
+    write: (pressed) => writer.open(browse.missing(), pressed),
     forget: () =>
       server
         .forget({ sessions: ownSessions(session) })
@@ -301,13 +341,14 @@ export function startPage({ element, trigger, props, server, watch }) {
   };
 
   listenToClicks(root, (pressed) => {
-    const { action, band, tab, example: name, dismiss, info } = pressed.dataset;
-    if (action) actions[action]();
+    const { action, band, tab, example: name, dismiss, info, remove } = pressed.dataset;
+    if (action) actions[action](pressed);
     else if (band) bands.toggle(band);
     else if (tab) tabs.show(tab);
     else if (name) change(changed(state.history, answers.example(name)));
     else if (dismiss) captions.dismiss(dismiss);
-    else if (info) drawer.open(info, pressed);
+    else if (info) openItem(info, pressed);
+    else if (remove) removeOwn(remove);
     else if (pressed.classList.contains("item")) pick(pressed);
   });
   // The server draws what it cannot show; this is for pictures that do not arrive at all. Errors of
@@ -328,14 +369,20 @@ export function startPage({ element, trigger, props, server, watch }) {
   listenToKeys(root, { search, undo: undoChange, redo: redoChange, close });
   const openLinked = () => {
     const linked = linkedItem(location.hash);
-    if (linked) drawer.open(linked);
+    if (linked) openItem(linked);
   };
   window.addEventListener("hashchange", openLinked); // pasted into the address of the open page
-  watch("answer", () => protocol.receive(props.answer));
+  watch("answer", () => {
+    const { answer } = props;
+    protocol.receive(
+      answer?.history ? { ...answer, history: yours.filled(answer.history) } : answer,
+    );
+  });
 
   restoreTheme();
   notice(cutNotices(state.history));
   drawHistory();
+  yours.draw();
   filterControl.draw(state.filter);
   browse.load();
   ask();

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hllm.baselines.sentence_encoder import SentenceEncoder
 from hllm.baselines.text_scorer import pool_history
 from hllm.errors import StaleEmbeddingsError
 from hllm.recommend import make_index
@@ -15,6 +16,7 @@ from hllm.serving.explain import Explainer
 from hllm.serving.fit_check import check_once, open_embeddings
 from hllm.serving.history_encoder import Reading
 from hllm.serving.item_model import ItemText
+from hllm.serving.new_items import Item, Key, NewItems, vectors_of
 from hllm.serving.ranker import Recommendations, recommend_rows
 from hllm.store import SENTENCE_FINGERPRINT, ItemEmbeddings
 from hllm.text import sentence_text, text_hash
@@ -26,7 +28,8 @@ REMEDY = "python -m hllm.sentence"
 class TextBaseline(Explainer):
     """The page's comparison: MiniLM sentence embeddings, history pooled with decay.
 
-    Its text_keys are those that the embeddings were made from, as their file says.
+    Its text_keys are those that the embeddings were made from, as their file says. MiniLM itself is
+    loaded for the first item that the catalogue does not have.
 
     Args:
         embeddings: of a catalogue, from hllm.sentence.embed_sentences; their vectors have length 1.
@@ -44,15 +47,23 @@ class TextBaseline(Explainer):
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
         self.text_keys = tuple(_text_keys(embeddings))
+        encoder = SentenceEncoder()
+
+        def text_of(fields: Mapping[str, Any]) -> str:
+            return sentence_text(fields, self.text_keys)
+
+        self._new_items = NewItems(
+            text_of, encoder.load, lambda fields: encoder.encode_one(text_of(fields))
+        )
 
     @torch.inference_mode()
     def recommend(
-        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+        self, history: Sequence[Item], *, top_k: int = 10, allowed: np.ndarray | None = None
     ) -> Recommendations:
         """Rank the catalogue for a history.
 
         Args:
-            history: item ids, oldest first.
+            history: items, oldest first; see hllm.recommend.Recommender.recommend.
             top_k: how many items at most.
             allowed: the only rows (places in item_ids, each once) that may be found; None: all.
 
@@ -60,7 +71,7 @@ class TextBaseline(Explainer):
             ValueError: an empty history.
             UnknownItemError: an item without an embedding.
         """
-        return recommend_rows(self._index, self._read, history, top_k, allowed)
+        return recommend_rows(self._index, self._read, self._keys(history), top_k, allowed)
 
     def item_text(self, fields: Mapping[str, Any]) -> ItemText | None:
         """None: it has no Item LLM."""
@@ -70,16 +81,16 @@ class TextBaseline(Explainer):
         """None: it is no HLLM."""
         return None
 
-    def read_whole(self, history: Sequence[str]) -> None:
+    def read_whole(self, history: Sequence[Item]) -> None:
         """None: it has no User LLM."""
         return None
 
-    def _read(self, rows: list[int]) -> Reading:
-        return Reading(self._user(rows), len(rows), 0)
+    def _read(self, keys: list[Key]) -> Reading:
+        return Reading(self._user(keys), len(keys), 0)
 
-    def _users(self, histories: Sequence[Sequence[int]]) -> Tensor:
-        vectors = self._index.vectors
-        return torch.stack([pool_history(vectors[list(h)].float(), "decay") for h in histories])
+    def _users(self, histories: Sequence[Sequence[Key]]) -> Tensor:
+        inputs = (vectors_of(self._index.vectors, history).float() for history in histories)
+        return torch.stack([pool_history(vectors, "decay") for vectors in inputs])
 
 
 def load_text_baseline(

@@ -104,14 +104,22 @@ class ItemModel:
         Raises:
             CheckpointError: weights or tokenizer are missing or damaged.
         """
+        config = self._folder.config
+        text = config.item_text(fields)
         with self._lock:  # one text at a time: it uses every core
-            if self._encode is None:
-                self._encode = self._load()
-            config = self._folder.config
-            text = config.item_text(fields)
+            encode = self._loaded()
             ids = tokenize(self._tokenizer, [text], config.max_text_tokens)[0]
             with torch.inference_mode():
-                return self._encode(ids).float().cpu()
+                return encode(ids).float().cpu()
+
+    def load(self) -> None:
+        """Load what the first `encode` would have to load.
+
+        Raises:
+            CheckpointError: see encode.
+        """
+        with self._lock:
+            self._loaded()
 
     def text_of(self, fields: Mapping[str, Any]) -> ItemText:
         """What the Item LLM is given of an item; does not load it.
@@ -141,6 +149,12 @@ class ItemModel:
     @cached_property
     def _tokenizer(self) -> PreTrainedTokenizerBase:
         return self._folder.tokenizer()
+
+    def _loaded(self) -> Encode:
+        if self._encode is None:
+            _ = self._tokenizer
+            self._encode = self._load()
+        return self._encode
 
     def _load(self) -> Encode:
         if self.precision in ("int4", "int8"):

@@ -15,6 +15,7 @@ from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
 from hllm.serving.history_encoder import Reading
 from hllm.serving.index import Index, Search
 from hllm.serving.item_model import ItemText
+from hllm.serving.new_items import Item, Key, NewItem, rows_of
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,9 @@ class WholeReading:
 class ItemRanker(Protocol):
     """Whatever ranks a catalogue for a history: an HLLM (Recommender) or a baseline.
 
-    `item_ids` are in the order of the rows, `text_keys` the fields of an item that it reads.
-    `explains_at_once`: explaining takes no longer than a few clicks.
+    A history holds item ids, oldest first, or the text fields of items that the catalogue does not
+    have (hllm.serving.new_items). `item_ids` are in the order of the rows, `text_keys` the fields
+    of an item that it reads. `explains_at_once`: explaining takes no longer than a few clicks.
     """
 
     name: str
@@ -118,24 +120,26 @@ class ItemRanker(Protocol):
     explains_at_once: bool
 
     def recommend(
-        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+        self, history: Sequence[Item], *, top_k: int = 10, allowed: np.ndarray | None = None
     ) -> Recommendations:
         """Rank the catalogue, or the rows of it that are allowed, for a history (oldest first)."""
         ...
 
-    def rank_of(self, history: Sequence[str], item: str) -> ItemRank:
+    def rank_of(self, history: Sequence[Item], item: Item) -> ItemRank:
         """See hllm.serving.explain.Explainer."""
         ...
 
-    def explain(self, history: Sequence[str], item: str) -> list[ScoreChange]:
+    def explain(self, history: Sequence[Item], item: Item) -> list[ScoreChange]:
         """See hllm.serving.explain.Explainer."""
         ...
 
-    def explain_all(self, history: Sequence[str], items: Sequence[str]) -> list[list[ScoreChange]]:
+    def explain_all(
+        self, history: Sequence[Item], items: Sequence[Item]
+    ) -> list[list[ScoreChange]]:
         """See hllm.serving.explain.Explainer."""
         ...
 
-    def similar(self, item: str, top_k: int = 10) -> list[Neighbour]:
+    def similar(self, item: Item, top_k: int = 10) -> list[Neighbour]:
         """See hllm.serving.explain.Explainer."""
         ...
 
@@ -147,11 +151,19 @@ class ItemRanker(Protocol):
         """(D,) float32 of an item of the catalogue; see hllm.serving.explain.Explainer."""
         ...
 
+    def load_item_encoder(self) -> None:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
+    def new_item(self, fields: Mapping[str, Any]) -> NewItem:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
     def stages(self) -> Stages | None:
         """Its steps as they run here; None where it is no HLLM."""
         ...
 
-    def read_whole(self, history: Sequence[str]) -> WholeReading | None:
+    def read_whole(self, history: Sequence[Item]) -> WholeReading | None:
         """Read a history anew, as if nothing were known of it; None without a User LLM."""
         ...
 
@@ -162,8 +174,8 @@ class ItemRanker(Protocol):
 
 def recommend_rows(
     index: Index,
-    read: Callable[[list[int]], Reading],
-    history: Sequence[str],
+    read: Callable[[list[Key]], Reading],
+    keys: list[Key],
     top_k: int,
     allowed: np.ndarray | None = None,
     search: Search | None = None,
@@ -172,23 +184,21 @@ def recommend_rows(
 
     Args:
         index: the candidates.
-        read: rows of the history's items, oldest first -> user embedding.
-        history: item ids, oldest first.
+        read: items of the history, oldest first -> user embedding.
+        keys: the items of the history, oldest first.
         top_k: how many items at most.
         allowed: the only rows that may be found, each once; None: all.
         search: instead of the index's own.
 
     Raises:
         ValueError: an empty history.
-        UnknownItemError: an item of the history has no embedding.
     """
-    if not history:
+    if not keys:
         raise ValueError("the history is empty: show popular items instead")
-    rows = index.rows(history)
     start = time.perf_counter()
-    reading = read(rows)
+    reading = read(keys)
     encoded = time.perf_counter()
-    found = (search or index.search)(reading.user, top_k, rows, allowed)
+    found = (search or index.search)(reading.user, top_k, rows_of(keys), allowed)
     end = time.perf_counter()
     return Recommendations(
         items=[

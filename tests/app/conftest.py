@@ -21,6 +21,7 @@ from hllm.errors import UnknownItemError
 from hllm.recommend import Recommendation, Recommendations
 from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
 from hllm.serving.item_model import ItemText
+from hllm.serving.new_items import Item, NewItem
 from hllm.serving.ranker import Stage, Stages, WholeReading
 from tests.served import page_of, served
 
@@ -53,10 +54,11 @@ class FakeRecommender:
         self.explains_at_once = True
 
     def recommend(
-        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+        self, history: Sequence[Item], *, top_k: int = 10, allowed: np.ndarray | None = None
     ) -> Recommendations:
+        history = [self._name(item) for item in history]
         self.calls.append(tuple(history))
-        unknown = [item_id for item_id in history if item_id not in self.item_ids]
+        unknown = [i for i in history if i not in self.item_ids and not i.startswith("new ")]
         if unknown:
             raise UnknownItemError(f"No embedding for item {unknown[0]!r}: embed again.")
         found = self.item_ids if allowed is None else [self.item_ids[row] for row in allowed]
@@ -68,25 +70,45 @@ class FakeRecommender:
         ]
         return Recommendations(items, 1.25, 0.5, len(found), 1, len(history) - 1)
 
-    def rank_of(self, history: Sequence[str], item: str) -> ItemRank:
+    def rank_of(self, history: Sequence[Item], item: Item) -> ItemRank:
+        if not isinstance(item, str):
+            score = self._score([self._name(i) for i in history], self._name(item))
+            others = self.recommend(history, top_k=len(self.item_ids)).items
+            rank = 1 + sum(other.score > score for other in others)
+            return ItemRank(self._name(item), score, rank, len(others) + 1)
         found = self.recommend(history, top_k=len(self.item_ids)).items
         [at] = [i for i in found if i.item_id == item] or [None]
         if at is None:
             raise UnknownItemError(f"No embedding for item {item!r}: embed again.")
         return ItemRank(item, at.score, at.rank, len(found))
 
-    def explain(self, history: Sequence[str], item: str) -> list[ScoreChange]:
+    def explain(self, history: Sequence[Item], item: str) -> list[ScoreChange]:
         score = self.rank_of(history, item).score
         rests = [[h for h in history if h != left_out] for left_out in history]
         return [
-            ScoreChange(left_out, self.rank_of(rest, item).score - score)
+            ScoreChange(self._name(left_out), self.rank_of(rest, item).score - score)
             for left_out, rest in zip(history, rests, strict=True)
         ]
 
-    def explain_all(self, history: Sequence[str], items: Sequence[str]) -> list[list[ScoreChange]]:
+    def explain_all(self, history: Sequence[Item], items: Sequence[str]) -> list[list[ScoreChange]]:
         return [self.explain(history, item) for item in items]
 
-    def similar(self, item: str, top_k: int = 10) -> list[Neighbour]:
+    def load_item_encoder(self) -> None:
+        self.is_encoder_loaded = True
+
+    def new_item(self, fields: Mapping[str, str]) -> NewItem:
+        return NewItem(self._name(fields), torch.ones(8), 12.5)
+
+    @staticmethod
+    def _name(item: Item) -> str:
+        if isinstance(item, str):
+            return item
+        return "new " + hashlib.sha256(repr(sorted(item.items())).encode()).hexdigest()[:16]
+
+    def similar(self, item: Item, top_k: int = 10) -> list[Neighbour]:
+        if not isinstance(item, str):
+            near = self.item_ids[:: -1 if self.name == "HLLM" else 1][:top_k]
+            return [Neighbour(item_id, 0.8 - n / 100) for n, item_id in enumerate(near)]
         if item not in self.item_ids:
             raise UnknownItemError(f"No embedding for item {item!r}: embed again.")
         others = [item_id for item_id in self.item_ids if item_id != item]
@@ -112,7 +134,7 @@ class FakeRecommender:
             width=8,
         )
 
-    def read_whole(self, history: Sequence[str]) -> WholeReading | None:
+    def read_whole(self, history: Sequence[Item]) -> WholeReading | None:
         return WholeReading(len(history), 3.5, 1.0) if self.name == "HLLM" else None
 
     def _score(self, history: Sequence[str], item_id: str) -> float:
