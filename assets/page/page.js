@@ -23,9 +23,11 @@ import {
 import { makeHow } from "./how.js";
 import { listenToKeys } from "./keys.js";
 import { leaveLink, linkedItem } from "./links.js";
+import { makeMenu } from "./menu.js";
 import { makeProtocol } from "./protocol.js";
 import { makePushes } from "./pushes.js";
 import { makeScoreboard } from "./scoreboard.js";
+import { makeStage } from "./stage.js";
 import { makeState } from "./state.js";
 import { readStored, readTab, store, storeTab } from "./storage.js";
 import { makeStrip } from "./strip.js";
@@ -66,6 +68,8 @@ export function startPage({ element, trigger, props, server, watch }) {
   const changes = []; // what has been done since the last answer, in words
   let standing = ""; // of the recommendations, as it was last told
   const tabs = makeTabs(root);
+  const stage = makeStage(root);
+  const menu = makeMenu(root.querySelector(".menu"));
   const answers = makeAnswers(root.querySelector(".answers"));
   const strip = makeStrip(root.querySelector(".strip"), {
     remove: (id) => change(removeItem(state.history, id)),
@@ -324,8 +328,9 @@ export function startPage({ element, trigger, props, server, watch }) {
     drawer.close();
     browse.focus();
   };
-  const { undo: undoChange, redo: redoChange, close } = actions;
-  listenToKeys(root, { search, undo: undoChange, redo: redoChange, close });
+  const close = () => drawer.close() || stage.leave();
+  listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
+  menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
   const openLinked = () => {
     const linked = linkedItem(location.hash);
     if (linked) drawer.open(linked);

@@ -1,0 +1,33 @@
+// Stage mode: few rows in large type, for a projector. The address says whether it is on ("?stage"),
+// so that it survives a reload and can be bookmarked.
+
+const STAGE = "stage";
+
+/** @param {HTMLElement} root of the page, whose data the styles go by */
+export function makeStage(root) {
+  const isOn = () => root.dataset.stage === "on";
+
+  function draw(on) {
+    root.dataset.stage = on ? "on" : "";
+  }
+
+  function toggle() {
+    const address = new URL(location.href);
+    if (isOn()) address.searchParams.delete(STAGE);
+    else address.searchParams.set(STAGE, "");
+    address.search = address.search.replace(/\bstage=(?=&|$)/, STAGE); // as people write it
+    window.history.replaceState(window.history.state, "", address);
+    draw(!isOn());
+    window.scrollTo({ top: 0 });
+  }
+
+  /** Whether there was anything to leave. */
+  function leave() {
+    if (!isOn()) return false;
+    toggle();
+    return true;
+  }
+
+  draw(new URLSearchParams(location.search).has(STAGE));
+  return { isOn, toggle, leave };
+}
