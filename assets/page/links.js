@@ -89,11 +89,18 @@ export function sharedHistory(hash, { catalog, name, limit }) {
 }
 
 function filterOf(parts) {
-  const prices = ["min", "max"].map((part) => [part, Number.parseFloat(parts.get(part))]);
-  const [[, low], [, high]] = prices;
-  const unread = prices.filter(([part, price]) => parts.has(part) && !(price >= 0));
-  const raw = { category: parts.get("category") ?? "", min_price: low, max_price: high };
-  return { filter: restoredFilter({ filter: raw }), unread: unread.map(([part]) => part) };
+  const prices = { min: priceOf(parts.get("min")), max: priceOf(parts.get("max")) };
+  const unread = Object.keys(prices).filter((part) => Number.isNaN(prices[part]));
+  const category = parts.get("category") ?? "";
+  const raw = { category, min_price: prices.min, max_price: prices.max };
+  return { filter: restoredFilter({ filter: raw }), unread };
+}
+
+/** A price as it is written in a link; null for none, NaN for what is no price. */
+function priceOf(text) {
+  if (text === null) return null;
+  const price = text.trim() === "" ? Number.NaN : Number(text);
+  return Number.isFinite(price) && price >= 0 ? price : Number.NaN;
 }
 
 function leftOut(names) {
