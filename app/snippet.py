@@ -15,7 +15,7 @@ from app.service import Answer
 from app.settings import ROOT
 from hllm.serving.precision import LOW_BITS_FROM_PARAMETERS
 
-MAX_LINE = 88
+MAX_LINE = 100
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def make_snippet(column: Column, answer: Answer, item_filter: ItemFilter, catalo
     if _needs_precision(info):
         opened.append(f"precision={info.precision!r}")
     history = [repr(card.item_id) for card in answer.history]
-    asked = [_listed(history), f"top_k={LIST_LENGTH}"]
+    how = f"top_k={LIST_LENGTH}" + (", allowed=allowed" if item_filter else "")
     imports, allowed = ["from hllm import Recommender"], []
     if item_filter:
         imports = [
@@ -62,13 +62,12 @@ def make_snippet(column: Column, answer: Answer, item_filter: ItemFilter, catalo
             f"wanted = {_written(item_filter)}",
             "allowed = FilterRows(catalog).rows(wanted, recommender)",
         ]
-        asked.append("allowed=allowed")
     lines = [
         *imports,
         "",
         f"recommender = Recommender.from_pretrained({', '.join(opened)})",
         *allowed,
-        f"found = recommender.recommend({', '.join(asked)})",
+        f"found = recommender.recommend({_listed(history, how)}, {how})",
         "for item in found.items:",
         "    print(item.rank, item.item_id, round(item.score, 3))",
     ]
@@ -103,10 +102,10 @@ def _shown(path: Path) -> str:
     return repr(_within(path) or path.resolve().name)
 
 
-def _listed(values: list[str]) -> str:
-    """A list of Python, over several lines where it is long."""
+def _listed(values: list[str], rest: str) -> str:
+    """A list of Python, over several lines where it is long with the rest of its line."""
     line = f"[{', '.join(values)}]"
-    if len(line) <= MAX_LINE - len("found = recommender.recommend(, top_k=10, allowed=allowed)"):
+    if len(f"found = recommender.recommend({line}, {rest})") <= MAX_LINE:
         return line
     return "[\n" + "".join(f"    {value},\n" for value in values) + "]"
 

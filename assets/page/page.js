@@ -213,14 +213,16 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   /** What the server knows of the shared history. */
   function meetShared(answer) {
-    if (!answer.history.length) {
+    if (answer.history.length) {
+      if (!guests.meet(answer.history, answer.filter)) return;
+      notices.textContent = [notices.textContent, ...answer.notices].filter(Boolean).join(" ");
+      changes.push(...answer.notices);
+    } else {
       guests.close();
       leaveLink();
       say("Nothing of the shared history is in this catalogue.");
       ask();
-    } else if (!guests.meet(answer.history, answer.filter)) return;
-    notices.textContent = [notices.textContent, ...answer.notices].filter(Boolean).join(" ");
-    changes.push(...answer.notices);
+    }
     filterControl.draw(guests.filter);
     drawHistory();
   }
@@ -228,6 +230,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   /** The shared history becomes the visitor's own, which can be undone. */
   function keep() {
     const { items, filter } = guests;
+    if (!items.length) return; // they are still on their way
     const told = state.history.items.length ? ["Undo brings the history before back."] : [];
     state.setFilter(filter);
     change(changed(state.history, items), null, told);
@@ -254,8 +257,11 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   function adopt(answer) {
-    if (guests.isShared) meetShared(answer);
-    if (guests.isShared || answer.example) return; // it is never the visitor's
+    if (guests.isShared) {
+      meetShared(answer);
+      return;
+    }
+    if (answer.example) return; // it is never the visitor's
     if (!state.adopt(answer.history, answer.filter)) return;
     notice([...cutNotices(state.history), ...answer.notices]);
     drawHistory();
