@@ -25,12 +25,13 @@ import {
 import { makeHow } from "./how.js";
 import { makeKeep } from "./keep.js";
 import { listenToKeys } from "./keys.js";
-import { leaveLink, linkedItem, sharedHistory, sharedLink } from "./links.js";
+import { leaveLink, linkedItem, sharedLink } from "./links.js";
 import { makeMenu } from "./menu.js";
 import { replaceLostPictures } from "./pictures.js";
 import { makeProtocol } from "./protocol.js";
 import { makePushes } from "./pushes.js";
 import { makeScoreboard } from "./scoreboard.js";
+import { makeSharing } from "./sharing.js";
 import { makeStage } from "./stage.js";
 import { makeState } from "./state.js";
 import { readStored, readTab, store, storeTab } from "./storage.js";
@@ -132,6 +133,8 @@ export function startPage({ element, trigger, props, server, watch }) {
     onAnswer: show,
     askAgain: ask,
   });
+  const { forget } = answers;
+  const sharing = makeSharing(guests, place, { draw, forget, ask, notice, say });
 
   /** Whether the lists are those of the history in the strip. */
   function isShown() {
@@ -194,39 +197,6 @@ export function startPage({ element, trigger, props, server, watch }) {
     browse.focusFirst();
   }
 
-  /** The history that the address holds is shown as a guest's; whether there is one. */
-  function openShared() {
-    const shared = sharedHistory(location.hash, place);
-    if (shared === null) return false;
-    if (shared.problem) {
-      leaveLink();
-      say(shared.problem);
-      return false;
-    }
-    guests.open(shared);
-    notice(shared.notices);
-    answers.forget();
-    drawHistory();
-    filterControl.draw(guests.filter);
-    return true;
-  }
-
-  /** What the server knows of the shared history. */
-  function meetShared(answer) {
-    if (answer.history.length) {
-      if (!guests.meet(answer.history, answer.filter)) return;
-      notices.textContent = [notices.textContent, ...answer.notices].filter(Boolean).join(" ");
-      changes.push(...answer.notices);
-    } else {
-      guests.close();
-      leaveLink();
-      say("Nothing of the shared history is in this catalogue.");
-      ask();
-    }
-    filterControl.draw(guests.filter);
-    drawHistory();
-  }
-
   /** The shared history becomes the visitor's own, which can be undone. */
   function keep() {
     const { items, filter } = guests;
@@ -256,16 +226,20 @@ export function startPage({ element, trigger, props, server, watch }) {
     browse.markItems();
   }
 
+  function draw() {
+    drawHistory();
+    filterControl.draw(guests.filter);
+  }
+
   function adopt(answer) {
     if (guests.isShared) {
-      meetShared(answer);
+      sharing.meet(answer);
       return;
     }
     if (answer.example) return; // it is never the visitor's
     if (!state.adopt(answer.history, answer.filter)) return;
     notice([...cutNotices(state.history), ...answer.notices]);
-    drawHistory();
-    filterControl.draw(state.filter);
+    draw();
   }
 
   function show(answer, isLast) {
@@ -392,15 +366,12 @@ export function startPage({ element, trigger, props, server, watch }) {
     if (linked) drawer.open(linked);
   };
   // Pasted into the address of the open page.
-  window.addEventListener("hashchange", () => (openShared() ? ask() : openLinked()));
+  window.addEventListener("hashchange", () => (sharing.open() ? ask() : openLinked()));
   watch("answer", () => protocol.receive(props.answer));
 
   restoreTheme();
-  if (!openShared()) {
-    notices.append(cutNotices(state.history).join(" "));
-    drawHistory();
-    filterControl.draw(state.filter);
-  }
+  notice(cutNotices(state.history));
+  if (!sharing.open()) draw();
   browse.load();
   ask();
   openLinked();
