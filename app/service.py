@@ -45,6 +45,7 @@ class Answer:
         cards: of everything that the columns rank highest, by item id.
         popular: shown instead of columns if the history is empty.
         warming: a recommender is still loading: ask again soon.
+        items: of the history as recommenders take them: item ids, and texts of written items.
         example: name of the example whose history this is; "" for one of the visitor's own.
     """
 
@@ -55,6 +56,7 @@ class Answer:
     popular: list[Card] = field(default_factory=list)
     warming: bool = False
     example: str = ""
+    items: Sequence[str | dict[str, str]] = ()
 
 
 class Service:
@@ -122,7 +124,7 @@ class Service:
     def answer(
         self,
         raw_history: object,
-        session_id: str,
+        session_id: str | None,
         top_k: int = LIST_LENGTH,
         item_filter: ItemFilter = NO_FILTER,
         with_example: bool = False,
@@ -131,7 +133,8 @@ class Service:
 
         Args:
             raw_history: what a page or program sent; anything that is not a history is left out.
-            session_id: random id of a visitor's page, for the record of what was shown.
+            session_id: random id of a visitor's page, for the record of what was shown; None: it
+                is not recorded.
             top_k: how many recommendations of each column will be shown, up to COMPARE_DEPTH.
             item_filter: what may be recommended; the popular items are those of everything.
             with_example: instead of an empty history take that of the first example, if there is
@@ -144,7 +147,7 @@ class Service:
         cards = self.history_cards(history)
         if not cards:
             popular = self._cards(self.catalog.popular(LIST_LENGTH))
-            self.events.add(session_id, "shown", "popular", [c.item_id for c in popular])
+            self._record_shown(session_id, "popular", [c.item_id for c in popular])
             return Answer([], history.notices, popular=popular)
         allowed = partial(self._filter_rows.rows, item_filter) if item_filter else None
         columns = [column.ask(history.items, COMPARE_DEPTH, allowed) for column in self.columns]
@@ -157,6 +160,7 @@ class Service:
             cards={card.item_id: card for card in found},
             warming=any(column.info.state == "loading" for column in columns),
             example=example,
+            items=history.items,
         )
 
     def record_click(self, click: Click) -> None:
@@ -174,12 +178,16 @@ class Service:
         self.events.close()
         self.catalog.close()
 
-    def _shown(self, session_id: str, column: ColumnAnswer, top_k: int) -> list[str]:
+    def _shown(self, session_id: str | None, column: ColumnAnswer, top_k: int) -> list[str]:
         if column.result is None:
             return []
         item_ids = [item.item_id for item in column.result.items[:top_k]]
-        self.events.add(session_id, "shown", column.info.key, item_ids)
+        self._record_shown(session_id, column.info.key, item_ids)
         return item_ids
+
+    def _record_shown(self, session_id: str | None, what: str, item_ids: list[str]) -> None:
+        if session_id is not None:
+            self.events.add(session_id, "shown", what, item_ids)
 
     def _cards(self, items: Sequence[CatalogItem]) -> list[Card]:
         return [make_card(item, self.covers) for item in items]

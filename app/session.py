@@ -28,7 +28,7 @@ SORTS: dict[Sort, str] = {
     "newest": "Newest first",
     "year": "Oldest first",
 }
-SOURCES = ("browse", "popular", "hllm", "baseline", "example", "detail")
+SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail")
 _SESSION = re.compile(r"[0-9a-f-]{8,64}")
 
 

@@ -28,6 +28,7 @@ from app.contract import (
     BrowsePayload,
     DetailPayload,
     ForgetPayload,
+    KeepPayload,
     PushesPayload,
     ScoresPayload,
     VerdictPayload,
@@ -36,6 +37,7 @@ from app.contract import (
     WritePayload,
 )
 from app.detail import Details
+from app.downloads import Downloads
 from app.errors import CatalogError
 from app.gate import Gate
 from app.hosts import hosts_of
@@ -46,6 +48,7 @@ from app.payloads import (
     busy_payload,
     detail_payload,
     forget_payload,
+    keep_payload,
     pushes_payload,
     scores_payload,
     verdict_payload,
@@ -143,7 +146,8 @@ def is_crowded(demo: gr.Blocks) -> bool:
 
 def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     """The functions that the page calls beside its clicks, by their names."""
-    details, scoreboard, writer = Details(service), Scoreboard(service), Writer(service)
+    details, scoreboard = Details(service), Scoreboard(service)
+    downloads, writer = Downloads(service), Writer(service)
 
     def detail(raw: Any) -> DetailPayload:
         return detail_payload(details, raw)
@@ -163,10 +167,13 @@ def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     def scores(_raw: Any) -> ScoresPayload:
         return scores_payload(scoreboard)
 
+    def keep(raw: Any) -> KeepPayload:
+        return keep_payload(downloads, service, raw)
+
     def write(raw: Any) -> WritePayload:
         return write_payload(writer, raw)
 
-    return [detail, why, whole, pushes, judge, scores, write]
+    return [detail, why, whole, pushes, judge, scores, keep, write]
 
 
 @contextmanager

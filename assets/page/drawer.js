@@ -124,8 +124,9 @@ export function makeDrawer(section, page) {
     page.mark(found?.changes ?? {});
   }
 
+  /** Whether there was anything to close. */
   function hide() {
-    if (item === null && form === null) return;
+    if (item === null && form === null) return false;
     version += 1;
     const id = item;
     item = null;
@@ -137,6 +138,7 @@ export function makeDrawer(section, page) {
     page.onClose();
     if (again?.offsetParent) again.focus({ preventScroll: true });
     else page.onLost();
+    return true;
   }
 
   return { open, openForm, refresh, explain, close: hide };
