@@ -325,7 +325,7 @@ class ClickPayload(TypedDict):
 class KeepQuery(TypedDict):
     """The page asks for what a visitor can take along of a history."""
 
-    history: list[str]
+    history: list[str | WrittenPayload]
     filter: FilterPayload
 
 

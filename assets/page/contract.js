@@ -233,7 +233,7 @@
 /**
  * Asks for what a visitor can take along of a history: what `server.keep` takes.
  * @typedef {object} KeepQuery
- * @property {string[]} history
+ * @property {Array<string|WrittenPayload>} history
  * @property {FilterPayload} filter
  */
 
