@@ -412,10 +412,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   });
   menu.add({
     label: "Write an item or a wish \u2026",
-    act: () => {
-      tabs.show("browse");
-      writer.open("");
-    },
+    act: () => writer.open(""),
   });
   menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
   const openLinked = () => {

@@ -138,7 +138,8 @@ export function makeWriter(form, page) {
     if (submit.getAttribute("aria-disabled") !== "true") encode();
   });
   form.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") page.close();
+    // Where something is typed, keys do nothing else (keys.js).
+    if (event.key === "Escape" && event.target.matches("input, textarea")) page.close();
   });
   form.addEventListener("click", (event) => {
     const chosen = event.target.closest("[data-mode]")?.dataset.mode;

@@ -90,6 +90,7 @@ class ItemModel:
         self.precision = choices[-1]
         self.device = "cuda" if self.precision == "nf4" else "cpu"
         self._lock = threading.Lock()
+        self._tokenizing = threading.Lock()  # of its own: a text is shown while the model loads
         self._encode: Encode | None = None
 
     def encode(self, fields: Mapping[str, Any]) -> Tensor:
@@ -106,9 +107,10 @@ class ItemModel:
         """
         config = self._folder.config
         text = config.item_text(fields)
+        with self._tokenizing:
+            [ids] = tokenize(self._tokenizer, [text], config.max_text_tokens)
         with self._lock:  # one text at a time: it uses every core
             encode = self._loaded()
-            ids = tokenize(self._tokenizer, [text], config.max_text_tokens)[0]
             with torch.inference_mode():
                 return encode(ids).float().cpu()
 
@@ -118,6 +120,8 @@ class ItemModel:
         Raises:
             CheckpointError: see encode.
         """
+        with self._tokenizing:
+            _ = self._tokenizer
         with self._lock:
             self._loaded()
 
@@ -132,7 +136,7 @@ class ItemModel:
         """
         config, limit = self._folder.config, self._folder.config.max_text_tokens
         text = config.item_text(fields)
-        with self._lock:
+        with self._tokenizing:
             tokenizer = self._tokenizer
             [ids] = tokenize(tokenizer, [text], limit)
             [whole] = tokenize(tokenizer, [text], limit + 1)
@@ -152,7 +156,6 @@ class ItemModel:
 
     def _loaded(self) -> Encode:
         if self._encode is None:
-            _ = self._tokenizer
             self._encode = self._load()
         return self._encode
 

@@ -153,3 +153,14 @@ def test_the_text_is_told_without_loading_the_item_llm(folder):
     encoder = ItemModel(folder)
     encoder.text_of(BOOKS[0])
     assert encoder._encode is None
+
+
+def test_a_text_is_told_while_the_item_llm_loads(folder):
+    encoder = ItemModel(folder)
+    with encoder._lock:  # whoever loads or encodes has it
+        assert encoder.text_of(BOOKS[0]).text == "title: Dune"
+    encoder.load()
+    loaded = encoder._encode
+    assert loaded is not None
+    encoder.encode(BOOKS[0])
+    assert encoder._encode is loaded
