@@ -171,8 +171,9 @@
 
 /**
  * What is known of it: what `server.write` gives. `html` goes into the drawer.
+ * `state` is "ready", "later", "refused" or "failed".
  * @typedef {object} WritePayload
- * @property {string} state "ready", "later", "refused" or "failed"
+ * @property {string} state
  * @property {string} message
  * @property {?ItemPayload} item
  * @property {?WrittenPayload} written

@@ -70,7 +70,8 @@ def test_such_a_history_recommends_what_that_of_the_catalogue_does(recommender, 
         catalogue = recommender.recommend(history[:length], top_k=N).items
         new = recommender.recommend(written[:length], top_k=N).items
         found = {item.item_id: item.score for item in new if item.item_id != "i7"}
-        assert found == pytest.approx({i.item_id: i.score for i in catalogue}, abs=1e-5)
+        expected = {i.item_id: i.score for i in catalogue if i.item_id != "i7"}
+        assert found == pytest.approx(expected, abs=1e-5)
         if "i7" in history[:length]:
             assert "i7" in {item.item_id for item in new}  # nothing tells that they are the same
     whole = recommender.read_whole(written)
