@@ -21,14 +21,17 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from app.api_payloads import recommend_payload, search_payload
+from app.blind import BlindTest
 from app.bodies import Endpoint, Surface
 from app.bundle import bundle
 from app.columns import LIST_LENGTH
 from app.contract import (
+    BlindPickPayload,
     BrowsePayload,
     DetailPayload,
     ForgetPayload,
     PushesPayload,
+    RevealPayload,
     ScoresPayload,
     VerdictPayload,
     WholePayload,
@@ -41,11 +44,13 @@ from app.hosts import hosts_of
 from app.payloads import (
     TOO_MANY,
     answer_payload,
+    blind_payload,
     browse_payload,
     busy_payload,
     detail_payload,
     forget_payload,
     pushes_payload,
+    reveal_payload,
     scores_payload,
     verdict_payload,
     whole_payload,
@@ -140,7 +145,7 @@ def is_crowded(demo: gr.Blocks) -> bool:
 
 def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     """The functions that the page calls beside its clicks, by their names."""
-    details, scoreboard = Details(service), Scoreboard(service)
+    details, scoreboard, test = Details(service), Scoreboard(service), BlindTest(service)
 
     def detail(raw: Any) -> DetailPayload:
         return detail_payload(details, raw)
@@ -160,7 +165,13 @@ def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     def scores(_raw: Any) -> ScoresPayload:
         return scores_payload(scoreboard)
 
-    return [detail, why, whole, pushes, judge, scores]
+    def blind(raw: Any) -> BlindPickPayload:
+        return blind_payload(test, raw)
+
+    def reveal(raw: Any) -> RevealPayload:
+        return reveal_payload(test, raw)
+
+    return [detail, why, whole, pushes, judge, scores, blind, reveal]
 
 
 @contextmanager

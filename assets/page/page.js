@@ -3,6 +3,7 @@
 import { describeChange, makeAnnouncer } from "./announce.js";
 import { makeAnswers } from "./answers.js";
 import { makeBands } from "./bands.js";
+import { makeBlind } from "./blind.js";
 import { makeBrowse } from "./browse.js";
 import { makeCaptions } from "./captions.js";
 import { listenToClicks } from "./clicks.js";
@@ -91,15 +92,31 @@ export function startPage({ element, trigger, props, server, watch }) {
     storageKey: `${storageKey}/picks`,
   });
   const bands = makeBands(bandSection, (name) => ({ how, score: scoreboard })[name].draw());
+  const blind = makeBlind(root, {
+    judge: (pick) => server.blind(pick),
+    reveal: (query) => server.reveal(query),
+    announce,
+    onSwitch: (sentence) => {
+      changes.push(sentence);
+      isStanding = false; // what is shown is not what will be
+      answers.keepFocus();
+      if (blind.isOn()) tabs.show("hllm");
+      if (blind.isOn() && wantsExample) begin();
+      else ask();
+      drawer.refresh();
+    },
+    storageKey: `${storageKey}/blind`,
+  });
   const pushes = makePushes(root.querySelector(".strip"), {
     fetch: (query) => server.pushes(query),
-    query: () => (isShown() ? { history: shownIds, rows: answers.rows() } : null),
+    query: () => (isShown() && !blind.isOn() ? { history: shownIds, rows: answers.rows() } : null),
     mark: answers.markPushed,
   });
   const drawer = makeDrawer(root.querySelector(".drawer"), {
     fetch: (query) => server.detail(query),
     explain: (query) => server.why(query),
     history: () => shownIds,
+    isBlind: blind.isOn,
     mark: strip.mark,
     announce,
     onOpen: () => {
@@ -148,6 +165,7 @@ export function startPage({ element, trigger, props, server, watch }) {
       state.history.items.map((item) => item.id),
       state.filter,
       wantsExample,
+      blind.seed(),
     );
   }
 
@@ -162,12 +180,16 @@ export function startPage({ element, trigger, props, server, watch }) {
     changes.push(...sentences);
   }
 
-  function change(history, movedId = null) {
+  function change(history, movedId = null, isStep = false) {
     const before = state.history.items;
     if (!state.setHistory(history)) return;
     leaveExample();
     changes.push(describeChange(before, history.items, movedId));
     notice(cutNotices(history));
+    blind.changed(
+      history.items.map((item) => item.id),
+      isStep,
+    );
     drawHistory();
     ask();
   }
@@ -212,6 +234,8 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   function show(answer, isLast) {
     if (answer.example && !wantsExample) return; // overtaken by the visitor's own history
+    // Overtaken, too: a blind test was begun or left meanwhile.
+    if (answer.start === null && "blind" in answer.columns !== blind.isOn()) return;
     const ids = answer.history.map((item) => item.id);
     if (answer.example) {
       example = { name: answer.example, items: answer.history };
@@ -229,6 +253,7 @@ export function startPage({ element, trigger, props, server, watch }) {
       isStanding = hasLists && !answer.example && !answer.warming;
       tellChanges();
       scoreboard.settle();
+      blind.settle();
       whenPainted(askedAt, how.painted);
     }
     if (isNew) drawer.refresh();
@@ -267,6 +292,10 @@ export function startPage({ element, trigger, props, server, watch }) {
     const cover = (row.querySelector("img") ?? row.closest("header").querySelector("img")).src;
     if (source === "browse" && isStanding && isShown())
       scoreboard.wait({ item: id, history: shownIds, session });
+    const place = answers.blindPlace(id);
+    // From the list itself, or from the drawer about an item of it.
+    if (place && ["blind", "detail"].includes(source) && isStanding && isShown())
+      blind.pick({ item: id, title, session, ...place });
     add({ id, title, creator, cover }, source, Number(rank) || null);
   }
 
@@ -283,8 +312,8 @@ export function startPage({ element, trigger, props, server, watch }) {
         .forget({ sessions: ownSessions(session) })
         .then(({ message }) => tellForgotten(message))
         .catch(() => tellForgotten("Nothing could be deleted: the app does not answer.")),
-    undo: () => change(undo(state.history)),
-    redo: () => change(redo(state.history)),
+    undo: () => change(undo(state.history), null, true),
+    redo: () => change(redo(state.history), null, true),
     clear: () => change(changed(state.history, [])),
     own: begin,
     close: drawer.close,
@@ -298,6 +327,8 @@ export function startPage({ element, trigger, props, server, watch }) {
       filterControl.focus();
     },
     theme: switchTheme,
+    "blind-again": blind.begin,
+    "leave-blind": blind.leave,
     "to-answers": () => {
       tabs.show("hllm");
       answers.focus();
@@ -328,8 +359,13 @@ export function startPage({ element, trigger, props, server, watch }) {
     drawer.close();
     browse.focus();
   };
-  const close = () => drawer.close() || stage.leave();
+  const close = () => drawer.close() || blind.leave() || stage.leave();
   listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
+  menu.add({
+    label: "Blind test",
+    act: () => blind.leave() || blind.begin(),
+    checked: blind.isOn,
+  });
   menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
   const openLinked = () => {
     const linked = linkedItem(location.hash);

@@ -38,8 +38,9 @@ export function makeProtocol(session, page) {
    * @param {string[]} history item ids, oldest first
    * @param {import("./contract.js").FilterPayload} filter
    * @param {boolean} example while the history is empty, that of an example is asked for
+   * @param {string} blind seed of the blind test, if there is one
    */
-  function ask(history, filter, example) {
+  function ask(history, filter, example, blind = "") {
     version += 1;
     clearTimeout(warmUp);
     clearTimeout(watchdog);
@@ -48,7 +49,7 @@ export function makeProtocol(session, page) {
     doubt = setTimeout(check, DOUBT_MS, version);
     waiting = true;
     page.setBusy(true);
-    page.send({ version, history, filter, session, example });
+    page.send({ version, history, filter, session, example, blind });
   }
 
   async function check(asked) {
