@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS blind_picks (
 _PICKS_INDEX = "CREATE INDEX IF NOT EXISTS picks_by_session ON picks (session, time)"
 # A rank that is not known is behind all that are.
 _FAR = "9e18"
-_SUMS = f"""
+PICK_SUMS = f"""
 SELECT COUNT(*),
     SUM(COALESCE(hllm_rank, {_FAR}) < COALESCE(baseline_rank, {_FAR})),
     SUM(COALESCE(baseline_rank, {_FAR}) < COALESCE(hllm_rank, {_FAR})),
@@ -204,7 +204,7 @@ class EventFile:
         if not self.path.exists():
             return []
         with self._writing() as connection:  # the tables of an earlier version's file are made
-            rows = connection.execute(_SUMS, [hit_rank]).fetchall()
+            rows = connection.execute(PICK_SUMS, [hit_rank]).fetchall()
         return [PickSums(row[0], row[1:3], row[3:5], row[5:7]) for row in rows]
 
     def forget(self, sessions: Sequence[str]) -> int:

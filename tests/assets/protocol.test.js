@@ -44,9 +44,13 @@ function open(alive = true) {
 test("a request carries all that the server needs", () => {
   const sent = [];
   const page = { send: (request) => sent.push(request), setBusy: () => {} };
-  makeProtocol("session", page).ask(["a", "b"], EVERYTHING, true);
+  const { ask } = makeProtocol("session", page);
+  ask(["a", "b"], EVERYTHING, true);
+  ask(["a"], EVERYTHING, false, "5eed");
+  const always = { filter: EVERYTHING, session: "session" };
   assert.deepEqual(sent, [
-    { version: 1, history: ["a", "b"], filter: EVERYTHING, session: "session", example: true },
+    { version: 1, history: ["a", "b"], example: true, blind: "", ...always },
+    { version: 2, history: ["a"], example: false, blind: "5eed", ...always },
   ]);
 });
 
