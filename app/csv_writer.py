@@ -1,4 +1,4 @@
-"""Writes csv files, and knows which of their cells a spreadsheet would take for formulas."""
+"""Writes csv files, and counts the cells that a spreadsheet would take for formulas."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -6,10 +6,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from app.spreadsheet import harmless, is_formula
 from hllm.atomic import atomic_text
-
-# What a spreadsheet takes for the beginning of a formula, which may fetch or run things.
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class CsvWriter:
@@ -38,15 +36,5 @@ class CsvWriter:
         return count
 
     def _cell(self, value: object) -> object:
-        if not (isinstance(value, str) and value.startswith(FORMULA_SIGNS)) or _is_number(value):
-            return value
-        self.formulas += 1
-        return f"'{value}" if self._escapes else value
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+        self.formulas += is_formula(value)
+        return harmless(value) if self._escapes else value

@@ -131,7 +131,7 @@ class Service:
     def answer(
         self,
         raw_history: object,
-        session_id: str,
+        session_id: str | None,
         top_k: int = LIST_LENGTH,
         item_filter: ItemFilter = NO_FILTER,
         with_example: bool = False,
@@ -141,7 +141,8 @@ class Service:
 
         Args:
             raw_history: what a page or program sent; anything that is not a history is left out.
-            session_id: random id of a visitor's page, for the record of what was shown.
+            session_id: random id of a visitor's page, for the record of what was shown; None: it
+                is not recorded.
             top_k: how many recommendations of each column will be shown, up to COMPARE_DEPTH.
             item_filter: what may be recommended; the popular items are those of everything.
             with_example: instead of an empty history take that of the first example, if there is
@@ -155,7 +156,7 @@ class Service:
         cards = self.cards_of(history.item_ids)
         if not cards:
             popular = self._cards(self.catalog.popular(LIST_LENGTH))
-            self.events.add(session_id, "shown", "popular", [c.item_id for c in popular])
+            self._record_shown(session_id, "popular", [c.item_id for c in popular])
             return Answer([], history.notices, popular=popular)
         columns = self._ask(history.item_ids, item_filter)
         blind = None
@@ -163,7 +164,7 @@ class Service:
             blind = _drafted(blind_seed, history.item_ids, item_filter, columns)
             shown = [[draft.item_id for draft in blind.drafts]] if blind else []
             for ids in shown:
-                self.events.add(session_id, "shown", "blind", ids)
+                self._record_shown(session_id, "blind", ids)
         else:
             shown = [self._shown(session_id, column, top_k) for column in columns]
         found = self.cards_of(list(dict.fromkeys(i for ids in shown for i in ids)))
@@ -208,12 +209,16 @@ class Service:
         allowed = partial(self._filter_rows.rows, item_filter) if item_filter else None
         return [column.ask(history, COMPARE_DEPTH, allowed) for column in self.columns]
 
-    def _shown(self, session_id: str, column: ColumnAnswer, top_k: int) -> list[str]:
+    def _shown(self, session_id: str | None, column: ColumnAnswer, top_k: int) -> list[str]:
         if column.result is None:
             return []
         item_ids = [item.item_id for item in column.result.items[:top_k]]
-        self.events.add(session_id, "shown", column.info.key, item_ids)
+        self._record_shown(session_id, column.info.key, item_ids)
         return item_ids
+
+    def _record_shown(self, session_id: str | None, what: str, item_ids: list[str]) -> None:
+        if session_id is not None:
+            self.events.add(session_id, "shown", what, item_ids)
 
     def _cards(self, items: Sequence[CatalogItem]) -> list[Card]:
         return [make_card(item, self.covers) for item in items]

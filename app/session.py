@@ -26,7 +26,7 @@ SORTS: dict[Sort, str] = {
     "newest": "Newest first",
     "year": "Oldest first",
 }
-SOURCES = ("browse", "popular", "hllm", "baseline", "example", "detail", "blind")
+SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail", "blind")
 _SESSION = re.compile(r"[0-9a-f-]{8,64}")
 _SEED = re.compile(r"[0-9a-f]{16,64}")
 

@@ -30,6 +30,7 @@ from app.contract import (
     BrowsePayload,
     DetailPayload,
     ForgetPayload,
+    KeepPayload,
     PushesPayload,
     RevealPayload,
     ScoresPayload,
@@ -38,6 +39,7 @@ from app.contract import (
     WhyPayload,
 )
 from app.detail import Details
+from app.downloads import Downloads
 from app.errors import CatalogError
 from app.gate import Gate
 from app.hosts import hosts_of
@@ -49,6 +51,7 @@ from app.payloads import (
     busy_payload,
     detail_payload,
     forget_payload,
+    keep_payload,
     pushes_payload,
     reveal_payload,
     scores_payload,
@@ -145,7 +148,8 @@ def is_crowded(demo: gr.Blocks) -> bool:
 
 def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     """The functions that the page calls beside its clicks, by their names."""
-    details, scoreboard, test = Details(service), Scoreboard(service), BlindTest(service)
+    details, scoreboard, downloads = Details(service), Scoreboard(service), Downloads(service)
+    test = BlindTest(service)
 
     def detail(raw: Any) -> DetailPayload:
         return detail_payload(details, raw)
@@ -171,7 +175,10 @@ def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     def reveal(raw: Any) -> RevealPayload:
         return reveal_payload(test, raw)
 
-    return [detail, why, whole, pushes, judge, scores, blind, reveal]
+    def keep(raw: Any) -> KeepPayload:
+        return keep_payload(downloads, service, raw)
+
+    return [detail, why, whole, pushes, judge, scores, blind, reveal, keep]
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 // The page: makes its parts and says what happens when something is clicked, typed or answered.
 
+import { isAlive } from "./alive.js";
 import { describeChange, makeAnnouncer } from "./announce.js";
 import { makeAnswers } from "./answers.js";
 import { makeBands } from "./bands.js";
@@ -11,6 +12,7 @@ import { retryButton } from "./dom.js";
 import { makeDrawer } from "./drawer.js";
 import { EVERYTHING } from "./filter.js";
 import { makeFilterControl } from "./filter_control.js";
+import { makeGuests } from "./guest.js";
 import {
   addItem,
   changed,
@@ -22,12 +24,15 @@ import {
   undo,
 } from "./history.js";
 import { makeHow } from "./how.js";
+import { makeKeep } from "./keep.js";
 import { listenToKeys } from "./keys.js";
-import { leaveLink, linkedItem } from "./links.js";
+import { leaveLink, linkedItem, sharedLink } from "./links.js";
 import { makeMenu } from "./menu.js";
+import { replaceLostPictures } from "./pictures.js";
 import { makeProtocol } from "./protocol.js";
 import { makePushes } from "./pushes.js";
 import { makeScoreboard } from "./scoreboard.js";
+import { makeSharing } from "./sharing.js";
 import { makeStage } from "./stage.js";
 import { makeState } from "./state.js";
 import { readStored, readTab, store, storeTab } from "./storage.js";
@@ -36,18 +41,7 @@ import { makeTabs } from "./tabs.js";
 import { restoreTheme, switchTheme } from "./theme.js";
 import { newSession, ownSessions } from "./traces.js";
 
-const NO_PICTURE =
-  "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 300'/%3E";
-
-/** Whether the server answers at all, whatever its models do. */
-async function isAlive() {
-  try {
-    await fetch("robots.txt", { cache: "no-store", signal: AbortSignal.timeout(1000) });
-    return true;
-  } catch {
-    return false;
-  }
-}
+const LEFT_SHARED = "This is your own history; the shared one is behind its link.";
 
 /** Runs once in a gr.HTML with what Gradio gives to its script. */
 export function startPage({ element, trigger, props, server, watch }) {
@@ -64,8 +58,12 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   const announce = makeAnnouncer(root.querySelector(".spoken"));
   // Until the visitor begins a history, an example is shown; but whoever follows a link wants that.
-  let wantsExample = !state.isOwn && !linkedItem(location.hash);
-  let example = null; // what is shown of it
+  const guests = makeGuests(state, !state.isOwn && !linkedItem(location.hash));
+  const place = {
+    catalog: root.dataset.catalog,
+    name: root.querySelector(".catalog-name strong").textContent,
+    limit: Number(root.dataset.maxHistory),
+  };
   const changes = []; // what has been done since the last answer, in words
   let standing = ""; // of the recommendations, as it was last told
   const tabs = makeTabs(root);
@@ -75,7 +73,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   const strip = makeStrip(root.querySelector(".strip"), {
     remove: (id) => change(removeItem(state.history, id)),
     move: (id, position) => change(moveItem(state.history, id, position), id),
-    begin: (item) => add(item, "example"),
+    begin: (item) => add(item, guests.isShared ? "shared" : "example"),
   });
   const captions = makeCaptions(root);
   let shownIds = []; // of the history that the lists are for
@@ -101,7 +99,7 @@ export function startPage({ element, trigger, props, server, watch }) {
       isStanding = false; // what is shown is not what will be
       answers.keepFocus();
       if (blind.isOn()) tabs.show("hllm");
-      if (blind.isOn() && wantsExample) begin();
+      if (blind.isOn() && (guests.guest !== null || guests.wantsExample)) begin();
       else ask();
       drawer.refresh();
     },
@@ -134,7 +132,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   const browseSection = root.querySelector(".browse");
   const browse = makeBrowse(browseSection, {
     fetch: (query) => server.browse(query),
-    positionOf: (id) => positionOf(state.history, id),
+    positionOf: (id) => (guests.isShared ? -1 : positionOf(state.history, id)),
     announce,
     storageKey: `${storageKey}/browse`,
     onCategory: filterControl.browsing,
@@ -152,21 +150,17 @@ export function startPage({ element, trigger, props, server, watch }) {
     onAnswer: show,
     askAgain: ask,
   });
+  const { forget } = answers;
+  const sharing = makeSharing(guests, place, { draw, forget, ask, notice, say });
 
   /** Whether the lists are those of the history in the strip. */
   function isShown() {
-    const { items } = example ?? state.history;
-    return items.map(({ id }) => id).join(" ") === shownIds.join(" ");
+    return guests.items.map(({ id }) => id).join(" ") === shownIds.join(" ");
   }
 
   function ask() {
     askedAt = performance.now();
-    protocol.ask(
-      state.history.items.map((item) => item.id),
-      state.filter,
-      wantsExample,
-      blind.seed(),
-    );
+    protocol.ask(...guests.question, blind.seed());
   }
 
   /** Say something above the recommendations, and aloud. */
@@ -180,12 +174,23 @@ export function startPage({ element, trigger, props, server, watch }) {
     changes.push(...sentences);
   }
 
-  function change(history, movedId = null, isStep = false) {
+  /** Say something under the history, which every part of the page shows, and aloud. */
+  function say(text) {
+    notices.textContent = text;
+    announce(text);
+  }
+
+  function change(
+    history,
+    movedId = null,
+    told = guests.isShared ? [LEFT_SHARED] : [],
+    isStep = false,
+  ) {
     const before = state.history.items;
     if (!state.setHistory(history)) return;
-    leaveExample();
+    leaveGuest();
     changes.push(describeChange(before, history.items, movedId));
-    notice(cutNotices(history));
+    notice([...cutNotices(history), ...told]);
     blind.changed(
       history.items.map((item) => item.id),
       isStep,
@@ -194,25 +199,48 @@ export function startPage({ element, trigger, props, server, watch }) {
     ask();
   }
 
-  function leaveExample() {
-    if (!wantsExample) return;
-    wantsExample = false;
-    example = null;
-    answers.forget();
+  function leaveGuest() {
+    const wasShared = guests.isShared;
+    if (guests.leave()) answers.forget();
+    if (!wasShared) return;
+    leaveLink();
+    filterControl.draw(state.filter);
   }
 
-  /** An empty history of the visitor's own. */
+  /** From a guest's history to the visitor's own, or to an empty one. */
   function begin() {
-    leaveExample();
-    state.begin();
+    const isBack = guests.isShared && state.history.items.length > 0;
+    leaveGuest();
+    if (!isBack) state.begin();
+    notice([]);
     drawHistory();
     ask();
+    if (isBack) {
+      strip.focus();
+      return;
+    }
     tabs.show("browse");
     browse.focusFirst();
   }
 
+  /** The shared history becomes the visitor's own, which can be undone. */
+  function keep() {
+    const { items, filter } = guests;
+    if (!items.length) return; // they are still on their way
+    const told = state.history.items.length ? ["Undo brings the history before back."] : [];
+    state.setFilter(filter);
+    change(changed(state.history, items), null, told);
+    strip.focus();
+  }
+
+  /** Undo and redo are of the visitor's own history. */
+  function step(take) {
+    if (guests.isShared) say("Undo is for your own history: go back to it first.");
+    else change(take(state.history), null, [], true);
+  }
+
   function changeFilter(filter) {
-    if (!state.setFilter(filter)) return;
+    if (!guests.setFilter(filter)) return;
     changes.push("Other items are recommended.");
     notice([]);
     filterControl.draw(filter);
@@ -220,25 +248,33 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   function drawHistory() {
-    strip.draw(state.history, example);
+    strip.draw(state.history, guests.guest);
     browse.markItems();
   }
 
+  function draw() {
+    drawHistory();
+    filterControl.draw(guests.filter);
+  }
+
   function adopt(answer) {
+    if (guests.isShared) {
+      sharing.meet(answer);
+      return;
+    }
     if (answer.example) return; // it is never the visitor's
     if (!state.adopt(answer.history, answer.filter)) return;
     notice([...cutNotices(state.history), ...answer.notices]);
-    drawHistory();
-    filterControl.draw(state.filter);
+    draw();
   }
 
   function show(answer, isLast) {
-    if (answer.example && !wantsExample) return; // overtaken by the visitor's own history
+    if (answer.example && !guests.wantsExample) return; // overtaken by the visitor's own history
     // Overtaken, too: a blind test was begun or left meanwhile.
     if (answer.start === null && "blind" in answer.columns !== blind.isOn()) return;
     const ids = answer.history.map((item) => item.id);
     if (answer.example) {
-      example = { name: answer.example, items: answer.history };
+      guests.meetExample(answer.example, answer.history);
       drawHistory();
     }
     const hasLists = answer.start === null;
@@ -250,7 +286,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     answers.show(answer, ids);
     how.show(answer.how);
     if (isLast) {
-      isStanding = hasLists && !answer.example && !answer.warming;
+      isStanding = hasLists && guests.guest === null && !answer.warming;
       tellChanges();
       scoreboard.settle();
       blind.settle();
@@ -312,10 +348,11 @@ export function startPage({ element, trigger, props, server, watch }) {
         .forget({ sessions: ownSessions(session) })
         .then(({ message }) => tellForgotten(message))
         .catch(() => tellForgotten("Nothing could be deleted: the app does not answer.")),
-    undo: () => change(undo(state.history), null, true),
-    redo: () => change(redo(state.history), null, true),
+    undo: () => step(undo),
+    redo: () => step(redo),
     clear: () => change(changed(state.history, [])),
     own: begin,
+    keep,
     close: drawer.close,
     why: drawer.explain,
     more: () => browse.load(true),
@@ -345,22 +382,19 @@ export function startPage({ element, trigger, props, server, watch }) {
     else if (info) drawer.open(info, pressed);
     else if (pressed.classList.contains("item")) pick(pressed);
   });
-  // The server draws what it cannot show; this is for pictures that do not arrive at all. Errors of
-  // pictures do not bubble, so they are caught on their way down.
-  root.addEventListener(
-    "error",
-    (event) => {
-      if (event.target.matches("img.cover") && event.target.src !== NO_PICTURE)
-        event.target.src = NO_PICTURE;
-    },
-    true,
-  );
+  replaceLostPictures(root);
   const search = () => {
     drawer.close();
     browse.focus();
   };
   const close = () => drawer.close() || blind.leave() || stage.leave();
   listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
+  makeKeep(menu, root.querySelector("dialog.copy"), {
+    fetch: (query) => server.keep(query),
+    query: () => ({ history: shownIds, filter: guests.filter }),
+    link: () => stage.address(sharedLink(place, shownIds, guests.filter)),
+    say,
+  });
   menu.add({
     label: "Blind test",
     act: () => blind.leave() || blind.begin(),
@@ -371,13 +405,13 @@ export function startPage({ element, trigger, props, server, watch }) {
     const linked = linkedItem(location.hash);
     if (linked) drawer.open(linked);
   };
-  window.addEventListener("hashchange", openLinked); // pasted into the address of the open page
+  // Pasted into the address of the open page.
+  window.addEventListener("hashchange", () => (sharing.open() ? ask() : openLinked()));
   watch("answer", () => protocol.receive(props.answer));
 
   restoreTheme();
   notice(cutNotices(state.history));
-  drawHistory();
-  filterControl.draw(state.filter);
+  if (!sharing.open()) draw();
   browse.load();
   ask();
   openLinked();
