@@ -25,7 +25,10 @@ JOIN = {"data": [{"version": 1}], "fn_index": 0, "session_hash": "s", "trigger_i
 SERVER, CALL = "/gradio_api/component_server", "/gradio_api/call/search"
 QUEUE = "/gradio_api/queue/join"
 POLICY = "Content-Security-Policy"
-FUNCTIONS = "there are blind, browse, detail, forget, judge, keep, pushes, record, reveal, scores, whole, why"
+FUNCTIONS = (
+    "there are blind, browse, detail, forget, judge, keep, pushes, record, reveal, scores, "
+    "whole, why"
+)
 
 
 @pytest.fixture(scope="module")
