@@ -41,7 +41,7 @@ def add(page, number, count):
 
 
 def toggle(page):
-    page.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="More", exact=True).click()
     page.get_by_role("menuitemcheckbox", name="Blind test").click()
 
 

@@ -141,11 +141,11 @@ def test_a_blind_test_goes_through_the_gate(ask, service):
     }  # fmt: skip
     team = ["hllm", "baseline"][first.team]
     for data, expected in ((pick, {"team": team, "message": ""}), ([pick], None), ("x", None)):
-        status, body, _ = ask("POST", SERVER, {**BROWSE, "fn_name": "blind", "data": data})
+        status, _, body = ask("POST", SERVER, {**BROWSE, "fn_name": "blind", "data": data})
         found = json.loads(body)
         assert status == 200 and (found == expected or (expected is None and not found["team"]))
     data = {"wins": {"hllm": 9, "baseline": 1}}
-    status, body, _ = ask("POST", SERVER, {**BROWSE, "fn_name": "reveal", "data": data})
+    status, _, body = ask("POST", SERVER, {**BROWSE, "fn_name": "reveal", "data": data})
     assert status == 200 and "unlikely to be chance" in json.loads(body)["chance"]
 
 
