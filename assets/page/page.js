@@ -352,7 +352,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     redo: () => step(redo),
     clear: () => change(changed(state.history, [])),
     own: begin,
-    keep,
+    keep: () => keep(),
     close: drawer.close,
     why: drawer.explain,
     more: () => browse.load(true),
