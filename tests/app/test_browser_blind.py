@@ -48,6 +48,8 @@ def toggle(page):
 def choose(page, position, count):
     """Pick from the list, which has `count` items in its history by then."""
     row = page.locator(".blind-column .rec").nth(position - 1)
+    row.wait_for()
+    page.wait_for_selector(".blind-column .settling", state="detached")  # it takes no click
     item = row.get_attribute("data-id")
     row.evaluate("row => row.click()")
     answered(page, count)
