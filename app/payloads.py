@@ -38,6 +38,7 @@ from app.session import (
     clean_rows,
     clean_session_id,
     clean_session_ids,
+    clean_what_if,
 )
 from hllm.errors import HLLMError
 
@@ -170,11 +171,13 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         has_category = service.catalog.filters.has_category
         item_filter, gone = clean_filter(request.get("filter"), has_category)
         session = clean_session_id(request.get("session"))
+        what_if = clean_what_if(request.get("what_if"), service.has_popularity)
         answer = service.answer(
             request.get("history"),
             session,
             item_filter=item_filter,
             with_example=request.get("example") is True,
+            what_if=what_if,
         )
     except CatalogError as error:
         return {"version": version, "error": str(error), "busy": False}
@@ -184,7 +187,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         "version": version,
         "history": [item_payload(card) for card in answer.history],
         "filter": filter_payload(item_filter),
-        "notices": [*answer.notices, *gone],
+        "notices": [*answer.notices, *gone, *(what_if.notices if what_if else ())],
         "warming": answer.warming,
         "agreement": summary(answer.columns),
         "live": live_line(answer),

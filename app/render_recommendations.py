@@ -15,7 +15,7 @@ from app.examples import Example
 from app.render import ADD, byline, cover, info_button, item_data, plural, price, text
 
 if TYPE_CHECKING:
-    from hllm.recommend import Recommendation
+    from hllm.recommend import Recommendation, Recommendations
 
 SKELETON = '<span class="skeleton"></span>'
 
@@ -40,13 +40,14 @@ def render_column(
     shown = [item for item in answer.result.items if item.item_id in cards][:LIST_LENGTH]
     if not shown:
         return head + _nothing_left(item_filter, answer.result.num_candidates)
-    best = max(shown[0].score, 1e-6)
+    best = max(1e-6, *(item.score for item in shown))  # re-ranked, it need not be the first
     ranks = ranks_of(other)
     rows = "".join(
         _row(item, cards[item.item_id], answer.info, other.info, ranks, best) for item in shown
     )
     label = f"Recommendations of {text(answer.info.title)}"
-    return f'{head}<ol class="recs" aria-label="{label}">{rows}</ol>'
+    cost = _rerank_cost(answer.result)
+    return f'{head}{cost}<ol class="recs" aria-label="{label}">{rows}</ol>'
 
 
 def render_popular(cards: Sequence[Card], examples: Sequence[Example]) -> str:
@@ -123,6 +124,17 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
     )
 
 
+def _rerank_cost(result: Recommendations) -> str:
+    """What the sliders take from a list, where they are not off."""
+    cost = result.rerank_cost(LIST_LENGTH)
+    if cost is None:
+        return ""
+    return _sentence(
+        f"Re-ranked: costs {cost.score:.3f} of the mean score; {cost.num_replaced} of "
+        f"{plural(cost.num_items, 'item')} came in from further down."
+    )
+
+
 def _different_texts(info: ColumnInfo, other: ColumnInfo) -> str:
     """Said where the columns compare more than the models."""
     if not info.reads or not other.reads or set(info.reads) == set(other.reads):
@@ -196,7 +208,7 @@ def _row(
         f'<span class="rank">{item.rank}</span>{cover(card)}'
         f'<span class="rec-text">{item_words(card)}{_elsewhere(item.item_id, other, ranks)}</span>'
         # Cosines of two models cannot be compared: as numbers they would read as if they could.
-        f'<span class="rec-score" title="score {item.score:.3f}, the bar relative to the first; '
+        f'<span class="rec-score" title="score {item.score:.3f}, the bar relative to the highest; '
         'not comparable with the other column">'
         f'<span class="bar"><span style="width:{width * 100:.1f}%"></span></span>'
         f'<span class="move"></span></span></a>{info_button(card)}</li>'

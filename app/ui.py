@@ -320,6 +320,7 @@ def shell(service: Service) -> str:
         catalog_size=service.num_items,
         categories=service.categories,
         price_range=service.price_range,
+        has_popularity=service.has_popularity,
         origin=BOOKS_ORIGIN if service.is_built_in else "",
         events_days=service.events.days,
     )

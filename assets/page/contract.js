@@ -19,13 +19,22 @@
  */
 
 /**
- * Asks for recommendations: `props.value` of the event "recompute".
+ * How the lists of a what-if are re-ranked, each from 0, off, to 1.
+ * @typedef {object} WhatIfPayload
+ * @property {number} diversity
+ * @property {number} less_popular
+ */
+
+/**
+ * Asks for recommendations: `props.value` of the event "recompute". With `what_if` the history is
+ * one that is only tried, and nothing is recorded.
  * @typedef {object} AnswerRequest
  * @property {number} version
  * @property {string[]} history
  * @property {FilterPayload} filter
  * @property {string} session
  * @property {boolean} example
+ * @property {?WhatIfPayload} what_if
  */
 
 /**
