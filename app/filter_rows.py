@@ -1,4 +1,4 @@
-"""What the catalogue knows of a recommender's rows: which ones a filter allows, how popular they are.
+"""What the catalogue knows of a recommender: rows that a filter allows, popularity of its items.
 
 It is remembered from click to click.
 """

@@ -34,6 +34,7 @@ import { makeStrip } from "./strip.js";
 import { makeTabs } from "./tabs.js";
 import { restoreTheme, switchTheme } from "./theme.js";
 import { newSession, ownSessions } from "./traces.js";
+import { makeWhatIf } from "./what_if_bar.js";
 
 const NO_PICTURE =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 300'/%3E";
@@ -72,9 +73,37 @@ export function startPage({ element, trigger, props, server, watch }) {
   const menu = makeMenu(root.querySelector(".menu"));
   const answers = makeAnswers(root.querySelector(".answers"));
   const strip = makeStrip(root.querySelector(".strip"), {
-    remove: (id) => change(removeItem(state.history, id)),
-    move: (id, position) => change(moveItem(state.history, id, position), id),
+    remove: (id) => (whatIf.isOpen() ? whatIf.remove(id) : change(removeItem(state.history, id))),
+    move: (id, position) =>
+      whatIf.isOpen()
+        ? whatIf.move(id, position)
+        : change(moveItem(state.history, id, position), id),
     begin: (item) => add(item, "example"),
+  });
+  const whatIf = makeWhatIf(root, {
+    history: () => state.history,
+    onOpen: drawHistory,
+    onFirst: () => {
+      protocol.overtake();
+      answers.hold(state.history.items.map(({ id }) => id));
+    },
+    onChange: (text) => {
+      changes.splice(0, changes.length, `${text}.`); // of many steps of a slider the last is told
+      drawHistory();
+      ask();
+    },
+    onKeep: (items) => {
+      leaveWhatIf();
+      change(changed(state.history, items));
+    },
+    onBack: (hasTried) => {
+      drawHistory();
+      if (!hasTried) return;
+      leaveWhatIf();
+      changes.push("Back at your history.");
+      ask();
+    },
+    tell,
   });
   const captions = makeCaptions(root);
   let shownIds = []; // of the history that the lists are for
@@ -117,7 +146,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   const browseSection = root.querySelector(".browse");
   const browse = makeBrowse(browseSection, {
     fetch: (query) => server.browse(query),
-    positionOf: (id) => positionOf(state.history, id),
+    positionOf: (id) => positionOf({ items: counting() }, id),
     announce,
     storageKey: `${storageKey}/browse`,
     onCategory: filterControl.browsing,
@@ -138,16 +167,28 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   /** Whether the lists are those of the history in the strip. */
   function isShown() {
-    const { items } = example ?? state.history;
+    const items = example?.items ?? counting();
     return items.map(({ id }) => id).join(" ") === shownIds.join(" ");
+  }
+
+  /** The items that are predicted from: those of the history, or of what is tried. */
+  function counting() {
+    return whatIf.items() ?? state.history.items;
+  }
+
+  function leaveWhatIf() {
+    protocol.overtake();
+    answers.release();
+    notice([]);
   }
 
   function ask() {
     askedAt = performance.now();
     protocol.ask(
-      state.history.items.map((item) => item.id),
+      counting().map((item) => item.id),
       state.filter,
       wantsExample,
+      whatIf.request(),
     );
   }
 
@@ -164,6 +205,10 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   function change(history, movedId = null) {
     const before = state.history.items;
+    if (whatIf.isOpen() && history !== state.history) {
+      tell("Keep what you try, or go back, before the history changes.");
+      return;
+    }
     if (!state.setHistory(history)) return;
     leaveExample();
     changes.push(describeChange(before, history.items, movedId));
@@ -198,12 +243,16 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   function drawHistory() {
-    strip.draw(state.history, example);
+    strip.draw(state.history, example, whatIf.shown());
     browse.markItems();
   }
 
   function adopt(answer) {
     if (answer.example) return; // it is never the visitor's
+    if (whatIf.isOpen()) {
+      notice(answer.notices);
+      return;
+    }
     if (!state.adopt(answer.history, answer.filter)) return;
     notice([...cutNotices(state.history), ...answer.notices]);
     drawHistory();
@@ -257,7 +306,7 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   function pick(row) {
     const { id, title, creator, source, rank } = row.dataset;
-    const position = positionOf(state.history, id);
+    const position = positionOf({ items: counting() }, id);
     if (position >= 0) {
       strip.flash(id);
       tell(`${title} is already number ${position + 1} of your history.`);
@@ -265,13 +314,17 @@ export function startPage({ element, trigger, props, server, watch }) {
     }
     // The button in the drawer stands beside the cover.
     const cover = (row.querySelector("img") ?? row.closest("header").querySelector("img")).src;
-    if (source === "browse" && isStanding && isShown())
+    if (source === "browse" && isStanding && isShown() && !whatIf.isOpen())
       scoreboard.wait({ item: id, history: shownIds, session });
     add({ id, title, creator, cover }, source, Number(rank) || null);
   }
 
   /** Put an item into the history, and tell where it was found. */
   function add(item, source, rank = null) {
+    if (whatIf.isOpen()) {
+      whatIf.add(item);
+      return; // nobody has chosen it
+    }
     change(addItem(state.history, item));
     const click = { item_id: item.id, source, rank, session };
     server.record(click).catch(() => {}); // a click that is not counted does no harm
@@ -286,6 +339,10 @@ export function startPage({ element, trigger, props, server, watch }) {
     undo: () => change(undo(state.history)),
     redo: () => change(redo(state.history)),
     clear: () => change(changed(state.history, [])),
+    "what-if": whatIf.toggle,
+    reverse: whatIf.reverse,
+    keep: whatIf.keep,
+    back: whatIf.back,
     own: begin,
     close: drawer.close,
     why: drawer.explain,
@@ -328,7 +385,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     drawer.close();
     browse.focus();
   };
-  const close = () => drawer.close() || stage.leave();
+  const close = () => drawer.close() || whatIf.back() || stage.leave();
   listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
   menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
   const openLinked = () => {

@@ -41,22 +41,23 @@ const TOOL_LABELS = {
 };
 
 /** What a cover of the strip is and what its keys do, for those who hear it. */
-function labelOf(title, index, count, isExample) {
-  const place = `${title}, number ${index + 1} of ${count}`;
+function labelOf(title, index, count, isExample, isBeyond) {
+  const place = `${title}, number ${index + 1} of ${count}${isBeyond ? ", which does not count" : ""}`;
   return isExample
     ? `${place} of the example. Begin your own history with it.`
     : `${place}. Delete removes it, Shift with an arrow key moves it.`;
 }
 
 /** An entry stays as long as its item does: making pictures anew is most of what a click costs. */
-function fillEntry(entry, item, index, count, isExample) {
+function fillEntry(entry, item, index, count, isExample, isBeyond) {
   const face = entry.querySelector(".history-face");
   setAttributes(entry, { "data-id": item.id, draggable: String(!isExample) });
+  entry.classList.toggle("beyond", isBeyond);
   setAttributes(face, {
     "data-id": item.id,
     href: linkOf(item.id),
     title: item.title,
-    "aria-label": labelOf(item.title, index, count, isExample),
+    "aria-label": labelOf(item.title, index, count, isExample, isBeyond),
   });
   setAttributes(face.querySelector("img"), { src: item.cover });
   entry.querySelector(".history-title").textContent = item.title;
@@ -94,18 +95,23 @@ export function makeStrip(section, acts) {
   /**
    * @param {import("./history.js").History} history of the visitor
    * @param {?import("./contract.js").ExamplePayload} example shown in its place
+   * @param {?{title: string, items: import("./contract.js").ItemPayload[], counting: number}} tried
+   *   shown in its place; only the first `counting` items count
    */
-  function draw(history, example = null) {
+  function draw(history, example = null, tried = null) {
     isExample = example !== null;
-    drawItems(isExample ? example.items : history.items);
-    title.textContent = isExample ? `Example: ${example.name}` : "Your history";
+    const shown = tried ?? example ?? history;
+    drawItems(shown.items, tried?.counting ?? shown.items.length);
+    title.textContent = tried?.title ?? (isExample ? `Example: ${example.name}` : "Your history");
     section.setAttribute("aria-label", title.textContent);
     section.classList.toggle("is-example", isExample);
-    count.textContent = items.length && !isExample ? String(items.length) : "";
+    section.classList.toggle("is-what-if", tried !== null);
+    count.textContent = items.length && shown === history ? String(items.length) : "";
     empty.hidden = items.length > 0;
     setEnabled("undo", history.past.length > 0);
     setEnabled("redo", history.future.length > 0);
     setEnabled("clear", history.items.length > 0);
+    setEnabled("what-if", tried !== null || history.items.length > 1);
   }
 
   function setEnabled(action, enabled) {
@@ -114,7 +120,7 @@ export function makeStrip(section, acts) {
     button.setAttribute("aria-disabled", String(!enabled));
   }
 
-  function drawItems(newItems) {
+  function drawItems(newItems, counting) {
     const grew = newItems.length > items.length;
     const focused = list.contains(document.activeElement)
       ? document.activeElement.closest("li")
@@ -123,13 +129,15 @@ export function makeStrip(section, acts) {
     items = newItems;
     entries = new Map(items.map(({ id }) => [id, entries.get(id) ?? makeEntry()]));
     items.forEach((item, index) => {
-      fillEntry(entries.get(item.id), item, index, items.length, isExample);
+      const isBeyond = index >= counting;
+      fillEntry(entries.get(item.id), item, index, items.length, isExample, isBeyond);
     });
     list.replaceChildren(...entries.values());
     select(items.some((item) => item.id === selected) ? selected : null);
     settle([...list.children]);
     rove();
-    if (grew) list.scrollLeft = list.scrollWidth;
+    if (counting < items.length) show(entries.get(items[counting - 1].id));
+    else if (grew) list.scrollLeft = list.scrollWidth;
     if (focusedAt < 0) return;
     if (!items.length) {
       section.querySelector('[data-action="undo"]').focus();
@@ -139,6 +147,11 @@ export function makeStrip(section, acts) {
     const same = find(focused.dataset.id);
     const next = same || list.children[Math.min(focusedAt, items.length - 1)];
     next.querySelector(".history-face").focus({ preventScroll: true });
+  }
+
+  /** Scroll an entry into sight. */
+  function show(entry) {
+    entry.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   function find(id) {
@@ -183,7 +196,7 @@ export function makeStrip(section, acts) {
   function flash(id) {
     const entry = find(id);
     if (!entry) return;
-    entry.scrollIntoView({ block: "nearest", inline: "nearest" });
+    show(entry);
     entry.classList.remove("flash");
     void entry.offsetWidth; // restarts the animation
     entry.classList.add("flash");

@@ -46,8 +46,18 @@ test("a request carries all that the server needs", () => {
   const page = { send: (request) => sent.push(request), setBusy: () => {} };
   makeProtocol("session", page).ask(["a", "b"], EVERYTHING, true);
   assert.deepEqual(sent, [
-    { version: 1, history: ["a", "b"], filter: EVERYTHING, session: "session", example: true },
+    {
+      version: 1,
+      history: ["a", "b"],
+      filter: EVERYTHING,
+      session: "session",
+      example: true,
+      what_if: null,
+    },
   ]);
+  const whatIf = { diversity: 0.5, less_popular: 0 };
+  makeProtocol("session", page).ask(["a"], EVERYTHING, false, whatIf);
+  assert.deepEqual(sent[1].what_if, whatIf);
 });
 
 test("only the answer to the last question ends the waiting, earlier ones are shown", () => {
@@ -65,6 +75,26 @@ test("only the answer to the last question ends the waiting, earlier ones are sh
     ["answer", 2],
   ]);
   assert.equal(pending().length, 0);
+});
+
+test("what was asked before something else was begun is not shown", () => {
+  const { protocol, since } = open();
+  protocol.ask(["a"], EVERYTHING);
+  protocol.overtake();
+  since();
+  protocol.receive({ version: 1 });
+  protocol.receive({ version: 1, error: "It failed." });
+  assert.deepEqual(since(), []);
+  protocol.ask(["b"], EVERYTHING);
+  since();
+  protocol.receive({ version: 1 });
+  assert.deepEqual(since(), []);
+  protocol.receive({ version: 2 });
+  assert.deepEqual(since(), [
+    ["busy", false],
+    ["last", 2],
+    ["answer", 2],
+  ]);
 });
 
 test("an answer that a later one has overtaken is not shown", () => {
