@@ -46,8 +46,7 @@ def render_column(
         _row(item, cards[item.item_id], answer.info, other.info, ranks, best) for item in shown
     )
     label = f"Recommendations of {text(answer.info.title)}"
-    cost = _rerank_cost(answer.result)
-    return f'{head}{cost}<ol class="recs" aria-label="{label}">{rows}</ol>'
+    return f'{head}<ol class="recs" aria-label="{label}">{rows}</ol>'
 
 
 def render_popular(cards: Sequence[Card], examples: Sequence[Example]) -> str:
@@ -120,18 +119,18 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
         f'<p class="does">{_DOES[info.key]}</p>'
         f"{model if info.model else ''}"
         f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}"
-        f"{_sentence(info.note)}{_different_texts(info, other)}</header>"
+        f"{_sentence(info.note)}{_different_texts(info, other)}{_rerank_cost(result)}</header>"
     )
 
 
-def _rerank_cost(result: Recommendations) -> str:
+def _rerank_cost(result: Recommendations | None) -> str:
     """What the sliders take from a list, where they are not off."""
-    cost = result.rerank_cost(LIST_LENGTH)
+    cost = result.rerank_cost(LIST_LENGTH) if result else None
     if cost is None:
         return ""
     return _sentence(
-        f"Re-ranked: costs {cost.score:.3f} of the mean score; {cost.num_replaced} of "
-        f"{plural(cost.num_items, 'item')} came in from further down."
+        f"Re-ranked: costs {cost.score:.3f} of mean score, {cost.num_replaced} of "
+        f"{plural(cost.num_items, 'item')} replaced."
     )
 
 

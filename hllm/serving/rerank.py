@@ -144,4 +144,5 @@ def cost_of(
     before = {item_id for item_id, _ in by_score}
     lost = sum(score for _, score in by_score) - sum(score for _, score in chosen)
     replaced = sum(item_id not in before for item_id, _ in chosen)
-    return RerankCost(lost / len(chosen), replaced, len(chosen))
+    # Nothing scores higher than the best by score; rounding may say so.
+    return RerankCost(max(lost, 0.0) / len(chosen), replaced, len(chosen))

@@ -305,5 +305,5 @@ def test_a_what_if_says_what_it_costs_and_what_was_not_understood(service):
     assert plain["notices"] == []
     assert tried["notices"] == ["“Less popular” must be a number from 0 to 1: it is off."]
     for key, html in tried["columns"].items():
-        assert re.search(r"Re-ranked: costs 0\.\d{3} of the mean score; \d+ of 10 items", html)
+        assert re.search(r"Re-ranked: costs 0\.\d{3} of mean score, \d+ of 10 items", html)
         assert "Re-ranked" not in plain["columns"][key]

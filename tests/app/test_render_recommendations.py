@@ -182,7 +182,7 @@ def test_what_re_ranking_costs_is_said_and_bars_are_relative_to_the_highest():
     before = [Recommendation("a", 0.8, 1), Recommendation("c", 0.5, 2)]
     mine = replace(mine, result=replace(mine.result, by_score=before))
     html = render_column(mine, answer(OTHER), cards)
-    said = "Re-ranked: costs 0.050 of the mean score; 1 of 2 items came in from further down."
+    said = "Re-ranked: costs 0.050 of mean score, 1 of 2 items replaced."
     assert said in html
     assert re.findall(r"width:([\d.]+)%", html) == ["50.0", "100.0"]
     assert "Re-ranked" not in render_column(answer(READY, ("a", 0.8)), answer(OTHER), cards)
