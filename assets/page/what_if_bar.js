@@ -32,7 +32,7 @@ const FEWEST = 2; // items with which there is something to try
 export function makeWhatIf(root, page) {
   const bar = root.querySelector(".what-if");
   const button = root.querySelector('[data-action="what-if"]');
-  const keepButton = bar.querySelector('[data-action="keep"]');
+  const keepButton = bar.querySelector('[data-action="what-if-keep"]');
   const scrubber = bar.querySelector(".scrubber");
   const sliders = [...bar.querySelectorAll("[data-slider]")];
   /** @type {?import("./what_if.js").WhatIf} */

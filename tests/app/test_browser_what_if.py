@@ -225,7 +225,7 @@ def test_a_filter_stays_and_lists_of_another_one_are_not_compared(open_page, url
         "[...document.querySelectorAll('.move')].every(mark => mark.textContent === '')"
     )
     page.keyboard.press("Escape")  # of the select, perhaps
-    page.locator("[data-action=back]").click()
+    page.locator("[data-action=what-if-back]").click()
     answered(page, 1, 2, 3)
     assert page.locator(".filter-category").input_value() == "Mystery"
 
