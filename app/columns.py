@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from hllm.errors import HLLMError
@@ -69,13 +70,19 @@ class Column:
     """One recommender of the page, from the moment the app starts.
 
     Attributes:
-        note: shown above its answers; whoever loads the recommender may set it.
+        note: shown above its answers.
+        model_folder: from which a program can open the same model; None where there is none.
+        embeddings: of the catalogue, where they are not those of the model's folder.
+
+    Whoever loads the recommender may set them.
     """
 
     def __init__(self, key: str, title: str, load: Callable[[], ItemRanker]) -> None:
         self.key = key
         self.title = title
         self.note = ""
+        self.model_folder: Path | None = None
+        self.embeddings: Path | None = None
         self._load = load
         self._recommender: ItemRanker | None = None
         self._message = ""

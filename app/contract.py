@@ -289,6 +289,30 @@ class ClickPayload(TypedDict):
     session: str
 
 
+class KeepQuery(TypedDict):
+    """The page asks for what a visitor can take along of a history."""
+
+    history: list[str]
+    filter: FilterPayload
+
+
+class KeepPayload(TypedDict):
+    """Texts to take along.
+
+    Attributes:
+        json, csv: of files with the history and both lists.
+        snippet: Python that gives the list of HLLM again; "" where there is none.
+        hint: where it runs, or why there is none, as sentences.
+        message: why there is nothing at all, as a sentence; mostly empty.
+    """
+
+    json: str
+    csv: str
+    snippet: str
+    hint: str
+    message: str
+
+
 class ForgetRequest(TypedDict):
     """The page asks to delete what was recorded of its browser: the random ids of its tabs."""
 

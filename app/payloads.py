@@ -16,6 +16,7 @@ from app.contract import (
     FilterPayload,
     ForgetPayload,
     ItemPayload,
+    KeepPayload,
     PushesPayload,
     ScoresPayload,
     VerdictPayload,
@@ -23,6 +24,7 @@ from app.contract import (
     WhyPayload,
 )
 from app.detail import Details
+from app.downloads import Downloads
 from app.errors import CatalogError
 from app.examples import Example
 from app.how import how_payload
@@ -160,6 +162,26 @@ def scores_payload(scoreboard: Scoreboard) -> ScoresPayload:
         logger.warning("%s", error)
         message = "The picks of all visits cannot be read now."
         return {"picks": 0, "visits": 0, "models": {}, "message": message}
+
+
+def keep_payload(downloads: Downloads, service: Service, raw: Any) -> KeepPayload:
+    """What can be taken along of the history of a KeepQuery."""
+    nothing: KeepPayload = {"json": "", "csv": "", "snippet": "", "hint": "", "message": ""}
+    raw = raw if isinstance(raw, dict) else {}
+    try:
+        item_filter, _ = clean_filter(raw.get("filter"), service.catalog.filters.has_category)
+        found = downloads.make(raw.get("history"), item_filter)
+    except (CatalogError, HLLMError) as error:
+        return {**nothing, "message": str(error)}
+    if found is None:
+        return {**nothing, "message": "There is no history yet that could be taken along."}
+    return {
+        "json": found.as_json,
+        "csv": found.as_csv,
+        "snippet": found.snippet.code,
+        "hint": found.snippet.hint,
+        "message": "",
+    }
 
 
 def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:

@@ -122,7 +122,7 @@ class Service:
     def answer(
         self,
         raw_history: object,
-        session_id: str,
+        session_id: str | None,
         top_k: int = LIST_LENGTH,
         item_filter: ItemFilter = NO_FILTER,
         with_example: bool = False,
@@ -132,13 +132,16 @@ class Service:
 
         Args:
             raw_history: what a page or program sent; anything that is not a history is left out.
-            session_id: random id of a visitor's page, for the record of what was shown.
+            session_id: random id of a visitor's page, for the record of what was shown; None: it
+                is not recorded.
             top_k: how many recommendations of each column will be shown, up to COMPARE_DEPTH.
             item_filter: what may be recommended; the popular items are those of everything.
             with_example: instead of an empty history take that of the first example, if there is
                 one: a stranger sees at once what the page is.
             what_if: the history is one that the visitor does not have, and nothing is recorded.
         """
+        if what_if is not None:
+            session_id = None
         history, example = self.clean(raw_history), ""
         if with_example and not history.item_ids and self.examples:
             example = self.examples[0].name
@@ -146,8 +149,7 @@ class Service:
         cards = self.cards_of(history.item_ids)
         if not cards:
             popular = self._cards(self.catalog.popular(LIST_LENGTH))
-            if what_if is None:
-                self.events.add(session_id, "shown", "popular", [c.item_id for c in popular])
+            self._record_shown(session_id, "popular", [c.item_id for c in popular])
             return Answer([], history.notices, popular=popular)
         allowed = partial(self._filter_rows.rows, item_filter) if item_filter else None
         reranking = self._reranking(what_if)
@@ -155,10 +157,7 @@ class Service:
             column.ask(history.item_ids, COMPARE_DEPTH, allowed, reranking)
             for column in self.columns
         ]
-        shown = [_first(column, top_k) for column in columns]
-        if what_if is None:
-            for column, ids in zip(columns, shown, strict=True):
-                self._note_shown(session_id, column, ids)
+        shown = [self._shown(session_id, column, top_k) for column in columns]
         found = self.cards_of(list(dict.fromkeys(i for ids in shown for i in ids)))
         return Answer(
             cards,
@@ -184,9 +183,12 @@ class Service:
         self.events.close()
         self.catalog.close()
 
-    def _note_shown(self, session_id: str, column: ColumnAnswer, item_ids: list[str]) -> None:
-        if column.result is not None:
-            self.events.add(session_id, "shown", column.info.key, item_ids)
+    def _shown(self, session_id: str | None, column: ColumnAnswer, top_k: int) -> list[str]:
+        if column.result is None:
+            return []
+        item_ids = [item.item_id for item in column.result.items[:top_k]]
+        self._record_shown(session_id, column.info.key, item_ids)
+        return item_ids
 
     def _reranking(self, what_if: WhatIf | None) -> Callable[[ItemRanker], dict[str, Any]] | None:
         """Options of a recommender for the sliders; None where both are at 0."""
@@ -198,6 +200,10 @@ class Service:
         options["less_popular"] = what_if.less_popular
         popularity = self._filter_rows.popularity
         return lambda recommender: {**options, "popularity": popularity(recommender)}
+
+    def _record_shown(self, session_id: str | None, what: str, item_ids: list[str]) -> None:
+        if session_id is not None:
+            self.events.add(session_id, "shown", what, item_ids)
 
     def _cards(self, items: Sequence[CatalogItem]) -> list[Card]:
         return [make_card(item, self.covers) for item in items]
@@ -211,8 +217,3 @@ class Service:
             return self._cards(page.items)
 
         return category_examples(self.categories, self.num_items, popular_in)
-
-
-def _first(column: ColumnAnswer, top_k: int) -> list[str]:
-    """Ids of the items that a column ranks highest."""
-    return [] if column.result is None else [item.item_id for item in column.result.items[:top_k]]

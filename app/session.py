@@ -27,7 +27,7 @@ SORTS: dict[Sort, str] = {
     "year": "Oldest first",
 }
 SLIDERS = {"diversity": "Diversity", "less_popular": "Less popular"}
-SOURCES = ("browse", "popular", "hllm", "baseline", "example", "detail")
+SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail")
 _SESSION = re.compile(r"[0-9a-f-]{8,64}")
 
 

@@ -28,6 +28,7 @@ from app.contract import (
     BrowsePayload,
     DetailPayload,
     ForgetPayload,
+    KeepPayload,
     PushesPayload,
     ScoresPayload,
     VerdictPayload,
@@ -35,6 +36,7 @@ from app.contract import (
     WhyPayload,
 )
 from app.detail import Details
+from app.downloads import Downloads
 from app.errors import CatalogError
 from app.gate import Gate
 from app.hosts import hosts_of
@@ -45,6 +47,7 @@ from app.payloads import (
     busy_payload,
     detail_payload,
     forget_payload,
+    keep_payload,
     pushes_payload,
     scores_payload,
     verdict_payload,
@@ -140,7 +143,7 @@ def is_crowded(demo: gr.Blocks) -> bool:
 
 def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     """The functions that the page calls beside its clicks, by their names."""
-    details, scoreboard = Details(service), Scoreboard(service)
+    details, scoreboard, downloads = Details(service), Scoreboard(service), Downloads(service)
 
     def detail(raw: Any) -> DetailPayload:
         return detail_payload(details, raw)
@@ -160,7 +163,10 @@ def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     def scores(_raw: Any) -> ScoresPayload:
         return scores_payload(scoreboard)
 
-    return [detail, why, whole, pushes, judge, scores]
+    def keep(raw: Any) -> KeepPayload:
+        return keep_payload(downloads, service, raw)
+
+    return [detail, why, whole, pushes, judge, scores, keep]
 
 
 @contextmanager

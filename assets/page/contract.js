@@ -212,6 +212,23 @@
  */
 
 /**
+ * Asks for what a visitor can take along of a history: what `server.keep` takes.
+ * @typedef {object} KeepQuery
+ * @property {string[]} history
+ * @property {FilterPayload} filter
+ */
+
+/**
+ * Texts to take along: what `server.keep` gives.
+ * @typedef {object} KeepPayload
+ * @property {string} json
+ * @property {string} csv
+ * @property {string} snippet
+ * @property {string} hint
+ * @property {string} message
+ */
+
+/**
  * Asks to delete what was recorded of this browser: what `server.forget` takes.
  * @typedef {object} ForgetRequest
  * @property {string[]} sessions

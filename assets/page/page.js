@@ -1,5 +1,6 @@
 // The page: makes its parts and says what happens when something is clicked, typed or answered.
 
+import { isAlive } from "./alive.js";
 import { describeChange, makeAnnouncer } from "./announce.js";
 import { makeAnswers } from "./answers.js";
 import { makeBands } from "./bands.js";
@@ -10,6 +11,7 @@ import { retryButton } from "./dom.js";
 import { makeDrawer } from "./drawer.js";
 import { EVERYTHING } from "./filter.js";
 import { makeFilterControl } from "./filter_control.js";
+import { makeGuests } from "./guest.js";
 import {
   addItem,
   changed,
@@ -21,12 +23,15 @@ import {
   undo,
 } from "./history.js";
 import { makeHow } from "./how.js";
+import { makeKeep } from "./keep.js";
 import { listenToKeys } from "./keys.js";
-import { leaveLink, linkedItem } from "./links.js";
+import { leaveLink, linkedItem, sharedLink } from "./links.js";
 import { makeMenu } from "./menu.js";
+import { replaceLostPictures } from "./pictures.js";
 import { makeProtocol } from "./protocol.js";
 import { makePushes } from "./pushes.js";
 import { makeScoreboard } from "./scoreboard.js";
+import { makeSharing } from "./sharing.js";
 import { makeStage } from "./stage.js";
 import { makeState } from "./state.js";
 import { readStored, readTab, store, storeTab } from "./storage.js";
@@ -36,18 +41,7 @@ import { restoreTheme, switchTheme } from "./theme.js";
 import { newSession, ownSessions } from "./traces.js";
 import { makeWhatIf } from "./what_if_bar.js";
 
-const NO_PICTURE =
-  "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 300'/%3E";
-
-/** Whether the server answers at all, whatever its models do. */
-async function isAlive() {
-  try {
-    await fetch("robots.txt", { cache: "no-store", signal: AbortSignal.timeout(1000) });
-    return true;
-  } catch {
-    return false;
-  }
-}
+const LEFT_SHARED = "This is your own history; the shared one is behind its link.";
 
 /** Runs once in a gr.HTML with what Gradio gives to its script. */
 export function startPage({ element, trigger, props, server, watch }) {
@@ -64,8 +58,12 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   const announce = makeAnnouncer(root.querySelector(".spoken"));
   // Until the visitor begins a history, an example is shown; but whoever follows a link wants that.
-  let wantsExample = !state.isOwn && !linkedItem(location.hash);
-  let example = null; // what is shown of it
+  const guests = makeGuests(state, !state.isOwn && !linkedItem(location.hash));
+  const place = {
+    catalog: root.dataset.catalog,
+    name: root.querySelector(".catalog-name strong").textContent,
+    limit: Number(root.dataset.maxHistory),
+  };
   const changes = []; // what has been done since the last answer, in words
   let standing = ""; // of the recommendations, as it was last told
   const tabs = makeTabs(root);
@@ -73,12 +71,10 @@ export function startPage({ element, trigger, props, server, watch }) {
   const menu = makeMenu(root.querySelector(".menu"));
   const answers = makeAnswers(root.querySelector(".answers"));
   const strip = makeStrip(root.querySelector(".strip"), {
-    remove: (id) => (whatIf.isOpen() ? whatIf.remove(id) : change(removeItem(state.history, id))),
+    remove: (id) => whatIf.remove(id) || change(removeItem(state.history, id)),
     move: (id, position) =>
-      whatIf.isOpen()
-        ? whatIf.move(id, position)
-        : change(moveItem(state.history, id, position), id),
-    begin: (item) => add(item, "example"),
+      whatIf.move(id, position) || change(moveItem(state.history, id, position), id),
+    begin: (item) => add(item, guests.isShared ? "shared" : "example"),
   });
   const whatIf = makeWhatIf(root, {
     history: () => state.history,
@@ -146,7 +142,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   const browseSection = root.querySelector(".browse");
   const browse = makeBrowse(browseSection, {
     fetch: (query) => server.browse(query),
-    positionOf: (id) => positionOf({ items: counting() }, id),
+    positionOf: (id) => (guests.isShared ? -1 : placeOf(id)),
     announce,
     storageKey: `${storageKey}/browse`,
     onCategory: filterControl.browsing,
@@ -164,16 +160,18 @@ export function startPage({ element, trigger, props, server, watch }) {
     onAnswer: show,
     askAgain: ask,
   });
+  const { forget } = answers;
+  const sharing = makeSharing(guests, place, { draw, forget, ask, notice, say });
 
   /** Whether the lists are those of the history in the strip. */
   function isShown() {
-    const items = example?.items ?? counting();
+    const items = whatIf.items() ?? guests.items;
     return items.map(({ id }) => id).join(" ") === shownIds.join(" ");
   }
 
-  /** The items that are predicted from: those of the history, or of what is tried. */
-  function counting() {
-    return whatIf.items() ?? state.history.items;
+  /** Where an item is in the visitor's history, or in what is tried; -1 if it is not there. */
+  function placeOf(id) {
+    return positionOf({ items: whatIf.items() ?? state.history.items }, id);
   }
 
   function leaveWhatIf() {
@@ -184,12 +182,9 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   function ask() {
     askedAt = performance.now();
-    protocol.ask(
-      counting().map((item) => item.id),
-      state.filter,
-      wantsExample,
-      whatIf.request(),
-    );
+    const [ids, filter, wantsExample] = guests.question;
+    const tried = whatIf.items()?.map(({ id }) => id);
+    protocol.ask(tried ?? ids, filter, wantsExample, whatIf.request());
   }
 
   /** Say something above the recommendations, and aloud. */
@@ -203,39 +198,68 @@ export function startPage({ element, trigger, props, server, watch }) {
     changes.push(...sentences);
   }
 
-  function change(history, movedId = null) {
+  /** Say something under the history, which every part of the page shows, and aloud. */
+  function say(text) {
+    notices.textContent = text;
+    announce(text);
+  }
+
+  function change(history, movedId = null, told = guests.isShared ? [LEFT_SHARED] : []) {
     const before = state.history.items;
     if (whatIf.isOpen() && history !== state.history) {
       tell("Keep what you try, or go back, before the history changes.");
       return;
     }
     if (!state.setHistory(history)) return;
-    leaveExample();
+    leaveGuest();
     changes.push(describeChange(before, history.items, movedId));
-    notice(cutNotices(history));
+    notice([...cutNotices(history), ...told]);
     drawHistory();
     ask();
   }
 
-  function leaveExample() {
-    if (!wantsExample) return;
-    wantsExample = false;
-    example = null;
-    answers.forget();
+  function leaveGuest() {
+    const wasShared = guests.isShared;
+    if (guests.leave()) answers.forget();
+    if (!wasShared) return;
+    leaveLink();
+    filterControl.draw(state.filter);
   }
 
-  /** An empty history of the visitor's own. */
+  /** From a guest's history to the visitor's own, or to an empty one. */
   function begin() {
-    leaveExample();
-    state.begin();
+    const isBack = guests.isShared && state.history.items.length > 0;
+    leaveGuest();
+    if (!isBack) state.begin();
+    notice([]);
     drawHistory();
     ask();
+    if (isBack) {
+      strip.focus();
+      return;
+    }
     tabs.show("browse");
     browse.focusFirst();
   }
 
+  /** The shared history becomes the visitor's own, which can be undone. */
+  function keep() {
+    const { items, filter } = guests;
+    if (!items.length) return; // they are still on their way
+    const told = state.history.items.length ? ["Undo brings the history before back."] : [];
+    state.setFilter(filter);
+    change(changed(state.history, items), null, told);
+    strip.focus();
+  }
+
+  /** Undo and redo are of the visitor's own history. */
+  function step(take) {
+    if (guests.isShared) say("Undo is for your own history: go back to it first.");
+    else change(take(state.history));
+  }
+
   function changeFilter(filter) {
-    if (!state.setFilter(filter)) return;
+    if (!guests.setFilter(filter)) return;
     changes.push("Other items are recommended.");
     notice([]);
     filterControl.draw(filter);
@@ -243,11 +267,20 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   function drawHistory() {
-    strip.draw(state.history, example, whatIf.shown());
+    strip.draw(state.history, guests.guest, whatIf.shown());
     browse.markItems();
   }
 
+  function draw() {
+    drawHistory();
+    filterControl.draw(guests.filter);
+  }
+
   function adopt(answer) {
+    if (guests.isShared) {
+      sharing.meet(answer);
+      return;
+    }
     if (answer.example) return; // it is never the visitor's
     if (whatIf.isOpen()) {
       notice(answer.notices);
@@ -255,15 +288,14 @@ export function startPage({ element, trigger, props, server, watch }) {
     }
     if (!state.adopt(answer.history, answer.filter)) return;
     notice([...cutNotices(state.history), ...answer.notices]);
-    drawHistory();
-    filterControl.draw(state.filter);
+    draw();
   }
 
   function show(answer, isLast) {
-    if (answer.example && !wantsExample) return; // overtaken by the visitor's own history
+    if (answer.example && !guests.wantsExample) return; // overtaken by the visitor's own history
     const ids = answer.history.map((item) => item.id);
     if (answer.example) {
-      example = { name: answer.example, items: answer.history };
+      guests.meetExample(answer.example, answer.history);
       drawHistory();
     }
     const hasLists = answer.start === null;
@@ -275,7 +307,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     answers.show(answer, ids);
     how.show(answer.how);
     if (isLast) {
-      isStanding = hasLists && !answer.example && !answer.warming;
+      isStanding = hasLists && guests.guest === null && !answer.warming;
       tellChanges();
       scoreboard.settle();
       whenPainted(askedAt, how.painted);
@@ -306,7 +338,7 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   function pick(row) {
     const { id, title, creator, source, rank } = row.dataset;
-    const position = positionOf({ items: counting() }, id);
+    const position = placeOf(id);
     if (position >= 0) {
       strip.flash(id);
       tell(`${title} is already number ${position + 1} of your history.`);
@@ -321,10 +353,7 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   /** Put an item into the history, and tell where it was found. */
   function add(item, source, rank = null) {
-    if (whatIf.isOpen()) {
-      whatIf.add(item);
-      return; // nobody has chosen it
-    }
+    if (whatIf.add(item)) return; // nobody has chosen it
     change(addItem(state.history, item));
     const click = { item_id: item.id, source, rank, session };
     server.record(click).catch(() => {}); // a click that is not counted does no harm
@@ -336,14 +365,15 @@ export function startPage({ element, trigger, props, server, watch }) {
         .forget({ sessions: ownSessions(session) })
         .then(({ message }) => tellForgotten(message))
         .catch(() => tellForgotten("Nothing could be deleted: the app does not answer.")),
-    undo: () => change(undo(state.history)),
-    redo: () => change(redo(state.history)),
+    undo: () => step(undo),
+    redo: () => step(redo),
     clear: () => change(changed(state.history, [])),
     "what-if": whatIf.toggle,
     "what-if-reverse": whatIf.reverse,
     "what-if-keep": whatIf.keep,
     "what-if-back": whatIf.back,
     own: begin,
+    keep,
     close: drawer.close,
     why: drawer.explain,
     more: () => browse.load(true),
@@ -371,34 +401,35 @@ export function startPage({ element, trigger, props, server, watch }) {
     else if (info) drawer.open(info, pressed);
     else if (pressed.classList.contains("item")) pick(pressed);
   });
-  // The server draws what it cannot show; this is for pictures that do not arrive at all. Errors of
-  // pictures do not bubble, so they are caught on their way down.
-  root.addEventListener(
-    "error",
-    (event) => {
-      if (event.target.matches("img.cover") && event.target.src !== NO_PICTURE)
-        event.target.src = NO_PICTURE;
-    },
-    true,
-  );
+  replaceLostPictures(root);
   const search = () => {
     drawer.close();
     browse.focus();
   };
   const close = () => drawer.close() || whatIf.back() || stage.leave();
   listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
+  makeKeep(menu, root.querySelector("dialog.copy"), {
+    fetch: (query) => server.keep(query),
+    query: () => ({ history: shownIds, filter: guests.filter }),
+    link: () => stage.address(sharedLink(place, shownIds, guests.filter)),
+    say,
+  });
   menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
   const openLinked = () => {
     const linked = linkedItem(location.hash);
     if (linked) drawer.open(linked);
   };
-  window.addEventListener("hashchange", openLinked); // pasted into the address of the open page
+  // Pasted into the address of the open page.
+  window.addEventListener("hashchange", () => {
+    if (!sharing.open()) return openLinked();
+    whatIf.back();
+    ask();
+  });
   watch("answer", () => protocol.receive(props.answer));
 
   restoreTheme();
   notice(cutNotices(state.history));
-  drawHistory();
-  filterControl.draw(state.filter);
+  if (!sharing.open()) draw();
   browse.load();
   ask();
   openLinked();

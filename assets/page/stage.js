@@ -12,13 +12,22 @@ export function makeStage(root) {
   }
 
   function toggle() {
-    const address = new URL(location.href);
-    if (isOn()) address.searchParams.delete(STAGE);
-    else address.searchParams.set(STAGE, "");
-    address.search = address.search.replace(/\bstage=(?=&|$)/, STAGE); // as people write it
-    window.history.replaceState(window.history.state, "", address);
+    const url = new URL(location.href);
+    if (isOn()) url.searchParams.delete(STAGE);
+    else url.searchParams.set(STAGE, "");
+    url.search = url.search.replace(/\bstage=(?=&|$)/, STAGE); // as people write it
+    window.history.replaceState(window.history.state, "", url);
     draw(!isOn());
     window.scrollTo({ top: 0 });
+  }
+
+  /**
+   * The address of the page with another part behind "#", for somebody else: in the same mode.
+   * @param {string} hash "" gives ""
+   */
+  function address(hash) {
+    const mode = isOn() ? `?${STAGE}` : "";
+    return hash && location.origin + location.pathname + mode + hash;
   }
 
   /** Whether there was anything to leave. */
@@ -29,5 +38,5 @@ export function makeStage(root) {
   }
 
   draw(new URLSearchParams(location.search).has(STAGE));
-  return { isOn, toggle, leave };
+  return { isOn, toggle, leave, address };
 }

@@ -91,6 +91,13 @@ export function makeWhatIf(root, page) {
     page.onChange(text());
   }
 
+  /** The same for a change of the history, which is none while the bar is open; gives whether it is. */
+  function instead(next) {
+    if (!isOpen()) return false;
+    tryOut(next());
+    return true;
+  }
+
   const text = () => whatIfText(tried, items());
 
   function draw() {
@@ -128,9 +135,9 @@ export function makeWhatIf(root, page) {
     keep,
     toggle: () => back() || open(),
     reverse: () => tryOut(turnedRound(tried)),
-    remove: (id) => tryOut(withoutItem(tried, id)),
-    move: (id, position) => tryOut(withMoved(tried, id, position)),
-    add: (item) => tryOut(withItem(tried, item, page.history().limit)),
+    remove: (id) => instead(() => withoutItem(tried, id)),
+    move: (id, position) => instead(() => withMoved(tried, id, position)),
+    add: (item) => instead(() => withItem(tried, item, page.history().limit)),
 
     /** What the strip shows; null while the bar is closed. */
     shown: () => tried && { title: text(), items: tried.items, counting: tried.counting },
