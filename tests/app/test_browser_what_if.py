@@ -93,12 +93,12 @@ def test_a_history_is_tried_and_left_or_kept(open_page, url, page_service, event
     answered(page, 1, 2, 3)
     expect(title(page)).to_have_text("What if: first 3 of 4 items")
     expect(page.locator(".history .beyond")).to_have_count(1)
-    for _ in range(2):  # moves are against the history that stands, not against the last try
-        now = lists(page)
-        assert now != before
-        assert marks(page) == {key: moves(before[key], now[key]) for key in before}
-        bar.get_by_role("button", name="Reverse").click()
-        answered(page, 4, 3, 2)
+    assert lists(page) != before
+    assert marks(page) == {key: moves(before[key], rows) for key, rows in lists(page).items()}
+    bar.get_by_role("button", name="Reverse").click()
+    answered(page, 4, 3, 2)
+    # Moves are against the history that stands, not against what was tried before.
+    assert marks(page) == {key: moves(before[key], rows) for key, rows in lists(page).items()}
     expect(title(page)).to_have_text("What if: first 3 of 4 items, reversed")
     assert "What if: first 3 of 4 items, reversed." in page.locator(".spoken").text_content()
     bar.get_by_label("Diversity").press("End")
@@ -123,7 +123,6 @@ def test_a_history_is_tried_and_left_or_kept(open_page, url, page_service, event
 
     button.click()
     bar.get_by_role("button", name="Reverse").click()
-    page.keyboard.press("Control+Home")  # not the scrubber's
     bar.get_by_label("How many items").press("ArrowLeft")
     bar.get_by_role("button", name="Keep").click()
     answered(page, 4, 3, 2)
