@@ -150,9 +150,8 @@ def test_nothing_of_a_what_if_is_recorded(service, events_of):
     tried = service.answer(["book-001"], SESSION, what_if=WhatIf(0.5, 0.5))
     assert all(column.result.items for column in tried.columns)
     assert service.answer([], SESSION, what_if=WhatIf()).popular
-    assert events_of(service) == []
     service.answer(["book-001"], SESSION)
-    assert len(events_of(service)) == 2
+    assert [kind for kind, *_ in events_of(service)] == ["shown", "shown"]  # the real one's
 
 
 def test_sliders_re_rank_both_columns_each_by_its_own_rows(service):
