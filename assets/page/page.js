@@ -354,10 +354,11 @@ export function startPage({ element, trigger, props, server, watch }) {
   };
   const close = () => drawer.close() || stage.leave();
   listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
+  const shownHistory = () => guests.items.map(({ id }) => id);
   makeKeep(menu, root.querySelector("dialog.copy"), {
     fetch: (query) => server.keep(query),
-    query: () => ({ history: shownIds, filter: guests.filter }),
-    link: () => stage.address(sharedLink(place, shownIds, guests.filter)),
+    query: () => ({ history: shownHistory(), filter: guests.filter }),
+    link: () => stage.address(sharedLink(place, shownHistory(), guests.filter)),
     say,
   });
   menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
@@ -365,8 +366,11 @@ export function startPage({ element, trigger, props, server, watch }) {
     const linked = linkedItem(location.hash);
     if (linked) drawer.open(linked);
   };
-  // Pasted into the address of the open page.
-  window.addEventListener("hashchange", () => (sharing.open() ? ask() : openLinked()));
+  // Pasted into the address of the open page, or gone back from.
+  window.addEventListener("hashchange", () => {
+    if (sharing.open() || sharing.close()) ask();
+    openLinked();
+  });
   watch("answer", () => protocol.receive(props.answer));
 
   restoreTheme();

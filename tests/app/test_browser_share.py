@@ -117,6 +117,10 @@ def test_a_link_shows_a_history_and_never_touches_the_visitors_own(open_page, ur
 
     page.evaluate("link => { location.hash = new URL(link).hash }", link)
     history_is(page, "book-001", "book-002", "book-003")
+    page.go_back()
+    history_is(page, "book-007", "book-008")
+    page.go_forward()
+    history_is(page, "book-001", "book-002", "book-003")
     page.get_by_role("button", name="Keep it").click()
     history_is(page, "book-001", "book-002", "book-003")
     expect(page.locator(".strip-title")).to_have_text("Your history")
