@@ -198,7 +198,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   /** The shared history becomes the visitor's own, which can be undone. */
-  function keep() {
+  function keepShared() {
     const { items, filter } = guests;
     if (!items.length) return; // they are still on their way
     const told = state.history.items.length ? ["Undo brings the history before back."] : [];
@@ -319,7 +319,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     redo: () => step(redo),
     clear: () => change(changed(state.history, [])),
     own: begin,
-    keep,
+    keep: keepShared,
     close: drawer.close,
     why: drawer.explain,
     more: () => browse.load(true),
