@@ -243,7 +243,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   /** The shared history becomes the visitor's own, which can be undone. */
-  function keep() {
+  function keepShared() {
     const { items, filter } = guests;
     if (!items.length) return; // they are still on their way
     const told = state.history.items.length ? ["Undo brings the history before back."] : [];
@@ -373,7 +373,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     "what-if-keep": whatIf.keep,
     "what-if-back": whatIf.back,
     own: begin,
-    keep,
+    keep: keepShared,
     close: drawer.close,
     why: drawer.explain,
     more: () => browse.load(true),
@@ -408,10 +408,11 @@ export function startPage({ element, trigger, props, server, watch }) {
   };
   const close = () => drawer.close() || whatIf.back() || stage.leave();
   listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
+  const shownHistory = () => guests.items.map(({ id }) => id);
   makeKeep(menu, root.querySelector("dialog.copy"), {
     fetch: (query) => server.keep(query),
-    query: () => ({ history: shownIds, filter: guests.filter }),
-    link: () => stage.address(sharedLink(place, shownIds, guests.filter)),
+    query: () => ({ history: shownHistory(), filter: guests.filter }),
+    link: () => stage.address(sharedLink(place, shownHistory(), guests.filter)),
     say,
   });
   menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
@@ -419,11 +420,13 @@ export function startPage({ element, trigger, props, server, watch }) {
     const linked = linkedItem(location.hash);
     if (linked) drawer.open(linked);
   };
-  // Pasted into the address of the open page.
+  // Pasted into the address of the open page, or gone back from.
   window.addEventListener("hashchange", () => {
-    if (!sharing.open()) return openLinked();
-    whatIf.back();
-    ask();
+    if (sharing.open() || sharing.close()) {
+      whatIf.back();
+      ask();
+    }
+    openLinked();
   });
   watch("answer", () => protocol.receive(props.answer));
 
