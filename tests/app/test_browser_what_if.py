@@ -170,6 +170,7 @@ def test_a_phone_tries_by_touch(open_page, url):
 
 def drag_by_finger(page, item, target):
     """Rest on one entry of the strip, and go to another."""
+    page.wait_for_selector(".settling", state="detached")
     touch = page.context.new_cdp_session(page)
     boxes = [
         page.locator(f".history li[data-id={entry}] .cover").bounding_box()
