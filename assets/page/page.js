@@ -39,7 +39,7 @@ const NO_PICTURE =
 /** Whether the server answers at all, whatever its models do. */
 async function isAlive() {
   try {
-    await fetch("robots.txt", { cache: "no-store", signal: AbortSignal.timeout(1000) });
+    await fetch("robots.txt", { cache: "no-store", signal: AbortSignal.timeout(5000) });
     return true;
   } catch {
     return false;
@@ -47,7 +47,7 @@ async function isAlive() {
 }
 
 /** Runs once in a gr.HTML with what Gradio gives to its script. */
-export function startPage({ element, trigger, props, server, watch }) {
+export function startPage({ element, server }) {
   const root = element.querySelector(".hllm");
   const notices = root.querySelector(".notices");
   const session = newSession();
@@ -119,10 +119,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     onCategory: filterControl.browsing,
   });
   const protocol = makeProtocol(session, {
-    send: (request) => {
-      props.value = request;
-      trigger("recompute");
-    },
+    fetch: (request) => server.answer(request),
     setBusy: answers.setBusy,
     isAlive,
     onSilence: () => tell("The app does not answer. ", retryButton("retry")),
@@ -331,7 +328,6 @@ export function startPage({ element, trigger, props, server, watch }) {
     if (linked) drawer.open(linked);
   };
   window.addEventListener("hashchange", openLinked); // pasted into the address of the open page
-  watch("answer", () => protocol.receive(props.answer));
 
   restoreTheme();
   notice(cutNotices(state.history));
