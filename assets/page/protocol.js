@@ -61,12 +61,14 @@ export function makeProtocol(session, page) {
     const question = next;
     underWay = question;
     next = null;
-    const answer = await page.fetch(question).catch(() => null);
+    const found = await page.fetch(question).catch(() => null);
+    const answer = typeof found?.version === "number" ? found : null;
     if (answer) receive(answer); // late or not
-    if (underWay !== question) return; // it was given up: another one may be under way
-    underWay = null;
-    if (!answer && question.version === version) giveUp();
-    if (next) send();
+    if (underWay === question) {
+      underWay = null;
+      if (!answer && question.version === version) giveUp();
+    }
+    if (next && !underWay) send();
   }
 
   /** No answer will come; the next question does not wait for it. */
@@ -94,7 +96,7 @@ export function makeProtocol(session, page) {
    * one that a later one has overtaken: its lists would stay.
    */
   function receive(answer) {
-    if (typeof answer.version !== "number" || answer.version < newest) return;
+    if (answer.version < newest) return;
     newest = answer.version;
     if (answer.error) {
       if (answer.busy && answer.version !== version) return; // overtaken: another one is waited for
