@@ -4,13 +4,14 @@ import json
 import socket
 import threading
 from contextlib import ExitStack
+from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
 import gradio as gr
 import pytest
 
 from app.catalog import CatalogItem
-from app.line import MAX_WAITING, PLACES, TOO_MANY
+from app.line import MAX_WAITING, PLACES, TOO_MANY, Line
 from app.session import MAX_HISTORY, MAX_SEARCH_CHARS
 from app.settings import Settings
 from app.ui import app_options, build_demo, launch, shell, surface_of, web_app
@@ -121,9 +122,10 @@ def test_the_theme_loads_no_fonts(service):
 
 
 @pytest.fixture
-def slow(tmp_path, new_service, new_items, fake_recommender):
+def slow(tmp_path, monkeypatch, new_service, new_items, fake_recommender):
     """A served app whose model waits; the histories that it was asked for, and what lets it go."""
-    gate, asked = threading.Event(), []
+    gate, asked, line = threading.Event(), [], Line()
+    monkeypatch.setattr("app.ui.Line", lambda: line)
 
     class Slow(fake_recommender):
         def recommend(self, history, **options):
@@ -134,39 +136,42 @@ def slow(tmp_path, new_service, new_items, fake_recommender):
     ids = [item.item_id for item in new_items(5)]
     service = new_service(tmp_path / "c.db", new_items(5), load_hllm=lambda: Slow("HLLM", ids))
     demo = build_demo(service)
-    with served(web_app(demo, service, Settings(data_dir=tmp_path))) as (_, url):
-        yield demo, url, asked, gate
+    with served(web_app(demo, service, Settings(data_dir=tmp_path))) as (server, url):
+        yield SimpleNamespace(
+            demo=demo, url=url, server=server, line=line, asked=asked, let_go=gate.set
+        )
         gate.set()
 
 
 def test_pages_that_have_left_are_not_answered(slow):
-    demo, url, asked, gate = slow
-    [page] = [number for number, block in demo.blocks.items() if isinstance(block, gr.HTML)]
+    [page] = [number for number, block in slow.demo.blocks.items() if isinstance(block, gr.HTML)]
 
     def begin(version):
         query = {"version": version, "history": ["book-001"], "session": "0" * 32}
         call = {"data": query, "component_id": page, "fn_name": "answer", "session_hash": "s"}
-        connection = http.client.HTTPConnection(url.removeprefix("http://"))
+        connection = http.client.HTTPConnection(slow.url.removeprefix("http://"))
         header = {"Content-Type": "application/json"}
         connection.request("POST", "/gradio_api/component_server", json.dumps(call), header)
         return connection
 
     answered = [begin(version) for version in range(PLACES)]
-    wait_until(lambda: len(asked) == PLACES)
+    wait_until(lambda: len(slow.asked) == PLACES)
     stays, *left = [begin(version) for version in range(100, 100 + MAX_WAITING)]
+    wait_until(lambda: slow.line.num_waiting == MAX_WAITING)
     late = begin(999)
     busy = {"version": 999, "error": TOO_MANY, "busy": True}
-    assert json.load(late.getresponse()) == busy  # so all the others wait
-    for one in left:
+    assert json.load(late.getresponse()) == busy
+    for one in (late, *left):
         one.close()
-    gate.set()
+    wait_until(lambda: len(slow.server.server_state.connections) == PLACES + 1)
+    slow.let_go()
     versions = {json.load(one.getresponse())["version"] for one in [*answered, stays]}
     assert versions == {*range(PLACES), 100}
-    assert len(asked) == PLACES + 1
+    assert len(slow.asked) == PLACES + 1
 
 
 def test_answers_that_no_program_waits_for_any_more_are_not_computed(slow):
-    demo, url, asked, gate = slow
+    demo, url, asked = slow.demo, slow.url, slow.asked
     at_once, number = PLACES, 6
     call = "/gradio_api/call/recommend"
     body = json.dumps({"data": [["book-001"]]}).encode()
@@ -185,6 +190,6 @@ def test_answers_that_no_program_waits_for_any_more_are_not_computed(slow):
         for one in left:
             one.close()
         wait_until(lambda: not len(demo._queue), 5)
-        gate.set()
+        slow.let_go()
         assert all(b"complete" in one.read() for one in answered)
     assert len(asked) == at_once
