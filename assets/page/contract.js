@@ -19,7 +19,7 @@
  */
 
 /**
- * Asks for recommendations: `props.value` of the event "recompute".
+ * Asks for recommendations.
  * @typedef {object} AnswerRequest
  * @property {number} version
  * @property {string[]} history
