@@ -28,6 +28,7 @@ from app.downloads import Downloads
 from app.errors import CatalogError
 from app.examples import Example
 from app.how import how_payload
+from app.line import TOO_MANY
 from app.render import plural, render_cards, render_no_cards
 from app.render_detail import render_detail, render_inside, render_no_detail, render_why
 from app.render_recommendations import render_column, render_popular, summary
@@ -43,8 +44,6 @@ from app.session import (
     clean_what_if,
 )
 from hllm.errors import HLLMError
-
-TOO_MANY = "Too many visitors at once: try again in a few seconds."
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@
  */
 
 /**
- * Asks for recommendations: `props.value` of the event "recompute". With `what_if` the history is
+ * Asks for recommendations. With `what_if` the history is
  * one that is only tried, and nothing is recorded.
  * @typedef {object} AnswerRequest
  * @property {number} version

@@ -44,7 +44,7 @@ import { makeWhatIf } from "./what_if_bar.js";
 const LEFT_SHARED = "This is your own history; the shared one is behind its link.";
 
 /** Runs once in a gr.HTML with what Gradio gives to its script. */
-export function startPage({ element, trigger, props, server, watch }) {
+export function startPage({ element, server }) {
   const root = element.querySelector(".hllm");
   const notices = root.querySelector(".notices");
   const session = newSession();
@@ -148,10 +148,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     onCategory: filterControl.browsing,
   });
   const protocol = makeProtocol(session, {
-    send: (request) => {
-      props.value = request;
-      trigger("recompute");
-    },
+    fetch: (request) => server.answer(request),
     setBusy: answers.setBusy,
     isAlive,
     onSilence: () => tell("The app does not answer. ", retryButton("retry")),
@@ -345,7 +342,8 @@ export function startPage({ element, trigger, props, server, watch }) {
       return;
     }
     // The button in the drawer stands beside the cover.
-    const cover = (row.querySelector("img") ?? row.closest("header").querySelector("img")).src;
+    const picture = row.querySelector("img") ?? row.closest("header").querySelector("img");
+    const cover = picture.getAttribute("src"); // as the server writes it: it is compared
     if (source === "browse" && isStanding && isShown() && !whatIf.isOpen())
       scoreboard.wait({ item: id, history: shownIds, session });
     add({ id, title, creator, cover }, source, Number(rank) || null);
@@ -428,7 +426,6 @@ export function startPage({ element, trigger, props, server, watch }) {
     }
     openLinked();
   });
-  watch("answer", () => protocol.receive(props.answer));
 
   restoreTheme();
   notice(cutNotices(state.history));

@@ -80,6 +80,7 @@ def test_menu_by_keyboard_and_pointer(open_page, url):
     expect(button).to_have_attribute("aria-expanded", "false")
 
 
+@pytest.mark.slow
 def test_a_link_shows_a_history_and_never_touches_the_visitors_own(open_page, url):
     sender = open_page(url, DESKTOP)
     for number in (1, 2, 3):
