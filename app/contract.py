@@ -24,6 +24,13 @@ class FilterPayload(TypedDict):
     max_price: float | None
 
 
+class WhatIfPayload(TypedDict):
+    """How the lists of a what-if are re-ranked, each from 0, off, to 1."""
+
+    diversity: float
+    less_popular: float
+
+
 class AnswerRequest(TypedDict):
     """The page asks for recommendations.
 
@@ -34,6 +41,7 @@ class AnswerRequest(TypedDict):
         session: random id of the browser tab.
         example: while the history is empty, answer for the first example.
         blind: seed of the blind test; "" where there is none.
+        what_if: the history is one that is only tried, and nothing is recorded; None: it is real.
     """
 
     version: int
@@ -42,6 +50,7 @@ class AnswerRequest(TypedDict):
     session: str
     example: bool
     blind: str
+    what_if: WhatIfPayload | None
 
 
 class ExamplePayload(TypedDict):

@@ -31,6 +31,7 @@ from app.downloads import Downloads
 from app.errors import CatalogError
 from app.examples import Example
 from app.how import how_payload
+from app.line import TOO_MANY
 from app.render import plural, render_cards, render_no_cards
 from app.render_blind import render_blind
 from app.render_detail import render_detail, render_inside, render_no_detail, render_why
@@ -46,12 +47,11 @@ from app.session import (
     clean_seed,
     clean_session_id,
     clean_session_ids,
+    clean_what_if,
     clean_wins,
     is_blind,
 )
 from hllm.errors import HLLMError
-
-TOO_MANY = "Too many visitors at once: try again in a few seconds."
 
 logger = logging.getLogger(__name__)
 
@@ -228,12 +228,14 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         item_filter, gone = clean_filter(request.get("filter"), has_category)
         session = clean_session_id(request.get("session"))
         seed = clean_seed(request.get("blind"))
+        what_if = clean_what_if(request.get("what_if"), service.has_popularity)
         answer = service.answer(
             request.get("history"),
             session,
             item_filter=item_filter,
             with_example=request.get("example") is True,
             blind_seed=seed,
+            what_if=what_if,
         )
     except CatalogError as error:
         return {"version": version, "error": str(error), "busy": False}
@@ -243,7 +245,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         "version": version,
         "history": [item_payload(card) for card in answer.history],
         "filter": filter_payload(item_filter),
-        "notices": [*answer.notices, *gone],
+        "notices": [*answer.notices, *gone, *(what_if.notices if what_if else ())],
         "warming": answer.warming,
         "agreement": "" if seed else summary(answer.columns),
         "live": live_line(answer, seed),

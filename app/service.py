@@ -4,11 +4,14 @@ Plain functions over the catalogue and two recommenders. Nothing about a visitor
 calls; every call brings the whole history.
 """
 
+from __future__ import annotations
+
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from app.cards import Card, make_card
 from app.catalog import NO_FILTER, Catalog, CatalogItem, ItemFilter, Query, Sort
@@ -19,7 +22,10 @@ from app.event_log import EventLog
 from app.examples import MAX_ITEMS, Example, book_examples, category_examples
 from app.filter_rows import FilterRows
 from app.interleaving import Draft, coin_of, interleave, list_id_of
-from app.session import BrowseRequest, Click, History, clean_history
+from app.session import BrowseRequest, Click, History, WhatIf, clean_history
+
+if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
+    from hllm.recommend import ItemRanker
 
 PAGE_SIZE = 48
 
@@ -104,6 +110,7 @@ class Service:
         self.num_items = catalog.num_items
         self.categories = catalog.categories()
         self.price_range = catalog.filters.price_range()
+        self.has_popularity = catalog.filters.has_popularity()
         self.is_built_in = built_in
         self.examples = self._make_examples()
 
@@ -136,6 +143,7 @@ class Service:
         item_filter: ItemFilter = NO_FILTER,
         with_example: bool = False,
         blind_seed: str = "",
+        what_if: WhatIf | None = None,
     ) -> Answer:
         """Recommend for a history, or show popular items if it is empty.
 
@@ -148,7 +156,10 @@ class Service:
             with_example: instead of an empty history take that of the first example, if there is
                 one: a stranger sees at once what the page is.
             blind_seed: of a blind test: one list is drafted from both columns; "" for none.
+            what_if: the history is one that the visitor does not have, and nothing is recorded.
         """
+        if what_if is not None:
+            session_id = None
         history, example = self.clean(raw_history), ""
         if with_example and not history.item_ids and self.examples:
             example = self.examples[0].name
@@ -158,13 +169,11 @@ class Service:
             popular = self._cards(self.catalog.popular(LIST_LENGTH))
             self._record_shown(session_id, "popular", [c.item_id for c in popular])
             return Answer([], history.notices, popular=popular)
-        columns = self._ask(history.item_ids, item_filter)
+        columns = self._ask(history.item_ids, item_filter, what_if)
         blind = None
         if blind_seed:
             blind = _drafted(blind_seed, history.item_ids, item_filter, columns)
-            shown = [[draft.item_id for draft in blind.drafts]] if blind else []
-            for ids in shown:
-                self._record_shown(session_id, "blind", ids)
+            shown = self._shown_drafts(session_id, blind)
         else:
             shown = [self._shown(session_id, column, top_k) for column in columns]
         found = self.cards_of(list(dict.fromkeys(i for ids in shown for i in ids)))
@@ -205,9 +214,12 @@ class Service:
         self.events.close()
         self.catalog.close()
 
-    def _ask(self, history: Sequence[str], item_filter: ItemFilter) -> list[ColumnAnswer]:
+    def _ask(
+        self, history: Sequence[str], item_filter: ItemFilter, what_if: WhatIf | None = None
+    ) -> list[ColumnAnswer]:
         allowed = partial(self._filter_rows.rows, item_filter) if item_filter else None
-        return [column.ask(history, COMPARE_DEPTH, allowed) for column in self.columns]
+        reranking = self._reranking(what_if)
+        return [column.ask(history, COMPARE_DEPTH, allowed, reranking) for column in self.columns]
 
     def _shown(self, session_id: str | None, column: ColumnAnswer, top_k: int) -> list[str]:
         if column.result is None:
@@ -215,6 +227,24 @@ class Service:
         item_ids = [item.item_id for item in column.result.items[:top_k]]
         self._record_shown(session_id, column.info.key, item_ids)
         return item_ids
+
+    def _shown_drafts(self, session_id: str | None, blind: BlindList | None) -> list[list[str]]:
+        if blind is None:
+            return []
+        item_ids = [draft.item_id for draft in blind.drafts]
+        self._record_shown(session_id, "blind", item_ids)
+        return [item_ids]
+
+    def _reranking(self, what_if: WhatIf | None) -> Callable[[ItemRanker], dict[str, Any]] | None:
+        """Options of a recommender for the sliders; None where both are at 0."""
+        if what_if is None or not (what_if.diversity or what_if.less_popular):
+            return None
+        options: dict[str, Any] = {"diversity": what_if.diversity}
+        if not what_if.less_popular:
+            return lambda recommender: options
+        options["less_popular"] = what_if.less_popular
+        popularity = self._filter_rows.popularity
+        return lambda recommender: {**options, "popularity": popularity(recommender)}
 
     def _record_shown(self, session_id: str | None, what: str, item_ids: list[str]) -> None:
         if session_id is not None:

@@ -79,5 +79,7 @@ export function makeAnswers(section) {
     rows: columns.rows,
     blindPlace: columns.blindPlace,
     forget: columns.forget,
+    hold: columns.hold,
+    release: columns.release,
   };
 }

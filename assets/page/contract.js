@@ -19,7 +19,15 @@
  */
 
 /**
- * Asks for recommendations: `props.value` of the event "recompute".
+ * How the lists of a what-if are re-ranked, each from 0, off, to 1.
+ * @typedef {object} WhatIfPayload
+ * @property {number} diversity
+ * @property {number} less_popular
+ */
+
+/**
+ * Asks for recommendations. With `what_if` the history is
+ * one that is only tried, and nothing is recorded.
  * @typedef {object} AnswerRequest
  * @property {number} version
  * @property {string[]} history
@@ -27,6 +35,7 @@
  * @property {string} session
  * @property {boolean} example
  * @property {string} blind
+ * @property {?WhatIfPayload} what_if
  */
 
 /**

@@ -40,11 +40,12 @@ import { makeStrip } from "./strip.js";
 import { makeTabs } from "./tabs.js";
 import { restoreTheme, switchTheme } from "./theme.js";
 import { newSession, ownSessions } from "./traces.js";
+import { makeWhatIf } from "./what_if_bar.js";
 
 const LEFT_SHARED = "This is your own history; the shared one is behind its link.";
 
 /** Runs once in a gr.HTML with what Gradio gives to its script. */
-export function startPage({ element, trigger, props, server, watch }) {
+export function startPage({ element, server }) {
   const root = element.querySelector(".hllm");
   const notices = root.querySelector(".notices");
   const session = newSession();
@@ -71,9 +72,35 @@ export function startPage({ element, trigger, props, server, watch }) {
   const menu = makeMenu(root.querySelector(".menu"));
   const answers = makeAnswers(root.querySelector(".answers"));
   const strip = makeStrip(root.querySelector(".strip"), {
-    remove: (id) => change(removeItem(state.history, id)),
-    move: (id, position) => change(moveItem(state.history, id, position), id),
+    remove: (id) => whatIf.remove(id) || change(removeItem(state.history, id)),
+    move: (id, position) =>
+      whatIf.move(id, position) || change(moveItem(state.history, id, position), id),
     begin: (item) => add(item, guests.isShared ? "shared" : "example"),
+  });
+  const whatIf = makeWhatIf(root, {
+    history: () => state.history,
+    onOpen: drawHistory,
+    onFirst: () => {
+      protocol.overtake();
+      answers.hold(state.history.items.map(({ id }) => id));
+    },
+    onChange: (text) => {
+      changes.splice(0, changes.length, `${text}.`); // of many steps of a slider the last is told
+      drawHistory();
+      ask();
+    },
+    onKeep: (items) => {
+      leaveWhatIf();
+      change(changed(state.history, items));
+    },
+    onBack: (hasTried) => {
+      drawHistory();
+      if (!hasTried) return;
+      leaveWhatIf();
+      changes.push("Back at your history.");
+      ask();
+    },
+    tell,
   });
   const captions = makeCaptions(root);
   let shownIds = []; // of the history that the lists are for
@@ -95,6 +122,7 @@ export function startPage({ element, trigger, props, server, watch }) {
     reveal: (query) => server.reveal(query),
     announce,
     onSwitch: (sentence) => {
+      whatIf.back(); // what is tried is not what is chosen
       changes.push(sentence);
       isStanding = false; // what is shown is not what will be
       answers.keepFocus();
@@ -132,16 +160,13 @@ export function startPage({ element, trigger, props, server, watch }) {
   const browseSection = root.querySelector(".browse");
   const browse = makeBrowse(browseSection, {
     fetch: (query) => server.browse(query),
-    positionOf: (id) => (guests.isShared ? -1 : positionOf(state.history, id)),
+    positionOf: (id) => (guests.isShared ? -1 : placeOf(id)),
     announce,
     storageKey: `${storageKey}/browse`,
     onCategory: filterControl.browsing,
   });
   const protocol = makeProtocol(session, {
-    send: (request) => {
-      props.value = request;
-      trigger("recompute");
-    },
+    fetch: (request) => server.answer(request),
     setBusy: answers.setBusy,
     isAlive,
     onSilence: () => tell("The app does not answer. ", retryButton("retry")),
@@ -155,12 +180,26 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   /** Whether the lists are those of the history in the strip. */
   function isShown() {
-    return guests.items.map(({ id }) => id).join(" ") === shownIds.join(" ");
+    const items = whatIf.items() ?? guests.items;
+    return items.map(({ id }) => id).join(" ") === shownIds.join(" ");
+  }
+
+  /** Where an item is in the visitor's history, or in what is tried; -1 if it is not there. */
+  function placeOf(id) {
+    return positionOf({ items: whatIf.items() ?? state.history.items }, id);
+  }
+
+  function leaveWhatIf() {
+    protocol.overtake();
+    answers.release();
+    notice([]);
   }
 
   function ask() {
     askedAt = performance.now();
-    protocol.ask(...guests.question, blind.seed());
+    const question = { ...guests.question, blind: blind.seed(), what_if: whatIf.request() };
+    const tried = whatIf.items()?.map(({ id }) => id);
+    protocol.ask(tried ? { ...question, history: tried } : question);
   }
 
   /** Say something above the recommendations, and aloud. */
@@ -187,6 +226,10 @@ export function startPage({ element, trigger, props, server, watch }) {
     isStep = false,
   ) {
     const before = state.history.items;
+    if (whatIf.isOpen() && history !== state.history) {
+      tell("Keep what you try, or go back, before the history changes.");
+      return;
+    }
     if (!state.setHistory(history)) return;
     leaveGuest();
     changes.push(describeChange(before, history.items, movedId));
@@ -224,7 +267,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   /** The shared history becomes the visitor's own, which can be undone. */
-  function keep() {
+  function keepShared() {
     const { items, filter } = guests;
     if (!items.length) return; // they are still on their way
     const told = state.history.items.length ? ["Undo brings the history before back."] : [];
@@ -248,7 +291,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   function drawHistory() {
-    strip.draw(state.history, guests.guest);
+    strip.draw(state.history, guests.guest, whatIf.shown());
     browse.markItems();
   }
 
@@ -263,6 +306,10 @@ export function startPage({ element, trigger, props, server, watch }) {
       return;
     }
     if (answer.example) return; // it is never the visitor's
+    if (whatIf.isOpen()) {
+      notice(answer.notices);
+      return;
+    }
     if (!state.adopt(answer.history, answer.filter)) return;
     notice([...cutNotices(state.history), ...answer.notices]);
     draw();
@@ -318,15 +365,16 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   function pick(row) {
     const { id, title, creator, source, rank } = row.dataset;
-    const position = positionOf(state.history, id);
+    const position = placeOf(id);
     if (position >= 0) {
       strip.flash(id);
       tell(`${title} is already number ${position + 1} of your history.`);
       return;
     }
     // The button in the drawer stands beside the cover.
-    const cover = (row.querySelector("img") ?? row.closest("header").querySelector("img")).src;
-    if (source === "browse" && isStanding && isShown())
+    const picture = row.querySelector("img") ?? row.closest("header").querySelector("img");
+    const cover = picture.getAttribute("src"); // as the server writes it: it is compared
+    if (source === "browse" && isStanding && isShown() && !whatIf.isOpen())
       scoreboard.wait({ item: id, history: shownIds, session });
     const place = answers.blindPlace(id);
     // From the list itself, or from the drawer about an item of it.
@@ -337,6 +385,7 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   /** Put an item into the history, and tell where it was found. */
   function add(item, source, rank = null) {
+    if (whatIf.add(item)) return; // nobody has chosen it
     change(addItem(state.history, item));
     const click = { item_id: item.id, source, rank, session };
     server.record(click).catch(() => {}); // a click that is not counted does no harm
@@ -351,8 +400,12 @@ export function startPage({ element, trigger, props, server, watch }) {
     undo: () => step(undo),
     redo: () => step(redo),
     clear: () => change(changed(state.history, [])),
+    "what-if": whatIf.toggle,
+    "what-if-reverse": whatIf.reverse,
+    "what-if-keep": whatIf.keep,
+    "what-if-back": whatIf.back,
     own: begin,
-    keep: () => keep(),
+    keep: () => keepShared(),
     close: drawer.close,
     why: drawer.explain,
     more: () => browse.load(true),
@@ -387,12 +440,15 @@ export function startPage({ element, trigger, props, server, watch }) {
     drawer.close();
     browse.focus();
   };
-  const close = () => drawer.close() || blind.leave() || stage.leave();
+  const close = () => drawer.close() || whatIf.back() || blind.leave() || stage.leave();
   listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
+  const shownHistory = () => guests.items.map(({ id }) => id);
   makeKeep(menu, root.querySelector("dialog.copy"), {
     fetch: (query) => server.keep(query),
-    query: () => ({ history: shownIds, filter: guests.filter }),
-    link: () => stage.address(sharedLink(place, shownIds, guests.filter)),
+    query: () => ({ history: shownHistory(), filter: guests.filter }),
+    link: () => stage.address(sharedLink(place, shownHistory(), guests.filter)),
+    refusal: () =>
+      blind.isOn() ? "That would tell whose list is whose: leave the blind test first." : "",
     say,
   });
   menu.add({
@@ -405,9 +461,14 @@ export function startPage({ element, trigger, props, server, watch }) {
     const linked = linkedItem(location.hash);
     if (linked) drawer.open(linked);
   };
-  // Pasted into the address of the open page.
-  window.addEventListener("hashchange", () => (sharing.open() ? ask() : openLinked()));
-  watch("answer", () => protocol.receive(props.answer));
+  // Pasted into the address of the open page, or gone back from.
+  window.addEventListener("hashchange", () => {
+    if (sharing.open() || sharing.close()) {
+      whatIf.back();
+      ask();
+    }
+    openLinked();
+  });
 
   restoreTheme();
   notice(cutNotices(state.history));

@@ -81,6 +81,7 @@ def kept(service):
         ).fetchall()
 
 
+@pytest.mark.slow
 def test_ten_picks_from_one_list_then_whose_they_were(open_page, url, page_service):
     page = open_page(url, DESKTOP)
     add(page, 1, 1)

@@ -21,12 +21,12 @@ from tests.served import page_of, served
 PAGE = "PAGE"  # the number of the page's component, which ask() puts here
 BROWSE = {"data": {"text": ""}, "component_id": PAGE, "fn_name": "browse", "session_hash": "s"}
 SEARCH = {"data": ["", "", "title", ""]}
-JOIN = {"data": [{"version": 1}], "fn_index": 0, "session_hash": "s", "trigger_id": PAGE}
+JOIN = {"data": [["book-001"]], "fn_index": 0, "session_hash": "s", "trigger_id": PAGE}
 SERVER, CALL = "/gradio_api/component_server", "/gradio_api/call/search"
 QUEUE = "/gradio_api/queue/join"
 POLICY = "Content-Security-Policy"
 FUNCTIONS = (
-    "there are blind, browse, detail, forget, judge, keep, pushes, record, reveal, scores, "
+    "there are answer, blind, browse, detail, forget, judge, keep, pushes, record, reveal, scores, "
     "whole, why"
 )
 
@@ -119,7 +119,7 @@ def bait():
 
 @pytest.mark.parametrize("escaped", [False, True])
 @pytest.mark.parametrize(
-    ("path", "body"), [(CALL, SEARCH), (QUEUE, {**JOIN, "fn_index": 2}), (SERVER, BROWSE)]
+    ("path", "body"), [(CALL, SEARCH), (QUEUE, {**JOIN, "fn_index": 1}), (SERVER, BROWSE)]
 )
 def test_address_in_place_of_a_value_is_never_fetched(ask, bait, path, body, escaped):
     address, asked = bait
@@ -238,7 +238,7 @@ def test_body_of_the_allowed_length_is_answered(ask):
         (QUEUE, {**JOIN, "fn_index": True}, 404, "fn_index"),
         (QUEUE, {**JOIN, "trigger_id": 7777}, 404, "trigger_id"),
         (QUEUE, {**JOIN, "batched": True}, 400, "only the keys"),
-        (QUEUE, {**JOIN, "data": []}, 400, "1 values: raw"),
+        (QUEUE, {**JOIN, "data": []}, 400, "1 to 5 values: history"),
         (SERVER, {**BROWSE, "component_id": 7777}, 404, "component_id"),
         (SERVER, {**BROWSE, "component_id": [PAGE]}, 404, "component_id"),
         (
