@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from hllm.errors import HLLMError
 
@@ -148,6 +148,7 @@ class Column:
         history: Sequence[Item],
         top_k: int,
         allowed: Callable[[ItemRanker], np.ndarray] | None = None,
+        reranking: Callable[[ItemRanker], Mapping[str, Any]] | None = None,
     ) -> ColumnAnswer:
         """Recommend for a history that is not empty, or say why not.
 
@@ -155,11 +156,13 @@ class Column:
             history: items, oldest first.
             top_k: how many items at most.
             allowed: gives the rows of a recommender that may be found; None: all.
+            reranking: gives the options of `recommend` that re-rank; None: nothing is re-ranked.
         """
 
         def recommend(recommender: ItemRanker) -> Recommendations:
             rows = None if allowed is None else allowed(recommender)
-            return recommender.recommend(history, top_k=top_k, allowed=rows)
+            options = {} if reranking is None else reranking(recommender)
+            return recommender.recommend(history, top_k=top_k, allowed=rows, **options)
 
         return ColumnAnswer(*self.question(recommend))
 

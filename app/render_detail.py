@@ -115,6 +115,9 @@ def render_head(detail: Detail, source: str) -> str:
 
 def render_standing(detail: Detail) -> str:
     """Where both models rank the item."""
+    if detail.is_blind:
+        words = "During the blind test ranks, reasons and neighbours stay hidden."
+        return f'<p class="hint">{words}</p>'
     if not detail.history:
         return part("Rank", '<p class="hint">The history is empty, so nothing is ranked yet.</p>')
     if detail.card.item_id in detail.history:
@@ -143,7 +146,7 @@ def _place(column: ColumnDetail) -> str:
 
 def _why(detail: Detail) -> str:
     if detail.explains == "no":
-        if len(detail.history) != 1 or detail.card.item_id in detail.history:
+        if detail.is_blind or len(detail.history) != 1 or detail.card.item_id in detail.history:
             return ""
         body = (
             '<p class="hint">The history has one item: without it there is nothing to compare.</p>'

@@ -28,8 +28,10 @@ SORTS: dict[Sort, str] = {
     "newest": "Newest first",
     "year": "Oldest first",
 }
-SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail")
+SLIDERS = {"diversity": "Diversity", "less_popular": "Less popular"}
+SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail", "blind")
 _SESSION = re.compile(r"[0-9a-f-]{8,64}")
+_SEED = re.compile(r"[0-9a-f]{16,64}")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,20 @@ class BrowseRequest:
     category: str = ""
     sort: Sort = "popularity"
     cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """A visitor tries something: nothing of the answer is recorded.
+
+    Attributes:
+        diversity, less_popular: 0 to 1, how the lists are re-ranked; see hllm.serving.rerank.
+        notices: sentences for the visitor; empty if everything was understood.
+    """
+
+    diversity: float = 0.0
+    less_popular: float = 0.0
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,6 +183,32 @@ def check_filter(
     return ItemFilter(category=storable(category), min_price=low, max_price=high)
 
 
+def clean_what_if(raw: Any, has_popularity: bool) -> WhatIf | None:
+    """Turn what a page sent of a what-if into one; None where it asks for its real history.
+
+    Args:
+        raw: anything; None, or a dictionary of diversity and less_popular, is expected.
+        has_popularity: whether popularity can be told in this catalogue.
+
+    Returns:
+        Anything else but None is a what-if, too, so that nothing is recorded that nobody meant.
+    """
+    if raw is None:
+        return None
+    values = raw if isinstance(raw, dict) else {}
+    numbers, notices = {}, []
+    for name, label in SLIDERS.items():
+        value = values.get(name, 0)
+        is_number = type(value) in (int, float) and 0 <= value <= 1
+        numbers[name] = float(value) if is_number else 0.0
+        if not is_number:
+            notices.append(f"“{label}” must be a number from 0 to 1: it is off.")
+    if numbers["less_popular"] and not has_popularity:
+        numbers["less_popular"] = 0.0
+        notices.append("Nothing is known here of how popular items are: “Less popular” is off.")
+    return WhatIf(**numbers, notices=tuple(notices))
+
+
 def clean_browse(raw: Any) -> BrowseRequest:
     """Turn what a page sent into a browse request; what makes no sense gets its default."""
     if not isinstance(raw, dict):
@@ -185,6 +227,11 @@ def clean_detail(raw: Any) -> tuple[str, Any]:
     if not isinstance(raw, dict):
         return "", None
     return _text(raw.get("item"), MAX_ID_CHARS), raw.get("history")
+
+
+def is_blind(raw: Any) -> bool:
+    """Whether a page asks during a blind test."""
+    return isinstance(raw, dict) and raw.get("blind") is True
 
 
 def clean_rows(raw: Any, keys: Sequence[str]) -> dict[str, list[str]]:
@@ -215,6 +262,22 @@ def clean_click(raw: Any) -> Click | None:
 def clean_session_id(raw: Any) -> str:
     """The random id that a page gave itself, or "anonymous" for anything else."""
     return raw if isinstance(raw, str) and _SESSION.fullmatch(raw) else "anonymous"
+
+
+def clean_seed(raw: Any) -> str:
+    """The random number of a blind test as hex digits; "" for anything else: there is no test."""
+    return raw if isinstance(raw, str) and _SEED.fullmatch(raw) else ""
+
+
+def clean_position(raw: Any) -> int:
+    """A place in a list, from 1; 0 for anything else."""
+    return raw if type(raw) is int and 0 < raw <= MAX_RANK else 0
+
+
+def clean_wins(raw: Any, keys: Sequence[str]) -> list[int]:
+    """How many picks went to each column; what is no such number is 0."""
+    raw = raw if isinstance(raw, dict) else {}
+    return [clean_position(raw.get(key)) for key in keys]
 
 
 def clean_session_ids(raw: Any) -> list[str]:

@@ -1,9 +1,9 @@
 """The page: Gradio blocks, and handlers of a few lines between it and app.payloads.
 
-One gr.HTML holds the whole page: assets/page.html and the scripts in assets/page. Browsing and
-clicks go through its server functions, off the queue; recommendations through one event of the
-queue, always_last, so that a visitor who clicks faster than the models answer gets the newest
-answer and loses no click.
+One gr.HTML holds the whole page: assets/page.html and the scripts in assets/page. All that it asks
+goes through its server functions, off Gradio's queue, which would take one more round trip and
+most of a click's time. app.line bounds how many answers are computed at once; the page has one
+question under way at a time (assets/page/protocol.js). The queue is for programs.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -21,15 +22,20 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from app.api_payloads import recommend_payload, search_payload
+from app.blind import BlindTest
 from app.bodies import Endpoint, Surface
 from app.bundle import bundle
 from app.columns import LIST_LENGTH
 from app.contract import (
+    AnswerPayload,
+    BlindPickPayload,
     BrowsePayload,
     DetailPayload,
+    ErrorPayload,
     ForgetPayload,
     KeepPayload,
     PushesPayload,
+    RevealPayload,
     ScoresPayload,
     VerdictPayload,
     WholePayload,
@@ -41,15 +47,17 @@ from app.downloads import Downloads
 from app.errors import CatalogError
 from app.gate import Gate
 from app.hosts import hosts_of
+from app.line import MAX_WAITING, PLACES, TOO_MANY, Line
 from app.payloads import (
-    TOO_MANY,
     answer_payload,
+    blind_payload,
     browse_payload,
     busy_payload,
     detail_payload,
     forget_payload,
     keep_payload,
     pushes_payload,
+    reveal_payload,
     scores_payload,
     verdict_payload,
     whole_payload,
@@ -68,23 +76,17 @@ from app.serving.server import Server, address_of, listen
 from app.session import clean_click
 from app.settings import ROOT, Settings, writable_dir
 from app.writing import Writer
-from hllm.serving.request_batching import MAX_BATCH
+from hllm.serving.request_batching import BusyError
 
 ASSETS = ROOT / "assets"
 # gr.HTML runs a script as the body of a function with these parameters.
-START = "startPage({ element, trigger, props, server, watch });"
-# One batch of visitors in the User LLM's forward pass, another that gathers
-# (hllm.serving.request_batching).
-MODEL_CALLS = {"concurrency_id": "model", "concurrency_limit": 2 * MAX_BATCH}
+START = "startPage({ element, server });"
 BOOKS_ORIGIN = (
     "The books are real; the readers that the built-in HLLM has learned from are simulated "
     "(docs/data-card.md)."
 )
 # Those of the system: a theme's own would be loaded, and the page does not use them.
 FONTS, MONOSPACED = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
-# Of those who wait for an answer; who comes after them hears so at once. The queue itself, whose
-# refusal the page would not see, takes as many as there may be connections.
-MAX_WAITING = 64
 # After every answer Gradio makes a table (pandas) of the last 10,000 answers, for its monitoring,
 # which the gate does not let anybody see. Read from the environment when a queue is made.
 NO_ANALYTICS = {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(2**62)}
@@ -109,45 +111,39 @@ def build_demo(service: Service) -> gr.Blocks:
     def forget(raw: Any) -> ForgetPayload:
         return forget_payload(service, raw)
 
-    def recompute(raw: Any) -> Any:
-        if is_crowded(demo):
-            return gr.update(answer=busy_payload(raw))
-        # Not gr.HTML(answer=...): a component that is made in a handler joins whatever page the
-        # process is building at that moment, which a reload of the program does beside the old one.
-        return gr.update(answer=answer_payload(service, raw))
+    async def answer(raw: Any, request: gr.Request) -> AnswerPayload | ErrorPayload | None:
+        try:
+            return await line.run(partial(answer_payload, service, raw), request.is_disconnected)
+        except BusyError:
+            return busy_payload(raw)
 
+    line = Line()
     with gr.Blocks(title="HLLM Live", analytics_enabled=False, fill_width=True) as demo:
-        page = gr.HTML(
+        gr.HTML(
             html_template="${shell}",
             shell=shell(service),
-            answer=None,
             js_on_load=f"{bundle(ASSETS / 'page' / 'page.js')}\n{START}",
-            server_functions=[browse, record, forget, *beside_clicks(service)],
+            server_functions=[answer, browse, record, forget, *beside_clicks(service)],
             apply_default_css=False,
             elem_id="hllm-page",
         )
-        page.recompute(
-            recompute,
-            inputs=page,
-            outputs=page,
-            trigger_mode="always_last",
-            show_progress="hidden",
-            api_visibility="private",
-            **MODEL_CALLS,
-        )
-        add_api(service, demo)
+        add_api(service, demo, line)
     return demo.queue(max_size=MAX_CONNECTIONS)
 
 
 def is_crowded(demo: gr.Blocks) -> bool:
-    """Whether more wait than can be answered soon. Whoever left is not in the queue any more."""
+    """Whether more programs wait than can be answered soon. Whoever left is not in the queue."""
     return len(demo._queue) > MAX_WAITING
 
 
 def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     """The functions that the page calls beside its clicks, by their names."""
-    details, scoreboard = Details(service), Scoreboard(service)
-    downloads, writer = Downloads(service), Writer(service)
+    return [*about_items(service), *about_picks(service)]
+
+
+def about_items(service: Service) -> list[Callable[[Any], Any]]:
+    """What the page asks of items, of those that a visitor writes, and of a history."""
+    details, downloads, writer = Details(service), Downloads(service), Writer(service)
 
     def detail(raw: Any) -> DetailPayload:
         return detail_payload(details, raw)
@@ -161,19 +157,37 @@ def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     def pushes(raw: Any) -> PushesPayload:
         return pushes_payload(details, raw)
 
-    def judge(raw: Any) -> VerdictPayload | None:
-        return verdict_payload(scoreboard, raw)
-
-    def scores(_raw: Any) -> ScoresPayload:
-        return scores_payload(scoreboard)
-
     def keep(raw: Any) -> KeepPayload:
         return keep_payload(downloads, service, raw)
 
     def write(raw: Any) -> WritePayload:
         return write_payload(writer, raw)
 
-    return [detail, why, whole, pushes, judge, scores, keep, write]
+    return [detail, why, whole, pushes, keep, write]
+
+
+def about_picks(service: Service) -> list[Callable[[Any], Any]]:
+    """What the page tells and asks of picks: how far up both models had them, and whose they were."""
+    scoreboard, test = Scoreboard(service), BlindTest(service)
+
+    def judge(raw: Any) -> VerdictPayload | None:
+        return verdict_payload(scoreboard, raw)
+
+    def scores(_raw: Any) -> ScoresPayload:
+        return scores_payload(scoreboard)
+
+    def blind(raw: Any) -> BlindPickPayload:
+        return blind_payload(test, raw)
+
+    def reveal(raw: Any) -> RevealPayload:
+        return reveal_payload(test, raw)
+
+    return [judge, scores, blind, reveal]
+
+
+async def stays() -> bool:
+    """Of a program's call: has_left of app.line. Gradio's queue drops those that have left."""
+    return False
 
 
 @contextmanager
@@ -181,17 +195,17 @@ def told_to_programs() -> Iterator[None]:
     """Errors that a program can do something about reach it as a sentence, without a traceback."""
     try:
         yield
-    except (ValueError, CatalogError) as error:
+    except (ValueError, CatalogError, BusyError) as error:
         raise gr.Error(str(error), print_exception=False) from error
 
 
-def add_api(service: Service, demo: gr.Blocks) -> None:
+def add_api(service: Service, demo: gr.Blocks, line: Line) -> None:
     """Add the endpoints for programs to the blocks that are being built.
 
     They return plain dictionaries: Gradio's description of an endpoint does not know TypedDicts.
     """
 
-    def recommend(
+    async def recommend(
         history: list[str],
         top_k: int = LIST_LENGTH,
         category: str = "",
@@ -213,8 +227,9 @@ def add_api(service: Service, demo: gr.Blocks) -> None:
         """
         if is_crowded(demo):
             raise gr.Error(TOO_MANY, print_exception=False)
+        ask = partial(recommend_payload, service, history, top_k, category, min_price, max_price)
         with told_to_programs():
-            return dict(recommend_payload(service, history, top_k, category, min_price, max_price))
+            return dict(await line.run(ask, stays) or {})
 
     def search(text: str, category: str = "", sort: str = "popularity", cursor: str = "") -> dict:
         """Search the catalogue.
@@ -231,7 +246,7 @@ def add_api(service: Service, demo: gr.Blocks) -> None:
         with told_to_programs():
             return dict(search_payload(service, text, category, sort, cursor))
 
-    gr.api(recommend, api_name="recommend", **MODEL_CALLS)
+    gr.api(recommend, api_name="recommend", concurrency_limit=PLACES)
     gr.api(search, api_name="search", queue=False)
 
 
@@ -334,6 +349,7 @@ def shell(service: Service) -> str:
         catalog_size=service.num_items,
         categories=service.categories,
         price_range=service.price_range,
+        has_popularity=service.has_popularity,
         origin=BOOKS_ORIGIN if service.is_built_in else "",
         events_days=service.events.days,
     )

@@ -36,6 +36,7 @@ from hllm.serving.ranker import (
     WholeReading,
     recommend_rows,
 )
+from hllm.serving.rerank import Reranking
 from hllm.serving.user_model import UserModel, load_user_model
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import text_hash
@@ -145,7 +146,14 @@ class Recommender(Explainer):
 
     @torch.inference_mode()
     def recommend(
-        self, history: Sequence[Item], *, top_k: int = 10, allowed: np.ndarray | None = None
+        self,
+        history: Sequence[Item],
+        *,
+        top_k: int = 10,
+        allowed: np.ndarray | None = None,
+        diversity: float = 0.0,
+        less_popular: float = 0.0,
+        popularity: np.ndarray | None = None,
     ) -> Recommendations:
         """Rank the catalogue for a history.
 
@@ -155,14 +163,20 @@ class Recommender(Explainer):
                 {"title": "A funny heist on Mars"}: the model reads those of `text_keys`.
             top_k: how many items at most.
             allowed: the only rows (places in item_ids, each once) that may be found; None: all.
+            diversity: 0 to 1; with it, or the next, the list is chosen from the best 100: see
+                hllm.serving.rerank.Reranking. `by_score` of the answer is what it would be.
+            less_popular: 0 to 1.
+            popularity: (N,) how many took each item of item_ids, for less_popular.
 
         Raises:
-            ValueError: an empty history.
+            ValueError: an empty history, or numbers that make no sense.
             UnknownItemError: an item without an embedding.
             CheckpointError: weights of the Item LLM are missing or damaged.
         """
-        keys = self._keys(history)
-        return recommend_rows(self._index, self._read, keys, top_k, allowed, self._search)
+        keys, reranking = self._keys(history), Reranking(diversity, less_popular, popularity)
+        return recommend_rows(
+            self._index, self._read, keys, top_k, allowed, self._search, reranking=reranking
+        )
 
     @torch.inference_mode()
     def recommend_all(

@@ -3,7 +3,7 @@
 /** Whether the server answers at all, whatever its models do. */
 export async function isAlive() {
   try {
-    await fetch("robots.txt", { cache: "no-store", signal: AbortSignal.timeout(1000) });
+    await fetch("robots.txt", { cache: "no-store", signal: AbortSignal.timeout(5000) });
     return true;
   } catch {
     return false;

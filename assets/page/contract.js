@@ -28,13 +28,23 @@
  */
 
 /**
- * Asks for recommendations: `props.value` of the event "recompute".
+ * How the lists of a what-if are re-ranked, each from 0, off, to 1.
+ * @typedef {object} WhatIfPayload
+ * @property {number} diversity
+ * @property {number} less_popular
+ */
+
+/**
+ * Asks for recommendations. With `what_if` the history is
+ * one that is only tried, and nothing is recorded.
  * @typedef {object} AnswerRequest
  * @property {number} version
  * @property {Array<string|WrittenPayload>} history
  * @property {FilterPayload} filter
  * @property {string} session
  * @property {boolean} example
+ * @property {string} blind
+ * @property {?WhatIfPayload} what_if
  */
 
 /**
@@ -113,6 +123,7 @@
  * @typedef {object} DetailQuery
  * @property {string} item
  * @property {Array<string|WrittenPayload>} history
+ * @property {boolean} blind
  */
 
 /**
@@ -220,6 +231,38 @@
  * @property {number} visits
  * @property {Object<string, ModelScorePayload>} models
  * @property {string} message
+ */
+
+/**
+ * Tells what was picked from the list of a blind test, or taken back: what `server.blind` takes.
+ * @typedef {object} BlindPickRequest
+ * @property {string} seed
+ * @property {string[]} history
+ * @property {FilterPayload} filter
+ * @property {string} item
+ * @property {number} position
+ * @property {boolean} withdrawn
+ * @property {string} session
+ */
+
+/**
+ * For which column a pick counts, "" for none, and why: what `server.blind` gives.
+ * @typedef {object} BlindPickPayload
+ * @property {string} team
+ * @property {string} message
+ */
+
+/**
+ * Asks what the picks of a blind test say, by column: what `server.reveal` takes.
+ * @typedef {object} RevealQuery
+ * @property {Object<string, number>} wins
+ */
+
+/**
+ * What they say, as sentences: what `server.reveal` gives.
+ * @typedef {object} RevealPayload
+ * @property {string} result
+ * @property {string} chance
  */
 
 /**

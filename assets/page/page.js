@@ -4,6 +4,7 @@ import { isAlive } from "./alive.js";
 import { describeChange, makeAnnouncer } from "./announce.js";
 import { makeAnswers } from "./answers.js";
 import { makeBands } from "./bands.js";
+import { makeBlind } from "./blind.js";
 import { makeBrowse } from "./browse.js";
 import { makeCaptions } from "./captions.js";
 import { listenToClicks } from "./clicks.js";
@@ -40,13 +41,14 @@ import { makeStrip } from "./strip.js";
 import { makeTabs } from "./tabs.js";
 import { restoreTheme, switchTheme } from "./theme.js";
 import { newSession, ownSessions } from "./traces.js";
+import { makeWhatIf } from "./what_if_bar.js";
 import { makeWriter } from "./writer.js";
 import { isOwn, makeYours } from "./yours.js";
 
 const LEFT_SHARED = "This is your own history; the shared one is behind its link.";
 
 /** Runs once in a gr.HTML with what Gradio gives to its script. */
-export function startPage({ element, trigger, props, server, watch }) {
+export function startPage({ element, server }) {
   const root = element.querySelector(".hllm");
   const notices = root.querySelector(".notices");
   const session = newSession();
@@ -73,9 +75,35 @@ export function startPage({ element, trigger, props, server, watch }) {
   const menu = makeMenu(root.querySelector(".menu"));
   const answers = makeAnswers(root.querySelector(".answers"));
   const strip = makeStrip(root.querySelector(".strip"), {
-    remove: (id) => change(removeItem(state.history, id)),
-    move: (id, position) => change(moveItem(state.history, id, position), id),
+    remove: (id) => whatIf.remove(id) || change(removeItem(state.history, id)),
+    move: (id, position) =>
+      whatIf.move(id, position) || change(moveItem(state.history, id, position), id),
     begin: (item) => add(item, guests.isShared ? "shared" : "example"),
+  });
+  const whatIf = makeWhatIf(root, {
+    history: () => state.history,
+    onOpen: drawHistory,
+    onFirst: () => {
+      protocol.overtake();
+      answers.hold(state.history.items.map(({ id }) => id));
+    },
+    onChange: (text) => {
+      changes.splice(0, changes.length, `${text}.`); // of many steps of a slider the last is told
+      drawHistory();
+      ask();
+    },
+    onKeep: (items) => {
+      leaveWhatIf();
+      change(changed(state.history, items));
+    },
+    onBack: (hasTried) => {
+      drawHistory();
+      if (!hasTried) return;
+      leaveWhatIf();
+      changes.push("Back at your history.");
+      ask();
+    },
+    tell,
   });
   const captions = makeCaptions(root);
   let shownIds = []; // of the history that the lists are for
@@ -99,15 +127,32 @@ export function startPage({ element, trigger, props, server, watch }) {
     storageKey: `${storageKey}/picks`,
   });
   const bands = makeBands(bandSection, (name) => ({ how, score: scoreboard })[name].draw());
+  const blind = makeBlind(root, {
+    judge: (pick) => server.blind(pick),
+    reveal: (query) => server.reveal(query),
+    announce,
+    onSwitch: (sentence) => {
+      whatIf.back(); // what is tried is not what is chosen
+      changes.push(sentence);
+      isStanding = false; // what is shown is not what will be
+      answers.keepFocus();
+      if (blind.isOn()) tabs.show("hllm");
+      if (blind.isOn() && (guests.guest !== null || guests.wantsExample)) begin();
+      else ask();
+      drawer.refresh();
+    },
+    storageKey: `${storageKey}/blind`,
+  });
   const pushes = makePushes(root.querySelector(".strip"), {
     fetch: about("pushes"),
-    query: () => (isShown() ? { history: shownIds, rows: answers.rows() } : null),
+    query: () => (isShown() && !blind.isOn() ? { history: shownIds, rows: answers.rows() } : null),
     mark: answers.markPushed,
   });
   const drawer = makeDrawer(root.querySelector(".drawer"), {
     fetch: about("detail"),
     explain: about("why"),
     history: () => shownIds,
+    isBlind: blind.isOn,
     mark: strip.mark,
     announce,
     onOpen: () => {
@@ -133,15 +178,15 @@ export function startPage({ element, trigger, props, server, watch }) {
   const browseSection = root.querySelector(".browse");
   const browse = makeBrowse(browseSection, {
     fetch: (query) => server.browse(query),
-    positionOf: (id) => (guests.isShared ? -1 : positionOf(state.history, id)),
+    positionOf: (id) => (guests.isShared ? -1 : placeOf(id)),
     announce,
     storageKey: `${storageKey}/browse`,
     onCategory: filterControl.browsing,
   });
   const protocol = makeProtocol(session, {
-    send: (request) => {
-      props.value = request;
-      trigger("recompute");
+    fetch: async (request) => {
+      const found = await server.answer(request);
+      return found?.history ? { ...found, history: yours.filled(found.history) } : found;
     },
     setBusy: answers.setBusy,
     isAlive,
@@ -156,13 +201,26 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   /** Whether the lists are those of the history in the strip. */
   function isShown() {
-    return guests.items.map(({ id }) => id).join(" ") === shownIds.join(" ");
+    const items = whatIf.items() ?? guests.items;
+    return items.map(({ id }) => id).join(" ") === shownIds.join(" ");
+  }
+
+  /** Where an item is in the visitor's history, or in what is tried; -1 if it is not there. */
+  function placeOf(id) {
+    return positionOf({ items: whatIf.items() ?? state.history.items }, id);
+  }
+
+  function leaveWhatIf() {
+    protocol.overtake();
+    answers.release();
+    notice([]);
   }
 
   function ask() {
     askedAt = performance.now();
-    const [ids, ...rest] = guests.question;
-    protocol.ask(yours.sent(ids), ...rest);
+    const question = { ...guests.question, blind: blind.seed(), what_if: whatIf.request() };
+    const tried = whatIf.items()?.map(({ id }) => id);
+    protocol.ask({ ...question, history: yours.sent(tried ?? question.history) });
   }
 
   /** Say something above the recommendations, and aloud. */
@@ -182,12 +240,25 @@ export function startPage({ element, trigger, props, server, watch }) {
     announce(text);
   }
 
-  function change(history, movedId = null, told = guests.isShared ? [LEFT_SHARED] : []) {
+  function change(
+    history,
+    movedId = null,
+    told = guests.isShared ? [LEFT_SHARED] : [],
+    isStep = false,
+  ) {
     const before = state.history.items;
+    if (whatIf.isOpen() && history !== state.history) {
+      tell("Keep what you try, or go back, before the history changes.");
+      return;
+    }
     if (!state.setHistory(history)) return;
     leaveGuest();
     changes.push(describeChange(before, history.items, movedId));
     notice([...cutNotices(history), ...told]);
+    blind.changed(
+      history.items.map((item) => item.id),
+      isStep,
+    );
     drawHistory();
     ask();
   }
@@ -217,7 +288,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   /** The shared history becomes the visitor's own, which can be undone. */
-  function keep() {
+  function keepShared() {
     const { items, filter } = guests;
     if (!items.length) return; // they are still on their way
     const told = state.history.items.length ? ["Undo brings the history before back."] : [];
@@ -229,7 +300,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   /** Undo and redo are of the visitor's own history. */
   function step(take) {
     if (guests.isShared) say("Undo is for your own history: go back to it first.");
-    else change(take(state.history));
+    else change(take(state.history), null, [], true);
   }
 
   function changeFilter(filter) {
@@ -241,7 +312,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   function drawHistory() {
-    strip.draw(state.history, guests.guest);
+    strip.draw(state.history, guests.guest, whatIf.shown());
     browse.markItems();
   }
 
@@ -256,6 +327,10 @@ export function startPage({ element, trigger, props, server, watch }) {
       return;
     }
     if (answer.example) return; // it is never the visitor's
+    if (whatIf.isOpen()) {
+      notice(answer.notices);
+      return;
+    }
     if (!state.adopt(answer.history, answer.filter)) return;
     notice([...cutNotices(state.history), ...answer.notices]);
     draw();
@@ -263,6 +338,8 @@ export function startPage({ element, trigger, props, server, watch }) {
 
   function show(answer, isLast) {
     if (answer.example && !guests.wantsExample) return; // overtaken by the visitor's own history
+    // Overtaken, too: a blind test was begun or left meanwhile.
+    if (answer.start === null && "blind" in answer.columns !== blind.isOn()) return;
     const ids = answer.history.map((item) => item.id);
     if (answer.example) {
       guests.meetExample(answer.example, answer.history);
@@ -280,6 +357,7 @@ export function startPage({ element, trigger, props, server, watch }) {
       isStanding = hasLists && guests.guest === null && !answer.warming;
       tellChanges();
       scoreboard.settle();
+      blind.settle();
       whenPainted(askedAt, how.painted);
     }
     if (isNew) drawer.refresh();
@@ -309,7 +387,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   function pick(row) {
     const { id, title, creator, source, rank } = row.dataset;
     const own = yours.find(id);
-    const position = positionOf(state.history, id);
+    const position = placeOf(id);
     if (position >= 0) {
       strip.flash(id);
       tell(`${title} is already number ${position + 1} of your history.`);
@@ -320,14 +398,20 @@ export function startPage({ element, trigger, props, server, watch }) {
       return;
     }
     // The button in the drawer stands beside the cover.
-    const cover = (row.querySelector("img") ?? row.closest("header").querySelector("img")).src;
-    if (source === "browse" && isStanding && isShown())
+    const picture = row.querySelector("img") ?? row.closest("header").querySelector("img");
+    const cover = picture.getAttribute("src"); // as the server writes it: it is compared
+    if (source === "browse" && isStanding && isShown() && !whatIf.isOpen())
       scoreboard.wait({ item: id, history: shownIds, session });
+    const place = answers.blindPlace(id);
+    // From the list itself, or from the drawer about an item of it.
+    if (place && ["blind", "detail"].includes(source) && isStanding && isShown())
+      blind.pick({ item: id, title, session, ...place });
     add({ id, title, creator, cover }, source, Number(rank) || null);
   }
 
   /** Put an item into the history, and tell where it was found. */
   function add(item, source, rank = null) {
+    if (whatIf.add(item)) return; // nobody has chosen it
     change(addItem(state.history, item));
     if (isOwn(item)) return; // the server keeps nothing of it
     const click = { item_id: item.id, source, rank, session };
@@ -341,6 +425,11 @@ export function startPage({ element, trigger, props, server, watch }) {
     else drawer.open(id, pressed);
   }
 
+  function write(title, pressed = null) {
+    if (blind.isOn()) say("Both models would be named: leave the blind test first.");
+    else writer.open(title, pressed);
+  }
+
   /** Nothing is left of an item that the visitor has written. */
   function removeOwn(id) {
     change(forgetItem(state.history, id));
@@ -350,7 +439,7 @@ export function startPage({ element, trigger, props, server, watch }) {
   }
 
   const actions = {
-    write: (pressed) => writer.open(browse.missing(), pressed),
+    write: (pressed) => write(browse.missing(), pressed),
     forget: () =>
       server
         .forget({ sessions: ownSessions(session) })
@@ -359,8 +448,12 @@ export function startPage({ element, trigger, props, server, watch }) {
     undo: () => step(undo),
     redo: () => step(redo),
     clear: () => change(changed(state.history, [])),
+    "what-if": whatIf.toggle,
+    "what-if-reverse": whatIf.reverse,
+    "what-if-keep": whatIf.keep,
+    "what-if-back": whatIf.back,
     own: begin,
-    keep,
+    keep: () => keepShared(),
     close: drawer.close,
     why: drawer.explain,
     more: () => browse.load(true),
@@ -372,6 +465,8 @@ export function startPage({ element, trigger, props, server, watch }) {
       filterControl.focus();
     },
     theme: switchTheme,
+    "blind-again": blind.begin,
+    "leave-blind": blind.leave,
     "to-answers": () => {
       tabs.show("hllm");
       answers.focus();
@@ -394,38 +489,39 @@ export function startPage({ element, trigger, props, server, watch }) {
     drawer.close();
     browse.focus();
   };
-  const close = () => drawer.close() || stage.leave();
+  const close = () => drawer.close() || whatIf.back() || blind.leave() || stage.leave();
   listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
+  const shownHistory = () => guests.items.map(({ id }) => id);
   makeKeep(menu, root.querySelector("dialog.copy"), {
     fetch: about("keep"),
-    query: () => ({ history: shownIds, filter: guests.filter }),
+    query: () => ({ history: shownHistory(), filter: guests.filter }),
     // What the visitor has written stays in this browser.
-    link: () =>
-      stage.address(
-        sharedLink(
-          place,
-          shownIds.filter((id) => !yours.find(id)),
-          guests.filter,
-        ),
-      ),
+    link: () => {
+      const known = shownHistory().filter((id) => !yours.find(id));
+      return stage.address(sharedLink(place, known, guests.filter));
+    },
+    refusal: () =>
+      blind.isOn() ? "That would tell whose list is whose: leave the blind test first." : "",
     say,
   });
+  menu.add({ label: "Write an item or a wish \u2026", act: () => write("") });
   menu.add({
-    label: "Write an item or a wish \u2026",
-    act: () => writer.open(""),
+    label: "Blind test",
+    act: () => blind.leave() || blind.begin(),
+    checked: blind.isOn,
   });
   menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
   const openLinked = () => {
     const linked = linkedItem(location.hash);
     if (linked) openItem(linked);
   };
-  // Pasted into the address of the open page.
-  window.addEventListener("hashchange", () => (sharing.open() ? ask() : openLinked()));
-  watch("answer", () => {
-    const { answer } = props;
-    protocol.receive(
-      answer?.history ? { ...answer, history: yours.filled(answer.history) } : answer,
-    );
+  // Pasted into the address of the open page, or gone back from.
+  window.addEventListener("hashchange", () => {
+    if (sharing.open() || sharing.close()) {
+      whatIf.back();
+      ask();
+    }
+    openLinked();
   });
 
   restoreTheme();

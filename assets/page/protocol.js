@@ -12,9 +12,12 @@ export function randomId() {
 }
 
 /**
+ * One question is under way at a time. What is asked meanwhile waits, and only the last of it is
+ * sent: a fast visitor loses no click and is not answered late.
  * @param {string} session id of this tab
  * @param {object} page
- * @param {function(import("./contract.js").AnswerRequest): void} page.send
+ * @param {function(import("./contract.js").AnswerRequest): Promise<object>} page.fetch an
+ *   AnswerPayload or an ErrorPayload
  * @param {function(boolean): void} page.setBusy an answer is awaited, or no longer
  * @param {function(): Promise<boolean>} page.isAlive whether the server is there
  * @param {function(): void} page.onSilence no answer came in time, or there is no server
@@ -33,29 +36,55 @@ export function makeProtocol(session, page) {
   let doubt = 0;
   let waiting = false;
   let warmUp = 0;
+  let underWay = null; // the question that was sent
+  let next = null; // the one that waits
 
   /**
-   * @param {string[]} history item ids, oldest first
-   * @param {import("./contract.js").FilterPayload} filter
-   * @param {boolean} example while the history is empty, that of an example is asked for
+   * @param {import("./contract.js").AnswerRequest} question without version and session
    */
-  function ask(history, filter, example) {
+  function ask(question) {
     version += 1;
     clearTimeout(warmUp);
     clearTimeout(watchdog);
     clearTimeout(doubt);
-    watchdog = setTimeout(page.onSilence, ANSWER_LIMIT_MS);
+    watchdog = setTimeout(giveUp, ANSWER_LIMIT_MS);
     doubt = setTimeout(check, DOUBT_MS, version);
     waiting = true;
     page.setBusy(true);
-    page.send({ version, history, filter, session, example });
+    next = { ...question, version, session };
+    if (!underWay) send();
+  }
+
+  /** Answers to what has been asked until now are about something else, and not to be shown. */
+  function overtake() {
+    newest = version + 1;
+  }
+
+  async function send() {
+    const question = next;
+    underWay = question;
+    next = null;
+    const found = await page.fetch(question).catch(() => null);
+    const answer = typeof found?.version === "number" ? found : null;
+    if (answer) receive(answer); // late or not
+    if (underWay === question) {
+      underWay = null;
+      if (!answer && question.version === version) giveUp();
+    }
+    if (next && !underWay) send();
+  }
+
+  /** No answer will come; the next question does not wait for it. */
+  function giveUp() {
+    underWay = null;
+    clearTimeout(watchdog);
+    clearTimeout(doubt);
+    page.onSilence();
   }
 
   async function check(asked) {
     if (await page.isAlive()) return;
-    if (asked !== version || !waiting) return;
-    clearTimeout(watchdog);
-    page.onSilence();
+    if (asked === version && waiting) giveUp();
   }
 
   function settle() {
@@ -70,7 +99,7 @@ export function makeProtocol(session, page) {
    * one that a later one has overtaken: its lists would stay.
    */
   function receive(answer) {
-    if (!answer || typeof answer.version !== "number" || answer.version < newest) return;
+    if (answer.version < newest) return;
     newest = answer.version;
     if (answer.error) {
       if (answer.busy && answer.version !== version) return; // overtaken: another one is waited for
@@ -88,5 +117,5 @@ export function makeProtocol(session, page) {
     page.onAnswer(answer, answer.version === version);
   }
 
-  return { ask, receive };
+  return { ask, overtake };
 }

@@ -31,21 +31,28 @@ export function makeSharing(guests, place, page) {
     return true;
   }
 
+  /** Show the visitor's own history again; gives whether another one was shown. */
+  function close() {
+    if (!guests.isShared) return false;
+    guests.close();
+    page.forget();
+    page.draw();
+    return true;
+  }
+
   /** Take over what the server knows of the shared history. */
   function meet(answer) {
-    if (answer.history.length) {
-      if (!guests.meet(answer.history, answer.filter)) return;
+    if (!answer.history.length) {
+      leaveLink();
+      close();
+      page.say("Nothing of the shared history is in this catalogue.");
+      page.ask();
+    } else if (guests.meet(answer.history, answer.filter)) {
       page.notice([...notices, ...answer.notices]);
       notices = [];
       page.draw();
-      return;
     }
-    guests.close();
-    leaveLink();
-    page.say("Nothing of the shared history is in this catalogue.");
-    page.draw();
-    page.ask();
   }
 
-  return { open, meet };
+  return { open, close, meet };
 }

@@ -41,8 +41,8 @@ const TOOL_LABELS = {
 };
 
 /** What a cover of the strip is and what its keys do, for those who hear it. */
-function labelOf(title, index, count, guest) {
-  const place = `${title}, number ${index + 1} of ${count}`;
+function labelOf(title, index, count, guest, isBeyond) {
+  const place = `${title}, number ${index + 1} of ${count}${isBeyond ? ", which does not count" : ""}`;
   if (guest === null) return `${place}. Delete removes it, Shift with an arrow key moves it.`;
   return guest.isShared
     ? `${place} of the shared history. Add it to your own.`
@@ -50,14 +50,15 @@ function labelOf(title, index, count, guest) {
 }
 
 /** An entry stays as long as its item does: making pictures anew is most of what a click costs. */
-function fillEntry(entry, item, index, count, guest) {
+function fillEntry(entry, item, index, count, guest, isBeyond) {
   const face = entry.querySelector(".history-face");
   setAttributes(entry, { "data-id": item.id, draggable: String(guest === null) });
+  entry.classList.toggle("beyond", isBeyond);
   setAttributes(face, {
     "data-id": item.id,
     href: linkOf(item.id),
     title: item.title,
-    "aria-label": labelOf(item.title, index, count, guest),
+    "aria-label": labelOf(item.title, index, count, guest, isBeyond),
   });
   setAttributes(face.querySelector("img"), { src: item.cover });
   entry.querySelector(".history-title").textContent = item.title;
@@ -96,20 +97,25 @@ export function makeStrip(section, acts) {
   /**
    * @param {import("./history.js").History} history of the visitor
    * @param {?import("./guest.js").Guest} shown in its place
+   * @param {?{title: string, items: import("./contract.js").ItemPayload[], counting: number}} tried
+   *   shown in its place; only the first `counting` items count
    */
-  function draw(history, shown = null) {
+  function draw(history, shown = null, tried = null) {
     guest = shown;
-    drawItems((guest ?? history).items);
-    title.textContent = guest?.title ?? "Your history";
+    const drawn = tried ?? guest ?? history;
+    drawItems(drawn.items, tried?.counting ?? drawn.items.length);
+    title.textContent = (tried ?? guest)?.title ?? "Your history";
     section.setAttribute("aria-label", title.textContent);
     section.classList.toggle("is-guest", guest !== null);
     section.classList.toggle("is-shared", guest?.isShared === true);
+    section.classList.toggle("is-what-if", tried !== null);
     own.textContent = guest?.isShared && history.items.length ? "Back to yours" : "Start your own";
-    count.textContent = items.length && guest === null ? String(items.length) : "";
+    count.textContent = items.length && drawn === history ? String(items.length) : "";
     empty.hidden = items.length > 0 || guest !== null;
     setEnabled("undo", history.past.length > 0);
     setEnabled("redo", history.future.length > 0);
     setEnabled("clear", history.items.length > 0);
+    setEnabled("what-if", tried !== null || history.items.length > 1);
   }
 
   function setEnabled(action, enabled) {
@@ -118,7 +124,7 @@ export function makeStrip(section, acts) {
     button.setAttribute("aria-disabled", String(!enabled));
   }
 
-  function drawItems(newItems) {
+  function drawItems(newItems, counting) {
     const grew = newItems.length > items.length;
     const focused = list.contains(document.activeElement)
       ? document.activeElement.closest("li")
@@ -127,13 +133,15 @@ export function makeStrip(section, acts) {
     items = newItems;
     entries = new Map(items.map(({ id }) => [id, entries.get(id) ?? makeEntry()]));
     items.forEach((item, index) => {
-      fillEntry(entries.get(item.id), item, index, items.length, guest);
+      const isBeyond = index >= counting;
+      fillEntry(entries.get(item.id), item, index, items.length, guest, isBeyond);
     });
     list.replaceChildren(...entries.values());
     select(items.some((item) => item.id === selected) ? selected : null);
     settle([...list.children]);
     rove();
-    if (grew) list.scrollLeft = list.scrollWidth;
+    if (counting < items.length) show(entries.get(items[counting - 1].id));
+    else if (grew) list.scrollLeft = list.scrollWidth;
     if (focusedAt < 0) return;
     if (!items.length) {
       section.querySelector('[data-action="undo"]').focus();
@@ -143,6 +151,11 @@ export function makeStrip(section, acts) {
     const same = find(focused.dataset.id);
     const next = same || list.children[Math.min(focusedAt, items.length - 1)];
     next.querySelector(".history-face").focus({ preventScroll: true });
+  }
+
+  /** Scroll an entry into sight. */
+  function show(entry) {
+    entry.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   function find(id) {
@@ -187,7 +200,7 @@ export function makeStrip(section, acts) {
   function flash(id) {
     const entry = find(id);
     if (!entry) return;
-    entry.scrollIntoView({ block: "nearest", inline: "nearest" });
+    show(entry);
     entry.classList.remove("flash");
     void entry.offsetWidth; // restarts the animation
     entry.classList.add("flash");

@@ -80,6 +80,7 @@ def test_menu_by_keyboard_and_pointer(open_page, url):
     expect(button).to_have_attribute("aria-expanded", "false")
 
 
+@pytest.mark.slow
 def test_a_link_shows_a_history_and_never_touches_the_visitors_own(open_page, url):
     sender = open_page(url, DESKTOP)
     for number in (1, 2, 3):
@@ -117,6 +118,10 @@ def test_a_link_shows_a_history_and_never_touches_the_visitors_own(open_page, ur
 
     page.evaluate("link => { location.hash = new URL(link).hash }", link)
     history_is(page, "book-001", "book-002", "book-003")
+    page.go_back()
+    history_is(page, "book-007", "book-008")
+    page.go_forward()
+    history_is(page, "book-001", "book-002", "book-003")
     page.get_by_role("button", name="Keep it").click()
     history_is(page, "book-001", "book-002", "book-003")
     expect(page.locator(".strip-title")).to_have_text("Your history")
@@ -149,6 +154,7 @@ def test_whatever_a_link_holds_no_harm_is_done(open_page, url):
     expect(page.locator(".notices")).to_contain_text("“min”, “what”")
     expect(page.locator(".notices")).to_contain_text(f"The category “{script}” is not in")
     assert stored(page) == own
+    page.wait_for_selector(".settling", state="detached")
     page.locator(".hllm-column .rec").first.evaluate("row => row.click()")
     expect(page.locator(".strip-title")).to_have_text("Your history")
     expect(page.locator(".history li")).to_have_count(2)
@@ -205,7 +211,8 @@ def test_a_link_that_cannot_be_copied_is_shown(open_page, url):
 @pytest.mark.parametrize("size", [(1280, 720), (1920, 1080)], ids=["720", "1080"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_stage_mode_shows_five_large_rows_without_scrolling(open_page, url, size, scheme):
-    page = open_page(f"{url}?stage", size, color_scheme=scheme)
+    page = open_page(url, size, color_scheme=scheme)
+    page.goto(f"{url}?stage")
     for column in (".hllm-column", ".baseline-column"):
         rows = page.locator(f"{column} .rec")
         expect(rows.nth(4)).to_be_visible()

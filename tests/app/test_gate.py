@@ -21,11 +21,14 @@ from tests.served import page_of, served
 PAGE = "PAGE"  # the number of the page's component, which ask() puts here
 BROWSE = {"data": {"text": ""}, "component_id": PAGE, "fn_name": "browse", "session_hash": "s"}
 SEARCH = {"data": ["", "", "title", ""]}
-JOIN = {"data": [{"version": 1}], "fn_index": 0, "session_hash": "s", "trigger_id": PAGE}
+JOIN = {"data": [["book-001"]], "fn_index": 0, "session_hash": "s", "trigger_id": PAGE}
 SERVER, CALL = "/gradio_api/component_server", "/gradio_api/call/search"
 QUEUE = "/gradio_api/queue/join"
 POLICY = "Content-Security-Policy"
-FUNCTIONS = "there are browse, detail, forget, judge, pushes, record, scores, whole, why"
+FUNCTIONS = (
+    "there are answer, blind, browse, detail, forget, judge, keep, pushes, record, reveal, scores, "
+    "whole, why, write"
+)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +119,7 @@ def bait():
 
 @pytest.mark.parametrize("escaped", [False, True])
 @pytest.mark.parametrize(
-    ("path", "body"), [(CALL, SEARCH), (QUEUE, {**JOIN, "fn_index": 2}), (SERVER, BROWSE)]
+    ("path", "body"), [(CALL, SEARCH), (QUEUE, {**JOIN, "fn_index": 1}), (SERVER, BROWSE)]
 )
 def test_address_in_place_of_a_value_is_never_fetched(ask, bait, path, body, escaped):
     address, asked = bait
@@ -127,6 +130,23 @@ def test_address_in_place_of_a_value_is_never_fetched(ask, bait, path, body, esc
         sent = sent.replace('"path"', r'"p\u0061th"').replace("_type", r"\u005ftype")
     assert refused(ask("POST", path, sent.encode()), 400, "only plain values")
     assert asked == []
+
+
+def test_a_blind_test_goes_through_the_gate(ask, service):
+    history, seed = ["book-001"], "5eed" * 8
+    [first, *_] = service.answer(history, "0" * 16, blind_seed=seed).blind.drafts
+    pick = {
+        "seed": seed, "history": history, "item": first.item_id, "position": 1, "withdrawn": False,
+        "filter": {"category": "", "min_price": None, "max_price": None}, "session": "0" * 16,
+    }  # fmt: skip
+    team = ["hllm", "baseline"][first.team]
+    for data, expected in ((pick, {"team": team, "message": ""}), ([pick], None), ("x", None)):
+        status, _, body = ask("POST", SERVER, {**BROWSE, "fn_name": "blind", "data": data})
+        found = json.loads(body)
+        assert status == 200 and (found == expected or (expected is None and not found["team"]))
+    data = {"wins": {"hllm": 9, "baseline": 1}}
+    status, _, body = ask("POST", SERVER, {**BROWSE, "fn_name": "reveal", "data": data})
+    assert status == 200 and "unlikely to be chance" in json.loads(body)["chance"]
 
 
 def test_second_key_of_the_same_name_hides_nothing(ask):
@@ -218,7 +238,7 @@ def test_body_of_the_allowed_length_is_answered(ask):
         (QUEUE, {**JOIN, "fn_index": True}, 404, "fn_index"),
         (QUEUE, {**JOIN, "trigger_id": 7777}, 404, "trigger_id"),
         (QUEUE, {**JOIN, "batched": True}, 400, "only the keys"),
-        (QUEUE, {**JOIN, "data": []}, 400, "1 values: raw"),
+        (QUEUE, {**JOIN, "data": []}, 400, "1 to 5 values: history"),
         (SERVER, {**BROWSE, "component_id": 7777}, 404, "component_id"),
         (SERVER, {**BROWSE, "component_id": [PAGE]}, 404, "component_id"),
         (

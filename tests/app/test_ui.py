@@ -1,17 +1,20 @@
+import asyncio
+import http.client
 import json
 import socket
 import threading
 from contextlib import ExitStack
+from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
 import gradio as gr
 import pytest
 
 from app.catalog import CatalogItem
-from app.payloads import TOO_MANY
+from app.line import MAX_WAITING, PLACES, TOO_MANY, Line
 from app.session import MAX_HISTORY, MAX_SEARCH_CHARS
 from app.settings import Settings
-from app.ui import MAX_WAITING, MODEL_CALLS, app_options, build_demo, launch, shell, web_app
+from app.ui import app_options, build_demo, launch, shell, surface_of, web_app
 from hllm.errors import HLLMError
 from tests.served import served
 from tests.waiting import PATIENCE_S, wait_until
@@ -49,27 +52,25 @@ def test_template_of_the_page_holds_no_text_of_the_catalogue(service):
     assert page.html_template == "${shell}"
 
 
-def test_models_share_one_queue_and_browsing_is_off_it(service):
+def test_the_page_asks_off_the_queue(service):
     demo = build_demo(service)
     fns = {fn.api_name: fn for fn in demo.fns.values()}
-    assert fns["recommend"].concurrency_id == fns["recompute"].concurrency_id == "model"
-    assert fns["recompute"].trigger_mode == "always_last"
-    assert fns["search"].queue is False
+    assert set(fns) == {"recommend", "search"}
+    assert fns["recommend"].concurrency_limit == PLACES and fns["search"].queue is False
+    assert {"answer", "browse"} <= surface_of(demo).functions
 
 
-def test_who_comes_after_too_many_hears_so_at_once(service):
+def test_programs_that_come_after_too_many_hear_so_at_once(service):
     demo = build_demo(service)
-    fns = {fn.api_name: fn for fn in demo.fns.values()}
-    recompute, recommend = (fns[name].fn for name in ("recompute", "recommend"))
-    demo._queue.create_event_queue_for_fn(fns["recompute"])
-    waiting = demo._queue.event_queue_per_concurrency_id["model"].queue
+    [number] = [number for number, fn in demo.fns.items() if fn.api_name == "recommend"]
+    recommend, queue = demo.fns[number], demo._queue
+    queue.create_event_queue_for_fn(recommend)
+    waiting = queue.event_queue_per_concurrency_id[recommend.concurrency_id].queue
     waiting.extend([None] * MAX_WAITING)
-    assert "columns" in recompute({"version": 3})["answer"]
+    assert "models" in asyncio.run(recommend.fn(["book-001"]))
     waiting.append(None)
-    answer = recompute({"version": 3})["answer"]
-    assert answer == {"version": 3, "error": TOO_MANY, "busy": True}
     with pytest.raises(gr.Error, match="Too many"):
-        recommend(["book-001"])
+        asyncio.run(recommend.fn(["book-001"]))
 
 
 def test_gradio_makes_no_table_of_all_answers_after_each(service):
@@ -98,12 +99,12 @@ def test_port_in_use_is_said_with_a_way_on(service):
 def test_endpoints_tell_a_program_what_is_wrong(service):
     fns = {fn.api_name: fn.fn for fn in build_demo(service).fns.values()}
     with pytest.raises(gr.Error, match="from 1 to 100"):
-        fns["recommend"](["book-001"], 0)
+        asyncio.run(fns["recommend"](["book-001"], 0))
     with pytest.raises(gr.Error, match="sort must be one of"):
         fns["search"]("", "", "nonsense")
     service.catalog.path.unlink()
     with pytest.raises(gr.Error, match="cannot be read"):
-        fns["recommend"](["book-001"])
+        asyncio.run(fns["recommend"](["book-001"]))
     with pytest.raises(gr.Error, match="cannot be read"):
         fns["search"]("")
 
@@ -120,10 +121,11 @@ def test_the_theme_loads_no_fonts(service):
     assert "@font-face" not in theme._get_theme_css() and not theme._stylesheets
 
 
-def test_answers_that_nobody_waits_for_any_more_are_not_computed(
-    tmp_path, new_service, new_items, fake_recommender
-):
-    gate, asked = threading.Event(), []
+@pytest.fixture
+def slow(tmp_path, monkeypatch, new_service, new_items, fake_recommender):
+    """A served app whose model waits; the histories that it was asked for, and what lets it go."""
+    gate, asked, line = threading.Event(), [], Line()
+    monkeypatch.setattr("app.ui.Line", lambda: line)
 
     class Slow(fake_recommender):
         def recommend(self, history, **options):
@@ -134,14 +136,46 @@ def test_answers_that_nobody_waits_for_any_more_are_not_computed(
     ids = [item.item_id for item in new_items(5)]
     service = new_service(tmp_path / "c.db", new_items(5), load_hllm=lambda: Slow("HLLM", ids))
     demo = build_demo(service)
-    at_once, number = MODEL_CALLS["concurrency_limit"], 6
+    with served(web_app(demo, service, Settings(data_dir=tmp_path))) as (server, url):
+        yield SimpleNamespace(
+            demo=demo, url=url, server=server, line=line, asked=asked, let_go=gate.set
+        )
+        gate.set()
+
+
+def test_pages_that_have_left_are_not_answered(slow):
+    [page] = [number for number, block in slow.demo.blocks.items() if isinstance(block, gr.HTML)]
+
+    def begin(version):
+        query = {"version": version, "history": ["book-001"], "session": "0" * 32}
+        call = {"data": query, "component_id": page, "fn_name": "answer", "session_hash": "s"}
+        connection = http.client.HTTPConnection(slow.url.removeprefix("http://"))
+        header = {"Content-Type": "application/json"}
+        connection.request("POST", "/gradio_api/component_server", json.dumps(call), header)
+        return connection
+
+    answered = [begin(version) for version in range(PLACES)]
+    wait_until(lambda: len(slow.asked) == PLACES)
+    stays, *left = [begin(version) for version in range(100, 100 + MAX_WAITING)]
+    wait_until(lambda: slow.line.num_waiting == MAX_WAITING)
+    late = begin(999)
+    busy = {"version": 999, "error": TOO_MANY, "busy": True}
+    assert json.load(late.getresponse()) == busy
+    for one in (late, *left):
+        one.close()
+    wait_until(lambda: len(slow.server.server_state.connections) == PLACES + 1)
+    slow.let_go()
+    versions = {json.load(one.getresponse())["version"] for one in [*answered, stays]}
+    assert versions == {*range(PLACES), 100}
+    assert len(slow.asked) == PLACES + 1
+
+
+def test_answers_that_no_program_waits_for_any_more_are_not_computed(slow):
+    demo, url, asked = slow.demo, slow.url, slow.asked
+    at_once, number = PLACES, 6
     call = "/gradio_api/call/recommend"
     body = json.dumps({"data": [["book-001"]]}).encode()
-    with (
-        served(web_app(demo, service, Settings(data_dir=tmp_path))) as (_, url),
-        ExitStack() as end,
-    ):
-        end.callback(gate.set)
+    with ExitStack() as end:
 
         def begin():
             send = Request(url + call, body, {"Content-Type": "application/json"})
@@ -156,6 +190,6 @@ def test_answers_that_nobody_waits_for_any_more_are_not_computed(
         for one in left:
             one.close()
         wait_until(lambda: not len(demo._queue), 5)
-        gate.set()
+        slow.let_go()
         assert all(b"complete" in one.read() for one in answered)
     assert len(asked) == at_once

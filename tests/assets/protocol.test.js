@@ -24,79 +24,157 @@ afterEach(() => Object.assign(globalThis, real));
 
 const pending = () => [...timers.values()].filter(Boolean);
 
+const questionOf = (history) => ({
+  history,
+  filter: EVERYTHING,
+  example: true,
+  blind: "5eed",
+  what_if: null,
+});
+
 function open(alive = true) {
   const log = [];
+  const asked = new Map(); // what was sent, by version
   const told = (name) => (value) => log.push([name, value]);
-  const protocol = makeProtocol("session", {
-    send: (request) => log.push(["send", request.version]),
+  const { ask, overtake } = makeProtocol("session", {
+    fetch: ({ version }) => {
+      log.push(["send", version]);
+      return new Promise((resolve, reject) => asked.set(version, { resolve, reject }));
+    },
     setBusy: told("busy"),
     isAlive: async () => alive,
-    onSilence: told("silence"),
+    onSilence: () => log.push(["silence"]),
     onError: told("error"),
     onLastAnswer: ({ version }) => log.push(["last", version]),
     onAnswer: ({ version }) => log.push(["answer", version]),
     askAgain: told("again"),
   });
-  const since = () => log.splice(0);
-  return { protocol, since };
+  const quiet = () => new Promise((resolve) => real.setTimeout(resolve));
+  return {
+    ask: (...ids) => ask(questionOf(ids)),
+    overtake,
+    since: () => log.splice(0),
+    answer: (version, payload) => {
+      asked.get(version).resolve(payload && { version, ...payload });
+      return quiet();
+    },
+    fail: (version) => {
+      asked.get(version).reject(new Error("no connection"));
+      return quiet();
+    },
+  };
 }
 
 test("a request carries all that the server needs", () => {
   const sent = [];
-  const page = { send: (request) => sent.push(request), setBusy: () => {} };
-  makeProtocol("session", page).ask(["a", "b"], EVERYTHING, true);
-  assert.deepEqual(sent, [
-    { version: 1, history: ["a", "b"], filter: EVERYTHING, session: "session", example: true },
-  ]);
+  const fetch = (request) => {
+    sent.push(request);
+    return new Promise(() => {});
+  };
+  const page = { fetch, setBusy: () => {} };
+  const question = questionOf(["a", "b"]);
+  makeProtocol("session", page).ask(question);
+  assert.deepEqual(sent, [{ ...question, version: 1, session: "session" }]);
 });
 
-test("only the answer to the last question ends the waiting, earlier ones are shown", () => {
-  const { protocol, since } = open();
-  protocol.ask(["a"], EVERYTHING);
-  protocol.ask(["a", "b"], EVERYTHING);
-  since();
-  protocol.receive({ version: 1 });
-  assert.deepEqual(since(), [["answer", 1]]);
+test("one question is under way; of those asked meanwhile the last one follows", async () => {
+  const { ask, since, answer } = open();
+  for (const id of "abcd") ask(id);
+  assert.deepEqual(
+    since().filter(([name]) => name === "send"),
+    [["send", 1]],
+  );
+  await answer(1, {});
+  assert.deepEqual(since(), [
+    ["answer", 1],
+    ["send", 4],
+  ]);
   assert.equal(pending().length, 2);
-  protocol.receive({ version: 2 });
+  await answer(4, {});
+  assert.deepEqual(since(), [
+    ["busy", false],
+    ["last", 4],
+    ["answer", 4],
+  ]);
+  assert.equal(pending().length, 0);
+});
+
+test("what was asked before something else was begun is not shown", async () => {
+  const { ask, overtake, since, answer } = open();
+  ask("a");
+  overtake();
+  ask("b");
+  since();
+  await answer(1, {});
+  assert.deepEqual(since(), [["send", 2]]);
+  await answer(2, {});
   assert.deepEqual(since(), [
     ["busy", false],
     ["last", 2],
     ["answer", 2],
   ]);
-  assert.equal(pending().length, 0);
-});
-
-test("an answer that a later one has overtaken is not shown", () => {
-  const { protocol, since } = open();
-  protocol.ask(["a"], EVERYTHING);
-  protocol.ask(["a", "b"], EVERYTHING);
-  protocol.receive({ version: 2 });
-  since();
-  protocol.receive({ version: 1 });
-  protocol.receive({ version: 1, error: "Late." });
-  assert.deepEqual(since(), []);
-  protocol.receive({ version: 2 }); // as while a model loads
-  assert.equal(since().length, 3);
 });
 
 test("silence is said after 15 seconds, counted from the last question", () => {
-  const { protocol, since } = open();
-  protocol.ask([], EVERYTHING);
-  protocol.ask([], EVERYTHING);
+  const { ask, since } = open();
+  ask();
+  ask();
   since();
   const [watchdog, doubt, ...others] = pending();
   assert.deepEqual(others, []);
   assert.equal(doubt.ms, 2000);
   assert.equal(watchdog.ms, 15000);
   watchdog.act();
-  assert.equal(since()[0][0], "silence");
+  assert.deepEqual(since(), [["silence"]]);
+});
+
+test("after a silence the next question waits for nothing, and a late answer is shown", async () => {
+  const { ask, since, answer } = open();
+  ask("a");
+  pending()[0].act();
+  since();
+  await answer(1, {});
+  assert.deepEqual(since(), [
+    ["busy", false],
+    ["last", 1],
+    ["answer", 1],
+  ]);
+  ask("b");
+  pending()[0].act();
+  ask("c");
+  assert.deepEqual(since().at(-1), ["send", 3]);
+  await answer(3, {});
+  since();
+  await answer(2, {}); // overtaken
+  assert.deepEqual(since(), []);
+});
+
+test("a question that waited behind one that hung follows when that one ends", async () => {
+  const { ask, since, fail } = open();
+  ask("a");
+  ask("b");
+  pending()[0].act();
+  since();
+  await fail(1);
+  assert.deepEqual(since(), [["send", 2]]);
+});
+
+test("a connection that breaks is noticed at once, unless another question follows", async () => {
+  const { ask, since, fail } = open();
+  ask("a");
+  ask("b");
+  since();
+  await fail(1);
+  assert.deepEqual(since(), [["send", 2]]);
+  await fail(2);
+  assert.deepEqual(since(), [["silence"]]);
+  assert.equal(pending().length, 0);
 });
 
 test("a server that is gone is noticed before that, one that computes is not", async () => {
   for (const alive of [true, false]) {
-    const { protocol, since } = open(alive);
-    protocol.ask([], EVERYTHING);
+    const { ask, since } = open(alive);
+    ask();
     since();
     await pending()[1].act();
     assert.equal(since().length, alive ? 0 : 1);
@@ -104,11 +182,11 @@ test("a server that is gone is noticed before that, one that computes is not", a
   }
 });
 
-test("an error ends the waiting and is said", () => {
-  const { protocol, since } = open();
-  protocol.ask([], EVERYTHING);
+test("an error ends the waiting and is said", async () => {
+  const { ask, since, answer } = open();
+  ask();
   since();
-  protocol.receive({ version: 1, error: "The catalogue is gone." });
+  await answer(1, { error: "The catalogue is gone." });
   assert.deepEqual(since(), [
     ["busy", false],
     ["error", "The catalogue is gone."],
@@ -116,11 +194,11 @@ test("an error ends the waiting and is said", () => {
   assert.equal(pending().length, 0);
 });
 
-test("where too many ask it is said, and asked again later, unless another question is", () => {
-  const { protocol, since } = open();
-  protocol.ask([], EVERYTHING);
+test("where too many ask it is said, and asked again later, unless another question is", async () => {
+  const { ask, since, answer } = open();
+  ask();
   since();
-  protocol.receive({ version: 1, error: "Too many visitors.", busy: true });
+  await answer(1, { error: "Too many visitors.", busy: true });
   assert.deepEqual(since(), [
     ["busy", false],
     ["error", "Too many visitors."],
@@ -129,30 +207,35 @@ test("where too many ask it is said, and asked again later, unless another quest
   assert.ok(poll.ms >= 3000 && poll.ms < 6000);
   poll.act();
   assert.equal(since()[0][0], "again");
-  protocol.ask(["a"], EVERYTHING);
-  protocol.ask(["a", "b"], EVERYTHING);
+  ask("a");
+  ask("b");
   since();
-  protocol.receive({ version: 2, error: "Too many visitors.", busy: true });
-  assert.deepEqual(since(), []);
+  await answer(2, { error: "Too many visitors.", busy: true });
+  assert.deepEqual(since(), [["send", 3]]);
 });
 
-test("while a model warms up the question is asked again, unless another one is", () => {
-  const { protocol, since } = open();
-  protocol.ask([], EVERYTHING);
-  protocol.receive({ version: 1, warming: true });
+test("while a model warms up the question is asked again, unless another one is", async () => {
+  const { ask, since, answer } = open();
+  ask();
+  await answer(1, { warming: true });
   since();
   const [poll] = pending();
   assert.equal(poll.ms, 1000);
   poll.act();
   assert.equal(since()[0][0], "again");
-  protocol.ask(["a"], EVERYTHING);
+  ask("a");
   assert.ok(!pending().includes(poll));
 });
 
-test("what is no answer is left out", () => {
-  const { protocol, since } = open();
-  for (const answer of [null, undefined, {}, { version: "1" }]) protocol.receive(answer);
-  assert.deepEqual(since(), []);
+test("what is no answer is as good as none", async () => {
+  for (const nothing of [null, { version: "1" }, { version: undefined }]) {
+    const { ask, since, answer } = open();
+    ask();
+    since();
+    await answer(1, nothing);
+    assert.deepEqual(since(), [["silence"]]);
+    timers.clear();
+  }
 });
 
 test("ids of tabs are such as the server takes, and differ", () => {
