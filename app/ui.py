@@ -167,7 +167,7 @@ def about_items(service: Service) -> list[Callable[[Any], Any]]:
 
 
 def about_picks(service: Service) -> list[Callable[[Any], Any]]:
-    """What the page tells and asks of picks: how far up both models had them, and whose they were."""
+    """What the page asks of picks: how far up both models had them, and whose they were."""
     scoreboard, test = Scoreboard(service), BlindTest(service)
 
     def judge(raw: Any) -> VerdictPayload | None:
