@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # imports torch, and reading options should not have to wait 
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4", "nf4")
 # Milliseconds per click: 314 in fp32 and 20 in int4 at 1.1 billion parameters, 11.6 in fp32 and 5.6
-# in int8 at 14 million. The small built-in model has 1.3 million, and a click of it other costs.
+# in int8 at 14 million. Smaller ones are limited by other things than their weights.
 LOW_BITS_FROM_PARAMETERS = 10_000_000
 # States of SmolLM2 (135 million), less their mean, have cosine 0.82 to float32 in int4 and 0.995 in
 # int8, which takes about as long. Nothing between it and 1.1 billion was measured.
