@@ -199,8 +199,9 @@ def _ranks(
             column = targets.unsqueeze(1)
             cosine, words = cosines.gather(1, column), text.gather(1, column)
             nobody = torch.zeros_like(cosine)  # no neighbours (B, 1), and no interactions
+            cosines += hidden  # -inf stays -inf in every sum
             for weights, kept in ranks.items():
-                scores = combined(cosines, text, near, counts, weights) + hidden
+                scores = combined(cosines, text, near, counts, weights)
                 kept[own] = place(scores)
                 scores.scatter_(1, column, combined(cosine, words, nobody, nobody, weights))
                 unseen[weights][own] = place(scores)

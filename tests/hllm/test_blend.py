@@ -90,7 +90,9 @@ def test_a_target_ranked_as_if_never_bought_has_no_neighbours_and_all_its_text(f
         better = [
             item
             for item in others
-            if cosine[item] + (0.3 + 0.8 / (1 + counts[item]) ** 0.5) * text[item] + 0.4 * near[item]
+            if cosine[item]
+            + (0.3 + 0.8 / (1 + counts[item]) ** 0.5) * text[item]
+            + 0.4 * near[item]
             > own
         ]
         assert rank == 1 + len(better)
