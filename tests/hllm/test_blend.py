@@ -82,18 +82,15 @@ def test_a_target_ranked_as_if_never_bought_has_no_neighbours_and_all_its_text(f
     cases = eval_cases(data.interactions, "valid")
     weights = BlendWeights(0.3, 0.8, 0.4, 0.7)
     unseen = _ranks(scorer, cases, [weights], progress=False)[1][weights]
+    factors = (1 / (1 + scorer.counts.double()).sqrt()).tolist()
     parts = [part.tolist() for part in scorer.parts([case.history for case in cases])]
     for case, rank, cosine, text, near in zip(cases, unseen, *parts, strict=True):
         others = {*range(1, len(cosine))} - {*case.history.tolist()} - {case.target}
         own = cosine[case.target] + (0.3 + 0.8) * text[case.target]
-        counts = scorer.counts.tolist()
         better = [
             item
             for item in others
-            if cosine[item]
-            + (0.3 + 0.8 / (1 + counts[item]) ** 0.5) * text[item]
-            + 0.4 * near[item]
-            > own
+            if cosine[item] + (0.3 + 0.8 * factors[item]) * text[item] + 0.4 * near[item] > own
         ]
         assert rank == 1 + len(better)
 
