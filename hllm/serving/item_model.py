@@ -1,8 +1,8 @@
 """Encoding an item that nobody has embedded yet, such as one that is typed in: the Item LLM, live.
 
 A large Item LLM runs in few bits as the User LLM does (hllm.serving.precision): int4 through ONNX
-Runtime on a CPU, NF4 on a GPU. Others stay exact. It is loaded when the first item is asked for: most
-visitors only click, and the items of the catalogue are embedded already.
+Runtime on a CPU, NF4 on a GPU. Others stay exact. It is loaded when the first item is asked for:
+most visitors only click, and the items of the catalogue are embedded already.
 
 T text tokens, H width of the Item LLM, D width of an item embedding.
 """
