@@ -24,6 +24,13 @@ class FilterPayload(TypedDict):
     max_price: float | None
 
 
+class WhatIfPayload(TypedDict):
+    """How the lists of a what-if are re-ranked, each from 0, off, to 1."""
+
+    diversity: float
+    less_popular: float
+
+
 class AnswerRequest(TypedDict):
     """The page asks for recommendations.
 
@@ -33,6 +40,7 @@ class AnswerRequest(TypedDict):
         filter: what may be recommended.
         session: random id of the browser tab.
         example: while the history is empty, answer for the first example.
+        what_if: the history is one that is only tried, and nothing is recorded; None: it is real.
     """
 
     version: int
@@ -40,6 +48,7 @@ class AnswerRequest(TypedDict):
     filter: FilterPayload
     session: str
     example: bool
+    what_if: WhatIfPayload | None
 
 
 class ExamplePayload(TypedDict):
@@ -278,6 +287,30 @@ class ClickPayload(TypedDict):
     source: str
     rank: int | None
     session: str
+
+
+class KeepQuery(TypedDict):
+    """The page asks for what a visitor can take along of a history."""
+
+    history: list[str]
+    filter: FilterPayload
+
+
+class KeepPayload(TypedDict):
+    """Texts to take along.
+
+    Attributes:
+        json, csv: of files with the history and both lists.
+        snippet: Python that gives the list of HLLM again; "" where there is none.
+        hint: where it runs, or why there is none, as sentences.
+        message: why there is nothing at all, as a sentence; mostly empty.
+    """
+
+    json: str
+    csv: str
+    snippet: str
+    hint: str
+    message: str
 
 
 class ForgetRequest(TypedDict):

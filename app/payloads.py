@@ -16,6 +16,7 @@ from app.contract import (
     FilterPayload,
     ForgetPayload,
     ItemPayload,
+    KeepPayload,
     PushesPayload,
     ScoresPayload,
     VerdictPayload,
@@ -23,6 +24,7 @@ from app.contract import (
     WhyPayload,
 )
 from app.detail import Details
+from app.downloads import Downloads
 from app.errors import CatalogError
 from app.examples import Example
 from app.how import how_payload
@@ -39,6 +41,7 @@ from app.session import (
     clean_rows,
     clean_session_id,
     clean_session_ids,
+    clean_what_if,
 )
 from hllm.errors import HLLMError
 
@@ -160,6 +163,26 @@ def scores_payload(scoreboard: Scoreboard) -> ScoresPayload:
         return {"picks": 0, "visits": 0, "models": {}, "message": message}
 
 
+def keep_payload(downloads: Downloads, service: Service, raw: Any) -> KeepPayload:
+    """What can be taken along of the history of a KeepQuery."""
+    nothing: KeepPayload = {"json": "", "csv": "", "snippet": "", "hint": "", "message": ""}
+    raw = raw if isinstance(raw, dict) else {}
+    try:
+        item_filter, _ = clean_filter(raw.get("filter"), service.catalog.filters.has_category)
+        found = downloads.make(raw.get("history"), item_filter)
+    except (CatalogError, HLLMError) as error:
+        return {**nothing, "message": str(error)}
+    if found is None:
+        return {**nothing, "message": "There is no history yet that could be taken along."}
+    return {
+        "json": found.as_json,
+        "csv": found.as_csv,
+        "snippet": found.snippet.code,
+        "hint": found.snippet.hint,
+        "message": "",
+    }
+
+
 def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
     """The answer to an AnswerRequest."""
     started = time.perf_counter()
@@ -169,11 +192,13 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         has_category = service.catalog.filters.has_category
         item_filter, gone = clean_filter(request.get("filter"), has_category)
         session = clean_session_id(request.get("session"))
+        what_if = clean_what_if(request.get("what_if"), service.has_popularity)
         answer = service.answer(
             request.get("history"),
             session,
             item_filter=item_filter,
             with_example=request.get("example") is True,
+            what_if=what_if,
         )
     except CatalogError as error:
         return {"version": version, "error": str(error), "busy": False}
@@ -183,7 +208,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         "version": version,
         "history": [item_payload(card) for card in answer.history],
         "filter": filter_payload(item_filter),
-        "notices": [*answer.notices, *gone],
+        "notices": [*answer.notices, *gone, *(what_if.notices if what_if else ())],
         "warming": answer.warming,
         "agreement": summary(answer.columns),
         "live": live_line(answer),

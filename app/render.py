@@ -127,6 +127,7 @@ def render_shell(
     catalog_size: int,
     categories: Sequence[tuple[str, int]],
     price_range: tuple[float, float] | None,
+    has_popularity: bool = True,
     origin: str = "",
     events_days: int = 0,
 ) -> str:
@@ -139,6 +140,7 @@ def render_shell(
         catalog_size: number of items.
         categories: names with their numbers of items.
         price_range: lowest and highest price, None if nothing has one.
+        has_popularity: whether it is known how popular items are.
         origin: what to know of where the data come from, a sentence; shown at the bottom.
         events_days: how long what was shown and clicked is kept; 0: it is not.
     """
@@ -157,6 +159,7 @@ def render_shell(
         ),
         category_hidden="" if categories else "hidden",
         prices_hidden="" if price_range else "hidden",
+        popularity_hidden="" if has_popularity else "hidden",
         lowest_price=text(price(low)),
         highest_price=text(price(high)),
         sort_options="".join(

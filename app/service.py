@@ -4,11 +4,14 @@ Plain functions over the catalogue and two recommenders. Nothing about a visitor
 calls; every call brings the whole history.
 """
 
+from __future__ import annotations
+
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from app.cards import Card, make_card
 from app.catalog import NO_FILTER, Catalog, CatalogItem, ItemFilter, Query, Sort
@@ -18,7 +21,10 @@ from app.errors import CatalogError
 from app.event_log import EventLog
 from app.examples import MAX_ITEMS, Example, book_examples, category_examples
 from app.filter_rows import FilterRows
-from app.session import BrowseRequest, Click, History, clean_history
+from app.session import BrowseRequest, Click, History, WhatIf, clean_history
+
+if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
+    from hllm.recommend import ItemRanker
 
 PAGE_SIZE = 48
 
@@ -88,6 +94,7 @@ class Service:
         self.num_items = catalog.num_items
         self.categories = catalog.categories()
         self.price_range = catalog.filters.price_range()
+        self.has_popularity = catalog.filters.has_popularity()
         self.is_built_in = built_in
         self.examples = self._make_examples()
 
@@ -115,21 +122,26 @@ class Service:
     def answer(
         self,
         raw_history: object,
-        session_id: str,
+        session_id: str | None,
         top_k: int = LIST_LENGTH,
         item_filter: ItemFilter = NO_FILTER,
         with_example: bool = False,
+        what_if: WhatIf | None = None,
     ) -> Answer:
         """Recommend for a history, or show popular items if it is empty.
 
         Args:
             raw_history: what a page or program sent; anything that is not a history is left out.
-            session_id: random id of a visitor's page, for the record of what was shown.
+            session_id: random id of a visitor's page, for the record of what was shown; None: it
+                is not recorded.
             top_k: how many recommendations of each column will be shown, up to COMPARE_DEPTH.
             item_filter: what may be recommended; the popular items are those of everything.
             with_example: instead of an empty history take that of the first example, if there is
                 one: a stranger sees at once what the page is.
+            what_if: the history is one that the visitor does not have, and nothing is recorded.
         """
+        if what_if is not None:
+            session_id = None
         history, example = self.clean(raw_history), ""
         if with_example and not history.item_ids and self.examples:
             example = self.examples[0].name
@@ -137,10 +149,14 @@ class Service:
         cards = self.cards_of(history.item_ids)
         if not cards:
             popular = self._cards(self.catalog.popular(LIST_LENGTH))
-            self.events.add(session_id, "shown", "popular", [c.item_id for c in popular])
+            self._record_shown(session_id, "popular", [c.item_id for c in popular])
             return Answer([], history.notices, popular=popular)
         allowed = partial(self._filter_rows.rows, item_filter) if item_filter else None
-        columns = [column.ask(history.item_ids, COMPARE_DEPTH, allowed) for column in self.columns]
+        reranking = self._reranking(what_if)
+        columns = [
+            column.ask(history.item_ids, COMPARE_DEPTH, allowed, reranking)
+            for column in self.columns
+        ]
         shown = [self._shown(session_id, column, top_k) for column in columns]
         found = self.cards_of(list(dict.fromkeys(i for ids in shown for i in ids)))
         return Answer(
@@ -167,12 +183,27 @@ class Service:
         self.events.close()
         self.catalog.close()
 
-    def _shown(self, session_id: str, column: ColumnAnswer, top_k: int) -> list[str]:
+    def _shown(self, session_id: str | None, column: ColumnAnswer, top_k: int) -> list[str]:
         if column.result is None:
             return []
         item_ids = [item.item_id for item in column.result.items[:top_k]]
-        self.events.add(session_id, "shown", column.info.key, item_ids)
+        self._record_shown(session_id, column.info.key, item_ids)
         return item_ids
+
+    def _reranking(self, what_if: WhatIf | None) -> Callable[[ItemRanker], dict[str, Any]] | None:
+        """Options of a recommender for the sliders; None where both are at 0."""
+        if what_if is None or not (what_if.diversity or what_if.less_popular):
+            return None
+        options: dict[str, Any] = {"diversity": what_if.diversity}
+        if not what_if.less_popular:
+            return lambda recommender: options
+        options["less_popular"] = what_if.less_popular
+        popularity = self._filter_rows.popularity
+        return lambda recommender: {**options, "popularity": popularity(recommender)}
+
+    def _record_shown(self, session_id: str | None, what: str, item_ids: list[str]) -> None:
+        if session_id is not None:
+            self.events.add(session_id, "shown", what, item_ids)
 
     def _cards(self, items: Sequence[CatalogItem]) -> list[Card]:
         return [make_card(item, self.covers) for item in items]

@@ -26,7 +26,8 @@ SORTS: dict[Sort, str] = {
     "newest": "Newest first",
     "year": "Oldest first",
 }
-SOURCES = ("browse", "popular", "hllm", "baseline", "example", "detail")
+SLIDERS = {"diversity": "Diversity", "less_popular": "Less popular"}
+SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail")
 _SESSION = re.compile(r"[0-9a-f-]{8,64}")
 
 
@@ -51,6 +52,20 @@ class BrowseRequest:
     category: str = ""
     sort: Sort = "popularity"
     cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """A visitor tries something: nothing of the answer is recorded.
+
+    Attributes:
+        diversity, less_popular: 0 to 1, how the lists are re-ranked; see hllm.serving.rerank.
+        notices: sentences for the visitor; empty if everything was understood.
+    """
+
+    diversity: float = 0.0
+    less_popular: float = 0.0
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +154,32 @@ def check_filter(
     if low is not None and high is not None and low > high:
         raise ValueError(f"min_price {low:g} must not be more than max_price {high:g}.")
     return ItemFilter(category=storable(category), min_price=low, max_price=high)
+
+
+def clean_what_if(raw: Any, has_popularity: bool) -> WhatIf | None:
+    """Turn what a page sent of a what-if into one; None where it asks for its real history.
+
+    Args:
+        raw: anything; None, or a dictionary of diversity and less_popular, is expected.
+        has_popularity: whether popularity can be told in this catalogue.
+
+    Returns:
+        Anything else but None is a what-if, too, so that nothing is recorded that nobody meant.
+    """
+    if raw is None:
+        return None
+    values = raw if isinstance(raw, dict) else {}
+    numbers, notices = {}, []
+    for name, label in SLIDERS.items():
+        value = values.get(name, 0)
+        is_number = type(value) in (int, float) and 0 <= value <= 1
+        numbers[name] = float(value) if is_number else 0.0
+        if not is_number:
+            notices.append(f"“{label}” must be a number from 0 to 1: it is off.")
+    if numbers["less_popular"] and not has_popularity:
+        numbers["less_popular"] = 0.0
+        notices.append("Nothing is known here of how popular items are: “Less popular” is off.")
+    return WhatIf(**numbers, notices=tuple(notices))
 
 
 def clean_browse(raw: Any) -> BrowseRequest:

@@ -31,6 +31,7 @@ from app.contract import (
     DetailPayload,
     ErrorPayload,
     ForgetPayload,
+    KeepPayload,
     PushesPayload,
     ScoresPayload,
     VerdictPayload,
@@ -38,6 +39,7 @@ from app.contract import (
     WhyPayload,
 )
 from app.detail import Details
+from app.downloads import Downloads
 from app.errors import CatalogError
 from app.gate import Gate
 from app.hosts import hosts_of
@@ -48,6 +50,7 @@ from app.payloads import (
     busy_payload,
     detail_payload,
     forget_payload,
+    keep_payload,
     pushes_payload,
     scores_payload,
     verdict_payload,
@@ -127,7 +130,7 @@ def is_crowded(demo: gr.Blocks) -> bool:
 
 def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     """The functions that the page calls beside its clicks, by their names."""
-    details, scoreboard = Details(service), Scoreboard(service)
+    details, scoreboard, downloads = Details(service), Scoreboard(service), Downloads(service)
 
     def detail(raw: Any) -> DetailPayload:
         return detail_payload(details, raw)
@@ -147,7 +150,10 @@ def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     def scores(_raw: Any) -> ScoresPayload:
         return scores_payload(scoreboard)
 
-    return [detail, why, whole, pushes, judge, scores]
+    def keep(raw: Any) -> KeepPayload:
+        return keep_payload(downloads, service, raw)
+
+    return [detail, why, whole, pushes, judge, scores, keep]
 
 
 async def stays() -> bool:
@@ -313,6 +319,7 @@ def shell(service: Service) -> str:
         catalog_size=service.num_items,
         categories=service.categories,
         price_range=service.price_range,
+        has_popularity=service.has_popularity,
         origin=BOOKS_ORIGIN if service.is_built_in else "",
         events_days=service.events.days,
     )

@@ -35,6 +35,7 @@ from hllm.serving.ranker import (
     WholeReading,
     recommend_rows,
 )
+from hllm.serving.rerank import Reranking
 from hllm.serving.user_model import UserModel, load_user_model
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import text_hash
@@ -136,7 +137,14 @@ class Recommender(Explainer):
 
     @torch.inference_mode()
     def recommend(
-        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+        self,
+        history: Sequence[str],
+        *,
+        top_k: int = 10,
+        allowed: np.ndarray | None = None,
+        diversity: float = 0.0,
+        less_popular: float = 0.0,
+        popularity: np.ndarray | None = None,
     ) -> Recommendations:
         """Rank the catalogue for a history.
 
@@ -144,12 +152,19 @@ class Recommender(Explainer):
             history: item ids, oldest first; the model reads the most recent max_history.
             top_k: how many items at most.
             allowed: the only rows (places in item_ids, each once) that may be found; None: all.
+            diversity: 0 to 1; with it, or the next, the list is chosen from the best 100: see
+                hllm.serving.rerank.Reranking. `by_score` of the answer is what it would be.
+            less_popular: 0 to 1.
+            popularity: (N,) how many took each item of item_ids, for less_popular.
 
         Raises:
-            ValueError: an empty history.
+            ValueError: an empty history, or numbers that make no sense.
             UnknownItemError: an item without an embedding.
         """
-        return recommend_rows(self._index, self._read, history, top_k, allowed, self._search)
+        reranking = Reranking(diversity, less_popular, popularity)
+        return recommend_rows(
+            self._index, self._read, history, top_k, allowed, self._search, reranking=reranking
+        )
 
     @torch.inference_mode()
     def recommend_all(

@@ -9,10 +9,9 @@ from tqdm import tqdm
 
 from app.catalog import Catalog
 from app.errors import IngestError
+from app.spreadsheet import harmless, is_formula
 from hllm.atomic import atomic_text
 
-# What a spreadsheet takes for the beginning of a formula, which may fetch or run things.
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 FIRST_COLUMNS = ("title", "creator", "categories", "tags", "year", "description")
 
 
@@ -90,15 +89,5 @@ class _Writer:
         return count
 
     def _cell(self, value: object) -> object:
-        if not (isinstance(value, str) and value.startswith(FORMULA_SIGNS)) or _is_number(value):
-            return value
-        self.formulas += 1
-        return f"'{value}" if self._escapes else value
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+        self.formulas += is_formula(value)
+        return harmless(value) if self._escapes else value

@@ -72,5 +72,7 @@ export function makeAnswers(section) {
     markPushed,
     rows: columns.rows,
     forget: columns.forget,
+    hold: columns.hold,
+    release: columns.release,
   };
 }

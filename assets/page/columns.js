@@ -2,6 +2,7 @@
 // app/render_recommendations.py.
 
 import { makeSettling } from "./clicks.js";
+import { sameFilter } from "./filter.js";
 import { isComparable, moveOf } from "./moves.js";
 import { makeRoving } from "./roving.js";
 
@@ -12,6 +13,9 @@ import { makeRoving } from "./roving.js";
 export function makeColumns(start, columns) {
   // History and filter of the lists that are shown, and the ranks in them by column and item id.
   let shown = null;
+  // While something is tried, moves are against these, which were shown before it: as `shown`.
+  let held = null;
+  let isHeld = false;
   // The start and the lists stand in one place.
   const settle = makeSettling(
     ({ dataset }) => dataset.example || `${dataset.source} ${dataset.id}`,
@@ -39,7 +43,7 @@ export function makeColumns(start, columns) {
    * @param {string[]} ids of the history
    */
   function showLists(htmls, ids, filter) {
-    const before = isComparable(shown, ids, filter) ? shown.ranks : {};
+    const before = ranksBefore(ids, filter);
     const ranks = {};
     for (const column of columns.querySelectorAll(".column")) {
       const key = column.dataset.column;
@@ -55,6 +59,23 @@ export function makeColumns(start, columns) {
     start.replaceChildren();
     columns.hidden = false;
     shown = { ids, filter, ranks };
+  }
+
+  function ranksBefore(ids, filter) {
+    if (isHeld) return held !== null && sameFilter(held.filter, filter) ? held.ranks : {};
+    return isComparable(shown, ids, filter) ? shown.ranks : {};
+  }
+
+  /** Hold on to the lists, as what others are compared with, if they are those of a history. */
+  function hold(ids) {
+    held = shown !== null && shown.ids.join(" ") === ids.join(" ") ? shown : null;
+    isHeld = true;
+  }
+
+  /** The next lists follow those that were held. */
+  function release() {
+    if (isHeld) shown = held;
+    isHeld = false;
   }
 
   /** The first of each list, in words. */
@@ -91,7 +112,7 @@ export function makeColumns(start, columns) {
     shown = null;
   }
 
-  return { showStart, showLists, firsts, rows, markPushed, forget };
+  return { showStart, showLists, firsts, rows, markPushed, forget, hold, release };
 }
 
 /** Put a list into a column; the keyboard stays at the row where it was. Gives the rows. */

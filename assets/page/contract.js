@@ -19,13 +19,22 @@
  */
 
 /**
- * Asks for recommendations.
+ * How the lists of a what-if are re-ranked, each from 0, off, to 1.
+ * @typedef {object} WhatIfPayload
+ * @property {number} diversity
+ * @property {number} less_popular
+ */
+
+/**
+ * Asks for recommendations. With `what_if` the history is
+ * one that is only tried, and nothing is recorded.
  * @typedef {object} AnswerRequest
  * @property {number} version
  * @property {string[]} history
  * @property {FilterPayload} filter
  * @property {string} session
  * @property {boolean} example
+ * @property {?WhatIfPayload} what_if
  */
 
 /**
@@ -200,6 +209,23 @@
  * @property {string} source
  * @property {?number} rank
  * @property {string} session
+ */
+
+/**
+ * Asks for what a visitor can take along of a history: what `server.keep` takes.
+ * @typedef {object} KeepQuery
+ * @property {string[]} history
+ * @property {FilterPayload} filter
+ */
+
+/**
+ * Texts to take along: what `server.keep` gives.
+ * @typedef {object} KeepPayload
+ * @property {string} json
+ * @property {string} csv
+ * @property {string} snippet
+ * @property {string} hint
+ * @property {string} message
  */
 
 /**

@@ -101,8 +101,9 @@ export function makeDrawer(section, page) {
     page.mark(found?.changes ?? {});
   }
 
+  /** Whether there was anything to close. */
   function hide() {
-    if (item === null) return;
+    if (item === null) return false;
     version += 1;
     const id = item;
     item = null;
@@ -113,6 +114,7 @@ export function makeDrawer(section, page) {
     page.onClose();
     if (again?.offsetParent) again.focus({ preventScroll: true });
     else page.onLost();
+    return true;
   }
 
   return { open, refresh, explain, close: hide };

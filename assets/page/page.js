@@ -1,5 +1,6 @@
 // The page: makes its parts and says what happens when something is clicked, typed or answered.
 
+import { isAlive } from "./alive.js";
 import { describeChange, makeAnnouncer } from "./announce.js";
 import { makeAnswers } from "./answers.js";
 import { makeBands } from "./bands.js";
@@ -10,6 +11,7 @@ import { retryButton } from "./dom.js";
 import { makeDrawer } from "./drawer.js";
 import { EVERYTHING } from "./filter.js";
 import { makeFilterControl } from "./filter_control.js";
+import { makeGuests } from "./guest.js";
 import {
   addItem,
   changed,
@@ -21,30 +23,25 @@ import {
   undo,
 } from "./history.js";
 import { makeHow } from "./how.js";
+import { makeKeep } from "./keep.js";
 import { listenToKeys } from "./keys.js";
-import { leaveLink, linkedItem } from "./links.js";
+import { leaveLink, linkedItem, sharedLink } from "./links.js";
+import { makeMenu } from "./menu.js";
+import { replaceLostPictures } from "./pictures.js";
 import { makeProtocol } from "./protocol.js";
 import { makePushes } from "./pushes.js";
 import { makeScoreboard } from "./scoreboard.js";
+import { makeSharing } from "./sharing.js";
+import { makeStage } from "./stage.js";
 import { makeState } from "./state.js";
 import { readStored, readTab, store, storeTab } from "./storage.js";
 import { makeStrip } from "./strip.js";
 import { makeTabs } from "./tabs.js";
 import { restoreTheme, switchTheme } from "./theme.js";
 import { newSession, ownSessions } from "./traces.js";
+import { makeWhatIf } from "./what_if_bar.js";
 
-const NO_PICTURE =
-  "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 300'/%3E";
-
-/** Whether the server answers at all, whatever its models do. */
-async function isAlive() {
-  try {
-    await fetch("robots.txt", { cache: "no-store", signal: AbortSignal.timeout(5000) });
-    return true;
-  } catch {
-    return false;
-  }
-}
+const LEFT_SHARED = "This is your own history; the shared one is behind its link.";
 
 /** Runs once in a gr.HTML with what Gradio gives to its script. */
 export function startPage({ element, server }) {
@@ -61,16 +58,48 @@ export function startPage({ element, server }) {
 
   const announce = makeAnnouncer(root.querySelector(".spoken"));
   // Until the visitor begins a history, an example is shown; but whoever follows a link wants that.
-  let wantsExample = !state.isOwn && !linkedItem(location.hash);
-  let example = null; // what is shown of it
+  const guests = makeGuests(state, !state.isOwn && !linkedItem(location.hash));
+  const place = {
+    catalog: root.dataset.catalog,
+    name: root.querySelector(".catalog-name strong").textContent,
+    limit: Number(root.dataset.maxHistory),
+  };
   const changes = []; // what has been done since the last answer, in words
   let standing = ""; // of the recommendations, as it was last told
   const tabs = makeTabs(root);
+  const stage = makeStage(root);
+  const menu = makeMenu(root.querySelector(".menu"));
   const answers = makeAnswers(root.querySelector(".answers"));
   const strip = makeStrip(root.querySelector(".strip"), {
-    remove: (id) => change(removeItem(state.history, id)),
-    move: (id, position) => change(moveItem(state.history, id, position), id),
-    begin: (item) => add(item, "example"),
+    remove: (id) => whatIf.remove(id) || change(removeItem(state.history, id)),
+    move: (id, position) =>
+      whatIf.move(id, position) || change(moveItem(state.history, id, position), id),
+    begin: (item) => add(item, guests.isShared ? "shared" : "example"),
+  });
+  const whatIf = makeWhatIf(root, {
+    history: () => state.history,
+    onOpen: drawHistory,
+    onFirst: () => {
+      protocol.overtake();
+      answers.hold(state.history.items.map(({ id }) => id));
+    },
+    onChange: (text) => {
+      changes.splice(0, changes.length, `${text}.`); // of many steps of a slider the last is told
+      drawHistory();
+      ask();
+    },
+    onKeep: (items) => {
+      leaveWhatIf();
+      change(changed(state.history, items));
+    },
+    onBack: (hasTried) => {
+      drawHistory();
+      if (!hasTried) return;
+      leaveWhatIf();
+      changes.push("Back at your history.");
+      ask();
+    },
+    tell,
   });
   const captions = makeCaptions(root);
   let shownIds = []; // of the history that the lists are for
@@ -113,7 +142,7 @@ export function startPage({ element, server }) {
   const browseSection = root.querySelector(".browse");
   const browse = makeBrowse(browseSection, {
     fetch: (query) => server.browse(query),
-    positionOf: (id) => positionOf(state.history, id),
+    positionOf: (id) => (guests.isShared ? -1 : placeOf(id)),
     announce,
     storageKey: `${storageKey}/browse`,
     onCategory: filterControl.browsing,
@@ -128,20 +157,31 @@ export function startPage({ element, server }) {
     onAnswer: show,
     askAgain: ask,
   });
+  const { forget } = answers;
+  const sharing = makeSharing(guests, place, { draw, forget, ask, notice, say });
 
   /** Whether the lists are those of the history in the strip. */
   function isShown() {
-    const { items } = example ?? state.history;
+    const items = whatIf.items() ?? guests.items;
     return items.map(({ id }) => id).join(" ") === shownIds.join(" ");
+  }
+
+  /** Where an item is in the visitor's history, or in what is tried; -1 if it is not there. */
+  function placeOf(id) {
+    return positionOf({ items: whatIf.items() ?? state.history.items }, id);
+  }
+
+  function leaveWhatIf() {
+    protocol.overtake();
+    answers.release();
+    notice([]);
   }
 
   function ask() {
     askedAt = performance.now();
-    protocol.ask(
-      state.history.items.map((item) => item.id),
-      state.filter,
-      wantsExample,
-    );
+    const [ids, filter, wantsExample] = guests.question;
+    const tried = whatIf.items()?.map(({ id }) => id);
+    protocol.ask(tried ?? ids, filter, wantsExample, whatIf.request());
   }
 
   /** Say something above the recommendations, and aloud. */
@@ -155,35 +195,68 @@ export function startPage({ element, server }) {
     changes.push(...sentences);
   }
 
-  function change(history, movedId = null) {
+  /** Say something under the history, which every part of the page shows, and aloud. */
+  function say(text) {
+    notices.textContent = text;
+    announce(text);
+  }
+
+  function change(history, movedId = null, told = guests.isShared ? [LEFT_SHARED] : []) {
     const before = state.history.items;
+    if (whatIf.isOpen() && history !== state.history) {
+      tell("Keep what you try, or go back, before the history changes.");
+      return;
+    }
     if (!state.setHistory(history)) return;
-    leaveExample();
+    leaveGuest();
     changes.push(describeChange(before, history.items, movedId));
-    notice(cutNotices(history));
+    notice([...cutNotices(history), ...told]);
     drawHistory();
     ask();
   }
 
-  function leaveExample() {
-    if (!wantsExample) return;
-    wantsExample = false;
-    example = null;
-    answers.forget();
+  function leaveGuest() {
+    const wasShared = guests.isShared;
+    if (guests.leave()) answers.forget();
+    if (!wasShared) return;
+    leaveLink();
+    filterControl.draw(state.filter);
   }
 
-  /** An empty history of the visitor's own. */
+  /** From a guest's history to the visitor's own, or to an empty one. */
   function begin() {
-    leaveExample();
-    state.begin();
+    const isBack = guests.isShared && state.history.items.length > 0;
+    leaveGuest();
+    if (!isBack) state.begin();
+    notice([]);
     drawHistory();
     ask();
+    if (isBack) {
+      strip.focus();
+      return;
+    }
     tabs.show("browse");
     browse.focusFirst();
   }
 
+  /** The shared history becomes the visitor's own, which can be undone. */
+  function keepShared() {
+    const { items, filter } = guests;
+    if (!items.length) return; // they are still on their way
+    const told = state.history.items.length ? ["Undo brings the history before back."] : [];
+    state.setFilter(filter);
+    change(changed(state.history, items), null, told);
+    strip.focus();
+  }
+
+  /** Undo and redo are of the visitor's own history. */
+  function step(take) {
+    if (guests.isShared) say("Undo is for your own history: go back to it first.");
+    else change(take(state.history));
+  }
+
   function changeFilter(filter) {
-    if (!state.setFilter(filter)) return;
+    if (!guests.setFilter(filter)) return;
     changes.push("Other items are recommended.");
     notice([]);
     filterControl.draw(filter);
@@ -191,23 +264,35 @@ export function startPage({ element, server }) {
   }
 
   function drawHistory() {
-    strip.draw(state.history, example);
+    strip.draw(state.history, guests.guest, whatIf.shown());
     browse.markItems();
   }
 
+  function draw() {
+    drawHistory();
+    filterControl.draw(guests.filter);
+  }
+
   function adopt(answer) {
+    if (guests.isShared) {
+      sharing.meet(answer);
+      return;
+    }
     if (answer.example) return; // it is never the visitor's
+    if (whatIf.isOpen()) {
+      notice(answer.notices);
+      return;
+    }
     if (!state.adopt(answer.history, answer.filter)) return;
     notice([...cutNotices(state.history), ...answer.notices]);
-    drawHistory();
-    filterControl.draw(state.filter);
+    draw();
   }
 
   function show(answer, isLast) {
-    if (answer.example && !wantsExample) return; // overtaken by the visitor's own history
+    if (answer.example && !guests.wantsExample) return; // overtaken by the visitor's own history
     const ids = answer.history.map((item) => item.id);
     if (answer.example) {
-      example = { name: answer.example, items: answer.history };
+      guests.meetExample(answer.example, answer.history);
       drawHistory();
     }
     const hasLists = answer.start === null;
@@ -219,7 +304,7 @@ export function startPage({ element, server }) {
     answers.show(answer, ids);
     how.show(answer.how);
     if (isLast) {
-      isStanding = hasLists && !answer.example && !answer.warming;
+      isStanding = hasLists && guests.guest === null && !answer.warming;
       tellChanges();
       scoreboard.settle();
       whenPainted(askedAt, how.painted);
@@ -250,21 +335,23 @@ export function startPage({ element, server }) {
 
   function pick(row) {
     const { id, title, creator, source, rank } = row.dataset;
-    const position = positionOf(state.history, id);
+    const position = placeOf(id);
     if (position >= 0) {
       strip.flash(id);
       tell(`${title} is already number ${position + 1} of your history.`);
       return;
     }
     // The button in the drawer stands beside the cover.
-    const cover = (row.querySelector("img") ?? row.closest("header").querySelector("img")).src;
-    if (source === "browse" && isStanding && isShown())
+    const picture = row.querySelector("img") ?? row.closest("header").querySelector("img");
+    const cover = picture.getAttribute("src"); // as the server writes it: it is compared
+    if (source === "browse" && isStanding && isShown() && !whatIf.isOpen())
       scoreboard.wait({ item: id, history: shownIds, session });
     add({ id, title, creator, cover }, source, Number(rank) || null);
   }
 
   /** Put an item into the history, and tell where it was found. */
   function add(item, source, rank = null) {
+    if (whatIf.add(item)) return; // nobody has chosen it
     change(addItem(state.history, item));
     const click = { item_id: item.id, source, rank, session };
     server.record(click).catch(() => {}); // a click that is not counted does no harm
@@ -276,10 +363,15 @@ export function startPage({ element, server }) {
         .forget({ sessions: ownSessions(session) })
         .then(({ message }) => tellForgotten(message))
         .catch(() => tellForgotten("Nothing could be deleted: the app does not answer.")),
-    undo: () => change(undo(state.history)),
-    redo: () => change(redo(state.history)),
+    undo: () => step(undo),
+    redo: () => step(redo),
     clear: () => change(changed(state.history, [])),
+    "what-if": whatIf.toggle,
+    "what-if-reverse": whatIf.reverse,
+    "what-if-keep": whatIf.keep,
+    "what-if-back": whatIf.back,
     own: begin,
+    keep: keepShared,
     close: drawer.close,
     why: drawer.explain,
     more: () => browse.load(true),
@@ -307,32 +399,37 @@ export function startPage({ element, server }) {
     else if (info) drawer.open(info, pressed);
     else if (pressed.classList.contains("item")) pick(pressed);
   });
-  // The server draws what it cannot show; this is for pictures that do not arrive at all. Errors of
-  // pictures do not bubble, so they are caught on their way down.
-  root.addEventListener(
-    "error",
-    (event) => {
-      if (event.target.matches("img.cover") && event.target.src !== NO_PICTURE)
-        event.target.src = NO_PICTURE;
-    },
-    true,
-  );
+  replaceLostPictures(root);
   const search = () => {
     drawer.close();
     browse.focus();
   };
-  const { undo: undoChange, redo: redoChange, close } = actions;
-  listenToKeys(root, { search, undo: undoChange, redo: redoChange, close });
+  const close = () => drawer.close() || whatIf.back() || stage.leave();
+  listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
+  const shownHistory = () => guests.items.map(({ id }) => id);
+  makeKeep(menu, root.querySelector("dialog.copy"), {
+    fetch: (query) => server.keep(query),
+    query: () => ({ history: shownHistory(), filter: guests.filter }),
+    link: () => stage.address(sharedLink(place, shownHistory(), guests.filter)),
+    say,
+  });
+  menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
   const openLinked = () => {
     const linked = linkedItem(location.hash);
     if (linked) drawer.open(linked);
   };
-  window.addEventListener("hashchange", openLinked); // pasted into the address of the open page
+  // Pasted into the address of the open page, or gone back from.
+  window.addEventListener("hashchange", () => {
+    if (sharing.open() || sharing.close()) {
+      whatIf.back();
+      ask();
+    }
+    openLinked();
+  });
 
   restoreTheme();
   notice(cutNotices(state.history));
-  drawHistory();
-  filterControl.draw(state.filter);
+  if (!sharing.open()) draw();
   browse.load();
   ask();
   openLinked();

@@ -16,6 +16,7 @@ from hllm.serving.fit_check import check_once, open_embeddings
 from hllm.serving.history_encoder import Reading
 from hllm.serving.item_model import ItemText
 from hllm.serving.ranker import Recommendations, recommend_rows
+from hllm.serving.rerank import Reranking
 from hllm.store import SENTENCE_FINGERPRINT, ItemEmbeddings
 from hllm.text import sentence_text, text_hash
 from hllm.weights.packaged import MINILM
@@ -47,7 +48,14 @@ class TextBaseline(Explainer):
 
     @torch.inference_mode()
     def recommend(
-        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+        self,
+        history: Sequence[str],
+        *,
+        top_k: int = 10,
+        allowed: np.ndarray | None = None,
+        diversity: float = 0.0,
+        less_popular: float = 0.0,
+        popularity: np.ndarray | None = None,
     ) -> Recommendations:
         """Rank the catalogue for a history.
 
@@ -55,12 +63,17 @@ class TextBaseline(Explainer):
             history: item ids, oldest first.
             top_k: how many items at most.
             allowed: the only rows (places in item_ids, each once) that may be found; None: all.
+            diversity: 0 to 1; with it, or the next, the list is chosen from the best 100: see
+                hllm.serving.rerank.Reranking. `by_score` of the answer is what it would be.
+            less_popular: 0 to 1.
+            popularity: (N,) how many took each item of item_ids, for less_popular.
 
         Raises:
-            ValueError: an empty history.
+            ValueError: an empty history, or numbers that make no sense.
             UnknownItemError: an item without an embedding.
         """
-        return recommend_rows(self._index, self._read, history, top_k, allowed)
+        reranking = Reranking(diversity, less_popular, popularity)
+        return recommend_rows(self._index, self._read, history, top_k, allowed, reranking=reranking)
 
     def item_text(self, fields: Mapping[str, Any]) -> ItemText | None:
         """None: it has no Item LLM."""

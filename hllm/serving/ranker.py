@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch.nn.functional as F
 from torch import Tensor
 
 from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
 from hllm.serving.history_encoder import Reading
 from hllm.serving.index import Index, Search
 from hllm.serving.item_model import ItemText
+from hllm.serving.rerank import NUM_CANDIDATES, RerankCost, Reranking, cost_of
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,11 @@ class Recommendations:
     Attributes:
         items: best first, never an item of the history.
         encode_ms: history -> user embedding.
-        search_ms: user embedding -> best items.
+        search_ms: user embedding -> best items, re-ranking included.
         num_candidates: how many items were ranked: the catalogue, or what a filter allowed of it.
         num_read: items of the history that the model read now.
         num_known: items of it that were known already, as their keys and values were kept.
+        by_score: as many items by score alone; None where `items` are these.
     """
 
     items: list[Recommendation]
@@ -52,6 +55,17 @@ class Recommendations:
     num_candidates: int
     num_read: int
     num_known: int
+    by_score: list[Recommendation] | None = None
+
+    def rerank_cost(self, top_k: int) -> RerankCost | None:
+        """What re-ranking costs the first top_k; None where nothing was re-ranked, or found."""
+        if not self.by_score:
+            return None
+        chosen, best = (
+            [(item.item_id, item.score) for item in found[:top_k]]
+            for found in (self.items, self.by_score)
+        )
+        return cost_of(chosen, best)
 
 
 @dataclass(frozen=True)
@@ -118,9 +132,19 @@ class ItemRanker(Protocol):
     explains_at_once: bool
 
     def recommend(
-        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+        self,
+        history: Sequence[str],
+        *,
+        top_k: int = 10,
+        allowed: np.ndarray | None = None,
+        diversity: float = 0.0,
+        less_popular: float = 0.0,
+        popularity: np.ndarray | None = None,
     ) -> Recommendations:
-        """Rank the catalogue, or the rows of it that are allowed, for a history (oldest first)."""
+        """Rank the catalogue, or the rows of it that are allowed, for a history (oldest first).
+
+        For the last three see hllm.serving.rerank.Reranking.
+        """
         ...
 
     def rank_of(self, history: Sequence[str], item: str) -> ItemRank:
@@ -167,6 +191,7 @@ def recommend_rows(
     top_k: int,
     allowed: np.ndarray | None = None,
     search: Search | None = None,
+    reranking: Reranking | None = None,
 ) -> Recommendations:
     """Encode a history and search the index: the path that every recommender shares.
 
@@ -177,9 +202,10 @@ def recommend_rows(
         top_k: how many items at most.
         allowed: the only rows that may be found, each once; None: all.
         search: instead of the index's own.
+        reranking: of the best candidates; None, or one that is false: none.
 
     Raises:
-        ValueError: an empty history.
+        ValueError: an empty history, or popularity that is no count of each item.
         UnknownItemError: an item of the history has no embedding.
     """
     if not history:
@@ -188,16 +214,38 @@ def recommend_rows(
     start = time.perf_counter()
     reading = read(rows)
     encoded = time.perf_counter()
-    found = (search or index.search)(reading.user, top_k, rows, allowed)
+    num_wanted = max(top_k, NUM_CANDIDATES) if reranking else top_k
+    found = (search or index.search)(reading.user, num_wanted, rows, allowed)
+    by_score = None
+    if reranking:
+        by_score = _ranked(index, found[:top_k])
+        found = _reranked(index, found, top_k, reranking)
     end = time.perf_counter()
     return Recommendations(
-        items=[
-            Recommendation(index.item_ids[row], score, rank)
-            for rank, (row, score) in enumerate(found, start=1)
-        ],
+        items=_ranked(index, found),
         encode_ms=(encoded - start) * 1e3,
         search_ms=(end - encoded) * 1e3,
         num_candidates=len(index) if allowed is None else len(allowed),
         num_read=reading.num_read,
         num_known=reading.num_known,
+        by_score=by_score,
     )
+
+
+def _ranked(index: Index, found: Sequence[tuple[int, float]]) -> list[Recommendation]:
+    """Rows and scores in the order of a list."""
+    return [
+        Recommendation(index.item_ids[row], score, rank)
+        for rank, (row, score) in enumerate(found, start=1)
+    ]
+
+
+def _reranked(
+    index: Index, candidates: list[tuple[int, float]], top_k: int, reranking: Reranking
+) -> list[tuple[int, float]]:
+    """What is chosen from candidates, best by score first."""
+    rows = [row for row, _ in candidates]
+    vectors = F.normalize(index.vectors[rows].float(), dim=-1).cpu().numpy()
+    scores = np.array([score for _, score in candidates])
+    places = reranking.choose(scores, vectors, np.array(rows), top_k)
+    return [candidates[place] for place in places]

@@ -22,6 +22,7 @@ from hllm.recommend import Recommendation, Recommendations
 from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
 from hllm.serving.item_model import ItemText
 from hllm.serving.ranker import Stage, Stages, WholeReading
+from hllm.serving.rerank import NUM_CANDIDATES, Reranking
 from tests.served import page_of, served
 
 HOSTILE_TITLES = (
@@ -53,7 +54,14 @@ class FakeRecommender:
         self.explains_at_once = True
 
     def recommend(
-        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+        self,
+        history: Sequence[str],
+        *,
+        top_k: int = 10,
+        allowed: np.ndarray | None = None,
+        diversity: float = 0.0,
+        less_popular: float = 0.0,
+        popularity: np.ndarray | None = None,
     ) -> Recommendations:
         self.calls.append(tuple(history))
         unknown = [item_id for item_id in history if item_id not in self.item_ids]
@@ -62,11 +70,17 @@ class FakeRecommender:
         found = self.item_ids if allowed is None else [self.item_ids[row] for row in allowed]
         candidates = [item_id for item_id in found if item_id not in history]
         scored = sorted(((self._score(history, i), i) for i in candidates), reverse=True)
-        items = [
-            Recommendation(item_id, score, rank)
-            for rank, (score, item_id) in enumerate(scored[:top_k], 1)
-        ]
-        return Recommendations(items, 1.25, 0.5, len(found), 1, len(history) - 1)
+        by_score = ranked(scored[:top_k])
+        numbers = (1.25, 0.5, len(found), 1, len(history) - 1)
+        reranking = Reranking(diversity, less_popular, popularity)
+        if not reranking:
+            return Recommendations(by_score, *numbers)
+        rows = np.array([self.item_ids.index(item_id) for _, item_id in scored[:NUM_CANDIDATES]])
+        vectors = np.random.default_rng(0).normal(size=(self.num_items, 8))[rows]
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        scores = np.array([score for score, _ in scored[:NUM_CANDIDATES]])
+        places = reranking.choose(scores, vectors, rows, top_k)
+        return Recommendations(ranked([scored[n] for n in places]), *numbers, by_score)
 
     def rank_of(self, history: Sequence[str], item: str) -> ItemRank:
         found = self.recommend(history, top_k=len(self.item_ids)).items
@@ -120,6 +134,10 @@ class FakeRecommender:
         own = int.from_bytes(hashlib.sha256(key).digest()[:4], "big") / 2**32
         shared = int.from_bytes(hashlib.sha256(key.split(b"|", 1)[1]).digest()[:4], "big") / 2**32
         return 0.2 + 0.3 * own + 0.5 * shared
+
+
+def ranked(scored: Sequence[tuple[float, str]]) -> list[Recommendation]:
+    return [Recommendation(item_id, score, rank) for rank, (score, item_id) in enumerate(scored, 1)]
 
 
 def some_items(count: int = 40) -> list[CatalogItem]:

@@ -25,7 +25,9 @@ JOIN = {"data": [["book-001"]], "fn_index": 0, "session_hash": "s", "trigger_id"
 SERVER, CALL = "/gradio_api/component_server", "/gradio_api/call/search"
 QUEUE = "/gradio_api/queue/join"
 POLICY = "Content-Security-Policy"
-FUNCTIONS = "there are answer, browse, detail, forget, judge, pushes, record, scores, whole, why"
+FUNCTIONS = (
+    "there are answer, browse, detail, forget, judge, keep, pushes, record, scores, whole, why"
+)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from app.contract import (
     FilterPayload,
     PickRequest,
     PushesQuery,
+    WhatIfPayload,
     WholeQuery,
 )
 from app.detail import Details
@@ -31,7 +32,15 @@ from app.payloads import (
     why_payload,
 )
 from app.scoreboard import Scoreboard
-from app.session import Click, clean_browse, clean_click, clean_detail, clean_filter
+from app.session import (
+    Click,
+    WhatIf,
+    clean_browse,
+    clean_click,
+    clean_detail,
+    clean_filter,
+    clean_what_if,
+)
 
 SESSION = "0123456789abcdef"
 
@@ -250,11 +259,13 @@ def test_everything_that_a_page_sends_is_read(service):
     query = {"text": "7", "category": "Mystery", "sort": "title", "cursor": "c"}
     question = {"item": "a", "history": ["b"]}
     click = {"item_id": "a", "source": "hllm", "rank": 3, "session": SESSION}
+    what_if = {"diversity": 0.5, "less_popular": 0.5}
     for sent, kind, read in (
         (item_filter, FilterPayload, lambda raw: clean_filter(raw, lambda _: True)),
         (query, BrowseQuery, clean_browse),
         (question, DetailQuery, clean_detail),
         (click, ClickPayload, clean_click),
+        (what_if, WhatIfPayload, lambda raw: clean_what_if(raw, True)),
     ):
         assert sent.keys() == kind.__annotations__.keys()
         for key in sent:
@@ -267,8 +278,8 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
     monkeypatch.setattr(
         service,
         "answer",
-        lambda history, session, item_filter, with_example: (
-            asked.append((history, session, item_filter, with_example))
+        lambda history, session, item_filter, with_example, what_if: (
+            asked.append((history, session, item_filter, with_example, what_if))
             or answer(history, session, item_filter=item_filter)
         ),
     )
@@ -278,7 +289,21 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
         "filter": {"category": "Mystery", "min_price": None, "max_price": None},
         "session": SESSION,
         "example": True,
+        "what_if": {"diversity": 0.5, "less_popular": 0},
     }
     assert request.keys() == AnswerRequest.__annotations__.keys()
     assert answer_payload(service, request)["version"] == 4
-    assert asked == [(["book-001"], SESSION, ItemFilter(category="Mystery"), True)]
+    mystery = ItemFilter(category="Mystery")
+    assert asked == [(["book-001"], SESSION, mystery, True, WhatIf(0.5, 0.0))]
+
+
+def test_a_what_if_says_what_it_costs_and_what_was_not_understood(service):
+    request = {"version": 1, "history": ["book-001"], "session": SESSION, "filter": {}}
+    plain = answer_payload(service, {**request, "what_if": None})
+    tried = answer_payload(service, {**request, "what_if": {"diversity": 0.8, "less_popular": 9}})
+    assert_is(tried, contract.AnswerPayload)
+    assert plain["notices"] == []
+    assert tried["notices"] == ["“Less popular” must be a number from 0 to 1: it is off."]
+    for key, html in tried["columns"].items():
+        assert re.search(r"Re-ranked: costs 0\.\d{3} of mean score, \d+ of 10 items", html)
+        assert "Re-ranked" not in plain["columns"][key]

@@ -28,7 +28,7 @@ function open(alive = true) {
   const log = [];
   const asked = new Map(); // what was sent, by version
   const told = (name) => (value) => log.push([name, value]);
-  const { ask } = makeProtocol("session", {
+  const { ask, overtake } = makeProtocol("session", {
     fetch: ({ version }) => {
       log.push(["send", version]);
       return new Promise((resolve, reject) => asked.set(version, { resolve, reject }));
@@ -44,6 +44,7 @@ function open(alive = true) {
   const quiet = () => new Promise((resolve) => real.setTimeout(resolve));
   return {
     ask: (...ids) => ask(ids, EVERYTHING),
+    overtake,
     since: () => log.splice(0),
     answer: (version, payload) => {
       asked.get(version).resolve(payload && { version, ...payload });
@@ -65,8 +66,18 @@ test("a request carries all that the server needs", () => {
   const page = { fetch, setBusy: () => {} };
   makeProtocol("session", page).ask(["a", "b"], EVERYTHING, true);
   assert.deepEqual(sent, [
-    { version: 1, history: ["a", "b"], filter: EVERYTHING, session: "session", example: true },
+    {
+      version: 1,
+      history: ["a", "b"],
+      filter: EVERYTHING,
+      session: "session",
+      example: true,
+      what_if: null,
+    },
   ]);
+  const whatIf = { diversity: 0.5, less_popular: 0 };
+  makeProtocol("session", page).ask(["a"], EVERYTHING, false, whatIf);
+  assert.deepEqual(sent[1].what_if, whatIf);
 });
 
 test("one question is under way; of those asked meanwhile the last one follows", async () => {
@@ -89,6 +100,22 @@ test("one question is under way; of those asked meanwhile the last one follows",
     ["answer", 4],
   ]);
   assert.equal(pending().length, 0);
+});
+
+test("what was asked before something else was begun is not shown", async () => {
+  const { ask, overtake, since, answer } = open();
+  ask("a");
+  overtake();
+  ask("b");
+  since();
+  await answer(1, {});
+  assert.deepEqual(since(), [["send", 2]]);
+  await answer(2, {});
+  assert.deepEqual(since(), [
+    ["busy", false],
+    ["last", 2],
+    ["answer", 2],
+  ]);
 });
 
 test("silence is said after 15 seconds, counted from the last question", () => {
