@@ -40,6 +40,7 @@ class AnswerRequest(TypedDict):
         filter: what may be recommended.
         session: random id of the browser tab.
         example: while the history is empty, answer for the first example.
+        blind: seed of the blind test; "" where there is none.
         what_if: the history is one that is only tried, and nothing is recorded; None: it is real.
     """
 
@@ -48,6 +49,7 @@ class AnswerRequest(TypedDict):
     filter: FilterPayload
     session: str
     example: bool
+    blind: str
     what_if: WhatIfPayload | None
 
 
@@ -104,7 +106,8 @@ class AnswerPayload(TypedDict):
         live: what a screen reader says, and what stands above the columns.
         start: HTML in the columns' place while the history is empty, otherwise None.
         examples: histories that `start` offers by name.
-        columns: HTML of each column by its key; empty if the history is.
+        columns: HTML of each column by its key, of the one list of a blind test as "blind"; empty
+            if the history is.
         example: name of the example whose history this is; "" for the visitor's own.
         how: what the answer took; None where no HLLM has answered.
     """
@@ -155,10 +158,15 @@ class BrowsePayload(TypedDict):
 
 
 class DetailQuery(TypedDict):
-    """The page asks about an item, given a history of item ids, oldest first."""
+    """The page asks about an item, given a history of item ids, oldest first.
+
+    Attributes:
+        blind: during a blind test: nothing that tells how a model ranks the item.
+    """
 
     item: str
     history: list[str]
+    blind: bool
 
 
 class DetailPayload(TypedDict):
@@ -278,6 +286,52 @@ class ScoresPayload(TypedDict):
     visits: int
     models: dict[str, ModelScorePayload]
     message: str
+
+
+class BlindPickRequest(TypedDict):
+    """The page tells of an item that was picked from the list of a blind test.
+
+    Attributes:
+        seed: of the test.
+        history, filter: that the list was for.
+        item: that was picked.
+        position: where it stood in the list, from 1.
+        withdrawn: the visitor has taken the pick back.
+        session: random id of the browser tab.
+    """
+
+    seed: str
+    history: list[str]
+    filter: FilterPayload
+    item: str
+    position: int
+    withdrawn: bool
+    session: str
+
+
+class BlindPickPayload(TypedDict):
+    """For whom a pick counts.
+
+    Attributes:
+        team: key of the column whose model drafted the item; "": it does not count.
+        message: why it does not, as a sentence; mostly empty.
+    """
+
+    team: str
+    message: str
+
+
+class RevealQuery(TypedDict):
+    """The page asks what the picks of a blind test say: their number by key of the column."""
+
+    wins: dict[str, int]
+
+
+class RevealPayload(TypedDict):
+    """What they say, as two sentences: who won, and whether that can be chance."""
+
+    result: str
+    chance: str
 
 
 class ClickPayload(TypedDict):

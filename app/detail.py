@@ -60,6 +60,7 @@ class Detail:
         embedding: its first numbers, as the User LLM reads it; empty where there is no Item LLM.
         cards: of similar items, by item id.
         explains: whether `explain` has something to say.
+        is_blind: for a blind test, so that no column was asked.
     """
 
     item: CatalogItem
@@ -70,6 +71,7 @@ class Detail:
     embedding: tuple[float, ...]
     cards: dict[str, Card]
     explains: Explains
+    is_blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,13 @@ class Details:
         self._finding = threading.BoundedSemaphore(MAX_AT_ONCE)
         self._explaining = threading.BoundedSemaphore(1)
 
-    def find(self, item_id: str, raw_history: object) -> Detail | None:
+    def find(self, item_id: str, raw_history: object, *, is_blind: bool = False) -> Detail | None:
         """Everything about an item but the explanation; None if the catalogue does not have it.
 
         Args:
             item_id: of the item.
             raw_history: what a page sent; see app.session.clean_history.
+            is_blind: leave out what tells how a model ranks the item.
 
         Raises:
             CatalogError: the catalogue cannot be read.
@@ -121,11 +124,11 @@ class Details:
         if item is None:
             return None
         history = service.clean(raw_history).item_ids
-        is_ranked = bool(history) and item_id not in history
+        is_ranked = bool(history) and item_id not in history and not is_blind
         with place(self._finding):
             columns = [
                 _column_detail(column, item_id, history if is_ranked else ())
-                for column in service.columns
+                for column in ([] if is_blind else service.columns)
             ]
             _, text = service.columns[0].question(lambda r: r.item_text(text_fields(item)))
             numbers = _first_numbers(service.columns[0], item_id) if text else ()
@@ -139,6 +142,7 @@ class Details:
             numbers,
             {card.item_id: card for card in service.cards_of(list(near))},
             _explains(service.columns) if is_ranked and len(history) > 1 else "no",
+            is_blind,
         )
 
     def explain(self, item_id: str, raw_history: object) -> Explanation | None:

@@ -113,6 +113,9 @@ def _head(detail: Detail) -> str:
 
 
 def _standing(detail: Detail) -> str:
+    if detail.is_blind:
+        words = "During the blind test ranks, reasons and neighbours stay hidden."
+        return f'<p class="hint">{words}</p>'
     if not detail.history:
         return _part("Rank", '<p class="hint">The history is empty, so nothing is ranked yet.</p>')
     if detail.card.item_id in detail.history:
@@ -141,7 +144,7 @@ def _place(column: ColumnDetail) -> str:
 
 def _why(detail: Detail) -> str:
     if detail.explains == "no":
-        if len(detail.history) != 1 or detail.card.item_id in detail.history:
+        if detail.is_blind or len(detail.history) != 1 or detail.card.item_id in detail.history:
             return ""
         body = (
             '<p class="hint">The history has one item: without it there is nothing to compare.</p>'

@@ -39,7 +39,7 @@ def render_column(
         return head + _message(answer.info)
     shown = [item for item in answer.result.items if item.item_id in cards][:LIST_LENGTH]
     if not shown:
-        return head + _nothing_left(item_filter, answer.result.num_candidates)
+        return head + nothing_left(item_filter, answer.result.num_candidates)
     best = max(1e-6, *(item.score for item in shown))  # re-ranked, it need not be the first
     ranks = ranks_of(other)
     rows = "".join(
@@ -159,7 +159,8 @@ def _message(info: ColumnInfo) -> str:
     return f'<p class="column-message failed" role="note">{text(info.message)}</p>'
 
 
-def _nothing_left(item_filter: ItemFilter, num_candidates: int) -> str:
+def nothing_left(item_filter: ItemFilter, num_candidates: int) -> str:
+    """What stands in the place of a list that has no items."""
     if not item_filter:
         return (
             '<p class="column-message">Nothing is left to recommend: every item of this catalogue '

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from app.errors import CatalogError
 from app.event_log import EventLog
 from app.examples import MAX_ITEMS, Example, book_examples, category_examples
 from app.filter_rows import FilterRows
+from app.interleaving import Draft, coin_of, interleave, list_id_of
 from app.session import BrowseRequest, Click, History, WhatIf, clean_history
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
@@ -41,6 +42,19 @@ class BrowsePage:
 
 
 @dataclass(frozen=True)
+class BlindList:
+    """The one list of a blind test.
+
+    Attributes:
+        list_id: of this list: seed, history and filter.
+        drafts: its items; `team` is the number of the column that drafted one.
+    """
+
+    list_id: str
+    drafts: list[Draft]
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the page shows for a history.
 
@@ -52,6 +66,7 @@ class Answer:
         popular: shown instead of columns if the history is empty.
         warming: a recommender is still loading: ask again soon.
         example: name of the example whose history this is; "" for one of the visitor's own.
+        blind: drafted from both columns; None where it was not asked for, or one has no answer.
     """
 
     history: list[Card]
@@ -61,6 +76,7 @@ class Answer:
     popular: list[Card] = field(default_factory=list)
     warming: bool = False
     example: str = ""
+    blind: BlindList | None = None
 
 
 class Service:
@@ -126,6 +142,7 @@ class Service:
         top_k: int = LIST_LENGTH,
         item_filter: ItemFilter = NO_FILTER,
         with_example: bool = False,
+        blind_seed: str = "",
         what_if: WhatIf | None = None,
     ) -> Answer:
         """Recommend for a history, or show popular items if it is empty.
@@ -138,6 +155,7 @@ class Service:
             item_filter: what may be recommended; the popular items are those of everything.
             with_example: instead of an empty history take that of the first example, if there is
                 one: a stranger sees at once what the page is.
+            blind_seed: of a blind test: one list is drafted from both columns; "" for none.
             what_if: the history is one that the visitor does not have, and nothing is recorded.
         """
         if what_if is not None:
@@ -151,13 +169,13 @@ class Service:
             popular = self._cards(self.catalog.popular(LIST_LENGTH))
             self._record_shown(session_id, "popular", [c.item_id for c in popular])
             return Answer([], history.notices, popular=popular)
-        allowed = partial(self._filter_rows.rows, item_filter) if item_filter else None
-        reranking = self._reranking(what_if)
-        columns = [
-            column.ask(history.item_ids, COMPARE_DEPTH, allowed, reranking)
-            for column in self.columns
-        ]
-        shown = [self._shown(session_id, column, top_k) for column in columns]
+        columns = self._ask(history.item_ids, item_filter, what_if)
+        blind = None
+        if blind_seed:
+            blind = _drafted(blind_seed, history.item_ids, item_filter, columns)
+            shown = self._shown_drafts(session_id, blind)
+        else:
+            shown = [self._shown(session_id, column, top_k) for column in columns]
         found = self.cards_of(list(dict.fromkeys(i for ids in shown for i in ids)))
         return Answer(
             cards,
@@ -166,7 +184,20 @@ class Service:
             cards={card.item_id: card for card in found},
             warming=any(column.info.state == "loading" for column in columns),
             example=example,
+            blind=blind,
         )
+
+    def blind_list(
+        self, history: Sequence[str], item_filter: ItemFilter, seed: str
+    ) -> BlindList | None:
+        """The list of a blind test, the same one as in the answer; None where there is none.
+
+        Args:
+            history: checked item ids, oldest first, one at least.
+            item_filter: what may be recommended.
+            seed: of the test.
+        """
+        return _drafted(seed, history, item_filter, self._ask(history, item_filter))
 
     def record_click(self, click: Click) -> None:
         """Note a click on an item of the catalogue; never fails."""
@@ -183,12 +214,26 @@ class Service:
         self.events.close()
         self.catalog.close()
 
+    def _ask(
+        self, history: Sequence[str], item_filter: ItemFilter, what_if: WhatIf | None = None
+    ) -> list[ColumnAnswer]:
+        allowed = partial(self._filter_rows.rows, item_filter) if item_filter else None
+        reranking = self._reranking(what_if)
+        return [column.ask(history, COMPARE_DEPTH, allowed, reranking) for column in self.columns]
+
     def _shown(self, session_id: str | None, column: ColumnAnswer, top_k: int) -> list[str]:
         if column.result is None:
             return []
         item_ids = [item.item_id for item in column.result.items[:top_k]]
         self._record_shown(session_id, column.info.key, item_ids)
         return item_ids
+
+    def _shown_drafts(self, session_id: str | None, blind: BlindList | None) -> list[list[str]]:
+        if blind is None:
+            return []
+        item_ids = [draft.item_id for draft in blind.drafts]
+        self._record_shown(session_id, "blind", item_ids)
+        return [item_ids]
 
     def _reranking(self, what_if: WhatIf | None) -> Callable[[ItemRanker], dict[str, Any]] | None:
         """Options of a recommender for the sliders; None where both are at 0."""
@@ -217,3 +262,19 @@ class Service:
             return self._cards(page.items)
 
         return category_examples(self.categories, self.num_items, popular_in)
+
+
+def blind_list_id(seed: str, history: Sequence[str], item_filter: ItemFilter) -> str:
+    """The id of a list of a blind test, whether it can be drafted or not."""
+    return list_id_of(seed, list(history), astuple(item_filter))
+
+
+def _drafted(
+    seed: str, history: Sequence[str], item_filter: ItemFilter, columns: Sequence[ColumnAnswer]
+) -> BlindList | None:
+    rankings = [[item.item_id for item in c.result.items] for c in columns if c.result is not None]
+    if len(rankings) < len(columns):
+        return None
+    list_id = blind_list_id(seed, history, item_filter)
+    first, second = rankings
+    return BlindList(list_id, interleave(first, second, coin_of(list_id), LIST_LENGTH))

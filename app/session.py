@@ -27,8 +27,9 @@ SORTS: dict[Sort, str] = {
     "year": "Oldest first",
 }
 SLIDERS = {"diversity": "Diversity", "less_popular": "Less popular"}
-SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail")
+SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail", "blind")
 _SESSION = re.compile(r"[0-9a-f-]{8,64}")
+_SEED = re.compile(r"[0-9a-f]{16,64}")
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,11 @@ def clean_detail(raw: Any) -> tuple[str, Any]:
     return _text(raw.get("item"), MAX_ID_CHARS), raw.get("history")
 
 
+def is_blind(raw: Any) -> bool:
+    """Whether a page asks during a blind test."""
+    return isinstance(raw, dict) and raw.get("blind") is True
+
+
 def clean_rows(raw: Any, keys: Sequence[str]) -> dict[str, list[str]]:
     """Rows of the lists that a page asks about, by key of the column."""
     if not isinstance(raw, dict):
@@ -230,6 +236,22 @@ def clean_click(raw: Any) -> Click | None:
 def clean_session_id(raw: Any) -> str:
     """The random id that a page gave itself, or "anonymous" for anything else."""
     return raw if isinstance(raw, str) and _SESSION.fullmatch(raw) else "anonymous"
+
+
+def clean_seed(raw: Any) -> str:
+    """The random number of a blind test as hex digits; "" for anything else: there is no test."""
+    return raw if isinstance(raw, str) and _SEED.fullmatch(raw) else ""
+
+
+def clean_position(raw: Any) -> int:
+    """A place in a list, from 1; 0 for anything else."""
+    return raw if type(raw) is int and 0 < raw <= MAX_RANK else 0
+
+
+def clean_wins(raw: Any, keys: Sequence[str]) -> list[int]:
+    """How many picks went to each column; what is no such number is 0."""
+    raw = raw if isinstance(raw, dict) else {}
+    return [clean_position(raw.get(key)) for key in keys]
 
 
 def clean_session_ids(raw: Any) -> list[str]:

@@ -22,17 +22,20 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from app.api_payloads import recommend_payload, search_payload
+from app.blind import BlindTest
 from app.bodies import Endpoint, Surface
 from app.bundle import bundle
 from app.columns import LIST_LENGTH
 from app.contract import (
     AnswerPayload,
+    BlindPickPayload,
     BrowsePayload,
     DetailPayload,
     ErrorPayload,
     ForgetPayload,
     KeepPayload,
     PushesPayload,
+    RevealPayload,
     ScoresPayload,
     VerdictPayload,
     WholePayload,
@@ -46,12 +49,14 @@ from app.hosts import hosts_of
 from app.line import MAX_WAITING, PLACES, TOO_MANY, Line
 from app.payloads import (
     answer_payload,
+    blind_payload,
     browse_payload,
     busy_payload,
     detail_payload,
     forget_payload,
     keep_payload,
     pushes_payload,
+    reveal_payload,
     scores_payload,
     verdict_payload,
     whole_payload,
@@ -131,6 +136,7 @@ def is_crowded(demo: gr.Blocks) -> bool:
 def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     """The functions that the page calls beside its clicks, by their names."""
     details, scoreboard, downloads = Details(service), Scoreboard(service), Downloads(service)
+    test = BlindTest(service)
 
     def detail(raw: Any) -> DetailPayload:
         return detail_payload(details, raw)
@@ -150,10 +156,16 @@ def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     def scores(_raw: Any) -> ScoresPayload:
         return scores_payload(scoreboard)
 
+    def blind(raw: Any) -> BlindPickPayload:
+        return blind_payload(test, raw)
+
+    def reveal(raw: Any) -> RevealPayload:
+        return reveal_payload(test, raw)
+
     def keep(raw: Any) -> KeepPayload:
         return keep_payload(downloads, service, raw)
 
-    return [detail, why, whole, pushes, judge, scores, keep]
+    return [detail, why, whole, pushes, judge, scores, blind, reveal, keep]
 
 
 async def stays() -> bool:

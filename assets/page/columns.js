@@ -39,7 +39,7 @@ export function makeColumns(start, columns) {
   }
 
   /**
-   * @param {Object<string, string>} htmls of each column
+   * @param {Object<string, string>} htmls of each column, or of "blind"
    * @param {string[]} ids of the history
    */
   function showLists(htmls, ids, filter) {
@@ -47,12 +47,13 @@ export function makeColumns(start, columns) {
     const ranks = {};
     for (const column of columns.querySelectorAll(".column")) {
       const key = column.dataset.column;
-      const rows = fill(column, htmls[key]);
+      const rows = fill(column, htmls[key] ?? ""); // two columns, or the one of a blind test
       ranks[key] = Object.fromEntries(
         rows.map((row) => [row.dataset.id, Number(row.dataset.rank)]),
       );
       rove[key]();
-      if (before[key]) for (const row of rows) markMove(row, before[key]);
+      // The order of a blind list is half a coin's: nothing in it has moved.
+      if (before[key] && key !== "blind") for (const row of rows) markMove(row, before[key]);
     }
     settle([...columns.querySelectorAll(".rec")]);
     start.hidden = true;
@@ -96,6 +97,16 @@ export function makeColumns(start, columns) {
     );
   }
 
+  /** Where an item stands in the list of a blind test, and what that list is for; null: not there. */
+  function blindPlace(id) {
+    const row = [...columns.querySelectorAll(".blind-column .rec")].find(
+      ({ dataset }) => dataset.id === id,
+    );
+    if (!row) return null;
+    const { seed } = row.closest("ol").dataset;
+    return { seed, position: Number(row.dataset.rank), history: shown.ids, filter: shown.filter };
+  }
+
   /** Mark rows by how far they would fall, 0 to 1 by column and id; gives how many do. */
   function markPushed(falls) {
     const marked = [...columns.querySelectorAll(".rec")].filter((row) => {
@@ -112,7 +123,7 @@ export function makeColumns(start, columns) {
     shown = null;
   }
 
-  return { showStart, showLists, firsts, rows, markPushed, forget, hold, release };
+  return { showStart, showLists, firsts, rows, blindPlace, markPushed, forget, hold, release };
 }
 
 /** Put a list into a column; the keyboard stays at the row where it was. Gives the rows. */

@@ -34,6 +34,7 @@
  * @property {FilterPayload} filter
  * @property {string} session
  * @property {boolean} example
+ * @property {string} blind
  * @property {?WhatIfPayload} what_if
  */
 
@@ -113,6 +114,7 @@
  * @typedef {object} DetailQuery
  * @property {string} item
  * @property {string[]} history
+ * @property {boolean} blind
  */
 
 /**
@@ -200,6 +202,38 @@
  * @property {number} visits
  * @property {Object<string, ModelScorePayload>} models
  * @property {string} message
+ */
+
+/**
+ * Tells what was picked from the list of a blind test, or taken back: what `server.blind` takes.
+ * @typedef {object} BlindPickRequest
+ * @property {string} seed
+ * @property {string[]} history
+ * @property {FilterPayload} filter
+ * @property {string} item
+ * @property {number} position
+ * @property {boolean} withdrawn
+ * @property {string} session
+ */
+
+/**
+ * For which column a pick counts, "" for none, and why: what `server.blind` gives.
+ * @typedef {object} BlindPickPayload
+ * @property {string} team
+ * @property {string} message
+ */
+
+/**
+ * Asks what the picks of a blind test say, by column: what `server.reveal` takes.
+ * @typedef {object} RevealQuery
+ * @property {Object<string, number>} wins
+ */
+
+/**
+ * What they say, as sentences: what `server.reveal` gives.
+ * @typedef {object} RevealPayload
+ * @property {string} result
+ * @property {string} chance
  */
 
 /**

@@ -11,6 +11,7 @@ import { makeRoving } from "./roving.js";
  * @param {function(import("./contract.js").DetailQuery):
  *   Promise<import("./contract.js").WhyPayload>} page.explain
  * @param {function(): string[]} page.history ids of the history that is shown, oldest first
+ * @param {function(): boolean} page.isBlind whether no rank may be told
  * @param {function(Object<string, number>): void} page.mark shows in the history what pushes the item
  * @param {function(string): void} page.announce
  * @param {function(): void} page.onOpen
@@ -27,7 +28,7 @@ export function makeDrawer(section, page) {
   let opener = null; // what was pressed
   let version = 0;
 
-  const query = () => ({ item, history: page.history() });
+  const query = () => ({ item, history: page.history(), blind: page.isBlind() });
 
   /**
    * @param {string} id

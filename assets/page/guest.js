@@ -44,10 +44,10 @@ export function makeGuests(state, wantsExample) {
       return (asked ?? state).filter;
     },
 
-    /** What is asked of the server. */
+    /** What is asked of the server: parts of an AnswerRequest. */
     get question() {
-      const ids = asked?.ids ?? idsOf(state.history.items);
-      return [ids, this.filter, this.wantsExample];
+      const history = asked?.ids ?? idsOf(state.history.items);
+      return { history, filter: this.filter, example: this.wantsExample };
     },
 
     /** @param {import("./links.js").Shared} shared */

@@ -11,6 +11,7 @@ import { node } from "./dom.js";
  *   Promise<import("./contract.js").KeepPayload>} page.fetch
  * @param {function(): import("./contract.js").KeepQuery} page.query about what is shown
  * @param {function(): string} page.link address of what is shown, "" where it is too long
+ * @param {function(): string} page.refusal why both lists may not be told now, mostly ""
  * @param {function(string): void} page.say
  */
 export function makeKeep(menu, dialog, page) {
@@ -26,6 +27,11 @@ export function makeKeep(menu, dialog, page) {
 
   /** @param {function(import("./contract.js").KeepPayload): void} use is given what the server made */
   const fetched = (use) => async () => {
+    const refusal = page.refusal();
+    if (refusal) {
+      page.say(refusal);
+      return;
+    }
     const found = await page.fetch(page.query()).catch(() => null);
     if (found === null) page.say("The app does not answer.");
     else if (found.message) page.say(found.message);

@@ -4,6 +4,7 @@ import { isAlive } from "./alive.js";
 import { describeChange, makeAnnouncer } from "./announce.js";
 import { makeAnswers } from "./answers.js";
 import { makeBands } from "./bands.js";
+import { makeBlind } from "./blind.js";
 import { makeBrowse } from "./browse.js";
 import { makeCaptions } from "./captions.js";
 import { listenToClicks } from "./clicks.js";
@@ -116,15 +117,32 @@ export function startPage({ element, server }) {
     storageKey: `${storageKey}/picks`,
   });
   const bands = makeBands(bandSection, (name) => ({ how, score: scoreboard })[name].draw());
+  const blind = makeBlind(root, {
+    judge: (pick) => server.blind(pick),
+    reveal: (query) => server.reveal(query),
+    announce,
+    onSwitch: (sentence) => {
+      whatIf.back(); // what is tried is not what is chosen
+      changes.push(sentence);
+      isStanding = false; // what is shown is not what will be
+      answers.keepFocus();
+      if (blind.isOn()) tabs.show("hllm");
+      if (blind.isOn() && (guests.guest !== null || guests.wantsExample)) begin();
+      else ask();
+      drawer.refresh();
+    },
+    storageKey: `${storageKey}/blind`,
+  });
   const pushes = makePushes(root.querySelector(".strip"), {
     fetch: (query) => server.pushes(query),
-    query: () => (isShown() ? { history: shownIds, rows: answers.rows() } : null),
+    query: () => (isShown() && !blind.isOn() ? { history: shownIds, rows: answers.rows() } : null),
     mark: answers.markPushed,
   });
   const drawer = makeDrawer(root.querySelector(".drawer"), {
     fetch: (query) => server.detail(query),
     explain: (query) => server.why(query),
     history: () => shownIds,
+    isBlind: blind.isOn,
     mark: strip.mark,
     announce,
     onOpen: () => {
@@ -179,9 +197,9 @@ export function startPage({ element, server }) {
 
   function ask() {
     askedAt = performance.now();
-    const [ids, filter, wantsExample] = guests.question;
+    const question = { ...guests.question, blind: blind.seed(), what_if: whatIf.request() };
     const tried = whatIf.items()?.map(({ id }) => id);
-    protocol.ask(tried ?? ids, filter, wantsExample, whatIf.request());
+    protocol.ask(tried ? { ...question, history: tried } : question);
   }
 
   /** Say something above the recommendations, and aloud. */
@@ -201,7 +219,12 @@ export function startPage({ element, server }) {
     announce(text);
   }
 
-  function change(history, movedId = null, told = guests.isShared ? [LEFT_SHARED] : []) {
+  function change(
+    history,
+    movedId = null,
+    told = guests.isShared ? [LEFT_SHARED] : [],
+    isStep = false,
+  ) {
     const before = state.history.items;
     if (whatIf.isOpen() && history !== state.history) {
       tell("Keep what you try, or go back, before the history changes.");
@@ -211,6 +234,10 @@ export function startPage({ element, server }) {
     leaveGuest();
     changes.push(describeChange(before, history.items, movedId));
     notice([...cutNotices(history), ...told]);
+    blind.changed(
+      history.items.map((item) => item.id),
+      isStep,
+    );
     drawHistory();
     ask();
   }
@@ -252,7 +279,7 @@ export function startPage({ element, server }) {
   /** Undo and redo are of the visitor's own history. */
   function step(take) {
     if (guests.isShared) say("Undo is for your own history: go back to it first.");
-    else change(take(state.history));
+    else change(take(state.history), null, [], true);
   }
 
   function changeFilter(filter) {
@@ -290,6 +317,8 @@ export function startPage({ element, server }) {
 
   function show(answer, isLast) {
     if (answer.example && !guests.wantsExample) return; // overtaken by the visitor's own history
+    // Overtaken, too: a blind test was begun or left meanwhile.
+    if (answer.start === null && "blind" in answer.columns !== blind.isOn()) return;
     const ids = answer.history.map((item) => item.id);
     if (answer.example) {
       guests.meetExample(answer.example, answer.history);
@@ -307,6 +336,7 @@ export function startPage({ element, server }) {
       isStanding = hasLists && guests.guest === null && !answer.warming;
       tellChanges();
       scoreboard.settle();
+      blind.settle();
       whenPainted(askedAt, how.painted);
     }
     if (isNew) drawer.refresh();
@@ -346,6 +376,10 @@ export function startPage({ element, server }) {
     const cover = picture.getAttribute("src"); // as the server writes it: it is compared
     if (source === "browse" && isStanding && isShown() && !whatIf.isOpen())
       scoreboard.wait({ item: id, history: shownIds, session });
+    const place = answers.blindPlace(id);
+    // From the list itself, or from the drawer about an item of it.
+    if (place && ["blind", "detail"].includes(source) && isStanding && isShown())
+      blind.pick({ item: id, title, session, ...place });
     add({ id, title, creator, cover }, source, Number(rank) || null);
   }
 
@@ -371,7 +405,7 @@ export function startPage({ element, server }) {
     "what-if-keep": whatIf.keep,
     "what-if-back": whatIf.back,
     own: begin,
-    keep: keepShared,
+    keep: () => keepShared(),
     close: drawer.close,
     why: drawer.explain,
     more: () => browse.load(true),
@@ -383,6 +417,8 @@ export function startPage({ element, server }) {
       filterControl.focus();
     },
     theme: switchTheme,
+    "blind-again": blind.begin,
+    "leave-blind": blind.leave,
     "to-answers": () => {
       tabs.show("hllm");
       answers.focus();
@@ -404,14 +440,21 @@ export function startPage({ element, server }) {
     drawer.close();
     browse.focus();
   };
-  const close = () => drawer.close() || whatIf.back() || stage.leave();
+  const close = () => drawer.close() || whatIf.back() || blind.leave() || stage.leave();
   listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
   const shownHistory = () => guests.items.map(({ id }) => id);
   makeKeep(menu, root.querySelector("dialog.copy"), {
     fetch: (query) => server.keep(query),
     query: () => ({ history: shownHistory(), filter: guests.filter }),
     link: () => stage.address(sharedLink(place, shownHistory(), guests.filter)),
+    refusal: () =>
+      blind.isOn() ? "That would tell whose list is whose: leave the blind test first." : "",
     say,
+  });
+  menu.add({
+    label: "Blind test",
+    act: () => blind.leave() || blind.begin(),
+    checked: blind.isOn,
   });
   menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
   const openLinked = () => {

@@ -40,12 +40,9 @@ export function makeProtocol(session, page) {
   let next = null; // the one that waits
 
   /**
-   * @param {string[]} history item ids, oldest first
-   * @param {import("./contract.js").FilterPayload} filter
-   * @param {boolean} example while the history is empty, that of an example is asked for
-   * @param {?import("./contract.js").WhatIfPayload} whatIf null: it is the visitor's history
+   * @param {import("./contract.js").AnswerRequest} question without version and session
    */
-  function ask(history, filter, example, whatIf = null) {
+  function ask(question) {
     version += 1;
     clearTimeout(warmUp);
     clearTimeout(watchdog);
@@ -54,7 +51,7 @@ export function makeProtocol(session, page) {
     doubt = setTimeout(check, DOUBT_MS, version);
     waiting = true;
     page.setBusy(true);
-    next = { version, history, filter, session, example, what_if: whatIf };
+    next = { ...question, version, session };
     if (!underWay) send();
   }
 

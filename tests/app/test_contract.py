@@ -27,5 +27,5 @@ def typed_dicts():
 
 
 def test_scripts_and_python_know_the_same_payloads():
-    assert len(typed_dicts()) == 28
+    assert len(typed_dicts()) == 32
     assert contract() == typed_dicts()

@@ -7,9 +7,11 @@ from html import escape
 import pytest
 
 from app import contract
+from app.blind import BlindTest
 from app.catalog import ItemFilter
 from app.contract import (
     AnswerRequest,
+    BlindPickRequest,
     BrowseQuery,
     ClickPayload,
     DetailQuery,
@@ -22,10 +24,12 @@ from app.contract import (
 from app.detail import Details
 from app.payloads import (
     answer_payload,
+    blind_payload,
     browse_payload,
     detail_payload,
     forget_payload,
     pushes_payload,
+    reveal_payload,
     scores_payload,
     verdict_payload,
     whole_payload,
@@ -40,6 +44,7 @@ from app.session import (
     clean_detail,
     clean_filter,
     clean_what_if,
+    is_blind,
 )
 
 SESSION = "0123456789abcdef"
@@ -257,13 +262,13 @@ def test_everything_that_a_page_sends_is_read(service):
     """A name in a request that the server does not know would be left out without a word."""
     item_filter = {"category": "Mystery", "min_price": 5, "max_price": 20}
     query = {"text": "7", "category": "Mystery", "sort": "title", "cursor": "c"}
-    question = {"item": "a", "history": ["b"]}
+    question = {"item": "a", "history": ["b"], "blind": True}
     click = {"item_id": "a", "source": "hllm", "rank": 3, "session": SESSION}
     what_if = {"diversity": 0.5, "less_popular": 0.5}
     for sent, kind, read in (
         (item_filter, FilterPayload, lambda raw: clean_filter(raw, lambda _: True)),
         (query, BrowseQuery, clean_browse),
-        (question, DetailQuery, clean_detail),
+        (question, DetailQuery, lambda raw: (clean_detail(raw), is_blind(raw))),
         (click, ClickPayload, clean_click),
         (what_if, WhatIfPayload, lambda raw: clean_what_if(raw, True)),
     ):
@@ -278,8 +283,8 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
     monkeypatch.setattr(
         service,
         "answer",
-        lambda history, session, item_filter, with_example, what_if: (
-            asked.append((history, session, item_filter, with_example, what_if))
+        lambda history, session, item_filter, with_example, blind_seed, what_if: (
+            asked.append((history, session, item_filter, with_example, blind_seed, what_if))
             or answer(history, session, item_filter=item_filter)
         ),
     )
@@ -289,12 +294,65 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
         "filter": {"category": "Mystery", "min_price": None, "max_price": None},
         "session": SESSION,
         "example": True,
+        "blind": "5eed" * 8,
         "what_if": {"diversity": 0.5, "less_popular": 0},
     }
     assert request.keys() == AnswerRequest.__annotations__.keys()
     assert answer_payload(service, request)["version"] == 4
     mystery = ItemFilter(category="Mystery")
-    assert asked == [(["book-001"], SESSION, mystery, True, WhatIf(0.5, 0.0))]
+    assert asked == [(["book-001"], SESSION, mystery, True, "5eed" * 8, WhatIf(0.5, 0.0))]
+
+
+SEED = "5eed" * 8
+
+
+def test_in_a_blind_test_an_answer_has_one_list_and_nothing_that_tells_whose_it_is(service):
+    request = {"version": 2, "history": ["book-001"], "session": SESSION, "blind": SEED}
+    answer = answer_payload(service, request)
+    assert_is(answer, contract.AnswerPayload)
+    assert answer["columns"].keys() == {"blind"}
+    assert answer["columns"]["blind"].count('class="rec item"') == 10
+    assert (answer["agreement"], answer["how"]) == ("", None)
+    assert answer["live"] == "10 recommendations, drafted by both models in turn"
+    told = json.dumps({**answer, "columns": answer["columns"]["blind"]}).lower()
+    assert "hllm" not in told and "baseline" not in told
+    assert answer_payload(service, request) == answer  # the list is stable
+    empty = answer_payload(service, {**request, "history": []})
+    assert empty["columns"] == {} and empty["start"]
+
+
+def test_every_part_of_a_blind_pick_counts(service):
+    item_filter = {"category": "Mystery", "min_price": 0, "max_price": 30}
+    history = ["book-001", "book-002"]
+    cleaned, _ = clean_filter(item_filter, lambda _: True)
+    drafts = service.answer(history, SESSION, item_filter=cleaned, blind_seed=SEED).blind.drafts
+    pick: BlindPickRequest = {
+        "seed": SEED, "history": history, "filter": item_filter, "item": drafts[1].item_id,
+        "position": 2, "withdrawn": False, "session": SESSION,
+    }  # fmt: skip
+    assert pick.keys() == BlindPickRequest.__annotations__.keys()
+    test = BlindTest(service)
+    found = blind_payload(test, pick)
+    assert_is(found, contract.BlindPickPayload)
+    assert found == {"team": ["hllm", "baseline"][drafts[1].team], "message": ""}
+    for key in ("seed", "history", "filter", "item", "position"):
+        other = blind_payload(test, {k: v for k, v in pick.items() if k != key})
+        assert other["team"] == "" and "does not count" in other["message"], key
+    assert service.events.forget([SESSION]) == 2  # what was shown, and the pick
+    for raw in (None, [], "x", {}, {**pick, "position": "2"}):
+        assert blind_payload(test, raw)["team"] == ""
+    revealed = reveal_payload(test, {"wins": {"hllm": 3, "baseline": 7}})
+    assert_is(revealed, contract.RevealPayload)
+    assert revealed["result"] == "Baseline won 7 to 3 against HLLM."
+    service.catalog.path.unlink()
+    assert "cannot be read" in blind_payload(test, pick)["message"]
+
+
+def test_the_drawer_keeps_a_blind_test_blind(service):
+    question = {"item": "book-007", "history": ["book-001", "book-002"]}
+    shown = detail_payload(Details(service), {**question, "blind": True})
+    assert shown["explains"] == "no" and "HLLM" not in shown["html"]
+    assert "HLLM" in detail_payload(Details(service), {**question, "blind": False})["html"]
 
 
 def test_a_what_if_says_what_it_costs_and_what_was_not_understood(service):

@@ -16,10 +16,14 @@ from app.session import (
     clean_detail,
     clean_filter,
     clean_history,
+    clean_position,
     clean_rows,
+    clean_seed,
     clean_session_id,
     clean_top_k,
     clean_what_if,
+    clean_wins,
+    is_blind,
 )
 
 
@@ -218,6 +222,22 @@ def test_rows_are_those_of_known_columns_each_once_and_not_too_many():
     }
     for strange in (None, [], "x", {"hllm": {"a": 1}}):
         assert clean_rows(strange, ["hllm"]) == {}
+
+
+def test_parts_of_a_blind_test_are_what_they_must_be_or_nothing():
+    assert clean_seed("5eed" * 8) == "5eed" * 8
+    for strange in (None, 5, "", "5eed", "x" * 32, "a" * 65, ["5eed" * 8], "5eed" * 8 + "\n"):
+        assert clean_seed(strange) == ""
+    assert [clean_position(raw) for raw in (1, 10, 0, -1, 10**9, True, 1.0, "1", None)] == [
+        1, 10, 0, 0, 0, 0, 0, 0, 0,
+    ]  # fmt: skip
+    keys = ["hllm", "baseline"]
+    assert clean_wins({"hllm": 7, "baseline": 3, "other": 1}, keys) == [7, 3]
+    for strange in (None, [], "x", {"hllm": "7"}, {"hllm": -1, "baseline": {}}):
+        assert clean_wins(strange, keys) == [0, 0]
+    assert [is_blind(raw) for raw in ({"blind": True}, {"blind": 1}, {}, None, [True])] == [
+        True, False, False, False, False,
+    ]  # fmt: skip
 
 
 def test_a_what_if_is_read():

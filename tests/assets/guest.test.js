@@ -21,10 +21,18 @@ test("a shared history is shown and asked for; the visitor's own is neither read
   const { state, saved, guests } = visitor("own");
   const before = state.history;
   guests.open({ ids: ["a", "gone"], filter: WAR });
-  assert.deepEqual(guests.question, [["a", "gone"], WAR, false]);
+  assert.deepEqual(guests.question, {
+    history: ["a", "gone"],
+    filter: WAR,
+    example: false,
+  });
   assert.ok(guests.meet([item("a")], WAR));
   assert.ok(!guests.meet([item("a")], WAR)); // as while a model loads
-  assert.deepEqual(guests.question, [["a"], WAR, false]); // what is gone is not asked for again
+  assert.deepEqual(guests.question, {
+    history: ["a"],
+    filter: WAR,
+    example: false,
+  }); // what is gone is not asked for again
   assert.deepEqual(guests.items, [item("a")]);
   assert.ok(guests.setFilter(EVERYTHING));
   assert.ok(!guests.setFilter({ ...EVERYTHING }));
@@ -32,7 +40,11 @@ test("a shared history is shown and asked for; the visitor's own is neither read
   assert.deepEqual(state.filter, EVERYTHING);
   assert.deepEqual(saved, []);
   assert.ok(guests.leave());
-  assert.deepEqual(guests.question, [["own"], state.filter, false]);
+  assert.deepEqual(guests.question, {
+    history: ["own"],
+    filter: state.filter,
+    example: false,
+  });
   assert.equal(guests.guest, null);
 });
 

@@ -24,6 +24,14 @@ afterEach(() => Object.assign(globalThis, real));
 
 const pending = () => [...timers.values()].filter(Boolean);
 
+const questionOf = (history) => ({
+  history,
+  filter: EVERYTHING,
+  example: true,
+  blind: "5eed",
+  what_if: null,
+});
+
 function open(alive = true) {
   const log = [];
   const asked = new Map(); // what was sent, by version
@@ -43,7 +51,7 @@ function open(alive = true) {
   });
   const quiet = () => new Promise((resolve) => real.setTimeout(resolve));
   return {
-    ask: (...ids) => ask(ids, EVERYTHING),
+    ask: (...ids) => ask(questionOf(ids)),
     overtake,
     since: () => log.splice(0),
     answer: (version, payload) => {
@@ -64,20 +72,9 @@ test("a request carries all that the server needs", () => {
     return new Promise(() => {});
   };
   const page = { fetch, setBusy: () => {} };
-  makeProtocol("session", page).ask(["a", "b"], EVERYTHING, true);
-  assert.deepEqual(sent, [
-    {
-      version: 1,
-      history: ["a", "b"],
-      filter: EVERYTHING,
-      session: "session",
-      example: true,
-      what_if: null,
-    },
-  ]);
-  const whatIf = { diversity: 0.5, less_popular: 0 };
-  makeProtocol("session", page).ask(["a"], EVERYTHING, false, whatIf);
-  assert.deepEqual(sent[1].what_if, whatIf);
+  const question = questionOf(["a", "b"]);
+  makeProtocol("session", page).ask(question);
+  assert.deepEqual(sent, [{ ...question, version: 1, session: "session" }]);
 });
 
 test("one question is under way; of those asked meanwhile the last one follows", async () => {
