@@ -75,13 +75,14 @@ def rounded(language_model, bits):
     return language_model
 
 
-@pytest.mark.parametrize("bits", [4, 8])
+def test_one_of_middle_size_stays_exact(folder, tmp_path, in_few_bits, monkeypatch):
+    monkeypatch.setattr(precision, "FOUR_BITS_FROM_PARAMETERS", 1 << 40)
+    assert ItemModel(folder, cache=tmp_path).precision == "fp32"
+
+
 @pytest.mark.parametrize("book", BOOKS, ids=lambda book: book["title"] or "empty")
-def test_few_bits_compute_with_the_rounded_weights(
-    folder, tmp_path, in_few_bits, book, bits, monkeypatch
-):
-    if bits == 8:
-        monkeypatch.setattr(precision, "FOUR_BITS_FROM_PARAMETERS", 1 << 40)
+def test_few_bits_compute_with_the_rounded_weights(folder, tmp_path, in_few_bits, book):
+    bits = 4
     encoder = ItemModel(folder, cache=tmp_path)
     assert (encoder.precision, encoder.device) == (f"int{bits}", "cpu")
     found = encoder.encode(book)
