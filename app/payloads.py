@@ -10,7 +10,6 @@ from app.catalog import ItemFilter
 from app.columns import LIST_LENGTH
 from app.contract import (
     AnswerPayload,
-    BlindPickPayload,
     BrowsePayload,
     DetailPayload,
     ErrorPayload,
@@ -20,13 +19,11 @@ from app.contract import (
     ItemPayload,
     KeepPayload,
     PushesPayload,
-    RevealPayload,
-    ScoresPayload,
-    VerdictPayload,
     WholePayload,
     WhyPayload,
     WritePayload,
 )
+from app.contract_picks import BlindPickPayload, RevealPayload, ScoresPayload, VerdictPayload
 from app.detail import Details
 from app.downloads import Downloads
 from app.errors import CatalogError

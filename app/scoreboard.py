@@ -15,7 +15,7 @@ import numpy as np
 
 from app.cards import Card
 from app.catalog.events import PickSums
-from app.contract import EstimatePayload, ModelScorePayload, ScoresPayload
+from app.contract_picks import EstimatePayload, ModelScorePayload, ScoresPayload
 from app.places import place
 from app.service import Service
 

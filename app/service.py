@@ -158,8 +158,7 @@ class Service:
 
         Args:
             raw_history: what a page or program sent; anything that is not a history is left out.
-            session_id: random id of a visitor's page, for the record of what was shown; None: it
-                is not recorded.
+            session_id: random id of a visitor's page, to record what was shown; None: it is not.
             top_k: how many recommendations of each column will be shown, up to COMPARE_DEPTH.
             item_filter: what may be recommended; the popular items are those of everything.
             with_example: instead of an empty history take that of the first example, if there is

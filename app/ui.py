@@ -28,20 +28,17 @@ from app.bundle import bundle
 from app.columns import LIST_LENGTH
 from app.contract import (
     AnswerPayload,
-    BlindPickPayload,
     BrowsePayload,
     DetailPayload,
     ErrorPayload,
     ForgetPayload,
     KeepPayload,
     PushesPayload,
-    RevealPayload,
-    ScoresPayload,
-    VerdictPayload,
     WholePayload,
     WhyPayload,
     WritePayload,
 )
+from app.contract_picks import BlindPickPayload, RevealPayload, ScoresPayload, VerdictPayload
 from app.detail import Details
 from app.downloads import Downloads
 from app.errors import CatalogError

@@ -23,7 +23,7 @@ SERVING_NEVER_IMPORTS = ("pandas", "peft", "hllm.training", "hllm.published", "h
 MOST_MODULES_OF_SERVING = (
     # 8 read GGUFs and encode items that are written; blend, explanations, ranker, re-ranking,
     # manifests
-    39
+    40
 )
 
 

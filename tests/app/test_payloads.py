@@ -6,21 +6,20 @@ from html import escape
 
 import pytest
 
-from app import contract
+from app import contract, contract_picks
 from app.blind import BlindTest
 from app.catalog import ItemFilter
 from app.contract import (
     AnswerRequest,
-    BlindPickRequest,
     BrowseQuery,
     ClickPayload,
     DetailQuery,
     FilterPayload,
-    PickRequest,
     PushesQuery,
     WhatIfPayload,
     WholeQuery,
 )
+from app.contract_picks import BlindPickRequest, PickRequest
 from app.detail import Details
 from app.payloads import (
     answer_payload,
@@ -208,10 +207,10 @@ def test_a_pick_is_judged_and_counted(service):
     board = Scoreboard(service)
     pick: PickRequest = {"item": "book-007", "history": ["book-001"], "session": SESSION}
     verdict = verdict_payload(board, pick)
-    assert_is(verdict, contract.VerdictPayload)
+    assert_is(verdict, contract_picks.VerdictPayload)
     assert verdict["title"] == "Book number 7" and verdict["num_ranked"]["hllm"] == 39
     scores = scores_payload(board)
-    assert_is(scores, contract.ScoresPayload)
+    assert_is(scores, contract_picks.ScoresPayload)
     assert (scores["picks"], scores["visits"]) == (1, 1)
     for raw in (None, [], {}, {"item": "book-001", "history": ["book-001"]}):
         assert verdict_payload(board, raw) is None
@@ -333,7 +332,7 @@ def test_every_part_of_a_blind_pick_counts(service):
     assert pick.keys() == BlindPickRequest.__annotations__.keys()
     test = BlindTest(service)
     found = blind_payload(test, pick)
-    assert_is(found, contract.BlindPickPayload)
+    assert_is(found, contract_picks.BlindPickPayload)
     assert found == {"team": ["hllm", "baseline"][drafts[1].team], "message": ""}
     for key in ("seed", "history", "filter", "item", "position"):
         other = blind_payload(test, {k: v for k, v in pick.items() if k != key})
@@ -342,7 +341,7 @@ def test_every_part_of_a_blind_pick_counts(service):
     for raw in (None, [], "x", {}, {**pick, "position": "2"}):
         assert blind_payload(test, raw)["team"] == ""
     revealed = reveal_payload(test, {"wins": {"hllm": 3, "baseline": 7}})
-    assert_is(revealed, contract.RevealPayload)
+    assert_is(revealed, contract_picks.RevealPayload)
     assert revealed["result"] == "Baseline won 7 to 3 against HLLM."
     service.catalog.path.unlink()
     assert "cannot be read" in blind_payload(test, pick)["message"]

@@ -175,7 +175,8 @@ def test_lists_are_chosen_from_the_best_hundred_by_score(index):
         def read(rows):
             return Reading(index.vectors[rows].sum(0), 1, 0)
 
-        return recommend_rows(index, read, ["i3", "i1"], top_k, allowed, search, reranking)
+        keys = [index.item_ids.index(item_id) for item_id in ("i3", "i1")]
+        return recommend_rows(index, read, keys, top_k, allowed, search, reranking)
 
     plain = ask(10, None)
     assert plain.by_score is None and plain.rerank_cost(10) is None
