@@ -31,6 +31,7 @@ def render_writing(writing: Writing) -> str:
         return "".join(
             (
                 render_head(detail, "yours"),
+                _unread(writing),
                 render_standing(detail),
                 render_similar(detail),
                 _encoded(writing),
@@ -49,6 +50,14 @@ def render_writing(writing: Writing) -> str:
             render_given(detail.text),
         )
     )
+
+
+def _unread(writing: Writing) -> str:
+    if not writing.unread:
+        return ""
+    info = writing.detail.columns[0].info
+    words = f"{info.title} reads {', '.join(info.reads)}, and not {', '.join(writing.unread)}."
+    return f'<p class="hint unread">{text(words)}</p>'
 
 
 def _encoded(writing: Writing) -> str:

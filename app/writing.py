@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.cards import Card, make_card
 from app.catalog import CatalogItem
@@ -29,14 +29,16 @@ class Writing:
     Attributes:
         is_wish: it is a wish: what is near it is wanted.
         detail: as of an item of the catalogue, without an explanation.
+        unread: names of the fields that were written and that HLLM does not read.
         encode_ms: by key of the column: that its encoder took; those that have answered.
         alone: by key of the column: what it recommends for a history of a wish alone.
     """
 
     is_wish: bool
     detail: Detail
-    encode_ms: dict[str, float]
-    alone: dict[str, Sequence[Recommendation]]
+    unread: list[str]
+    encode_ms: Mapping[str, float]
+    alone: Mapping[str, Sequence[Recommendation]]
 
 
 class Writer:
@@ -82,8 +84,8 @@ class Writer:
                     encode_ms[column.key] = new.encode_ms
                 if is_wish and (found := column.ask([fields], NUM_SIMILAR).result):
                     alone[column.key] = found.items
-                detail = column_detail(column, fields, ranked_for)
-                columns.append(detail if new is not None else replace(detail, info=info))
+                known = column_detail(column, fields, ranked_for)
+                columns.append(known if new is not None else replace(known, info=info))
             _, text = service.columns[0].question(lambda r: r.item_text(fields))
         near = [near.item_id for column in columns for near in column.similar]
         near += [found.item_id for items in alone.values() for found in items]
@@ -97,7 +99,14 @@ class Writer:
             {card.item_id: card for card in service.cards_of(list(dict.fromkeys(near)))},
             "no",
         )
-        return Writing(is_wish, detail, encode_ms, alone)
+        return Writing(is_wish, detail, _unread(fields, columns[0].info), encode_ms, alone)
+
+
+def _unread(fields: Mapping[str, Any], info: ColumnInfo) -> list[str]:
+    """Names of fields that say something and that a column does not read; [] until it is loaded."""
+    return [
+        name for name, value in fields.items() if value and info.reads and name not in info.reads
+    ]
 
 
 def own_card(item: CatalogItem) -> Card:

@@ -9,7 +9,7 @@ from textwrap import wrap
 from app.catalog.event_reader import BlindCounts
 from app.catalog.events import PickSums
 from app.columns import LIST_LENGTH
-from app.contract import EstimatePayload
+from app.contract_picks import EstimatePayload
 from app.render import plural, text
 from app.scoreboard import HIT_RANK, model_score
 from app.sign_test import sign_test, verdict

@@ -205,7 +205,9 @@ def test_an_app_that_is_gone_costs_no_pick(open_page, url):
     toggle(page)
     page.route(
         "**/component_server**",
-        lambda route: route.abort() if '"blind"' in route.request.post_data else route.continue_(),
+        lambda route: (
+            route.abort() if '"fn_name":"blind"' in route.request.post_data else route.continue_()
+        ),
     )
     choose(page, 1, 2)
     expect(page.locator(".blind-problem")).to_contain_text("your last pick is counted later")

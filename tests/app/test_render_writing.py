@@ -21,6 +21,14 @@ def test_hostile_texts_are_text(service, hostile_titles, index, is_wish):
     assert_only_text(html, item.title)
 
 
+def test_what_was_written_in_vain_is_said(service):
+    item = written_item({"title": "Mars", "creator": "Nobody"})
+    html = render_writing(Writer(service).write(item, [], is_wish=False))
+    assert "HLLM reads title, description, and not creator." in html
+    item = written_item({"title": "Mars"})
+    assert "and not" not in render_writing(Writer(service).write(item, [], is_wish=False))
+
+
 @BOTH
 def test_the_parts_of_an_item_and_of_a_wish(service, is_wish):
     item = written_item({"title": "A funny heist on Mars"})

@@ -29,6 +29,7 @@ def test_a_written_item_is_encoded_ranked_and_compared(service):
     found = Writer(service).write(written_item(MARS), ["book-001", "book-002"], is_wish=False)
     assert found.encode_ms == {"hllm": 12.5, "baseline": 12.5} and not found.alone
     assert found.detail.text.text == f"title: {SECRET}"
+    assert found.unread == ["creator", "categories"]
     assert [c.rank.num_ranked for c in found.detail.columns] == [39, 39]
     near = [[n.item_id for n in column.similar] for column in found.detail.columns]
     assert near[0] != near[1] and {*near[0], *near[1]} == found.detail.cards.keys()
