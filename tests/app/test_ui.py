@@ -1,4 +1,3 @@
-import asyncio
 import http.client
 import json
 import socket
@@ -55,22 +54,10 @@ def test_template_of_the_page_holds_no_text_of_the_catalogue(service):
 def test_the_page_asks_off_the_queue(service):
     demo = build_demo(service)
     fns = {fn.api_name: fn for fn in demo.fns.values()}
-    assert set(fns) == {"recommend", "search"}
-    assert fns["recommend"].concurrency_limit == PLACES and fns["search"].queue is False
+    assert set(fns) == {"recommend", "search", "item", "similar", "explain", "rank"}
+    assert fns["recommend"].concurrency_limit == PLACES
+    assert not any(fn.queue for name, fn in fns.items() if name != "recommend")
     assert {"answer", "browse"} <= surface_of(demo).functions
-
-
-def test_programs_that_come_after_too_many_hear_so_at_once(service):
-    demo = build_demo(service)
-    [number] = [number for number, fn in demo.fns.items() if fn.api_name == "recommend"]
-    recommend, queue = demo.fns[number], demo._queue
-    queue.create_event_queue_for_fn(recommend)
-    waiting = queue.event_queue_per_concurrency_id[recommend.concurrency_id].queue
-    waiting.extend([None] * MAX_WAITING)
-    assert "models" in asyncio.run(recommend.fn(["book-001"]))
-    waiting.append(None)
-    with pytest.raises(gr.Error, match="Too many"):
-        asyncio.run(recommend.fn(["book-001"]))
 
 
 def test_gradio_makes_no_table_of_all_answers_after_each(service):
@@ -94,19 +81,6 @@ def test_port_in_use_is_said_with_a_way_on(service):
         port = taken.getsockname()[1]
         with pytest.raises(HLLMError, match=f"port {port} of 127.0.0.1: it is in use .* --port"):
             launch(build_demo(service), service, Settings(port=port, host="127.0.0.1"))
-
-
-def test_endpoints_tell_a_program_what_is_wrong(service):
-    fns = {fn.api_name: fn.fn for fn in build_demo(service).fns.values()}
-    with pytest.raises(gr.Error, match="from 1 to 100"):
-        asyncio.run(fns["recommend"](["book-001"], 0))
-    with pytest.raises(gr.Error, match="sort must be one of"):
-        fns["search"]("", "", "nonsense")
-    service.catalog.path.unlink()
-    with pytest.raises(gr.Error, match="cannot be read"):
-        asyncio.run(fns["recommend"](["book-001"]))
-    with pytest.raises(gr.Error, match="cannot be read"):
-        fns["search"]("")
 
 
 def test_limits_of_the_server_are_those_of_the_page(service):
