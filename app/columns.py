@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from hllm.errors import HLLMError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # At run time this would import torch, for which the page mus
     import numpy as np
 
     from hllm.recommend import ItemRanker, Recommendations
+    from hllm.serving.new_items import Item
     from hllm.serving.ranker import Stages
 
 Found = TypeVar("Found")
@@ -69,13 +71,19 @@ class Column:
     """One recommender of the page, from the moment the app starts.
 
     Attributes:
-        note: shown above its answers; whoever loads the recommender may set it.
+        note: shown above its answers.
+        model_folder: from which a program can open the same model; None where there is none.
+        embeddings: of the catalogue, where they are not those of the model's folder.
+
+    Whoever loads the recommender may set them.
     """
 
     def __init__(self, key: str, title: str, load: Callable[[], ItemRanker]) -> None:
         self.key = key
         self.title = title
         self.note = ""
+        self.model_folder: Path | None = None
+        self.embeddings: Path | None = None
         self._load = load
         self._recommender: ItemRanker | None = None
         self._message = ""
@@ -137,21 +145,24 @@ class Column:
 
     def ask(
         self,
-        history: Sequence[str],
+        history: Sequence[Item],
         top_k: int,
         allowed: Callable[[ItemRanker], np.ndarray] | None = None,
+        reranking: Callable[[ItemRanker], Mapping[str, Any]] | None = None,
     ) -> ColumnAnswer:
         """Recommend for a history that is not empty, or say why not.
 
         Args:
-            history: item ids, oldest first.
+            history: items, oldest first.
             top_k: how many items at most.
             allowed: gives the rows of a recommender that may be found; None: all.
+            reranking: gives the options of `recommend` that re-rank; None: nothing is re-ranked.
         """
 
         def recommend(recommender: ItemRanker) -> Recommendations:
             rows = None if allowed is None else allowed(recommender)
-            return recommender.recommend(history, top_k=top_k, allowed=rows)
+            options = {} if reranking is None else reranking(recommender)
+            return recommender.recommend(history, top_k=top_k, allowed=rows, **options)
 
         return ColumnAnswer(*self.question(recommend))
 

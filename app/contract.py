@@ -16,6 +16,15 @@ class ItemPayload(TypedDict):
     cover: str
 
 
+class WrittenPayload(TypedDict):
+    """An item that a visitor has written, in the place of an item id; app.written checks it."""
+
+    title: str
+    creator: str
+    category: str
+    description: str
+
+
 class FilterPayload(TypedDict):
     """Which items are recommended: "" and None mean: no bound."""
 
@@ -24,22 +33,33 @@ class FilterPayload(TypedDict):
     max_price: float | None
 
 
+class WhatIfPayload(TypedDict):
+    """How the lists of a what-if are re-ranked, each from 0, off, to 1."""
+
+    diversity: float
+    less_popular: float
+
+
 class AnswerRequest(TypedDict):
     """The page asks for recommendations.
 
     Attributes:
         version: grows with every request of a page; the answer carries it.
-        history: item ids, oldest first.
+        history: item ids or written items, oldest first.
         filter: what may be recommended.
         session: random id of the browser tab.
         example: while the history is empty, answer for the first example.
+        blind: seed of the blind test; "" where there is none.
+        what_if: the history is one that is only tried, and nothing is recorded; None: it is real.
     """
 
     version: int
-    history: list[str]
+    history: list[str | WrittenPayload]
     filter: FilterPayload
     session: str
     example: bool
+    blind: str
+    what_if: WhatIfPayload | None
 
 
 class ExamplePayload(TypedDict):
@@ -95,7 +115,8 @@ class AnswerPayload(TypedDict):
         live: what a screen reader says, and what stands above the columns.
         start: HTML in the columns' place while the history is empty, otherwise None.
         examples: histories that `start` offers by name.
-        columns: HTML of each column by its key; empty if the history is.
+        columns: HTML of each column by its key, of the one list of a blind test as "blind"; empty
+            if the history is.
         example: name of the example whose history this is; "" for the visitor's own.
         how: what the answer took; None where no HLLM has answered.
     """
@@ -146,10 +167,15 @@ class BrowsePayload(TypedDict):
 
 
 class DetailQuery(TypedDict):
-    """The page asks about an item, given a history of item ids, oldest first."""
+    """The page asks about an item, given a history as in AnswerRequest.
+
+    Attributes:
+        blind: during a blind test: nothing that tells how a model ranks the item.
+    """
 
     item: str
-    history: list[str]
+    history: list[str | WrittenPayload]
+    blind: bool
 
 
 class DetailPayload(TypedDict):
@@ -183,7 +209,7 @@ class WhyPayload(TypedDict):
 class WholeQuery(TypedDict):
     """The page asks to read a history anew, without what is known of it."""
 
-    history: list[str]
+    history: list[str | WrittenPayload]
 
 
 class WholePayload(TypedDict):
@@ -205,7 +231,7 @@ class WholePayload(TypedDict):
 class PushesQuery(TypedDict):
     """The page asks which rows of its lists the items of a history push: ids by column."""
 
-    history: list[str]
+    history: list[str | WrittenPayload]
     rows: dict[str, list[str]]
 
 
@@ -218,57 +244,37 @@ class PushesPayload(TypedDict):
     pushes: dict[str, dict[str, dict[str, float]]]
 
 
-class PickRequest(TypedDict):
-    """The page tells of an item that was picked from the catalogue, and the history before it."""
-
-    item: str
-    history: list[str]
-    session: str
-
-
-class VerdictPayload(TypedDict):
-    """Where both models had ranked a picked item.
+class WriteRequest(TypedDict):
+    """The page asks to encode an item that the visitor has written.
 
     Attributes:
-        title: of the item, as text.
-        ranks: by column, 1-based; None: approximate search has it behind the first num_ranked.
-        num_ranked: by column.
+        item: None: only load what encodes it.
+        history: as in AnswerRequest.
+        wish: the title is a wish in words: what is near it is wanted.
     """
 
-    item: str
-    title: str
-    ranks: dict[str, int | None]
-    num_ranked: dict[str, int]
+    item: WrittenPayload | None
+    history: list[str | WrittenPayload]
+    wish: bool
 
 
-class EstimatePayload(TypedDict):
-    """A mean, and its 95% interval where there is enough for one."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
-class ModelScorePayload(TypedDict):
-    """One model on all picks: how often it was closer, and its metrics."""
-
-    closer: int
-    hit: EstimatePayload
-    mrr: EstimatePayload
-
-
-class ScoresPayload(TypedDict):
-    """The picks of all visits that are kept on the server.
+class WritePayload(TypedDict):
+    """What is known of a written item.
 
     Attributes:
-        models: by column.
-        message: why there are none, as a sentence; mostly empty.
+        state: "ready"; "later": the same request may be answered soon; "refused": the texts are at
+            fault; "failed": nothing can be encoded here.
+        message: why there is nothing, as a sentence.
+        item: as the history shows it; None where nothing was encoded.
+        written: its texts as they were cleaned; None as above.
+        html: into the drawer.
     """
 
-    picks: int
-    visits: int
-    models: dict[str, ModelScorePayload]
+    state: str
     message: str
+    item: ItemPayload | None
+    written: WrittenPayload | None
+    html: str
 
 
 class ClickPayload(TypedDict):
@@ -278,6 +284,30 @@ class ClickPayload(TypedDict):
     source: str
     rank: int | None
     session: str
+
+
+class KeepQuery(TypedDict):
+    """The page asks for what a visitor can take along of a history."""
+
+    history: list[str | WrittenPayload]
+    filter: FilterPayload
+
+
+class KeepPayload(TypedDict):
+    """Texts to take along.
+
+    Attributes:
+        json, csv: of files with the history and both lists.
+        snippet: Python that gives the list of HLLM again; "" where there is none.
+        hint: where it runs, or why there is none, as sentences.
+        message: why there is nothing at all, as a sentence; mostly empty.
+    """
+
+    json: str
+    csv: str
+    snippet: str
+    hint: str
+    message: str
 
 
 class ForgetRequest(TypedDict):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -18,10 +18,12 @@ from app.catalog.items import text_fields
 from app.columns import Column, ColumnInfo
 from app.places import place
 from app.service import Service
+from app.session import History
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
     from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
     from hllm.serving.item_model import ItemText
+    from hllm.serving.new_items import Item
     from hllm.serving.ranker import ItemRanker, WholeReading
 
 NUM_SIMILAR = 6
@@ -60,6 +62,7 @@ class Detail:
         embedding: its first numbers, as the User LLM reads it; empty where there is no Item LLM.
         cards: of similar items, by item id.
         explains: whether `explain` has something to say.
+        is_blind: for a blind test, so that no column was asked.
     """
 
     item: CatalogItem
@@ -70,6 +73,7 @@ class Detail:
     embedding: tuple[float, ...]
     cards: dict[str, Card]
     explains: Explains
+    is_blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,12 +109,13 @@ class Details:
         self._finding = threading.BoundedSemaphore(MAX_AT_ONCE)
         self._explaining = threading.BoundedSemaphore(1)
 
-    def find(self, item_id: str, raw_history: object) -> Detail | None:
+    def find(self, item_id: str, raw_history: object, *, is_blind: bool = False) -> Detail | None:
         """Everything about an item but the explanation; None if the catalogue does not have it.
 
         Args:
             item_id: of the item.
             raw_history: what a page sent; see app.session.clean_history.
+            is_blind: leave out what tells how a model ranks the item.
 
         Raises:
             CatalogError: the catalogue cannot be read.
@@ -120,12 +125,13 @@ class Details:
         item = service.catalog.get([item_id]).get(item_id)
         if item is None:
             return None
-        history = service.clean(raw_history).item_ids
-        is_ranked = bool(history) and item_id not in history
+        history = service.clean(raw_history)
+        is_known = item_id in history.item_ids
+        is_ranked = bool(history.item_ids) and not is_known and not is_blind
         with place(self._finding):
             columns = [
-                _column_detail(column, item_id, history if is_ranked else ())
-                for column in service.columns
+                column_detail(column, item_id, history.items if is_ranked else ())
+                for column in ([] if is_blind else service.columns)
             ]
             _, text = service.columns[0].question(lambda r: r.item_text(text_fields(item)))
             numbers = _first_numbers(service.columns[0], item_id) if text else ()
@@ -133,12 +139,13 @@ class Details:
         return Detail(
             item,
             make_card(item, service.covers),
-            history,
+            history.item_ids,
             columns,
             text,
             numbers,
             {card.item_id: card for card in service.cards_of(list(near))},
-            _explains(service.columns) if is_ranked and len(history) > 1 else "no",
+            _explains(service.columns) if is_ranked and len(history.item_ids) > 1 else "no",
+            is_blind,
         )
 
     def explain(self, item_id: str, raw_history: object) -> Explanation | None:
@@ -153,12 +160,16 @@ class Details:
             BusyError: too many ask at once.
         """
         service = self._service
-        history = service.clean(raw_history).item_ids
-        if len(history) < 2 or item_id in history or not service.cards_of([item_id]):
+        history = service.clean(raw_history)
+        ids = history.item_ids
+        if len(ids) < 2 or item_id in ids or not service.cards_of([item_id]):
             return None
         with place(self._explaining):
-            columns = [c.question(lambda r: r.explain(history, item_id)) for c in service.columns]
-        return Explanation(service.cards_of(history), columns)
+            columns = [
+                c.question(lambda r: _named(ids, r.explain(history.items, item_id)))
+                for c in service.columns
+            ]
+        return Explanation(service.history_cards(history), columns)
 
     def read_whole(self, raw_history: object) -> WholeReading | None:
         """What reading a history takes where nothing is known of it; None without a User LLM.
@@ -167,11 +178,11 @@ class Details:
             CatalogError: the catalogue cannot be read.
             BusyError: too many ask at once.
         """
-        history = self._service.clean(raw_history).item_ids
-        if not history:
+        history = self._service.clean(raw_history)
+        if not history.item_ids:
             return None
         with place(self._explaining):
-            return self.columns[0].question(lambda r: r.read_whole(history))[1]
+            return self.columns[0].question(lambda r: r.read_whole(history.items))[1]
 
     def pushes(
         self, raw_history: object, rows: Mapping[str, Sequence[str]]
@@ -190,24 +201,25 @@ class Details:
             CatalogError: the catalogue cannot be read.
             BusyError: too many ask at once.
         """
-        history = self._service.clean(raw_history).item_ids
-        if len(history) < 2:
+        history = self._service.clean(raw_history)
+        if len(history.item_ids) < 2:
             return {}
         found = {}
         with place(self._explaining):
             for column in self.columns:
-                asked = [row for row in rows.get(column.key, ()) if row not in history]
+                asked = [row for row in rows.get(column.key, ()) if row not in history.item_ids]
                 _, falls = column.question(partial(_falls, history, asked))
                 if falls:
                     found[column.key] = falls
         return found
 
 
-def _column_detail(column: Column, item_id: str, history: Sequence[str]) -> ColumnDetail:
-    info, similar = column.question(lambda r: r.similar(item_id, NUM_SIMILAR))
+def column_detail(column: Column, item: Item, history: Sequence[Item]) -> ColumnDetail:
+    """What one column knows of an item; its rank is for a history that may be empty."""
+    info, similar = column.question(lambda r: r.similar(item, NUM_SIMILAR))
     rank = None
     if history and similar is not None:
-        info, rank = column.question(lambda r: r.rank_of(history, item_id))
+        info, rank = column.question(lambda r: r.rank_of(history, item))
     return ColumnDetail(info, rank, similar or [])
 
 
@@ -216,14 +228,19 @@ def _first_numbers(column: Column, item_id: str) -> tuple[float, ...]:
     return () if vector is None else tuple(vector[:NUMBERS_SHOWN].tolist())
 
 
+def _named(item_ids: Sequence[str], changes: Sequence[ScoreChange]) -> list[ScoreChange]:
+    """Changes under the ids of the history: a model calls written items otherwise."""
+    return [replace(c, item_id=i) for i, c in zip(item_ids, changes, strict=True)]
+
+
 def _falls(
-    history: Sequence[str], rows: Sequence[str], recommender: ItemRanker
+    history: History, rows: Sequence[str], recommender: ItemRanker
 ) -> dict[str, dict[str, float]]:
     if not rows or not recommender.explains_at_once:
         return {}
-    found = recommender.explain_all(history, rows)
+    found = [_named(history.item_ids, c) for c in recommender.explain_all(history.items, rows)]
     largest = max((-change.change for changes in found for change in changes), default=0.0)
-    falls: dict[str, dict[str, float]] = {item_id: {} for item_id in history}
+    falls: dict[str, dict[str, float]] = {item_id: {} for item_id in history.item_ids}
     for row, changes in zip(rows, found, strict=True):
         for change in changes:
             if change.change < 0:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from app.catalog.events import Event, EventFile, Pick, PickSums
+from app.catalog.events import BlindPick, Event, EventFile, Pick, PickSums
 from app.errors import CatalogError
 from app.settings import EVENTS_DAYS
 
@@ -81,6 +81,16 @@ class EventLog:
             baseline_rank=baseline_rank,
         )
         self._queue(session, partial(self._file.add_pick, pick))
+
+    def add_blind_pick(self, pick: BlindPick) -> None:
+        """Note a pick of a blind test, as `add` does an event."""
+        if self.days:
+            self._queue(pick.session, partial(self._file.add_blind_pick, pick))
+
+    def withdraw(self, session: str, list_id: str, item_id: str) -> None:
+        """Delete a pick of a blind test that its visitor has taken back; as `add`."""
+        if self.days:
+            self._queue(session, partial(self._file.withdraw, session, list_id, item_id))
 
     def pick_sums(self, hit_rank: int) -> list[PickSums]:
         """Sums of the picks of every session, those that still wait to be written included.

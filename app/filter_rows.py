@@ -1,4 +1,7 @@
-"""From a filter to the rows that a recommender may find, remembered from click to click."""
+"""What the catalogue knows of a recommender: rows that a filter allows, popularity of its items.
+
+It is remembered from click to click.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,7 @@ class FilterRows:
         self._filters = catalog.filters
         self._row_of = lru_cache(maxsize=MAX_RECOMMENDERS)(self._find_row_of)
         self._rows = lru_cache(maxsize=MAX_REMEMBERED)(self._find_rows)
+        self._popularity = lru_cache(maxsize=MAX_RECOMMENDERS)(self._find_popularity)
 
     def prepare(self, recommender: ItemRanker) -> None:
         """Do what the first filter would have to wait for."""
@@ -44,6 +48,20 @@ class FilterRows:
             recommender: whose rows.
         """
         return self._rows(self._filters.version(), item_filter, recommender)
+
+    def popularity(self, recommender: ItemRanker) -> np.ndarray:
+        """(N,) of a recommender's rows; 0 where the catalogue does not know the item."""
+        return self._popularity(self._filters.version(), recommender)
+
+    def _find_popularity(self, version: str, recommender: ItemRanker) -> np.ndarray:
+        row_of = self._row_of(version, recommender)
+        numbers, counts = self._filters.popularity()
+        known = numbers < len(row_of)  # an import may have added items since row_of was made
+        rows, counts = row_of[numbers[known]], counts[known]
+        found = np.zeros(recommender.num_items, dtype=np.int64)
+        found[rows[rows >= 0]] = counts[rows >= 0]
+        found.flags.writeable = False  # shared by all visitors
+        return found
 
     def _find_rows(
         self, version: str, item_filter: ItemFilter, recommender: ItemRanker

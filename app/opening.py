@@ -154,11 +154,16 @@ def _hllm_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> Colu
             )
         for folder in folders[:-1]:
             try:
-                return _load_hllm(folder, settings, catalog, rows)
+                return load_from(folder)
             except MissingWeightsError as error:
                 logger.warning("%s", error)
                 column.note = f"{error}; until then a smaller model answers."
-        return _load_hllm(folders[-1], settings, catalog, rows)
+        return load_from(folders[-1])
+
+    def load_from(folder: Path) -> ItemRanker:
+        recommender = _load_hllm(folder, settings, catalog, rows)
+        column.model_folder, column.embeddings = folder, settings.embeddings
+        return recommender
 
     column = Column("hllm", "HLLM", load)
     return column

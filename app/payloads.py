@@ -4,6 +4,7 @@ import logging
 import time
 from typing import Any
 
+from app.blind import BlindTest, Vote
 from app.cards import Card
 from app.catalog import ItemFilter
 from app.columns import LIST_LENGTH
@@ -16,30 +17,41 @@ from app.contract import (
     FilterPayload,
     ForgetPayload,
     ItemPayload,
+    KeepPayload,
     PushesPayload,
-    ScoresPayload,
-    VerdictPayload,
     WholePayload,
     WhyPayload,
+    WritePayload,
 )
+from app.contract_picks import BlindPickPayload, RevealPayload, ScoresPayload, VerdictPayload
 from app.detail import Details
+from app.downloads import Downloads
 from app.errors import CatalogError
 from app.examples import Example
 from app.how import how_payload
 from app.line import TOO_MANY
 from app.render import plural, render_cards, render_no_cards
+from app.render_blind import render_blind
 from app.render_detail import render_detail, render_inside, render_no_detail, render_why
 from app.render_recommendations import render_column, render_popular, summary
+from app.render_writing import render_writing
 from app.scoreboard import Scoreboard
 from app.service import Answer, Service
 from app.session import (
     clean_browse,
     clean_detail,
     clean_filter,
+    clean_position,
     clean_rows,
+    clean_seed,
     clean_session_id,
     clean_session_ids,
+    clean_what_if,
+    clean_wins,
+    is_blind,
 )
+from app.writing import Writer
+from app.written import written_item, written_payload
 from hllm.errors import HLLMError
 
 logger = logging.getLogger(__name__)
@@ -74,7 +86,7 @@ def detail_payload(details: Details, raw: Any) -> DetailPayload:
     """What a page shows for a DetailQuery."""
     item_id, history = clean_detail(raw)
     try:
-        found = details.find(item_id, history)
+        found = details.find(item_id, history, is_blind=is_blind(raw))
     except (CatalogError, HLLMError) as error:
         return _no_detail("Details", str(error))
     if found is None:
@@ -131,6 +143,37 @@ def pushes_payload(details: Details, raw: Any) -> PushesPayload:
         return {"pushes": {}}
 
 
+def write_payload(writer: Writer, raw: Any) -> WritePayload:
+    """What both models make of the item of a WriteRequest."""
+    raw = raw if isinstance(raw, dict) else {}
+    try:
+        if raw.get("item") is None:
+            info = writer.prepare()
+            states = {"ready": "ready", "loading": "later", "failed": "failed"}
+            return _not_written(states[info.state], info.message)
+        found = writer.write(
+            written_item(raw["item"]), raw.get("history"), is_wish=raw.get("wish") is True
+        )
+    except ValueError as error:
+        return _not_written("refused", str(error))
+    except (CatalogError, HLLMError) as error:
+        return _not_written("later", str(error))
+    hllm = found.detail.columns[0].info
+    if hllm.key not in found.encode_ms:
+        return _not_written("later", hllm.message)
+    return {
+        "state": "ready",
+        "message": "",
+        "item": item_payload(found.detail.card),
+        "written": written_payload(found.detail.item),
+        "html": render_writing(found),
+    }
+
+
+def _not_written(state: str, message: str) -> WritePayload:
+    return {"state": state, "message": message, "item": None, "written": None, "html": ""}
+
+
 def verdict_payload(scoreboard: Scoreboard, raw: Any) -> VerdictPayload | None:
     """Where both models had the item of a PickRequest, which is recorded; None if they had not."""
     item_id, history = clean_detail(raw)
@@ -150,6 +193,33 @@ def verdict_payload(scoreboard: Scoreboard, raw: Any) -> VerdictPayload | None:
     }
 
 
+def blind_payload(test: BlindTest, raw: Any) -> BlindPickPayload:
+    """For whom the pick of a BlindPickRequest counts, which is recorded."""
+    raw = raw if isinstance(raw, dict) else {}
+    item_id, history = clean_detail(raw)
+    vote = Vote(
+        clean_seed(raw.get("seed")),
+        item_id,
+        clean_position(raw.get("position")),
+        raw.get("withdrawn") is True,
+        clean_session_id(raw.get("session")),
+    )
+    try:
+        item_filter, _ = clean_filter(raw.get("filter"), test.service.catalog.filters.has_category)
+        team, message = test.judge(vote, history, item_filter)
+    except (CatalogError, HLLMError) as error:
+        return {"team": "", "message": f"This pick does not count: {error}"}
+    return {"team": team, "message": message}
+
+
+def reveal_payload(test: BlindTest, raw: Any) -> RevealPayload:
+    """What the picks of a RevealQuery say."""
+    keys = [column.key for column in test.service.columns]
+    wins = clean_wins(raw.get("wins") if isinstance(raw, dict) else None, keys)
+    result, chance = test.reveal(wins)
+    return {"result": result, "chance": chance}
+
+
 def scores_payload(scoreboard: Scoreboard) -> ScoresPayload:
     """All picks that are kept."""
     try:
@@ -158,6 +228,26 @@ def scores_payload(scoreboard: Scoreboard) -> ScoresPayload:
         logger.warning("%s", error)
         message = "The picks of all visits cannot be read now."
         return {"picks": 0, "visits": 0, "models": {}, "message": message}
+
+
+def keep_payload(downloads: Downloads, service: Service, raw: Any) -> KeepPayload:
+    """What can be taken along of the history of a KeepQuery."""
+    nothing: KeepPayload = {"json": "", "csv": "", "snippet": "", "hint": "", "message": ""}
+    raw = raw if isinstance(raw, dict) else {}
+    try:
+        item_filter, _ = clean_filter(raw.get("filter"), service.catalog.filters.has_category)
+        found = downloads.make(raw.get("history"), item_filter)
+    except (CatalogError, HLLMError) as error:
+        return {**nothing, "message": str(error)}
+    if found is None:
+        return {**nothing, "message": "There is no history yet that could be taken along."}
+    return {
+        "json": found.as_json,
+        "csv": found.as_csv,
+        "snippet": found.snippet.code,
+        "hint": found.snippet.hint,
+        "message": "",
+    }
 
 
 def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
@@ -169,29 +259,33 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         has_category = service.catalog.filters.has_category
         item_filter, gone = clean_filter(request.get("filter"), has_category)
         session = clean_session_id(request.get("session"))
+        seed = clean_seed(request.get("blind"))
+        what_if = clean_what_if(request.get("what_if"), service.has_popularity)
         answer = service.answer(
             request.get("history"),
             session,
             item_filter=item_filter,
             with_example=request.get("example") is True,
+            blind_seed=seed,
+            what_if=what_if,
         )
     except CatalogError as error:
         return {"version": version, "error": str(error), "busy": False}
     is_start = not answer.columns
-    columns = render_columns(answer, item_filter)
+    columns = render_columns(answer, item_filter, seed)
     return {
         "version": version,
         "history": [item_payload(card) for card in answer.history],
         "filter": filter_payload(item_filter),
-        "notices": [*answer.notices, *gone],
+        "notices": [*answer.notices, *gone, *(what_if.notices if what_if else ())],
         "warming": answer.warming,
-        "agreement": summary(answer.columns),
-        "live": live_line(answer),
+        "agreement": "" if seed else summary(answer.columns),
+        "live": live_line(answer, seed),
         "start": render_popular(answer.popular, service.examples) if is_start else None,
         "examples": [example_payload(e) for e in service.examples] if is_start else [],
         "columns": columns,
         "example": answer.example,
-        "how": how_payload(answer.columns, started),
+        "how": None if seed else how_payload(answer.columns, started),
     }
 
 
@@ -205,10 +299,12 @@ def _version(raw: Any) -> int:
     return version if isinstance(version, int) else 0
 
 
-def render_columns(answer: Answer, item_filter: ItemFilter) -> dict[str, str]:
-    """HTML of each column by its key."""
+def render_columns(answer: Answer, item_filter: ItemFilter, blind_seed: str) -> dict[str, str]:
+    """HTML of each column by its key; of the one list if that was asked for."""
     if not answer.columns:
         return {}
+    if blind_seed:
+        return {"blind": render_blind(answer, blind_seed, item_filter)}
     first, second = answer.columns
     return {
         first.info.key: render_column(first, second, answer.cards, item_filter),
@@ -240,12 +336,15 @@ def example_payload(example: Example) -> ExamplePayload:
     return {"name": example.name, "items": [item_payload(card) for card in example.cards]}
 
 
-def live_line(answer: Answer) -> str:
+def live_line(answer: Answer, blind_seed: str = "") -> str:
     """What a screen reader says after an update, and what stands above the columns."""
     if not answer.columns:
         return "Nothing clicked yet"
     if answer.warming:
         return "Warming up"
+    if blind_seed:
+        drafts = answer.blind.drafts if answer.blind else []
+        return f"{plural(len(drafts), 'recommendation')}, drafted by both models in turn"
     counts = [len(c.result.items[:LIST_LENGTH]) for c in answer.columns if c.result is not None]
     if not any(counts):
         return "No recommendations"

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from app.cards import Card
 from app.session import MAX_HISTORY, MAX_SEARCH_CHARS, SORTS, BrowseRequest
+from app.written import MAX_CHARS
 
 MAX_TOOLTIP_CHARS = 300
 # What a click does, before the title, for those who hear it. No aria-label: it would have to repeat
@@ -127,6 +128,7 @@ def render_shell(
     catalog_size: int,
     categories: Sequence[tuple[str, int]],
     price_range: tuple[float, float] | None,
+    has_popularity: bool = True,
     origin: str = "",
     events_days: int = 0,
 ) -> str:
@@ -139,6 +141,7 @@ def render_shell(
         catalog_size: number of items.
         categories: names with their numbers of items.
         price_range: lowest and highest price, None if nothing has one.
+        has_popularity: whether it is known how popular items are.
         origin: what to know of where the data come from, a sentence; shown at the bottom.
         events_days: how long what was shown and clicked is kept; 0: it is not.
     """
@@ -148,6 +151,7 @@ def render_shell(
         catalog_key=text(catalog_key),
         max_history=MAX_HISTORY,
         max_search_chars=MAX_SEARCH_CHARS,
+        **{f"max_{name}": limit for name, limit in MAX_CHARS.items()},
         catalog_size=text(plural(catalog_size, "item")),
         origin=text(origin),
         recorded=_recorded(events_days),
@@ -157,6 +161,7 @@ def render_shell(
         ),
         category_hidden="" if categories else "hidden",
         prices_hidden="" if price_range else "hidden",
+        popularity_hidden="" if has_popularity else "hidden",
         lowest_price=text(price(low)),
         highest_price=text(price(high)),
         sort_options="".join(

@@ -17,7 +17,7 @@ from app.render import byline, cover, info_button, item_data, number, plural, pr
 from app.render_recommendations import item_words
 
 if TYPE_CHECKING:
-    from hllm.serving.explain import Neighbour, ScoreChange
+    from hllm.serving.explain import ScoreChange
     from hllm.serving.item_model import ItemText
 
 MAX_EXTRA_FACTS = 30
@@ -31,12 +31,12 @@ def render_detail(detail: Detail) -> str:
     """Everything about an item; the explanation comes into `.why-body` when it is there."""
     return "".join(
         (
-            _head(detail),
-            _standing(detail),
+            render_head(detail, "detail"),
+            render_standing(detail),
             _why(detail),
             _description(detail.item),
-            _similar(detail),
-            _given(detail.text),
+            render_similar(detail),
+            render_given(detail.text),
             _facts(detail.item),
         )
     )
@@ -96,14 +96,15 @@ def render_why(explanation: Explanation) -> str:
     )
 
 
-def _head(detail: Detail) -> str:
+def render_head(detail: Detail, source: str) -> str:
+    """Cover and byline, and the button that adds the item."""
     card = detail.card
     if card.item_id in detail.history:
         place = detail.history.index(card.item_id) + 1
         action = f'<p class="hint">Number {place} of this history</p>'
     else:
         action = (
-            f'<a role="button" class="button add item" {item_data(card, "detail")}>'
+            f'<a role="button" class="button add item" {item_data(card, source)}>'
             "Add to your history</a>"
         )
     return (
@@ -112,14 +113,18 @@ def _head(detail: Detail) -> str:
     )
 
 
-def _standing(detail: Detail) -> str:
+def render_standing(detail: Detail) -> str:
+    """Where both models rank the item."""
+    if detail.is_blind:
+        words = "During the blind test ranks, reasons and neighbours stay hidden."
+        return f'<p class="hint">{words}</p>'
     if not detail.history:
-        return _part("Rank", '<p class="hint">The history is empty, so nothing is ranked yet.</p>')
+        return part("Rank", '<p class="hint">The history is empty, so nothing is ranked yet.</p>')
     if detail.card.item_id in detail.history:
         words = "It is in the history: such items are not ranked again."
-        return _part("Rank", f'<p class="hint">{words}</p>')
+        return part("Rank", f'<p class="hint">{words}</p>')
     places = "".join(_place(column) for column in detail.columns)
-    return _part(
+    return part(
         "Rank for this history",
         f'<dl class="standing">{places}</dl><p class="hint">Among all items, whatever is '
         "filtered. A score is on its own model's scale: compare ranks, not scores.</p>",
@@ -141,7 +146,7 @@ def _place(column: ColumnDetail) -> str:
 
 def _why(detail: Detail) -> str:
     if detail.explains == "no":
-        if len(detail.history) != 1 or detail.card.item_id in detail.history:
+        if detail.is_blind or len(detail.history) != 1 or detail.card.item_id in detail.history:
             return ""
         body = (
             '<p class="hint">The history has one item: without it there is nothing to compare.</p>'
@@ -153,7 +158,7 @@ def _why(detail: Detail) -> str:
             '<p class="hint">A large model takes a while to read the history once without each '
             'item.</p><button type="button" class="button" data-action="why">Compute</button>'
         )
-    return _part("Why: score change if removed", f'<div class="why-body">{body}</div>')
+    return part("Why: score change if removed", f'<div class="why-body">{body}</div>')
 
 
 def _change(found: ScoreChange | None, largest: float, info: ColumnInfo) -> str:
@@ -176,33 +181,48 @@ def _unavailable(info: ColumnInfo) -> str:
 def _description(item: CatalogItem) -> str:
     if not item.description:
         return ""
-    return _part("Description", f'<p class="prose" dir="auto">{text(item.description)}</p>')
+    return part("Description", f'<p class="prose" dir="auto">{text(item.description)}</p>')
 
 
-def _similar(detail: Detail) -> str:
-    lists = "".join(
-        f'<div><h4 class="{text(column.info.key)}-tone">{text(column.info.title)}</h4>'
-        f'<ul class="nears">{_nears(column.similar, detail.cards)}</ul></div>'
+def render_similar(detail: Detail) -> str:
+    """The nearest items in both spaces."""
+    lists = [
+        (column.info, [(near.item_id, near.cosine) for near in column.similar])
         for column in detail.columns
-        if column.similar
+    ]
+    return render_spaces("Nearest items by embedding", "", lists, detail.cards)
+
+
+def render_spaces(
+    title: str,
+    lead: str,
+    lists: Sequence[tuple[ColumnInfo, Sequence[tuple[str, float]]]],
+    cards: Mapping[str, Card],
+) -> str:
+    """Two lists beside each other, of item ids with their cosines; "" where both are empty."""
+    spaces = "".join(
+        f'<div><h4 class="{text(info.key)}-tone">{text(info.title)}</h4>'
+        f'<ul class="nears">{_nears(found, cards)}</ul></div>'
+        for info, found in lists
+        if found
     )
-    if not lists:
-        return ""
-    return _part("Nearest items by embedding", f'<div class="spaces">{lists}</div>')
+    hint = f'<p class="hint">{text(lead)}</p>' if lead else ""
+    return part(title, f'{hint}<div class="spaces">{spaces}</div>') if spaces else ""
 
 
-def _nears(similar: Sequence[Neighbour], cards: Mapping[str, Card]) -> str:
+def _nears(found: Sequence[tuple[str, float]], cards: Mapping[str, Card]) -> str:
     return "".join(
-        f'<li><a role="button" class="near item" {item_data(cards[near.item_id], "detail")} '
-        f'title="{text(cards[near.item_id].title)}, cosine {near.cosine:.3f}">'
-        f'{cover(cards[near.item_id])}<span class="rec-text">{item_words(cards[near.item_id])}'
-        f"</span></a>{info_button(cards[near.item_id])}</li>"
-        for near in similar
-        if near.item_id in cards
+        f'<li><a role="button" class="near item" {item_data(cards[item_id], "detail")} '
+        f'title="{text(cards[item_id].title)}, cosine {cosine:.3f}">'
+        f'{cover(cards[item_id])}<span class="rec-text">{item_words(cards[item_id])}'
+        f"</span></a>{info_button(cards[item_id])}</li>"
+        for item_id, cosine in found
+        if item_id in cards
     )
 
 
-def _given(given: ItemText | None) -> str:
+def render_given(given: ItemText | None) -> str:
+    """The text that the Item LLM was given, and its tokens."""
     if given is None:
         return ""
     tokens = f"{plural(given.num_tokens, 'token')}, special ones included"
@@ -213,7 +233,7 @@ def _given(given: ItemText | None) -> str:
     read = given.text.removesuffix(given.unread)
     unread = f"<s>{text(given.unread)}</s>" if given.unread else ""
     words = f'<p class="given" dir="auto">{text(read)}{unread}</p>' if given.text else ""
-    return _part("What the Item LLM was given", f'<p class="hint">{tokens}.</p>{words}')
+    return part("What the Item LLM was given", f'<p class="hint">{tokens}.</p>{words}')
 
 
 def _facts(item: CatalogItem) -> str:
@@ -237,7 +257,7 @@ def _facts(item: CatalogItem) -> str:
         for name, value in facts
         if value
     )
-    return _part("Facts", f'<dl class="detail-facts">{rows}</dl>')
+    return part("Facts", f'<dl class="detail-facts">{rows}</dl>')
 
 
 def _extra_facts(extra: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -252,5 +272,6 @@ def _extra_facts(extra: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def _part(title: str, body: str) -> str:
+def part(title: str, body: str) -> str:
+    """A part of the drawer under a headline."""
     return f'<section class="detail-part"><h3>{text(title)}</h3>{body}</section>'

@@ -15,7 +15,7 @@ from app.examples import Example
 from app.render import ADD, byline, cover, info_button, item_data, plural, price, text
 
 if TYPE_CHECKING:
-    from hllm.recommend import Recommendation
+    from hllm.recommend import Recommendation, Recommendations
 
 SKELETON = '<span class="skeleton"></span>'
 
@@ -39,8 +39,8 @@ def render_column(
         return head + _message(answer.info)
     shown = [item for item in answer.result.items if item.item_id in cards][:LIST_LENGTH]
     if not shown:
-        return head + _nothing_left(item_filter, answer.result.num_candidates)
-    best = max(shown[0].score, 1e-6)
+        return head + nothing_left(item_filter, answer.result.num_candidates)
+    best = max(1e-6, *(item.score for item in shown))  # re-ranked, it need not be the first
     ranks = ranks_of(other)
     rows = "".join(
         _row(item, cards[item.item_id], answer.info, other.info, ranks, best) for item in shown
@@ -119,7 +119,18 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
         f'<p class="does">{_DOES[info.key]}</p>'
         f"{model if info.model else ''}"
         f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}"
-        f"{_sentence(info.note)}{_different_texts(info, other)}</header>"
+        f"{_sentence(info.note)}{_different_texts(info, other)}{_rerank_cost(result)}</header>"
+    )
+
+
+def _rerank_cost(result: Recommendations | None) -> str:
+    """What the sliders take from a list, where they are not off."""
+    cost = result.rerank_cost(LIST_LENGTH) if result else None
+    if cost is None:
+        return ""
+    return _sentence(
+        f"Re-ranked: costs {cost.score:.3f} of mean score, {cost.num_replaced} of "
+        f"{plural(cost.num_items, 'item')} replaced."
     )
 
 
@@ -148,7 +159,8 @@ def _message(info: ColumnInfo) -> str:
     return f'<p class="column-message failed" role="note">{text(info.message)}</p>'
 
 
-def _nothing_left(item_filter: ItemFilter, num_candidates: int) -> str:
+def nothing_left(item_filter: ItemFilter, num_candidates: int) -> str:
+    """What stands in the place of a list that has no items."""
     if not item_filter:
         return (
             '<p class="column-message">Nothing is left to recommend: every item of this catalogue '
@@ -196,7 +208,7 @@ def _row(
         f'<span class="rank">{item.rank}</span>{cover(card)}'
         f'<span class="rec-text">{item_words(card)}{_elsewhere(item.item_id, other, ranks)}</span>'
         # Cosines of two models cannot be compared: as numbers they would read as if they could.
-        f'<span class="rec-score" title="score {item.score:.3f}, the bar relative to the first; '
+        f'<span class="rec-score" title="score {item.score:.3f}, the bar relative to the highest; '
         'not comparable with the other column">'
         f'<span class="bar"><span style="width:{width * 100:.1f}%"></span></span>'
         f'<span class="move"></span></span></a>{info_button(card)}</li>'

@@ -15,7 +15,7 @@ import numpy as np
 
 from app.cards import Card
 from app.catalog.events import PickSums
-from app.contract import EstimatePayload, ModelScorePayload, ScoresPayload
+from app.contract_picks import EstimatePayload, ModelScorePayload, ScoresPayload
 from app.places import place
 from app.service import Service
 
@@ -56,14 +56,14 @@ class Scoreboard:
             CatalogError: the catalogue cannot be read.
             BusyError: too many ask at once.
         """
-        history = self._service.clean(raw_history).item_ids
+        history = self._service.clean(raw_history)
         cards = self._service.cards_of([item_id])
-        if not history or item_id in history or not cards:
+        if not history.item_ids or item_id in history.item_ids or not cards:
             return None
         ranks = {}
         with place(self._judging):
             for column in self._service.columns:
-                _, rank = column.question(lambda r: r.rank_of(history, item_id))
+                _, rank = column.question(lambda r: r.rank_of(history.items, item_id))
                 if rank is None:
                     return None
                 ranks[column.key] = rank

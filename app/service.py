@@ -4,11 +4,14 @@ Plain functions over the catalogue and two recommenders. Nothing about a visitor
 calls; every call brings the whole history.
 """
 
+from __future__ import annotations
+
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from app.cards import Card, make_card
 from app.catalog import NO_FILTER, Catalog, CatalogItem, ItemFilter, Query, Sort
@@ -18,7 +21,11 @@ from app.errors import CatalogError
 from app.event_log import EventLog
 from app.examples import MAX_ITEMS, Example, book_examples, category_examples
 from app.filter_rows import FilterRows
-from app.session import BrowseRequest, Click, History, clean_history
+from app.interleaving import Draft, coin_of, interleave, list_id_of
+from app.session import BrowseRequest, Click, History, WhatIf, clean_history
+
+if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
+    from hllm.recommend import ItemRanker
 
 PAGE_SIZE = 48
 
@@ -35,6 +42,19 @@ class BrowsePage:
 
 
 @dataclass(frozen=True)
+class BlindList:
+    """The one list of a blind test.
+
+    Attributes:
+        list_id: of this list: seed, history and filter.
+        drafts: its items; `team` is the number of the column that drafted one.
+    """
+
+    list_id: str
+    drafts: list[Draft]
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the page shows for a history.
 
@@ -45,7 +65,9 @@ class Answer:
         cards: of everything that the columns rank highest, by item id.
         popular: shown instead of columns if the history is empty.
         warming: a recommender is still loading: ask again soon.
+        items: of the history as recommenders take them: item ids, and texts of written items.
         example: name of the example whose history this is; "" for one of the visitor's own.
+        blind: drafted from both columns; None where it was not asked for, or one has no answer.
     """
 
     history: list[Card]
@@ -55,6 +77,8 @@ class Answer:
     popular: list[Card] = field(default_factory=list)
     warming: bool = False
     example: str = ""
+    items: Sequence[str | dict[str, str]] = ()
+    blind: BlindList | None = None
 
 
 class Service:
@@ -88,6 +112,7 @@ class Service:
         self.num_items = catalog.num_items
         self.categories = catalog.categories()
         self.price_range = catalog.filters.price_range()
+        self.has_popularity = catalog.filters.has_popularity()
         self.is_built_in = built_in
         self.examples = self._make_examples()
 
@@ -108,6 +133,13 @@ class Service:
             page = self.catalog.page(query, limit=PAGE_SIZE)
         return BrowsePage(self._cards(page.items), page.next_cursor, page.total)
 
+    def history_cards(self, history: History) -> list[Card]:
+        """The cards of a history; those of written items have no cover, which their page has."""
+        cards = {card.item_id: card for card in self.cards_of(history.item_ids)}
+        for item_id, item in history.written.items():
+            cards[item_id] = replace(make_card(item), cover="")
+        return [cards[item_id] for item_id in history.item_ids if item_id in cards]
+
     def clean(self, raw_history: object) -> History:
         """Check a history that a page sent."""
         return clean_history(raw_history, self.catalog.get)
@@ -115,33 +147,42 @@ class Service:
     def answer(
         self,
         raw_history: object,
-        session_id: str,
+        session_id: str | None,
         top_k: int = LIST_LENGTH,
         item_filter: ItemFilter = NO_FILTER,
         with_example: bool = False,
+        blind_seed: str = "",
+        what_if: WhatIf | None = None,
     ) -> Answer:
         """Recommend for a history, or show popular items if it is empty.
 
         Args:
             raw_history: what a page or program sent; anything that is not a history is left out.
-            session_id: random id of a visitor's page, for the record of what was shown.
+            session_id: random id of a visitor's page, to record what was shown; None: it is not.
             top_k: how many recommendations of each column will be shown, up to COMPARE_DEPTH.
             item_filter: what may be recommended; the popular items are those of everything.
             with_example: instead of an empty history take that of the first example, if there is
                 one: a stranger sees at once what the page is.
+            blind_seed: of a blind test: one list is drafted from both columns; "" for none.
+            what_if: the history is one that the visitor does not have, and nothing is recorded.
         """
+        if what_if is not None:
+            session_id = None
         history, example = self.clean(raw_history), ""
         if with_example and not history.item_ids and self.examples:
             example = self.examples[0].name
             history = self.clean([card.item_id for card in self.examples[0].cards])
-        cards = self.cards_of(history.item_ids)
+        cards = self.history_cards(history)
         if not cards:
             popular = self._cards(self.catalog.popular(LIST_LENGTH))
-            self.events.add(session_id, "shown", "popular", [c.item_id for c in popular])
+            self._record_shown(session_id, "popular", [c.item_id for c in popular])
             return Answer([], history.notices, popular=popular)
-        allowed = partial(self._filter_rows.rows, item_filter) if item_filter else None
-        columns = [column.ask(history.item_ids, COMPARE_DEPTH, allowed) for column in self.columns]
-        shown = [self._shown(session_id, column, top_k) for column in columns]
+        columns = self._ask(history, item_filter, what_if)
+        blind = _drafted(blind_seed, history, item_filter, columns) if blind_seed else None
+        if blind_seed:
+            shown = self._shown_drafts(session_id, blind)
+        else:
+            shown = [self._shown(session_id, column, top_k) for column in columns]
         found = self.cards_of(list(dict.fromkeys(i for ids in shown for i in ids)))
         return Answer(
             cards,
@@ -150,7 +191,19 @@ class Service:
             cards={card.item_id: card for card in found},
             warming=any(column.info.state == "loading" for column in columns),
             example=example,
+            items=history.items,
+            blind=blind,
         )
+
+    def blind_list(self, history: History, item_filter: ItemFilter, seed: str) -> BlindList | None:
+        """The list of a blind test, the same one as in the answer; None where there is none.
+
+        Args:
+            history: checked, of one item at least.
+            item_filter: what may be recommended.
+            seed: of the test.
+        """
+        return _drafted(seed, history, item_filter, self._ask(history, item_filter))
 
     def record_click(self, click: Click) -> None:
         """Note a click on an item of the catalogue; never fails."""
@@ -167,12 +220,43 @@ class Service:
         self.events.close()
         self.catalog.close()
 
-    def _shown(self, session_id: str, column: ColumnAnswer, top_k: int) -> list[str]:
+    def _ask(
+        self, history: History, item_filter: ItemFilter, what_if: WhatIf | None = None
+    ) -> list[ColumnAnswer]:
+        allowed = partial(self._filter_rows.rows, item_filter) if item_filter else None
+        reranking = self._reranking(what_if)
+        return [
+            column.ask(history.items, COMPARE_DEPTH, allowed, reranking) for column in self.columns
+        ]
+
+    def _shown(self, session_id: str | None, column: ColumnAnswer, top_k: int) -> list[str]:
         if column.result is None:
             return []
         item_ids = [item.item_id for item in column.result.items[:top_k]]
-        self.events.add(session_id, "shown", column.info.key, item_ids)
+        self._record_shown(session_id, column.info.key, item_ids)
         return item_ids
+
+    def _shown_drafts(self, session_id: str | None, blind: BlindList | None) -> list[list[str]]:
+        if blind is None:
+            return []
+        item_ids = [draft.item_id for draft in blind.drafts]
+        self._record_shown(session_id, "blind", item_ids)
+        return [item_ids]
+
+    def _reranking(self, what_if: WhatIf | None) -> Callable[[ItemRanker], dict[str, Any]] | None:
+        """Options of a recommender for the sliders; None where both are at 0."""
+        if what_if is None or not (what_if.diversity or what_if.less_popular):
+            return None
+        options: dict[str, Any] = {"diversity": what_if.diversity}
+        if not what_if.less_popular:
+            return lambda recommender: options
+        options["less_popular"] = what_if.less_popular
+        popularity = self._filter_rows.popularity
+        return lambda recommender: {**options, "popularity": popularity(recommender)}
+
+    def _record_shown(self, session_id: str | None, what: str, item_ids: list[str]) -> None:
+        if session_id is not None:
+            self.events.add(session_id, "shown", what, item_ids)
 
     def _cards(self, items: Sequence[CatalogItem]) -> list[Card]:
         return [make_card(item, self.covers) for item in items]
@@ -186,3 +270,19 @@ class Service:
             return self._cards(page.items)
 
         return category_examples(self.categories, self.num_items, popular_in)
+
+
+def blind_list_id(seed: str, history: Sequence[str], item_filter: ItemFilter) -> str:
+    """The id of a list of a blind test, whether it can be drafted or not."""
+    return list_id_of(seed, list(history), astuple(item_filter))
+
+
+def _drafted(
+    seed: str, history: History, item_filter: ItemFilter, columns: Sequence[ColumnAnswer]
+) -> BlindList | None:
+    rankings = [[item.item_id for item in c.result.items] for c in columns if c.result is not None]
+    if len(rankings) < len(columns):
+        return None
+    list_id = blind_list_id(seed, history.item_ids, item_filter)
+    first, second = rankings
+    return BlindList(list_id, interleave(first, second, coin_of(list_id), LIST_LENGTH))

@@ -5,12 +5,14 @@ it whole. It is data from outside: anything may be in it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
-from app.catalog import ItemFilter, Sort
-from app.catalog.items import MAX_ID_CHARS, MAX_LABEL_CHARS, storable
+from app.catalog import CatalogItem, ItemFilter, Sort
+from app.catalog.items import MAX_ID_CHARS, MAX_LABEL_CHARS, storable, text_fields
+from app.written import MAX_WRITTEN, written_item
 
 MAX_HISTORY = 50
 MAX_SEARCH_CHARS = 200
@@ -26,8 +28,10 @@ SORTS: dict[Sort, str] = {
     "newest": "Newest first",
     "year": "Oldest first",
 }
-SOURCES = ("browse", "popular", "hllm", "baseline", "example", "detail")
+SLIDERS = {"diversity": "Diversity", "less_popular": "Less popular"}
+SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail", "blind")
 _SESSION = re.compile(r"[0-9a-f-]{8,64}")
+_SEED = re.compile(r"[0-9a-f]{16,64}")
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,18 @@ class History:
     Attributes:
         item_ids: known, different items, oldest first, at most MAX_HISTORY.
         notices: sentences for the visitor; empty if everything was kept.
+        written: those of them that are not in the catalogue, as the visitor wrote them.
     """
 
     item_ids: tuple[str, ...]
     notices: tuple[str, ...] = ()
+    written: Mapping[str, CatalogItem] = field(default_factory=dict)
+
+    @property
+    def items(self) -> list[str | dict[str, str]]:
+        """As recommenders take them: ids of the catalogue, and texts of what it does not have."""
+        written = self.written
+        return [text_fields(written[i]) if i in written else i for i in self.item_ids]
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,20 @@ class BrowseRequest:
     category: str = ""
     sort: Sort = "popularity"
     cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """A visitor tries something: nothing of the answer is recorded.
+
+    Attributes:
+        diversity, less_popular: 0 to 1, how the lists are re-ranked; see hllm.serving.rerank.
+        notices: sentences for the visitor; empty if everything was understood.
+    """
+
+    diversity: float = 0.0
+    less_popular: float = 0.0
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +93,7 @@ def clean_history(raw: Any, known: Callable[[list[str]], Iterable[str]]) -> Hist
     """Turn what a page sent into a history.
 
     Args:
-        raw: anything; a list of item ids, oldest first, is expected.
+        raw: anything; a list of item ids and written items, oldest first, is expected.
         known: tells which of some ids are in the catalogue.
 
     Returns:
@@ -75,23 +101,39 @@ def clean_history(raw: Any, known: Callable[[list[str]], Iterable[str]]) -> Hist
     """
     if not isinstance(raw, (list, tuple)):
         return History((), () if raw is None else ("The history was not a list: it starts empty.",))
-    texts = [
-        storable(value)
-        for value in raw
-        if isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS
-    ]
-    distinct = list(dict.fromkeys(reversed(texts)))[::-1]
+    ids, written = _ids_and_written(raw)
+    distinct = list(dict.fromkeys(reversed(ids)))[::-1]
     recent = distinct[-MAX_HISTORY:]
-    present = set(known(recent)) if recent else set()
+    own = [item_id for item_id in recent if item_id in written]
+    too_many = own[:-MAX_WRITTEN]
+    of_catalogue = [item_id for item_id in recent if item_id not in written]
+    present = set(known(of_catalogue)) if of_catalogue else set()
+    present |= set(own) - set(too_many)
     kept = tuple(item_id for item_id in recent if item_id in present)
     notices = []
-    num_unknown = len(recent) - len(kept) + len(raw) - len(texts)
+    num_unknown = len(recent) - len(kept) - len(too_many) + len(raw) - len(ids)
     if num_unknown:
         things = "1 item is" if num_unknown == 1 else f"{num_unknown} items are"
         notices.append(f"{things} not in this catalogue and left the history.")
+    if too_many:
+        notices.append(f"Only {MAX_WRITTEN} items of your own count at a time; older ones left.")
     if len(distinct) > MAX_HISTORY:
         notices.append(f"Only the {MAX_HISTORY} most recent items count; older ones left.")
-    return History(kept, tuple(notices))
+    return History(kept, tuple(notices), {i: written[i] for i in own if i in present})
+
+
+def _ids_and_written(raw: Sequence[Any]) -> tuple[list[str], dict[str, CatalogItem]]:
+    """Ids of what is an item in a history, and those items that a visitor has written."""
+    ids, written = [], {}
+    for value in raw:
+        if isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS:
+            ids.append(storable(value))
+        elif isinstance(value, dict):
+            with suppress(ValueError):
+                item = written_item(value)
+                ids.append(item.item_id)
+                written[item.item_id] = item
+    return ids, written
 
 
 def clean_filter(
@@ -141,6 +183,32 @@ def check_filter(
     return ItemFilter(category=storable(category), min_price=low, max_price=high)
 
 
+def clean_what_if(raw: Any, has_popularity: bool) -> WhatIf | None:
+    """Turn what a page sent of a what-if into one; None where it asks for its real history.
+
+    Args:
+        raw: anything; None, or a dictionary of diversity and less_popular, is expected.
+        has_popularity: whether popularity can be told in this catalogue.
+
+    Returns:
+        Anything else but None is a what-if, too, so that nothing is recorded that nobody meant.
+    """
+    if raw is None:
+        return None
+    values = raw if isinstance(raw, dict) else {}
+    numbers, notices = {}, []
+    for name, label in SLIDERS.items():
+        value = values.get(name, 0)
+        is_number = type(value) in (int, float) and 0 <= value <= 1
+        numbers[name] = float(value) if is_number else 0.0
+        if not is_number:
+            notices.append(f"“{label}” must be a number from 0 to 1: it is off.")
+    if numbers["less_popular"] and not has_popularity:
+        numbers["less_popular"] = 0.0
+        notices.append("Nothing is known here of how popular items are: “Less popular” is off.")
+    return WhatIf(**numbers, notices=tuple(notices))
+
+
 def clean_browse(raw: Any) -> BrowseRequest:
     """Turn what a page sent into a browse request; what makes no sense gets its default."""
     if not isinstance(raw, dict):
@@ -159,6 +227,11 @@ def clean_detail(raw: Any) -> tuple[str, Any]:
     if not isinstance(raw, dict):
         return "", None
     return _text(raw.get("item"), MAX_ID_CHARS), raw.get("history")
+
+
+def is_blind(raw: Any) -> bool:
+    """Whether a page asks during a blind test."""
+    return isinstance(raw, dict) and raw.get("blind") is True
 
 
 def clean_rows(raw: Any, keys: Sequence[str]) -> dict[str, list[str]]:
@@ -189,6 +262,22 @@ def clean_click(raw: Any) -> Click | None:
 def clean_session_id(raw: Any) -> str:
     """The random id that a page gave itself, or "anonymous" for anything else."""
     return raw if isinstance(raw, str) and _SESSION.fullmatch(raw) else "anonymous"
+
+
+def clean_seed(raw: Any) -> str:
+    """The random number of a blind test as hex digits; "" for anything else: there is no test."""
+    return raw if isinstance(raw, str) and _SEED.fullmatch(raw) else ""
+
+
+def clean_position(raw: Any) -> int:
+    """A place in a list, from 1; 0 for anything else."""
+    return raw if type(raw) is int and 0 < raw <= MAX_RANK else 0
+
+
+def clean_wins(raw: Any, keys: Sequence[str]) -> list[int]:
+    """How many picks went to each column; what is no such number is 0."""
+    raw = raw if isinstance(raw, dict) else {}
+    return [clean_position(raw.get(key)) for key in keys]
 
 
 def clean_session_ids(raw: Any) -> list[str]:

@@ -22,6 +22,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from app.api_payloads import recommend_payload, search_payload
+from app.blind import BlindTest
 from app.bodies import Endpoint, Surface
 from app.bundle import bundle
 from app.columns import LIST_LENGTH
@@ -31,28 +32,34 @@ from app.contract import (
     DetailPayload,
     ErrorPayload,
     ForgetPayload,
+    KeepPayload,
     PushesPayload,
-    ScoresPayload,
-    VerdictPayload,
     WholePayload,
     WhyPayload,
+    WritePayload,
 )
+from app.contract_picks import BlindPickPayload, RevealPayload, ScoresPayload, VerdictPayload
 from app.detail import Details
+from app.downloads import Downloads
 from app.errors import CatalogError
 from app.gate import Gate
 from app.hosts import hosts_of
 from app.line import MAX_WAITING, PLACES, TOO_MANY, Line
 from app.payloads import (
     answer_payload,
+    blind_payload,
     browse_payload,
     busy_payload,
     detail_payload,
     forget_payload,
+    keep_payload,
     pushes_payload,
+    reveal_payload,
     scores_payload,
     verdict_payload,
     whole_payload,
     why_payload,
+    write_payload,
 )
 from app.pictures import picture_route
 from app.reloading import AnswerOnceWatched, is_reloading
@@ -65,6 +72,7 @@ from app.serving.probes import probe_routes
 from app.serving.server import Server, address_of, listen
 from app.session import clean_click
 from app.settings import ROOT, Settings, writable_dir
+from app.writing import Writer
 from hllm.serving.request_batching import BusyError
 
 ASSETS = ROOT / "assets"
@@ -127,7 +135,12 @@ def is_crowded(demo: gr.Blocks) -> bool:
 
 def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     """The functions that the page calls beside its clicks, by their names."""
-    details, scoreboard = Details(service), Scoreboard(service)
+    return [*about_items(service), *about_picks(service)]
+
+
+def about_items(service: Service) -> list[Callable[[Any], Any]]:
+    """What the page asks of items, of those that a visitor writes, and of a history."""
+    details, downloads, writer = Details(service), Downloads(service), Writer(service)
 
     def detail(raw: Any) -> DetailPayload:
         return detail_payload(details, raw)
@@ -141,13 +154,32 @@ def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     def pushes(raw: Any) -> PushesPayload:
         return pushes_payload(details, raw)
 
+    def keep(raw: Any) -> KeepPayload:
+        return keep_payload(downloads, service, raw)
+
+    def write(raw: Any) -> WritePayload:
+        return write_payload(writer, raw)
+
+    return [detail, why, whole, pushes, keep, write]
+
+
+def about_picks(service: Service) -> list[Callable[[Any], Any]]:
+    """What the page asks of picks: how far up both models had them, and whose they were."""
+    scoreboard, test = Scoreboard(service), BlindTest(service)
+
     def judge(raw: Any) -> VerdictPayload | None:
         return verdict_payload(scoreboard, raw)
 
     def scores(_raw: Any) -> ScoresPayload:
         return scores_payload(scoreboard)
 
-    return [detail, why, whole, pushes, judge, scores]
+    def blind(raw: Any) -> BlindPickPayload:
+        return blind_payload(test, raw)
+
+    def reveal(raw: Any) -> RevealPayload:
+        return reveal_payload(test, raw)
+
+    return [judge, scores, blind, reveal]
 
 
 async def stays() -> bool:
@@ -180,7 +212,8 @@ def add_api(service: Service, demo: gr.Blocks, line: Line) -> None:
         """Recommend items for a history with both models.
 
         Args:
-            history: item ids, oldest first; search finds them.
+            history: item ids, oldest first; search finds them. Up to five may be objects of title,
+                creator, category and description: items that the catalogue does not have.
             top_k: how many recommendations of each model, 1 to 100.
             category: recommend only items of this category; empty for all.
             min_price: recommend only items that cost at least this; empty for no bound.
@@ -313,6 +346,7 @@ def shell(service: Service) -> str:
         catalog_size=service.num_items,
         categories=service.categories,
         price_range=service.price_range,
+        has_popularity=service.has_popularity,
         origin=BOOKS_ORIGIN if service.is_built_in else "",
         events_days=service.events.days,
     )

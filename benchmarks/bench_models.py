@@ -4,7 +4,7 @@
 
 Each model and precision in a process of its own, after one that has made its graphs. "click" is
 Recommender.recommend on a 50th item with the 49 before it known, "whole" the User LLM reading all
-50 again, as the reference does on every click. "typed" is Recommender.encode_item on the text of a
+50 again, as the reference does on every click. "typed" is Recommender.new_item on the text of a
 book as long as the built-in ones, in the precision that the Item LLM has here, which "of items"
 names; "first" is the same with the Item LLM still to be loaded. "private" is memory that is not a
 mapped file, "peak" includes mapped files: all that is timed is loaded, the page is not.
@@ -54,13 +54,13 @@ def measure(model: Path, precision: str, cache: Path, repeats: int) -> None:
         text_fields(book.as_item()) | {"title": f"{book.title}, retold"} for book in load_books()
     ]
     if WARM not in os.environ:
-        load_hllm(model, precision=precision, cache=cache).encode_item(books[0])
+        load_hllm(model, precision=precision, cache=cache).new_item(books[0])
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {WARM: "1"})
     load_s, recommender = timed(lambda: load_hllm(model, precision=precision, cache=cache))
     click, whole = click_ms(recommender, repeats)
-    first_s, _ = timed(lambda: recommender.encode_item(books[0]))
+    first_s, _ = timed(lambda: recommender.new_item(books[0]))
     texts = iter(books[1:])
-    typed = median_ms(lambda: recommender.encode_item(next(texts)), repeats)
+    typed = median_ms(lambda: recommender.new_item(next(texts)), repeats)
     of_items = ItemModel(ModelFolder(model), cache=cache).precision
     print(
         f"{model.name:10}{precision:6}{recommender.precision:>9}{load_s:8.1f}{click:10.1f}"

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from hllm.config import HLLMConfig
-from hllm.errors import CheckpointError, StaleEmbeddingsError
+from hllm.errors import StaleEmbeddingsError
 from hllm.model_folder import ModelFolder
 from hllm.serving.blend import Blend, blend_beside, blended_search
 from hllm.serving.explain import Explainer
@@ -26,6 +26,7 @@ from hllm.serving.fit_check import check_once, open_embeddings
 from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder, Reading, history_window
 from hllm.serving.index import Index, ItemIndex, Search
 from hllm.serving.item_model import ItemModel, ItemText
+from hllm.serving.new_items import Item, Key, NewItems, vectors_of
 from hllm.serving.ranker import (
     ItemRanker,
     Recommendation,
@@ -35,6 +36,7 @@ from hllm.serving.ranker import (
     WholeReading,
     recommend_rows,
 )
+from hllm.serving.rerank import Reranking
 from hllm.serving.user_model import UserModel, load_user_model
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import text_hash
@@ -50,12 +52,18 @@ __all__ = ["ItemRanker", "Recommendation", "Recommendations", "Recommender", "lo
 
 
 class Recommender(Explainer):
-    """Recommends with a User LLM over stored item embeddings; the Item LLM is not needed.
+    """Recommends with a User LLM over stored item embeddings.
+
+    The Item LLM is loaded for what the catalogue does not have: a history may hold the text fields
+    of such an item in the place of an id.
 
     >>> recommender = Recommender.from_pretrained("assets/books/model")
     >>> found = recommender.recommend(["dune-herbert", "solaris-lem"], top_k=3)
     >>> [item.rank for item in found.items]
     [1, 2, 3]
+    >>> found = recommender.recommend(["dune-herbert", {"title": "A funny heist on Mars"}])
+    >>> len(found.items)
+    10
 
     Args:
         user: the User LLM.
@@ -108,6 +116,8 @@ class Recommender(Explainer):
         self.model = config.describe() + (" + text and item-kNN" if blend else "")
         self.precision = user.precision
         self._item_model = item_model
+        if item_model:
+            self._new_items = NewItems(config.item_text, item_model.load, item_model.encode)
         self.device = user.device
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
@@ -136,20 +146,37 @@ class Recommender(Explainer):
 
     @torch.inference_mode()
     def recommend(
-        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+        self,
+        history: Sequence[Item],
+        *,
+        top_k: int = 10,
+        allowed: np.ndarray | None = None,
+        diversity: float = 0.0,
+        less_popular: float = 0.0,
+        popularity: np.ndarray | None = None,
     ) -> Recommendations:
         """Rank the catalogue for a history.
 
         Args:
-            history: item ids, oldest first; the model reads the most recent max_history.
+            history: items, oldest first; the model reads the most recent max_history. An item is an
+                item id, or the text fields of one that the catalogue does not have, such as
+                {"title": "A funny heist on Mars"}: the model reads those of `text_keys`.
             top_k: how many items at most.
             allowed: the only rows (places in item_ids, each once) that may be found; None: all.
+            diversity: 0 to 1; with it, or the next, the list is chosen from the best 100: see
+                hllm.serving.rerank.Reranking. `by_score` of the answer is what it would be.
+            less_popular: 0 to 1.
+            popularity: (N,) how many took each item of item_ids, for less_popular.
 
         Raises:
-            ValueError: an empty history.
+            ValueError: an empty history, or numbers that make no sense.
             UnknownItemError: an item without an embedding.
+            CheckpointError: weights of the Item LLM are missing or damaged.
         """
-        return recommend_rows(self._index, self._read, history, top_k, allowed, self._search)
+        keys, reranking = self._keys(history), Reranking(diversity, less_popular, popularity)
+        return recommend_rows(
+            self._index, self._read, keys, top_k, allowed, self._search, reranking=reranking
+        )
 
     @torch.inference_mode()
     def recommend_all(
@@ -185,28 +212,12 @@ class Recommender(Explainer):
                 ]
         return found
 
-    def encode_item(self, fields: Mapping[str, Any]) -> Tensor:
-        """Embed an item that the catalogue need not have, live; the first one loads the Item LLM.
-
-        Args:
-            fields: of the item; the model reads those of `text_keys`.
-
-        Returns:
-            (D,) float32, not normalised.
-
-        Raises:
-            CheckpointError: weights of the Item LLM are missing or damaged.
-        """
-        if self._item_model is None:
-            raise CheckpointError("There is no Item LLM here: open the model with load_hllm.")
-        return self._item_model.encode(fields)
-
     def knows(self, item_id: str) -> bool:
         """Whether an item has an embedding."""
         return item_id in self._index
 
     def item_text(self, fields: Mapping[str, Any]) -> ItemText | None:
-        """What the Item LLM is given of an item, and how many tokens that are; see encode_item."""
+        """What the Item LLM is given of an item, and how many tokens that are; see new_item."""
         return self._item_model.text_of(fields) if self._item_model else None
 
     def item_embedding(self, item: str) -> Tensor:
@@ -222,36 +233,36 @@ class Recommender(Explainer):
         return self._stages
 
     @torch.inference_mode()
-    def read_whole(self, history: Sequence[str]) -> WholeReading:
+    def read_whole(self, history: Sequence[Item]) -> WholeReading:
         """Read a history anew, and compare with what is answered from what is known of it.
 
         Raises:
             ValueError: an empty history.
             UnknownItemError: an item without an embedding.
         """
-        rows = self._index.rows(history)
-        known = self._encoder.encode(rows)
+        keys = self._keys(history)
+        known = self._encoder.encode(keys)
         start = time.perf_counter()
-        whole = self._encoder.read_whole(rows)
+        whole = self._encoder.read_whole(keys)
         encode_ms = (time.perf_counter() - start) * 1e3
         cosine = torch.cosine_similarity(known.float(), whole.user.float(), dim=0)
         return WholeReading(whole.num_read, encode_ms, float(cosine))
 
-    def _user(self, rows: list[int]) -> Tensor:
-        return self._read(rows).user
+    def _user(self, keys: list[Key]) -> Tensor:
+        return self._read(keys).user
 
-    def _read(self, rows: list[int]) -> Reading:
-        return self._encoder.read(rows).to(self._index.vectors.device)
+    def _read(self, keys: list[Key]) -> Reading:
+        return self._encoder.read(keys).to(self._index.vectors.device)
 
-    def _users(self, histories: Sequence[Sequence[int]]) -> Tensor:
+    def _users(self, histories: Sequence[Sequence[Key]]) -> Tensor:
         # Of a long history the model reads the end: without an older item that is the same.
         windows = [
-            tuple(rows[history_window(len(rows), self._max_history, self._stride) :])
-            for rows in histories
+            tuple(keys[history_window(len(keys), self._max_history, self._stride) :])
+            for keys in histories
         ]
         distinct = list(dict.fromkeys(windows))
         parts = [distinct[n : n + USERS_AT_ONCE] for n in range(0, len(distinct), USERS_AT_ONCE)]
-        inputs = ([self._inputs[list(window)].float() for window in part] for part in parts)
+        inputs = ([vectors_of(self._inputs, window).float() for window in part] for part in parts)
         users = torch.cat([self._steps.read(part) for part in inputs])
         place = {window: number for number, window in enumerate(distinct)}
         return users[[place[window] for window in windows]].to(self._index.vectors.device)

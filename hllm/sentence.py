@@ -18,17 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from hllm.baselines.sentence_encoder import SentenceEncoder
 from hllm.embedder import Encoder, embed_to_file, encode_all
 from hllm.state_cache import StateCache, cache_folder, cached
 from hllm.store import SENTENCE_FINGERPRINT, ItemEmbeddings, sentence_fingerprint
-from hllm.text import DEFAULT_KEYS, check_text_keys, sentence_text, token_batches, tokenize
-from hllm.weights.packaged import MINILM, pretrained_folder
+from hllm.text import DEFAULT_KEYS, check_text_keys, sentence_text
 
 SENTENCE_SIZE = 384
-TEXTS_AT_ONCE = 512
 
 
 def sentence_embeddings(
@@ -65,30 +63,7 @@ def open_encoder(device: str = "cpu") -> Encoder:
 
 
 def _encode(device: str, texts: Sequence[str]) -> Iterator[tuple[list[int], Tensor]]:
-    from sentence_transformers import SentenceTransformer  # noqa: PLC0415  takes seconds, often not needed
-
-    model = SentenceTransformer(
-        str(pretrained_folder(MINILM)),
-        device=device,
-        local_files_only=True,
-        trust_remote_code=False,
-        model_kwargs={"use_safetensors": True},
-    )
-    max_tokens: int = model.max_seq_length or model.tokenizer.model_max_length
-    for start in range(0, len(texts), TEXTS_AT_ONCE):
-        block = list(texts[start : start + TEXTS_AT_ONCE])
-        token_ids = tokenize(model.tokenizer, block, max_tokens)
-        # Batches by length in tokens: 64 long descriptions at once are mostly padding, and
-        # their attention does not fit into a processor's cache.
-        for rows in token_batches(token_ids):
-            vectors = model.encode(
-                [block[row] for row in rows],
-                batch_size=len(rows),
-                show_progress_bar=False,
-                normalize_embeddings=True,
-            )
-            found = torch.from_numpy(np.asarray(vectors, dtype=np.float32))
-            yield [start + row for row in rows], found
+    return SentenceEncoder(device).batches(texts)
 
 
 def embed_sentences(

@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from app.catalog.file import CatalogFile
@@ -36,10 +36,24 @@ CREATE TABLE IF NOT EXISTS picks (
     baseline_rank INTEGER
 )
 """
+# A list gives one vote: the last item that was picked from it.
+_BLIND_PICKS = """
+CREATE TABLE IF NOT EXISTS blind_picks (
+    id INTEGER PRIMARY KEY,
+    time REAL NOT NULL,
+    session TEXT NOT NULL,
+    seed TEXT NOT NULL,
+    list TEXT NOT NULL,
+    item_id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    team TEXT NOT NULL,
+    UNIQUE (session, list)
+)
+"""
 _PICKS_INDEX = "CREATE INDEX IF NOT EXISTS picks_by_session ON picks (session, time)"
 # A rank that is not known is behind all that are.
 _FAR = "9e18"
-_SUMS = f"""
+PICK_SUMS = f"""
 SELECT COUNT(*),
     SUM(COALESCE(hllm_rank, {_FAR}) < COALESCE(baseline_rank, {_FAR})),
     SUM(COALESCE(baseline_rank, {_FAR}) < COALESCE(hllm_rank, {_FAR})),
@@ -50,7 +64,7 @@ FROM picks GROUP BY session ORDER BY MIN(id)
 _INDEX = "CREATE INDEX IF NOT EXISTS events_by_session ON events (session, time)"
 _BY_TIME = "CREATE INDEX IF NOT EXISTS events_by_time ON events (time)"
 _COLUMNS = "time, session, kind, model, item_ids, rank"
-_TABLES = ("events", "picks")
+_TABLES = ("events", "picks", "blind_picks")
 _PATIENCE_MS = 5_000
 
 
@@ -90,6 +104,28 @@ class Pick:
     item_id: str
     hllm_rank: int | None
     baseline_rank: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlindPick:
+    """An item that a visitor chose from the one list of a blind test.
+
+    Attributes:
+        time: seconds since 1970.
+        session: random id of a browser tab.
+        seed: of the test: the same one for all of its lists.
+        list_id: of the list, made of seed, history and filter.
+        position: 1-based place of the item in the list.
+        team: key of the column whose model drafted the item.
+    """
+
+    time: float
+    session: str
+    seed: str
+    list_id: str
+    item_id: str
+    position: int
+    team: str
 
 
 @dataclass(frozen=True)
@@ -146,12 +182,29 @@ class EventFile:
                 (pick.time, pick.session, pick.item_id, pick.hllm_rank, pick.baseline_rank),
             )
 
+    def add_blind_pick(self, pick: BlindPick) -> None:
+        """Write a pick of a blind test, in place of an earlier one from the same list."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO blind_picks "
+                "(time, session, seed, list, item_id, position, team) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                astuple(pick),
+            )
+
+    def withdraw(self, session: str, list_id: str, item_id: str) -> None:
+        """Delete a pick of a blind test that its visitor has taken back."""
+        with self._writing() as connection:
+            connection.execute(
+                "DELETE FROM blind_picks WHERE session = ? AND list = ? AND item_id = ?",
+                [session, list_id, item_id],
+            )
+
     def pick_sums(self, hit_rank: int) -> list[PickSums]:
         """Sums of every session's picks; a hit is a rank up to `hit_rank`."""
         if not self.path.exists():
             return []
         with self._writing() as connection:  # the tables of an earlier version's file are made
-            rows = connection.execute(_SUMS, [hit_rank]).fetchall()
+            rows = connection.execute(PICK_SUMS, [hit_rank]).fetchall()
         return [PickSums(row[0], row[1:3], row[3:5], row[5:7]) for row in rows]
 
     def forget(self, sessions: Sequence[str]) -> int:
@@ -240,7 +293,7 @@ class EventFile:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
             connection.execute("BEGIN IMMEDIATE")
-            for statement in (_TABLE, _INDEX, _BY_TIME, _PICKS, _PICKS_INDEX):
+            for statement in (_TABLE, _INDEX, _BY_TIME, _PICKS, _PICKS_INDEX, _BLIND_PICKS):
                 connection.execute(statement)
             connection.commit()
         except BaseException:

@@ -80,6 +80,24 @@ class Filters:
         numbers = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
         return numbers, [row[1] for row in rows]
 
+    def popularity(self) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of all items, and how popular each is: see app.catalog.items.CatalogItem."""
+        with self._file.reading() as connection:
+            rows = connection.execute("SELECT item, popularity FROM browse").fetchall()
+        table = np.array(rows, dtype=np.int64).reshape(-1, 2)
+        return table[:, 0], table[:, 1]
+
+    def has_popularity(self) -> bool:
+        """Whether some items are known to be more popular than others."""
+        with self._file.reading() as connection:
+            first, last = (
+                connection.execute(
+                    f"SELECT popularity FROM browse ORDER BY by_popularity {direction} LIMIT 1"
+                ).fetchone()
+                for direction in ("ASC", "DESC")
+            )
+        return first != last
+
     def matching(self, item_filter: ItemFilter) -> np.ndarray:
         """Numbers of the items that a filter allows, ascending.
 

@@ -1,18 +1,13 @@
 """Write a catalogue as the csv pair that training reads: items.csv and interactions.csv."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from app.catalog import Catalog
+from app.csv_writer import CsvWriter
 from app.errors import IngestError
-from hllm.atomic import atomic_text
 
-# What a spreadsheet takes for the beginning of a formula, which may fetch or run things.
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 FIRST_COLUMNS = ("title", "creator", "categories", "tags", "year", "description")
 
 
@@ -56,7 +51,7 @@ def export_pair(
             [item_id, *(texts.get(column, "") for column in columns)]
             for item_id, texts in catalog.iter_texts()
         )
-        write = _Writer(escapes=spreadsheet)
+        write = CsvWriter(escapes=spreadsheet)
         counts = ExportCounts(items=write(folder / f"items{ending}", ["item_id", *columns], rows))
         rows = (
             (item_id, user_id, timestamp if isinstance(timestamp, int) else f"{timestamp:f}")
@@ -70,35 +65,3 @@ def export_pair(
         ) from error
     counts.formulas = write.formulas
     return counts
-
-
-class _Writer:
-    """Writes csv files and counts cells that look like formulas."""
-
-    def __init__(self, *, escapes: bool) -> None:
-        self._escapes = escapes
-        self.formulas = 0
-
-    def __call__(self, path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
-        count = 0
-        with atomic_text(path) as file:
-            writer = csv.writer(file)
-            writer.writerow([self._cell(name) for name in header])
-            for row in tqdm(rows, desc=path.name, unit="rows", unit_scale=True, disable=None):
-                writer.writerow([self._cell(value) for value in row])
-                count += 1
-        return count
-
-    def _cell(self, value: object) -> object:
-        if not (isinstance(value, str) and value.startswith(FORMULA_SIGNS)) or _is_number(value):
-            return value
-        self.formulas += 1
-        return f"'{value}" if self._escapes else value
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -15,6 +15,11 @@ export function makeAnswers(section) {
     (items.find((item) => item.offsetParent) || section).focus({ preventScroll: true });
   }
 
+  /** Before what has the keyboard goes away. */
+  function keepFocus() {
+    if (section.contains(document.activeElement)) focus();
+  }
+
   function setBusy(busy) {
     section.setAttribute("aria-busy", String(busy));
   }
@@ -68,9 +73,13 @@ export function makeAnswers(section) {
     show,
     standing,
     focus,
+    keepFocus,
     example,
     markPushed,
     rows: columns.rows,
+    blindPlace: columns.blindPlace,
     forget: columns.forget,
+    hold: columns.hold,
+    release: columns.release,
   };
 }

@@ -98,6 +98,11 @@ export function makeBrowse(section, page) {
     focus();
   }
 
+  /** What was searched for in vain; "" otherwise. */
+  function missing() {
+    return grid.querySelector(".nothing") ? search.value.trim() : "";
+  }
+
   function restore() {
     const kept = readTab(page.storageKey);
     if (typeof kept?.text === "string") search.value = kept.text.slice(0, search.maxLength);
@@ -120,5 +125,5 @@ export function makeBrowse(section, page) {
   });
   sort.addEventListener("change", () => load());
 
-  return { load, markItems, focus, focusFirst, reset };
+  return { load, markItems, focus, focusFirst, reset, missing };
 }

@@ -2,6 +2,7 @@
 // app/render_recommendations.py.
 
 import { makeSettling } from "./clicks.js";
+import { sameFilter } from "./filter.js";
 import { isComparable, moveOf } from "./moves.js";
 import { makeRoving } from "./roving.js";
 
@@ -12,6 +13,9 @@ import { makeRoving } from "./roving.js";
 export function makeColumns(start, columns) {
   // History and filter of the lists that are shown, and the ranks in them by column and item id.
   let shown = null;
+  // While something is tried, moves are against these, which were shown before it: as `shown`.
+  let held = null;
+  let isHeld = false;
   // The start and the lists stand in one place.
   const settle = makeSettling(
     ({ dataset }) => dataset.example || `${dataset.source} ${dataset.id}`,
@@ -35,26 +39,44 @@ export function makeColumns(start, columns) {
   }
 
   /**
-   * @param {Object<string, string>} htmls of each column
+   * @param {Object<string, string>} htmls of each column, or of "blind"
    * @param {string[]} ids of the history
    */
   function showLists(htmls, ids, filter) {
-    const before = isComparable(shown, ids, filter) ? shown.ranks : {};
+    const before = ranksBefore(ids, filter);
     const ranks = {};
     for (const column of columns.querySelectorAll(".column")) {
       const key = column.dataset.column;
-      const rows = fill(column, htmls[key]);
+      const rows = fill(column, htmls[key] ?? ""); // two columns, or the one of a blind test
       ranks[key] = Object.fromEntries(
         rows.map((row) => [row.dataset.id, Number(row.dataset.rank)]),
       );
       rove[key]();
-      if (before[key]) for (const row of rows) markMove(row, before[key]);
+      // The order of a blind list is half a coin's: nothing in it has moved.
+      if (before[key] && key !== "blind") for (const row of rows) markMove(row, before[key]);
     }
     settle([...columns.querySelectorAll(".rec")]);
     start.hidden = true;
     start.replaceChildren();
     columns.hidden = false;
     shown = { ids, filter, ranks };
+  }
+
+  function ranksBefore(ids, filter) {
+    if (isHeld) return held !== null && sameFilter(held.filter, filter) ? held.ranks : {};
+    return isComparable(shown, ids, filter) ? shown.ranks : {};
+  }
+
+  /** Hold on to the lists, as what others are compared with, if they are those of a history. */
+  function hold(ids) {
+    held = shown !== null && shown.ids.join(" ") === ids.join(" ") ? shown : null;
+    isHeld = true;
+  }
+
+  /** The next lists follow those that were held. */
+  function release() {
+    if (isHeld) shown = held;
+    isHeld = false;
   }
 
   /** The first of each list, in words. */
@@ -75,6 +97,16 @@ export function makeColumns(start, columns) {
     );
   }
 
+  /** Where an item stands in the list of a blind test, and what that list is for; null: not there. */
+  function blindPlace(id) {
+    const row = [...columns.querySelectorAll(".blind-column .rec")].find(
+      ({ dataset }) => dataset.id === id,
+    );
+    if (!row) return null;
+    const { seed } = row.closest("ol").dataset;
+    return { seed, position: Number(row.dataset.rank), history: shown.ids, filter: shown.filter };
+  }
+
   /** Mark rows by how far they would fall, 0 to 1 by column and id; gives how many do. */
   function markPushed(falls) {
     const marked = [...columns.querySelectorAll(".rec")].filter((row) => {
@@ -91,7 +123,7 @@ export function makeColumns(start, columns) {
     shown = null;
   }
 
-  return { showStart, showLists, firsts, rows, markPushed, forget };
+  return { showStart, showLists, firsts, rows, blindPlace, markPushed, forget, hold, release };
 }
 
 /** Put a list into a column; the keyboard stays at the row where it was. Gives the rows. */

@@ -11,6 +11,15 @@
  */
 
 /**
+ * An item that a visitor has written, in the place of an item id.
+ * @typedef {object} WrittenPayload
+ * @property {string} title
+ * @property {string} creator
+ * @property {string} category
+ * @property {string} description
+ */
+
+/**
  * Which items are recommended: "" and null mean: no bound.
  * @typedef {object} FilterPayload
  * @property {string} category
@@ -19,13 +28,23 @@
  */
 
 /**
- * Asks for recommendations.
+ * How the lists of a what-if are re-ranked, each from 0, off, to 1.
+ * @typedef {object} WhatIfPayload
+ * @property {number} diversity
+ * @property {number} less_popular
+ */
+
+/**
+ * Asks for recommendations. With `what_if` the history is
+ * one that is only tried, and nothing is recorded.
  * @typedef {object} AnswerRequest
  * @property {number} version
- * @property {string[]} history
+ * @property {Array<string|WrittenPayload>} history
  * @property {FilterPayload} filter
  * @property {string} session
  * @property {boolean} example
+ * @property {string} blind
+ * @property {?WhatIfPayload} what_if
  */
 
 /**
@@ -103,7 +122,8 @@
  * Asks about an item, given a history: what `server.detail` and `server.why` take.
  * @typedef {object} DetailQuery
  * @property {string} item
- * @property {string[]} history
+ * @property {Array<string|WrittenPayload>} history
+ * @property {boolean} blind
  */
 
 /**
@@ -126,7 +146,7 @@
 /**
  * Asks to read a history anew, without what is known of it: what `server.whole` takes.
  * @typedef {object} WholeQuery
- * @property {string[]} history
+ * @property {Array<string|WrittenPayload>} history
  */
 
 /**
@@ -141,7 +161,7 @@
 /**
  * Asks which rows of the lists the items of a history push: what `server.pushes` takes.
  * @typedef {object} PushesQuery
- * @property {string[]} history
+ * @property {Array<string|WrittenPayload>} history
  * @property {Object<string, string[]>} rows
  */
 
@@ -152,10 +172,30 @@
  */
 
 /**
+ * Asks to encode what the visitor has written: what `server.write` takes. Without an item: only to
+ * load what encodes it.
+ * @typedef {object} WriteRequest
+ * @property {?WrittenPayload} item
+ * @property {Array<string|WrittenPayload>} history
+ * @property {boolean} wish
+ */
+
+/**
+ * What is known of it: what `server.write` gives. `html` goes into the drawer.
+ * `state` is "ready", "later", "refused" or "failed".
+ * @typedef {object} WritePayload
+ * @property {string} state
+ * @property {string} message
+ * @property {?ItemPayload} item
+ * @property {?WrittenPayload} written
+ * @property {string} html
+ */
+
+/**
  * Tells what was picked from the catalogue, and the history before: what `server.judge` takes.
  * @typedef {object} PickRequest
  * @property {string} item
- * @property {string[]} history
+ * @property {Array<string|WrittenPayload>} history
  * @property {string} session
  */
 
@@ -194,12 +234,61 @@
  */
 
 /**
+ * Tells what was picked from the list of a blind test, or taken back: what `server.blind` takes.
+ * @typedef {object} BlindPickRequest
+ * @property {string} seed
+ * @property {string[]} history
+ * @property {FilterPayload} filter
+ * @property {string} item
+ * @property {number} position
+ * @property {boolean} withdrawn
+ * @property {string} session
+ */
+
+/**
+ * For which column a pick counts, "" for none, and why: what `server.blind` gives.
+ * @typedef {object} BlindPickPayload
+ * @property {string} team
+ * @property {string} message
+ */
+
+/**
+ * Asks what the picks of a blind test say, by column: what `server.reveal` takes.
+ * @typedef {object} RevealQuery
+ * @property {Object<string, number>} wins
+ */
+
+/**
+ * What they say, as sentences: what `server.reveal` gives.
+ * @typedef {object} RevealPayload
+ * @property {string} result
+ * @property {string} chance
+ */
+
+/**
  * Tells what was put into the history, and where it was found: what `server.record` takes.
  * @typedef {object} ClickPayload
  * @property {string} item_id
  * @property {string} source
  * @property {?number} rank
  * @property {string} session
+ */
+
+/**
+ * Asks for what a visitor can take along of a history: what `server.keep` takes.
+ * @typedef {object} KeepQuery
+ * @property {Array<string|WrittenPayload>} history
+ * @property {FilterPayload} filter
+ */
+
+/**
+ * Texts to take along: what `server.keep` gives.
+ * @typedef {object} KeepPayload
+ * @property {string} json
+ * @property {string} csv
+ * @property {string} snippet
+ * @property {string} hint
+ * @property {string} message
  */
 
 /**

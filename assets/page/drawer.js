@@ -1,5 +1,5 @@
-// The drawer about one item: over the catalogue, or from below on a phone. HTML comes escaped from
-// app/render_detail.py.
+// The drawer about one item, or with a form: over the catalogue, or from below on a phone. HTML comes
+// escaped from app/render_detail.py.
 
 import { makeRoving } from "./roving.js";
 
@@ -11,6 +11,7 @@ import { makeRoving } from "./roving.js";
  * @param {function(import("./contract.js").DetailQuery):
  *   Promise<import("./contract.js").WhyPayload>} page.explain
  * @param {function(): string[]} page.history ids of the history that is shown, oldest first
+ * @param {function(): boolean} page.isBlind whether no rank may be told
  * @param {function(Object<string, number>): void} page.mark shows in the history what pushes the item
  * @param {function(string): void} page.announce
  * @param {function(): void} page.onOpen
@@ -24,29 +25,52 @@ export function makeDrawer(section, page) {
   const close = section.querySelector('[data-action="close"]');
   const rove = makeRoving(body, ".near");
   let item = null; // id of the one that is open
+  let form = null; // what else is open
   let opener = null; // what was pressed
   let version = 0;
 
-  const query = () => ({ item, history: page.history() });
+  const query = () => ({ item, history: page.history(), blind: page.isBlind() });
 
   /**
    * @param {string} id
    * @param {?Element} pressed the button that asks for it, if any
    */
   function open(id, pressed = null) {
-    if (!section.contains(pressed)) opener = pressed;
     item = id;
-    section.hidden = false;
+    form = null;
+    reveal(pressed);
     section.setAttribute("aria-busy", "true");
     close.focus({ preventScroll: true });
-    section.scrollTop = 0;
-    page.onOpen();
     load();
   }
 
-  /** The same item for another history. */
+  /**
+   * @param {{title: string, body: Element, refresh: function()}} shown refresh: for another history
+   * @param {?Element} pressed
+   */
+  function openForm(shown, pressed = null) {
+    version += 1;
+    item = null;
+    form = shown;
+    reveal(pressed);
+    section.setAttribute("aria-busy", "false");
+    page.mark({});
+    delete title.dataset.item;
+    title.textContent = form.title;
+    body.replaceChildren(form.body);
+  }
+
+  function reveal(pressed) {
+    if (!section.contains(pressed)) opener = pressed;
+    section.hidden = false;
+    section.scrollTop = 0;
+    page.onOpen();
+  }
+
+  /** The same for another history. */
   function refresh() {
     if (item !== null) load();
+    else form?.refresh();
   }
 
   async function load() {
@@ -101,11 +125,13 @@ export function makeDrawer(section, page) {
     page.mark(found?.changes ?? {});
   }
 
+  /** Whether there was anything to close. */
   function hide() {
-    if (item === null) return;
+    if (item === null && form === null) return false;
     version += 1;
     const id = item;
     item = null;
+    form = null;
     section.hidden = true;
     page.mark({});
     const again = opener?.isConnected ? opener : findOpener(opener, id);
@@ -113,13 +139,15 @@ export function makeDrawer(section, page) {
     page.onClose();
     if (again?.offsetParent) again.focus({ preventScroll: true });
     else page.onLost();
+    return true;
   }
 
-  return { open, refresh, explain, close: hide };
+  return { open, openForm, refresh, explain, close: hide };
 }
 
 /** The button in the place of one that was drawn anew. */
 function findOpener(opener, id) {
+  if (id === null) return null;
   const selector = `.info[data-info="${CSS.escape(id)}"]`;
   return opener && [...document.querySelectorAll(selector)].find((button) => button.offsetParent);
 }

@@ -72,13 +72,26 @@ export function removeItem(history, id) {
   );
 }
 
+/** Without an item, also in what can be undone. */
+export function forgetItem(history, id) {
+  const rest = (items) => items.filter((item) => item.id !== id);
+  const { items, past, future } = history;
+  if (![items, ...past, ...future].flat().some((item) => item.id === id)) return history;
+  return { ...history, items: rest(items), past: past.map(rest), future: future.map(rest), cut: 0 };
+}
+
 export function moveItem(history, id, position) {
-  const from = positionOf(history, id);
-  const to = Math.max(0, Math.min(position, history.items.length - 1));
-  if (from < 0 || from === to) return history;
-  const items = history.items.filter((item) => item.id !== id);
-  items.splice(to, 0, history.items[from]);
-  return changed(history, items);
+  const items = movedTo(history.items, id, position);
+  return items === history.items ? history : changed(history, items);
+}
+
+/** Items with one of them at another place; the same ones if it is there, or not among them. */
+export function movedTo(items, id, position) {
+  const from = items.findIndex((item) => item.id === id);
+  const to = Math.max(0, Math.min(position, items.length - 1));
+  if (from < 0 || from === to) return items;
+  const others = items.filter((item) => item.id !== id);
+  return others.toSpliced(to, 0, items[from]);
 }
 
 export function undo(history) {

@@ -1,5 +1,7 @@
 // Keys that work everywhere on the page, except while something is typed.
 
+const TYPING = 'input:not([type="range"]), select, textarea';
+
 /**
  * @param {Element} root of the page; when it is gone, so are the keys
  * @param {{search: function(), undo: function(), redo: function(), close: function()}} acts
@@ -10,7 +12,7 @@ export function listenToKeys(root, acts) {
       document.removeEventListener("keydown", onKey);
       return;
     }
-    if (event.target.closest?.("input, select, textarea")) return;
+    if (event.target.closest?.(TYPING)) return;
     const act = actOf(event);
     if (act === null) return;
     acts[act]();

@@ -1,8 +1,10 @@
 // The page: makes its parts and says what happens when something is clicked, typed or answered.
 
+import { isAlive } from "./alive.js";
 import { describeChange, makeAnnouncer } from "./announce.js";
 import { makeAnswers } from "./answers.js";
 import { makeBands } from "./bands.js";
+import { makeBlind } from "./blind.js";
 import { makeBrowse } from "./browse.js";
 import { makeCaptions } from "./captions.js";
 import { listenToClicks } from "./clicks.js";
@@ -10,10 +12,12 @@ import { retryButton } from "./dom.js";
 import { makeDrawer } from "./drawer.js";
 import { EVERYTHING } from "./filter.js";
 import { makeFilterControl } from "./filter_control.js";
+import { makeGuests } from "./guest.js";
 import {
   addItem,
   changed,
   cutNotices,
+  forgetItem,
   moveItem,
   positionOf,
   redo,
@@ -21,30 +25,27 @@ import {
   undo,
 } from "./history.js";
 import { makeHow } from "./how.js";
+import { makeKeep } from "./keep.js";
 import { listenToKeys } from "./keys.js";
-import { leaveLink, linkedItem } from "./links.js";
+import { leaveLink, linkedItem, sharedLink } from "./links.js";
+import { makeMenu } from "./menu.js";
+import { replaceLostPictures } from "./pictures.js";
 import { makeProtocol } from "./protocol.js";
 import { makePushes } from "./pushes.js";
 import { makeScoreboard } from "./scoreboard.js";
+import { makeSharing } from "./sharing.js";
+import { makeStage } from "./stage.js";
 import { makeState } from "./state.js";
 import { readStored, readTab, store, storeTab } from "./storage.js";
 import { makeStrip } from "./strip.js";
 import { makeTabs } from "./tabs.js";
 import { restoreTheme, switchTheme } from "./theme.js";
 import { newSession, ownSessions } from "./traces.js";
+import { makeWhatIf } from "./what_if_bar.js";
+import { makeWriter } from "./writer.js";
+import { isOwn, makeYours } from "./yours.js";
 
-const NO_PICTURE =
-  "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 300'/%3E";
-
-/** Whether the server answers at all, whatever its models do. */
-async function isAlive() {
-  try {
-    await fetch("robots.txt", { cache: "no-store", signal: AbortSignal.timeout(5000) });
-    return true;
-  } catch {
-    return false;
-  }
-}
+const LEFT_SHARED = "This is your own history; the shared one is behind its link.";
 
 /** Runs once in a gr.HTML with what Gradio gives to its script. */
 export function startPage({ element, server }) {
@@ -61,41 +62,97 @@ export function startPage({ element, server }) {
 
   const announce = makeAnnouncer(root.querySelector(".spoken"));
   // Until the visitor begins a history, an example is shown; but whoever follows a link wants that.
-  let wantsExample = !state.isOwn && !linkedItem(location.hash);
-  let example = null; // what is shown of it
+  const guests = makeGuests(state, !state.isOwn && !linkedItem(location.hash));
+  const place = {
+    catalog: root.dataset.catalog,
+    name: root.querySelector(".catalog-name strong").textContent,
+    limit: Number(root.dataset.maxHistory),
+  };
   const changes = []; // what has been done since the last answer, in words
   let standing = ""; // of the recommendations, as it was last told
   const tabs = makeTabs(root);
+  const stage = makeStage(root);
+  const menu = makeMenu(root.querySelector(".menu"));
   const answers = makeAnswers(root.querySelector(".answers"));
   const strip = makeStrip(root.querySelector(".strip"), {
-    remove: (id) => change(removeItem(state.history, id)),
-    move: (id, position) => change(moveItem(state.history, id, position), id),
-    begin: (item) => add(item, "example"),
+    remove: (id) => whatIf.remove(id) || change(removeItem(state.history, id)),
+    move: (id, position) =>
+      whatIf.move(id, position) || change(moveItem(state.history, id, position), id),
+    begin: (item) => add(item, guests.isShared ? "shared" : "example"),
+  });
+  const whatIf = makeWhatIf(root, {
+    history: () => state.history,
+    onOpen: drawHistory,
+    onFirst: () => {
+      protocol.overtake();
+      answers.hold(state.history.items.map(({ id }) => id));
+    },
+    onChange: (text) => {
+      changes.splice(0, changes.length, `${text}.`); // of many steps of a slider the last is told
+      drawHistory();
+      ask();
+    },
+    onKeep: (items) => {
+      leaveWhatIf();
+      change(changed(state.history, items));
+    },
+    onBack: (hasTried) => {
+      drawHistory();
+      if (!hasTried) return;
+      leaveWhatIf();
+      changes.push("Back at your history.");
+      ask();
+    },
+    tell,
   });
   const captions = makeCaptions(root);
   let shownIds = []; // of the history that the lists are for
   let isStanding = false; // whether both models have answered for the visitor's history
   let askedAt = 0;
   const bandSection = root.querySelector(".bands");
+  const yours = makeYours(root.querySelector(".yours"), {
+    storageKey: `${storageKey}/yours`,
+    history: () => state.history.items,
+    onDraw: () => browse.markItems(),
+  });
+  /** What the page asks beside its clicks about a history, by the name of the function. */
+  const about = (name) => (query) => server[name]({ ...query, history: yours.sent(query.history) });
   const how = makeHow(bandSection, {
-    readWhole: (query) => server.whole(query),
+    readWhole: about("whole"),
     history: () => shownIds,
   });
   const scoreboard = makeScoreboard(bandSection, {
-    judge: (pick) => server.judge(pick),
+    judge: about("judge"),
     scores: (query) => server.scores(query),
     storageKey: `${storageKey}/picks`,
   });
   const bands = makeBands(bandSection, (name) => ({ how, score: scoreboard })[name].draw());
+  const blind = makeBlind(root, {
+    judge: (pick) => server.blind(pick),
+    reveal: (query) => server.reveal(query),
+    announce,
+    onSwitch: (sentence) => {
+      whatIf.back(); // what is tried is not what is chosen
+      changes.push(sentence);
+      isStanding = false; // what is shown is not what will be
+      answers.keepFocus();
+      if (blind.isOn()) tabs.show("hllm");
+      if (blind.isOn() && (guests.guest !== null || guests.wantsExample)) begin();
+      else ask();
+      drawer.refresh();
+    },
+    storageKey: `${storageKey}/blind`,
+  });
   const pushes = makePushes(root.querySelector(".strip"), {
-    fetch: (query) => server.pushes(query),
-    query: () => (isShown() ? { history: shownIds, rows: answers.rows() } : null),
+    fetch: about("pushes"),
+    query: () => (isShown() && !blind.isOn() ? { history: shownIds, rows: answers.rows() } : null),
     mark: answers.markPushed,
   });
   const drawer = makeDrawer(root.querySelector(".drawer"), {
-    fetch: (query) => server.detail(query),
-    explain: (query) => server.why(query),
+    fetch: about("detail"),
+    explain: about("why"),
     history: () => shownIds,
+    isBlind: blind.isOn,
     mark: strip.mark,
     announce,
     onOpen: () => {
@@ -109,17 +166,28 @@ export function startPage({ element, server }) {
     },
     onLost: () => (root.dataset.pane === "browse" ? browse.focusFirst() : answers.focus()),
   });
+  const writer = makeWriter(root.querySelector(".writer"), {
+    write: about("write"),
+    history: () => shownIds,
+    show: drawer.openForm,
+    close: drawer.close,
+    keep: yours.keep,
+    isUsed: (id) => positionOf(state.history, id) >= 0,
+  });
   const filterControl = makeFilterControl(root.querySelector(".filter"), changeFilter, tell);
   const browseSection = root.querySelector(".browse");
   const browse = makeBrowse(browseSection, {
     fetch: (query) => server.browse(query),
-    positionOf: (id) => positionOf(state.history, id),
+    positionOf: (id) => (guests.isShared ? -1 : placeOf(id)),
     announce,
     storageKey: `${storageKey}/browse`,
     onCategory: filterControl.browsing,
   });
   const protocol = makeProtocol(session, {
-    fetch: (request) => server.answer(request),
+    fetch: async (request) => {
+      const found = await server.answer(request);
+      return found?.history ? { ...found, history: yours.filled(found.history) } : found;
+    },
     setBusy: answers.setBusy,
     isAlive,
     onSilence: () => tell("The app does not answer. ", retryButton("retry")),
@@ -128,20 +196,31 @@ export function startPage({ element, server }) {
     onAnswer: show,
     askAgain: ask,
   });
+  const { forget } = answers;
+  const sharing = makeSharing(guests, place, { draw, forget, ask, notice, say });
 
   /** Whether the lists are those of the history in the strip. */
   function isShown() {
-    const { items } = example ?? state.history;
+    const items = whatIf.items() ?? guests.items;
     return items.map(({ id }) => id).join(" ") === shownIds.join(" ");
+  }
+
+  /** Where an item is in the visitor's history, or in what is tried; -1 if it is not there. */
+  function placeOf(id) {
+    return positionOf({ items: whatIf.items() ?? state.history.items }, id);
+  }
+
+  function leaveWhatIf() {
+    protocol.overtake();
+    answers.release();
+    notice([]);
   }
 
   function ask() {
     askedAt = performance.now();
-    protocol.ask(
-      state.history.items.map((item) => item.id),
-      state.filter,
-      wantsExample,
-    );
+    const question = { ...guests.question, blind: blind.seed(), what_if: whatIf.request() };
+    const tried = whatIf.items()?.map(({ id }) => id);
+    protocol.ask({ ...question, history: yours.sent(tried ?? question.history) });
   }
 
   /** Say something above the recommendations, and aloud. */
@@ -155,35 +234,77 @@ export function startPage({ element, server }) {
     changes.push(...sentences);
   }
 
-  function change(history, movedId = null) {
+  /** Say something under the history, which every part of the page shows, and aloud. */
+  function say(text) {
+    notices.textContent = text;
+    announce(text);
+  }
+
+  function change(
+    history,
+    movedId = null,
+    told = guests.isShared ? [LEFT_SHARED] : [],
+    isStep = false,
+  ) {
     const before = state.history.items;
+    if (whatIf.isOpen() && history !== state.history) {
+      tell("Keep what you try, or go back, before the history changes.");
+      return;
+    }
     if (!state.setHistory(history)) return;
-    leaveExample();
+    leaveGuest();
     changes.push(describeChange(before, history.items, movedId));
-    notice(cutNotices(history));
+    notice([...cutNotices(history), ...told]);
+    blind.changed(
+      history.items.map((item) => item.id),
+      isStep,
+    );
     drawHistory();
     ask();
   }
 
-  function leaveExample() {
-    if (!wantsExample) return;
-    wantsExample = false;
-    example = null;
-    answers.forget();
+  function leaveGuest() {
+    const wasShared = guests.isShared;
+    if (guests.leave()) answers.forget();
+    if (!wasShared) return;
+    leaveLink();
+    filterControl.draw(state.filter);
   }
 
-  /** An empty history of the visitor's own. */
+  /** From a guest's history to the visitor's own, or to an empty one. */
   function begin() {
-    leaveExample();
-    state.begin();
+    const isBack = guests.isShared && state.history.items.length > 0;
+    leaveGuest();
+    if (!isBack) state.begin();
+    notice([]);
     drawHistory();
     ask();
+    if (isBack) {
+      strip.focus();
+      return;
+    }
     tabs.show("browse");
     browse.focusFirst();
   }
 
+  /** The shared history becomes the visitor's own, which can be undone. */
+  function keepShared() {
+    const { items, filter } = guests;
+    if (!items.length) return; // they are still on their way
+    const told = state.history.items.length ? ["Undo brings the history before back."] : [];
+    state.setFilter(filter);
+    change(changed(state.history, items), null, told);
+    strip.focus();
+  }
+
+  /** Undo and redo are of the visitor's own history. */
+  function step(take) {
+    if (guests.isShared) say("Undo is for your own history: go back to it first.");
+    else change(take(state.history), null, [], true);
+  }
+
   function changeFilter(filter) {
-    if (!state.setFilter(filter)) return;
+    if (!guests.setFilter(filter)) return;
     changes.push("Other items are recommended.");
     notice([]);
     filterControl.draw(filter);
@@ -191,23 +312,37 @@ export function startPage({ element, server }) {
   }
 
   function drawHistory() {
-    strip.draw(state.history, example);
+    strip.draw(state.history, guests.guest, whatIf.shown());
     browse.markItems();
   }
 
+  function draw() {
+    drawHistory();
+    filterControl.draw(guests.filter);
+  }
+
   function adopt(answer) {
+    if (guests.isShared) {
+      sharing.meet(answer);
+      return;
+    }
     if (answer.example) return; // it is never the visitor's
+    if (whatIf.isOpen()) {
+      notice(answer.notices);
+      return;
+    }
     if (!state.adopt(answer.history, answer.filter)) return;
     notice([...cutNotices(state.history), ...answer.notices]);
-    drawHistory();
-    filterControl.draw(state.filter);
+    draw();
   }
 
   function show(answer, isLast) {
-    if (answer.example && !wantsExample) return; // overtaken by the visitor's own history
+    if (answer.example && !guests.wantsExample) return; // overtaken by the visitor's own history
+    // Overtaken, too: a blind test was begun or left meanwhile.
+    if (answer.start === null && "blind" in answer.columns !== blind.isOn()) return;
     const ids = answer.history.map((item) => item.id);
     if (answer.example) {
-      example = { name: answer.example, items: answer.history };
+      guests.meetExample(answer.example, answer.history);
       drawHistory();
     }
     const hasLists = answer.start === null;
@@ -219,9 +354,10 @@ export function startPage({ element, server }) {
     answers.show(answer, ids);
     how.show(answer.how);
     if (isLast) {
-      isStanding = hasLists && !answer.example && !answer.warming;
+      isStanding = hasLists && guests.guest === null && !answer.warming;
       tellChanges();
       scoreboard.settle();
+      blind.settle();
       whenPainted(askedAt, how.painted);
     }
     if (isNew) drawer.refresh();
@@ -250,36 +386,74 @@ export function startPage({ element, server }) {
 
   function pick(row) {
     const { id, title, creator, source, rank } = row.dataset;
-    const position = positionOf(state.history, id);
+    const own = yours.find(id);
+    const position = placeOf(id);
     if (position >= 0) {
       strip.flash(id);
       tell(`${title} is already number ${position + 1} of your history.`);
       return;
     }
+    if (own || source === "yours") {
+      if (own) add(own, source); // otherwise it has been removed
+      return;
+    }
     // The button in the drawer stands beside the cover.
-    const cover = (row.querySelector("img") ?? row.closest("header").querySelector("img")).src;
-    if (source === "browse" && isStanding && isShown())
+    const picture = row.querySelector("img") ?? row.closest("header").querySelector("img");
+    const cover = picture.getAttribute("src"); // as the server writes it: it is compared
+    if (source === "browse" && isStanding && isShown() && !whatIf.isOpen())
       scoreboard.wait({ item: id, history: shownIds, session });
+    const place = answers.blindPlace(id);
+    // From the list itself, or from the drawer about an item of it.
+    if (place && ["blind", "detail"].includes(source) && isStanding && isShown())
+      blind.pick({ item: id, title, session, ...place });
     add({ id, title, creator, cover }, source, Number(rank) || null);
   }
 
   /** Put an item into the history, and tell where it was found. */
   function add(item, source, rank = null) {
+    if (whatIf.add(item)) return; // nobody has chosen it
     change(addItem(state.history, item));
+    if (isOwn(item)) return; // the server keeps nothing of it
     const click = { item_id: item.id, source, rank, session };
     server.record(click).catch(() => {}); // a click that is not counted does no harm
   }
 
+  /** Details of an item, or the form in which it was written. */
+  function openItem(id, pressed = null) {
+    const own = yours.find(id);
+    if (own) writer.reopen(own, pressed);
+    else drawer.open(id, pressed);
+  }
+
+  function write(title, pressed = null) {
+    if (blind.isOn()) say("Both models would be named: leave the blind test first.");
+    else writer.open(title, pressed);
+  }
+
+  /** Nothing is left of an item that the visitor has written. */
+  function removeOwn(id) {
+    change(forgetItem(state.history, id));
+    yours.remove(id);
+    announce("Removed from this browser.");
+    browse.focusFirst();
+  }
+
   const actions = {
+    write: (pressed) => write(browse.missing(), pressed),
     forget: () =>
       server
         .forget({ sessions: ownSessions(session) })
         .then(({ message }) => tellForgotten(message))
         .catch(() => tellForgotten("Nothing could be deleted: the app does not answer.")),
-    undo: () => change(undo(state.history)),
-    redo: () => change(redo(state.history)),
+    undo: () => step(undo),
+    redo: () => step(redo),
     clear: () => change(changed(state.history, [])),
+    "what-if": whatIf.toggle,
+    "what-if-reverse": whatIf.reverse,
+    "what-if-keep": whatIf.keep,
+    "what-if-back": whatIf.back,
     own: begin,
+    keep: () => keepShared(),
     close: drawer.close,
     why: drawer.explain,
     more: () => browse.load(true),
@@ -291,6 +465,8 @@ export function startPage({ element, server }) {
       filterControl.focus();
     },
     theme: switchTheme,
+    "blind-again": blind.begin,
+    "leave-blind": blind.leave,
     "to-answers": () => {
       tabs.show("hllm");
       answers.focus();
@@ -298,41 +474,60 @@ export function startPage({ element, server }) {
   };
 
   listenToClicks(root, (pressed) => {
-    const { action, band, tab, example: name, dismiss, info } = pressed.dataset;
-    if (action) actions[action]();
+    const { action, band, tab, example: name, dismiss, info, remove } = pressed.dataset;
+    if (action) actions[action](pressed);
     else if (band) bands.toggle(band);
     else if (tab) tabs.show(tab);
     else if (name) change(changed(state.history, answers.example(name)));
     else if (dismiss) captions.dismiss(dismiss);
-    else if (info) drawer.open(info, pressed);
+    else if (info) openItem(info, pressed);
+    else if (remove) removeOwn(remove);
     else if (pressed.classList.contains("item")) pick(pressed);
   });
-  // The server draws what it cannot show; this is for pictures that do not arrive at all. Errors of
-  // pictures do not bubble, so they are caught on their way down.
-  root.addEventListener(
-    "error",
-    (event) => {
-      if (event.target.matches("img.cover") && event.target.src !== NO_PICTURE)
-        event.target.src = NO_PICTURE;
-    },
-    true,
-  );
+  replaceLostPictures(root);
   const search = () => {
     drawer.close();
     browse.focus();
   };
-  const { undo: undoChange, redo: redoChange, close } = actions;
-  listenToKeys(root, { search, undo: undoChange, redo: redoChange, close });
+  const close = () => drawer.close() || whatIf.back() || blind.leave() || stage.leave();
+  listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
+  const shownHistory = () => guests.items.map(({ id }) => id);
+  makeKeep(menu, root.querySelector("dialog.copy"), {
+    fetch: about("keep"),
+    query: () => ({ history: shownHistory(), filter: guests.filter }),
+    // What the visitor has written stays in this browser.
+    link: () => {
+      const known = shownHistory().filter((id) => !yours.find(id));
+      return stage.address(sharedLink(place, known, guests.filter));
+    },
+    refusal: () =>
+      blind.isOn() ? "That would tell whose list is whose: leave the blind test first." : "",
+    say,
+  });
+  menu.add({ label: "Write an item or a wish \u2026", act: () => write("") });
+  menu.add({
+    label: "Blind test",
+    act: () => blind.leave() || blind.begin(),
+    checked: blind.isOn,
+  });
+  menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
   const openLinked = () => {
     const linked = linkedItem(location.hash);
-    if (linked) drawer.open(linked);
+    if (linked) openItem(linked);
   };
-  window.addEventListener("hashchange", openLinked); // pasted into the address of the open page
+  // Pasted into the address of the open page, or gone back from.
+  window.addEventListener("hashchange", () => {
+    if (sharing.open() || sharing.close()) {
+      whatIf.back();
+      ask();
+    }
+    openLinked();
+  });
 
   restoreTheme();
   notice(cutNotices(state.history));
-  drawHistory();
-  filterControl.draw(state.filter);
+  yours.draw();
+  if (!sharing.open()) draw();
   browse.load();
   ask();
   openLinked();

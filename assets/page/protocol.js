@@ -40,11 +40,9 @@ export function makeProtocol(session, page) {
   let next = null; // the one that waits
 
   /**
-   * @param {string[]} history item ids, oldest first
-   * @param {import("./contract.js").FilterPayload} filter
-   * @param {boolean} example while the history is empty, that of an example is asked for
+   * @param {import("./contract.js").AnswerRequest} question without version and session
    */
-  function ask(history, filter, example) {
+  function ask(question) {
     version += 1;
     clearTimeout(warmUp);
     clearTimeout(watchdog);
@@ -53,8 +51,13 @@ export function makeProtocol(session, page) {
     doubt = setTimeout(check, DOUBT_MS, version);
     waiting = true;
     page.setBusy(true);
-    next = { version, history, filter, session, example };
+    next = { ...question, version, session };
     if (!underWay) send();
+  }
+
+  /** Answers to what has been asked until now are about something else, and not to be shown. */
+  function overtake() {
+    newest = version + 1;
   }
 
   async function send() {
@@ -114,5 +117,5 @@ export function makeProtocol(session, page) {
     page.onAnswer(answer, answer.version === version);
   }
 
-  return { ask };
+  return { ask, overtake };
 }

@@ -41,22 +41,24 @@ const TOOL_LABELS = {
 };
 
 /** What a cover of the strip is and what its keys do, for those who hear it. */
-function labelOf(title, index, count, isExample) {
-  const place = `${title}, number ${index + 1} of ${count}`;
-  return isExample
-    ? `${place} of the example. Begin your own history with it.`
-    : `${place}. Delete removes it, Shift with an arrow key moves it.`;
+function labelOf(title, index, count, guest, isBeyond) {
+  const place = `${title}, number ${index + 1} of ${count}${isBeyond ? ", which does not count" : ""}`;
+  if (guest === null) return `${place}. Delete removes it, Shift with an arrow key moves it.`;
+  return guest.isShared
+    ? `${place} of the shared history. Add it to your own.`
+    : `${place} of the example. Begin your own history with it.`;
 }
 
 /** An entry stays as long as its item does: making pictures anew is most of what a click costs. */
-function fillEntry(entry, item, index, count, isExample) {
+function fillEntry(entry, item, index, count, guest, isBeyond) {
   const face = entry.querySelector(".history-face");
-  setAttributes(entry, { "data-id": item.id, draggable: String(!isExample) });
+  setAttributes(entry, { "data-id": item.id, draggable: String(guest === null) });
+  entry.classList.toggle("beyond", isBeyond);
   setAttributes(face, {
     "data-id": item.id,
     href: linkOf(item.id),
     title: item.title,
-    "aria-label": labelOf(item.title, index, count, isExample),
+    "aria-label": labelOf(item.title, index, count, guest, isBeyond),
   });
   setAttributes(face.querySelector("img"), { src: item.cover });
   entry.querySelector(".history-title").textContent = item.title;
@@ -77,15 +79,16 @@ function fillEntry(entry, item, index, count, isExample) {
  * @param {object} acts change the history
  * @param {function(string): void} acts.remove is given an item id
  * @param {function(string, number): void} acts.move is given an item id, and where it goes
- * @param {function(import("./contract.js").ItemPayload): void} acts.begin with an item of the example
+ * @param {function(import("./contract.js").ItemPayload): void} acts.begin with an item of a guest
  */
 export function makeStrip(section, acts) {
   const list = section.querySelector(".history");
   const count = section.querySelector(".strip-count");
   const empty = section.querySelector(".strip-empty");
   const title = section.querySelector(".strip-title");
+  const own = section.querySelector('[data-action="own"]');
   let items = [];
-  let isExample = false;
+  let guest = null;
   let entries = new Map(); // by item id
   let selected = null;
   const settle = makeSettling((entry) => entry.dataset.id);
@@ -93,19 +96,26 @@ export function makeStrip(section, acts) {
 
   /**
    * @param {import("./history.js").History} history of the visitor
-   * @param {?import("./contract.js").ExamplePayload} example shown in its place
+   * @param {?import("./guest.js").Guest} shown in its place
+   * @param {?{title: string, items: import("./contract.js").ItemPayload[], counting: number}} tried
+   *   shown in its place; only the first `counting` items count
    */
-  function draw(history, example = null) {
-    isExample = example !== null;
-    drawItems(isExample ? example.items : history.items);
-    title.textContent = isExample ? `Example: ${example.name}` : "Your history";
+  function draw(history, shown = null, tried = null) {
+    guest = shown;
+    const drawn = tried ?? guest ?? history;
+    drawItems(drawn.items, tried?.counting ?? drawn.items.length);
+    title.textContent = (tried ?? guest)?.title ?? "Your history";
     section.setAttribute("aria-label", title.textContent);
-    section.classList.toggle("is-example", isExample);
-    count.textContent = items.length && !isExample ? String(items.length) : "";
-    empty.hidden = items.length > 0;
+    section.classList.toggle("is-guest", guest !== null);
+    section.classList.toggle("is-shared", guest?.isShared === true);
+    section.classList.toggle("is-what-if", tried !== null);
+    own.textContent = guest?.isShared && history.items.length ? "Back to yours" : "Start your own";
+    count.textContent = items.length && drawn === history ? String(items.length) : "";
+    empty.hidden = items.length > 0 || guest !== null;
     setEnabled("undo", history.past.length > 0);
     setEnabled("redo", history.future.length > 0);
     setEnabled("clear", history.items.length > 0);
+    setEnabled("what-if", tried !== null || history.items.length > 1);
   }
 
   function setEnabled(action, enabled) {
@@ -114,7 +124,7 @@ export function makeStrip(section, acts) {
     button.setAttribute("aria-disabled", String(!enabled));
   }
 
-  function drawItems(newItems) {
+  function drawItems(newItems, counting) {
     const grew = newItems.length > items.length;
     const focused = list.contains(document.activeElement)
       ? document.activeElement.closest("li")
@@ -123,13 +133,15 @@ export function makeStrip(section, acts) {
     items = newItems;
     entries = new Map(items.map(({ id }) => [id, entries.get(id) ?? makeEntry()]));
     items.forEach((item, index) => {
-      fillEntry(entries.get(item.id), item, index, items.length, isExample);
+      const isBeyond = index >= counting;
+      fillEntry(entries.get(item.id), item, index, items.length, guest, isBeyond);
     });
     list.replaceChildren(...entries.values());
     select(items.some((item) => item.id === selected) ? selected : null);
     settle([...list.children]);
     rove();
-    if (grew) list.scrollLeft = list.scrollWidth;
+    if (counting < items.length) show(entries.get(items[counting - 1].id));
+    else if (grew) list.scrollLeft = list.scrollWidth;
     if (focusedAt < 0) return;
     if (!items.length) {
       section.querySelector('[data-action="undo"]').focus();
@@ -139,6 +151,11 @@ export function makeStrip(section, acts) {
     const same = find(focused.dataset.id);
     const next = same || list.children[Math.min(focusedAt, items.length - 1)];
     next.querySelector(".history-face").focus({ preventScroll: true });
+  }
+
+  /** Scroll an entry into sight. */
+  function show(entry) {
+    entry.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   function find(id) {
@@ -159,7 +176,7 @@ export function makeStrip(section, acts) {
     if (!entry || event.target.closest(".info")) return;
     const id = entry.dataset.id;
     const tool = event.target.closest(".tool");
-    if (isExample) acts.begin(items[position(id)]);
+    if (guest !== null) acts.begin(items[position(id)]);
     else if (!tool) select(selected === id ? null : id);
     else if (tool.dataset.tool === "remove") acts.remove(id);
     else acts.move(id, position(id) + (tool.dataset.tool === "later" ? 1 : -1));
@@ -167,7 +184,7 @@ export function makeStrip(section, acts) {
 
   list.addEventListener("keydown", (event) => {
     const entry = event.target.closest("li");
-    if (!entry || !event.target.closest(".history-face")) return;
+    if (guest !== null || !entry || !event.target.closest(".history-face")) return;
     const id = entry.dataset.id;
     if (event.shiftKey && event.key === "ArrowLeft") acts.move(id, position(id) - 1);
     else if (event.shiftKey && event.key === "ArrowRight") acts.move(id, position(id) + 1);
@@ -183,7 +200,7 @@ export function makeStrip(section, acts) {
   function flash(id) {
     const entry = find(id);
     if (!entry) return;
-    entry.scrollIntoView({ block: "nearest", inline: "nearest" });
+    show(entry);
     entry.classList.remove("flash");
     void entry.offsetWidth; // restarts the animation
     entry.classList.add("flash");
@@ -203,5 +220,10 @@ export function makeStrip(section, acts) {
     }
   }
 
-  return { draw, flash, mark };
+  function focus() {
+    const stop = list.querySelector('.history-face[tabindex="0"]');
+    (stop ?? section.querySelector('[data-action="undo"]')).focus({ preventScroll: true });
+  }
+
+  return { draw, flash, mark, focus };
 }

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hllm.baselines.sentence_encoder import SentenceEncoder
 from hllm.baselines.text_scorer import pool_history
 from hllm.errors import StaleEmbeddingsError
 from hllm.recommend import make_index
@@ -15,7 +16,9 @@ from hllm.serving.explain import Explainer
 from hllm.serving.fit_check import check_once, open_embeddings
 from hllm.serving.history_encoder import Reading
 from hllm.serving.item_model import ItemText
+from hllm.serving.new_items import Item, Key, NewItems, vectors_of
 from hllm.serving.ranker import Recommendations, recommend_rows
+from hllm.serving.rerank import Reranking
 from hllm.store import SENTENCE_FINGERPRINT, ItemEmbeddings
 from hllm.text import sentence_text, text_hash
 from hllm.weights.packaged import MINILM
@@ -26,7 +29,8 @@ REMEDY = "python -m hllm.sentence"
 class TextBaseline(Explainer):
     """The page's comparison: MiniLM sentence embeddings, history pooled with decay.
 
-    Its text_keys are those that the embeddings were made from, as their file says.
+    Its text_keys are those that the embeddings were made from, as their file says. MiniLM itself is
+    loaded for the first item that the catalogue does not have.
 
     Args:
         embeddings: of a catalogue, from hllm.sentence.embed_sentences; their vectors have length 1.
@@ -44,23 +48,43 @@ class TextBaseline(Explainer):
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
         self.text_keys = tuple(_text_keys(embeddings))
+        encoder = SentenceEncoder()
+
+        def text_of(fields: Mapping[str, Any]) -> str:
+            return sentence_text(fields, self.text_keys)
+
+        self._new_items = NewItems(
+            text_of, encoder.load, lambda fields: encoder.encode_one(text_of(fields))
+        )
 
     @torch.inference_mode()
     def recommend(
-        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+        self,
+        history: Sequence[Item],
+        *,
+        top_k: int = 10,
+        allowed: np.ndarray | None = None,
+        diversity: float = 0.0,
+        less_popular: float = 0.0,
+        popularity: np.ndarray | None = None,
     ) -> Recommendations:
         """Rank the catalogue for a history.
 
         Args:
-            history: item ids, oldest first.
+            history: items, oldest first; see hllm.recommend.Recommender.recommend.
             top_k: how many items at most.
             allowed: the only rows (places in item_ids, each once) that may be found; None: all.
+            diversity: 0 to 1; with it, or the next, the list is chosen from the best 100: see
+                hllm.serving.rerank.Reranking. `by_score` of the answer is what it would be.
+            less_popular: 0 to 1.
+            popularity: (N,) how many took each item of item_ids, for less_popular.
 
         Raises:
-            ValueError: an empty history.
+            ValueError: an empty history, or numbers that make no sense.
             UnknownItemError: an item without an embedding.
         """
-        return recommend_rows(self._index, self._read, history, top_k, allowed)
+        keys, reranking = self._keys(history), Reranking(diversity, less_popular, popularity)
+        return recommend_rows(self._index, self._read, keys, top_k, allowed, reranking=reranking)
 
     def item_text(self, fields: Mapping[str, Any]) -> ItemText | None:
         """None: it has no Item LLM."""
@@ -70,16 +94,16 @@ class TextBaseline(Explainer):
         """None: it is no HLLM."""
         return None
 
-    def read_whole(self, history: Sequence[str]) -> None:
+    def read_whole(self, history: Sequence[Item]) -> None:
         """None: it has no User LLM."""
         return None
 
-    def _read(self, rows: list[int]) -> Reading:
-        return Reading(self._user(rows), len(rows), 0)
+    def _read(self, keys: list[Key]) -> Reading:
+        return Reading(self._user(keys), len(keys), 0)
 
-    def _users(self, histories: Sequence[Sequence[int]]) -> Tensor:
-        vectors = self._index.vectors
-        return torch.stack([pool_history(vectors[list(h)].float(), "decay") for h in histories])
+    def _users(self, histories: Sequence[Sequence[Key]]) -> Tensor:
+        inputs = (vectors_of(self._index.vectors, history).float() for history in histories)
+        return torch.stack([pool_history(vectors, "decay") for vectors in inputs])
 
 
 def load_text_baseline(

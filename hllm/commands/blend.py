@@ -19,7 +19,8 @@ def _parser() -> CommandParser:
         prog="python -m hllm.blend",
         description="Blend a trained HLLM with the text and with item-to-item neighbours: their "
         "scores are added, with weights chosen on the validation targets for the best ndcg@10 "
-        "that finds rarely and never bought items at least as often as the text alone. Writes "
+        "that finds rarely and never bought items at least as often as the text alone, and targets "
+        "that are ranked as if nobody had them at least as often as HLLM alone, too. Writes "
         "blend.safetensors into the model folder; from then on hllm.evaluate, hllm.recommend and "
         "the page use it. Give the data that it was trained on. Remove the file to have HLLM "
         "alone again.",
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logger.info(_line("  the blend ", fit.chosen))
     if not fit.keeps_rare:
         logger.warning(
-            "No weights find rarely and never bought items as often as the text alone without "
+            "No weights find rarely and never bought items as often as the parts alone without "
             "losing more than %g%% of what HLLM finds: those with the best ndcg@10 were taken.",
             100 * (1 - KEPT_SHARE),
         )

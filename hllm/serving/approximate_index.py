@@ -29,6 +29,7 @@ from hllm.serving.index import (
     Rescore,
     RowLookup,
     best_rows,
+    cosine_to,
     remaining,
     unit_query,
 )
@@ -94,14 +95,23 @@ class ApproximateIndex(RowLookup):
         return [(int(rows[place]), score) for place, score in best_rows(scores, top_k)]
 
     def rank(
-        self, query: Tensor, row: int, exclude: Iterable[int] = (), rescore: Rescore | None = None
+        self,
+        query: Tensor,
+        row: int | Tensor,
+        exclude: Iterable[int] = (),
+        rescore: Rescore | None = None,
     ) -> tuple[float, int | None, int]:
         """See hllm.serving.index.ItemIndex.rank; no pass over all items."""
         assert rescore is None, "blends are searched exactly"
-        found = [place for place, _ in self.search(query, RANK_DEPTH, exclude)]
-        score = F.normalize(self.vectors[row].float(), dim=-1) @ unit_query(query)
+        best = self.search(query, RANK_DEPTH, exclude)
         ranked = min(RANK_DEPTH, len(self) - len(set(exclude)))
-        return float(score), found.index(row) + 1 if row in found else None, ranked
+        if isinstance(row, Tensor):
+            score = float(cosine_to(query, row))
+            better = sum(other > score for _, other in best)
+            return score, better + 1 if better < ranked else None, ranked
+        found = [place for place, _ in best]
+        score = float(cosine_to(query, self.vectors[row]))
+        return score, found.index(row) + 1 if row in found else None, ranked
 
     def _candidates(self, unit: Tensor, count: int, allowed: np.ndarray | None) -> np.ndarray:
         """Rows whose one-bit codes are nearest: `count` or more, where the lists hold as many."""

@@ -93,6 +93,8 @@ class Blend:
             rows = torch.as_tensor(history, dtype=torch.long)
             text[place] = F.normalize(self._recency(len(rows)) @ texts[rows], dim=0) @ texts[row]
             pairs = list(self._near(history))
+            if not pairs:  # nothing in it is of the catalogue
+                continue
             neighbours, inverse = torch.unique(
                 torch.cat([found for found, _ in pairs]), return_inverse=True
             )

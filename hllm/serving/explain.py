@@ -4,15 +4,18 @@ B histories, N items, D dimensions.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hllm.errors import CheckpointError
 from hllm.serving.blend import Blend
 from hllm.serving.index import Index, unit_query
+from hllm.serving.new_items import Item, Key, NewItem, NewItems, rows_of, vectors_of
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class ItemRank:
     """Where an item stands for a history.
 
     Attributes:
-        item_id: external id.
+        item_id: external id, or the name of a new item (hllm.serving.new_items).
         score: the one that ranks, as in hllm.recommend.Recommendation.
         rank: 1-based; None: approximate search does not have it among the first num_ranked.
         num_ranked: how many items `rank` is of: all without those of the history.
@@ -34,7 +37,11 @@ class ItemRank:
 
 @dataclass(frozen=True)
 class ScoreChange:
-    """An item of a history, and by how much a score changes if that item is removed."""
+    """An item of a history, and by how much a score changes if that item is removed.
+
+    Attributes:
+        item_id: external id, or the name of a new item.
+    """
 
     item_id: str
     change: float
@@ -51,47 +58,83 @@ class Neighbour:
 class Explainer(ABC):
     """A recommender's answers to questions about one item, from its user embeddings and its index.
 
-    Of a blended model all scores but those of `similar` are the sum.
+    Wherever an item is asked for, an item id names one of the catalogue, and a mapping of text
+    fields stands for one that it does not have: it is encoded now.
+
+    Of a blended model all scores but those of `similar` are the sum. Its other parts know the
+    catalogue alone: of a new item the score is the cosine, and in a history they do not see it.
     """
 
     _index: Index
     _blend: Blend | None = None
+    _new_items: NewItems | None = None
 
     @abstractmethod
-    def _users(self, histories: Sequence[Sequence[int]]) -> Tensor:
-        """User embeddings (B, D) of histories of rows, oldest first; nothing is remembered."""
+    def _users(self, histories: Sequence[Sequence[Key]]) -> Tensor:
+        """User embeddings (B, D) of histories, oldest first; nothing is remembered."""
 
-    def _user(self, rows: list[int]) -> Tensor:
+    def _user(self, keys: list[Key]) -> Tensor:
         """The user embedding (D,) of one history, which may be remembered."""
-        return self._users([rows])[0]
+        return self._users([keys])[0]
+
+    def load_item_encoder(self) -> None:
+        """Load what encodes items that the catalogue does not have, before the first is asked for.
+
+        Raises:
+            CheckpointError: there is none, or it is damaged.
+        """
+        self._encoder_of_items().load()
+
+    def new_item(self, fields: Mapping[str, Any]) -> NewItem:
+        """Encode an item that the catalogue does not have; the last ones are remembered.
+
+        Args:
+            fields: of the item; the model reads those of its text_keys.
+
+        Raises:
+            CheckpointError: there is no encoder, or it is damaged.
+            BusyError: too many are being encoded.
+        """
+        return self._encoder_of_items().get(fields)
+
+    def _encoder_of_items(self) -> NewItems:
+        if self._new_items is None:
+            raise CheckpointError(
+                "No model is here that encodes texts: open a model folder with load_hllm."
+            )
+        return self._new_items
 
     @torch.inference_mode()
-    def rank_of(self, history: Sequence[str], item: str) -> ItemRank:
+    def rank_of(self, history: Sequence[Item], item: Item) -> ItemRank:
         """Where an item stands among all that could be recommended.
 
         Args:
-            history: item ids, oldest first.
-            item: an item id that is not in it.
+            history: items, oldest first.
+            item: an item id that is not in it, or a new item, which is ranked as if it were in the
+                catalogue.
 
         Raises:
-            ValueError: an empty history, or one with the item in it.
+            ValueError: an empty history, or one with the item id in it.
             UnknownItemError: an item without an embedding.
+            CheckpointError: see new_item.
         """
-        rows, row = self._rows(history, item)
+        keys, key = self._keys_of(history, item)
+        rows, user = rows_of(keys), self._user(keys)
+        if isinstance(key, NewItem):
+            return ItemRank(key.name, *self._index.rank(user, key.vector, rows))
         rescore = self._blend.rescorer(rows) if self._blend else None
-        score, rank, num_ranked = self._index.rank(self._user(rows), row, rows, rescore)
-        return ItemRank(item, score, rank, num_ranked)
+        return ItemRank(self._index.item_ids[key], *self._index.rank(user, key, rows, rescore))
 
     @torch.inference_mode()
-    def explain(self, history: Sequence[str], item: str) -> list[ScoreChange]:
+    def explain(self, history: Sequence[Item], item: Item) -> list[ScoreChange]:
         """By how much an item's score changes if one item of the history is removed: leave-one-out.
 
         Computed with the model, not estimated: the score for the rest of the history minus that for
         all of it. Items that the model no longer reads have no influence of their own.
 
         Args:
-            history: item ids, oldest first, two at least.
-            item: an item id that is not in it.
+            history: items, oldest first, two at least.
+            item: an item id that is not in it, or a new item.
 
         Returns:
             One for each item of the history, in its order; negative: the item pushes it up.
@@ -103,19 +146,22 @@ class Explainer(ABC):
         return self.explain_all(history, [item])[0]
 
     @torch.inference_mode()
-    def explain_all(self, history: Sequence[str], items: Sequence[str]) -> list[list[ScoreChange]]:
+    def explain_all(
+        self, history: Sequence[Item], items: Sequence[Item]
+    ) -> list[list[ScoreChange]]:
         """As `explain`, for K items at once, one list each: the histories are read once for all."""
-        pairs = [self._rows(history, item) for item in items]
+        pairs = [self._keys_of(history, item) for item in items]
         if not pairs:
             return []
-        rows = pairs[0][0]
-        if len(rows) < 2:
+        keys = pairs[0][0]
+        if len(keys) < 2:
             raise ValueError("the history has one item: without it there is no score to compare")
-        left_out = [rows[:place] + rows[place + 1 :] for place in range(len(rows))]
-        scores = self._scores([rows, *left_out], [row for _, row in pairs])  # (1 + S, K)
+        left_out = [keys[:place] + keys[place + 1 :] for place in range(len(keys))]
+        scores = self._scores([keys, *left_out], [key for _, key in pairs])  # (1 + S, K)
         changes = (scores[1:] - scores[0]).T.tolist()
+        names = [k.name if isinstance(k, NewItem) else self._index.item_ids[k] for k in keys]
         return [
-            [ScoreChange(item_id, change) for item_id, change in zip(history, found, strict=True)]
+            [ScoreChange(name, change) for name, change in zip(names, found, strict=True)]
             for found in changes
         ]
 
@@ -129,36 +175,45 @@ class Explainer(ABC):
         return F.normalize(self._index.vectors[row].float(), dim=-1)
 
     @torch.inference_mode()
-    def similar(self, item: str, top_k: int = 10) -> list[Neighbour]:
+    def similar(self, item: Item, top_k: int = 10) -> list[Neighbour]:
         """The items whose embeddings are nearest to an item's, nearest first.
 
         Args:
-            item: an item id.
+            item: an item; others with the text of a new one are near it.
             top_k: how many at most.
 
         Raises:
             UnknownItemError: the item has no embedding.
+            CheckpointError: see new_item.
         """
-        [row] = self._index.rows([item])
-        found = self._index.search(self._index.vectors[row].float(), top_k, [row])
+        keys = self._keys([item])
+        [vector] = vectors_of(self._index.vectors, keys)
+        found = self._index.search(vector.float(), top_k, rows_of(keys))
         return [Neighbour(self._index.item_ids[near], cosine) for near, cosine in found]
 
-    def _rows(self, history: Sequence[str], item: str) -> tuple[list[int], int]:
+    def _keys(self, items: Sequence[Item]) -> list[Key]:
+        rows = iter(self._index.rows([item for item in items if isinstance(item, str)]))
+        return [next(rows) if isinstance(item, str) else self.new_item(item) for item in items]
+
+    def _keys_of(self, history: Sequence[Item], item: Item) -> tuple[list[Key], Key]:
         if not history:
             raise ValueError("the history is empty: nothing is ranked")
-        if item in history:
+        *keys, key = self._keys([*history, item])
+        if key in keys and not isinstance(key, NewItem):
             raise ValueError(f"{item!r} is in the history: such items are not ranked")
-        *rows, row = self._index.rows([*history, item])
-        return rows, row
+        return keys, key
 
-    def _scores(self, histories: Sequence[Sequence[int]], rows: Sequence[int]) -> Tensor:
+    def _scores(self, histories: Sequence[Sequence[Key]], keys: Sequence[Key]) -> Tensor:
         """Scores (B, K) of some items for each history."""
-        vectors = F.normalize(self._index.vectors[list(rows)].float(), dim=-1)  # (K, D)
+        vectors = F.normalize(vectors_of(self._index.vectors, keys).float(), dim=-1)  # (K, D)
         cosines = unit_query(self._users(histories)).to(vectors.device) @ vectors.T
         if self._blend is None:
             return cosines
+        rows = [rows_of(history) for history in histories]
         blended = [
-            self._blend.item_scores(cosines[:, place], histories, row)
-            for place, row in enumerate(rows)
+            cosines[:, place]
+            if isinstance(key, NewItem)
+            else self._blend.item_scores(cosines[:, place], rows, key)
+            for place, key in enumerate(keys)
         ]
         return torch.stack(blended, dim=1)

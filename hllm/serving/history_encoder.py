@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from hllm.serving.incremental import IncrementalModel
+from hllm.serving.new_items import Key, vectors_of
 from hllm.serving.prefix_tree import CACHE_BYTES, PrefixTree
 from hllm.serving.request_batching import MAX_BATCH, Batcher
 
@@ -134,18 +135,18 @@ class HistoryEncoder:
         self._changed = threading.Condition()  # guards the counts and the three below
         self._requests = 0
         # Windows to encode ahead, as an ordered set: the one asked for longest ago comes first.
-        self._pending: OrderedDict[tuple[int, ...], None] = OrderedDict()
+        self._pending: OrderedDict[tuple[Key, ...], None] = OrderedDict()
         self._worker: threading.Thread | None = None
 
-    def encode(self, rows: Sequence[int]) -> Tensor:
+    def encode(self, rows: Sequence[Key]) -> Tensor:
         """As `read`: the user embedding (D,) alone."""
         return self.read(rows).user
 
-    def read(self, rows: Sequence[int]) -> Reading:
+    def read(self, rows: Sequence[Key]) -> Reading:
         """The user embedding of a history.
 
         Args:
-            rows: of the items, oldest first, at least one.
+            rows: of the items, or items that have none, oldest first, at least one.
 
         Raises:
             ValueError: an empty history.
@@ -163,7 +164,7 @@ class HistoryEncoder:
         self._queue_next_window(rows)
         return Reading(state, new, len(window) - new)
 
-    def read_whole(self, rows: Sequence[int]) -> Reading:
+    def read_whole(self, rows: Sequence[Key]) -> Reading:
         """The same by reading all of it, whatever is known; nothing of it is kept.
 
         Args:
@@ -173,11 +174,11 @@ class HistoryEncoder:
             ValueError: an empty history.
         """
         window = self._window(rows)
-        inputs = self._items[list(window)].float()
+        inputs = vectors_of(self._items, window).float()
         with self._model_lock:
             return Reading(self._steps.read([inputs])[0], len(window), 0)
 
-    def _window(self, rows: Sequence[int]) -> tuple[int, ...]:
+    def _window(self, rows: Sequence[Key]) -> tuple[Key, ...]:
         if not rows:
             raise ValueError("the history is empty")
         return tuple(rows[history_window(len(rows), self._max_history, self._stride) :])
@@ -193,7 +194,7 @@ class HistoryEncoder:
         return values[-self._items.shape[1] :].clone()
 
     @contextmanager
-    def _request(self, window: tuple[int, ...]) -> Iterator[None]:
+    def _request(self, window: tuple[Key, ...]) -> Iterator[None]:
         """Announce a request, so that encoding ahead lets it go first."""
         with self._changed:
             self._requests += 1
@@ -205,9 +206,9 @@ class HistoryEncoder:
                 self._requests -= 1
                 self._changed.notify_all()
 
-    def _extend_all(self, windows: Sequence[tuple[int, ...]]) -> list[tuple[Tensor, int]]:
+    def _extend_all(self, windows: Sequence[tuple[Key, ...]]) -> list[tuple[Tensor, int]]:
         """As _extend, for several windows."""
-        answers: dict[tuple[int, ...], tuple[Tensor, int]] = {}
+        answers: dict[tuple[Key, ...], tuple[Tensor, int]] = {}
         with self._model_lock:
             # Most clicks add one item: these are read side by side, however long their prefixes.
             appends = self._appends(windows)
@@ -219,7 +220,7 @@ class HistoryEncoder:
         # Copies: two visitors may have sent the same window.
         return [(answers[window][0].clone(), answers[window][1]) for window in windows]
 
-    def _appends(self, windows: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], Tensor]:
+    def _appends(self, windows: Sequence[tuple[Key, ...]]) -> dict[tuple[Key, ...], Tensor]:
         """Those windows of which only the last item is new, with what is known of their prefix."""
         if not self._steps.can_batch:
             return {}
@@ -231,17 +232,17 @@ class HistoryEncoder:
         }
 
     def _append_all(
-        self, appends: dict[tuple[int, ...], Tensor]
-    ) -> dict[tuple[int, ...], tuple[Tensor, int]]:
+        self, appends: dict[tuple[Key, ...], Tensor]
+    ) -> dict[tuple[Key, ...], tuple[Tensor, int]]:
         """As _extend, for windows that each add one item behind what is known of them."""
         last = [window[-1] for window in appends]
-        memory, states = self._steps.append(list(appends.values()), self._items[last])
+        memory, states = self._steps.append(list(appends.values()), vectors_of(self._items, last))
         values = torch.cat([memory, states], dim=1)  # (B, F + D)
         for row, window in enumerate(appends):
             self.prefixes.add(window, values[row : row + 1])
         return {window: (states[row], 1) for row, window in enumerate(appends)}
 
-    def _extend(self, window: tuple[int, ...]) -> tuple[Tensor, int]:
+    def _extend(self, window: tuple[Key, ...]) -> tuple[Tensor, int]:
         """State at the end of a window, and how many items were encoded; needs self._model_lock."""
         # Looked up again: while this request waited, another one may have encoded the same items.
         known = self.prefixes.find(window)
@@ -249,12 +250,12 @@ class HistoryEncoder:
             return self._state(known[-1]), 0
         past = torch.stack(known)[:, : -self._items.shape[1]] if known else None
         new = list(window[len(known) :])
-        memory, states = self._steps.extend(past, self._items[new])
+        memory, states = self._steps.extend(past, vectors_of(self._items, new))
         if self._steps.can_resume:
             self.prefixes.add(window, torch.cat([memory, states], dim=1))
         return states[-1].clone(), len(new)
 
-    def _queue_next_window(self, rows: Sequence[int]) -> None:
+    def _queue_next_window(self, rows: Sequence[Key]) -> None:
         """Have the next window encoded ahead, without its last item, which is not known yet."""
         now, following = (
             history_window(length, self._max_history, self._stride)
@@ -290,7 +291,7 @@ class HistoryEncoder:
                 self._worker = None
                 self._changed.notify_all()
 
-    def _next_pending(self) -> tuple[int, ...] | None:
+    def _next_pending(self) -> tuple[Key, ...] | None:
         """The window that waits longest; None ends the thread."""
         with self._changed:
             # This thread must not keep a program alive whose main thread has ended.
@@ -300,7 +301,7 @@ class HistoryEncoder:
             self._changed.notify_all()
             return None
 
-    def _encode_ahead(self, prefix: tuple[int, ...]) -> None:
+    def _encode_ahead(self, prefix: tuple[Key, ...]) -> None:
         """Encode a window slice by slice; between two slices, requests go first."""
         reached = 0
         while reached < len(prefix) and self._may_go_on(prefix):
@@ -311,7 +312,7 @@ class HistoryEncoder:
                 reached = min(known + SLICE_ITEMS, len(prefix))
                 self.counts.prepared += self._extend(prefix[:reached])[1]
 
-    def _may_go_on(self, prefix: tuple[int, ...]) -> bool:
+    def _may_go_on(self, prefix: tuple[Key, ...]) -> bool:
         """Let waiting requests go first; then say whether this window is still wanted."""
         with self._changed:
             self._changed.wait_for(lambda: not self._requests)

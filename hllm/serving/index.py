@@ -48,7 +48,11 @@ class Index(Protocol):
         ...
 
     def rank(
-        self, query: Tensor, row: int, exclude: Iterable[int] = (), rescore: Rescore | None = None
+        self,
+        query: Tensor,
+        row: int | Tensor,
+        exclude: Iterable[int] = (),
+        rescore: Rescore | None = None,
     ) -> tuple[float, int | None, int]:
         """See ItemIndex."""
         ...
@@ -155,13 +159,18 @@ class ItemIndex(RowLookup):
         return best_rows(scores, top_k)  # without the excluded, whose score is not finite
 
     def rank(
-        self, query: Tensor, row: int, exclude: Iterable[int] = (), rescore: Rescore | None = None
+        self,
+        query: Tensor,
+        row: int | Tensor,
+        exclude: Iterable[int] = (),
+        rescore: Rescore | None = None,
     ) -> tuple[float, int | None, int]:
         """Where one row stands in the order of `search`.
 
         Args:
             query: (D,) need not be normalised.
-            row: that could be found.
+            row: that could be found, or the embedding (D,) of an item that has none: where it would
+                stand by its cosine if it were among the others.
             exclude: rows that could not.
             rescore: see search.
 
@@ -175,6 +184,9 @@ class ItemIndex(RowLookup):
         scores = self._scores(unit_query(query), rescore)
         excluded = torch.tensor(sorted(set(exclude)), dtype=torch.long)
         scores[excluded] = float("-inf")
+        if isinstance(row, Tensor):
+            score = float(cosine_to(query, row.to(scores.device)))
+            return score, int((scores > score).sum()) + 1, len(self) - len(excluded) + 1
         better = int((scores > scores[row]).sum()) + int((scores[:row] == scores[row]).sum())
         return float(scores[row]), better + 1, len(self) - len(excluded)
 
@@ -206,6 +218,11 @@ def unit_query(query: Tensor) -> Tensor:
             "diverged; restore the model folder or train again."
         )
     return F.normalize(query.float(), dim=-1)
+
+
+def cosine_to(query: Tensor, vector: Tensor) -> Tensor:
+    """The cosine of a user embedding (D,) and an item's (D,), neither normalised."""
+    return F.normalize(vector.float(), dim=-1) @ unit_query(query)
 
 
 def best_rows(scores: Tensor, top_k: int) -> list[tuple[int, float]]:

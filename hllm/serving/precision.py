@@ -15,9 +15,9 @@ if TYPE_CHECKING:  # imports torch, and reading options should not have to wait 
     from transformers import PretrainedConfig
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4", "nf4")
-# Milliseconds per click: 314 in fp32 and 20 in int4 at 1.1 billion parameters, 4.4 in fp32 at 1.3
-# million.
-LOW_BITS_FROM_PARAMETERS = 50_000_000
+# Milliseconds per click: 314 in fp32 and 20 in int4 at 1.1 billion parameters, 11.6 in fp32 and 5.6
+# in int8 at 14 million. Smaller ones are limited by other things than their weights.
+LOW_BITS_FROM_PARAMETERS = 10_000_000
 # States of SmolLM2 (135 million), less their mean, have cosine 0.82 to float32 in int4 and 0.995 in
 # int8, which takes about as long. Nothing between it and 1.1 billion was measured.
 FOUR_BITS_FROM_PARAMETERS = 500_000_000

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from hllm.serving.new_items import Key, NewItem
+
 CACHE_BYTES = 128 * 2**20
 # What a node takes beside its numbers: object, dictionary of children, tensor, place in the order.
 # Measured on 40,000 nodes: 2.0 KB of resident memory each.
@@ -27,11 +29,11 @@ class _Node:
 
     __slots__ = ("children", "parent", "row", "values")
 
-    def __init__(self, parent: "_Node | None", row: int, values: Tensor | None) -> None:
+    def __init__(self, parent: "_Node | None", row: Key, values: Tensor | None) -> None:
         self.parent = parent
         self.row = row
         self.values = values
-        self.children: dict[int, _Node] = {}
+        self.children: dict[Key, _Node] = {}
 
 
 class PrefixTree:
@@ -62,14 +64,14 @@ class PrefixTree:
         with self._lock:  # in the midst of an addition it is more than max_bytes
             return self._num_bytes
 
-    def find(self, rows: Sequence[int]) -> list[Tensor]:
+    def find(self, rows: Sequence[Key]) -> list[Tensor]:
         """Values of the longest known prefix, one tensor per item; marks it as used."""
         with self._lock:
             path = self._walk(rows)
             self._touch(path)
         return [node.values for node in path if node.values is not None]
 
-    def add(self, rows: Sequence[int], values: Tensor) -> None:
+    def add(self, rows: Sequence[Key], values: Tensor) -> None:
         """Remember the last items of a prefix.
 
         Args:
@@ -94,7 +96,7 @@ class PrefixTree:
             self._touch(path)
             self._evict()
 
-    def _walk(self, rows: Sequence[int]) -> list[_Node]:
+    def _walk(self, rows: Sequence[Key]) -> list[_Node]:
         path: list[_Node] = []
         node = self._root
         for row in rows:
@@ -120,4 +122,6 @@ class PrefixTree:
 
     @staticmethod
     def _bytes(node: _Node) -> int:
-        return (node.values.nbytes if node.values is not None else 0) + NODE_BYTES
+        # The item may be known by nothing but the tree by now.
+        own = node.row.vector.nbytes if isinstance(node.row, NewItem) else 0
+        return (node.values.nbytes if node.values is not None else 0) + own + NODE_BYTES

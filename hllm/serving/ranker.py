@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch.nn.functional as F
 from torch import Tensor
 
 from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
 from hllm.serving.history_encoder import Reading
 from hllm.serving.index import Index, Search
 from hllm.serving.item_model import ItemText
+from hllm.serving.new_items import Item, Key, NewItem, rows_of
+from hllm.serving.rerank import NUM_CANDIDATES, RerankCost, Reranking, cost_of
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,11 @@ class Recommendations:
     Attributes:
         items: best first, never an item of the history.
         encode_ms: history -> user embedding.
-        search_ms: user embedding -> best items.
+        search_ms: user embedding -> best items, re-ranking included.
         num_candidates: how many items were ranked: the catalogue, or what a filter allowed of it.
         num_read: items of the history that the model read now.
         num_known: items of it that were known already, as their keys and values were kept.
+        by_score: as many items by score alone; None where `items` are these.
     """
 
     items: list[Recommendation]
@@ -52,6 +56,17 @@ class Recommendations:
     num_candidates: int
     num_read: int
     num_known: int
+    by_score: list[Recommendation] | None = None
+
+    def rerank_cost(self, top_k: int) -> RerankCost | None:
+        """What re-ranking costs the first top_k; None where nothing was re-ranked, or found."""
+        if not self.by_score:
+            return None
+        chosen, best = (
+            [(item.item_id, item.score) for item in found[:top_k]]
+            for found in (self.items, self.by_score)
+        )
+        return cost_of(chosen, best)
 
 
 @dataclass(frozen=True)
@@ -104,8 +119,9 @@ class WholeReading:
 class ItemRanker(Protocol):
     """Whatever ranks a catalogue for a history: an HLLM (Recommender) or a baseline.
 
-    `item_ids` are in the order of the rows, `text_keys` the fields of an item that it reads.
-    `explains_at_once`: explaining takes no longer than a few clicks.
+    A history holds item ids, oldest first, or the text fields of items that the catalogue does not
+    have (hllm.serving.new_items). `item_ids` are in the order of the rows, `text_keys` the fields
+    of an item that it reads. `explains_at_once`: explaining takes no longer than a few clicks.
     """
 
     name: str
@@ -118,24 +134,36 @@ class ItemRanker(Protocol):
     explains_at_once: bool
 
     def recommend(
-        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+        self,
+        history: Sequence[Item],
+        *,
+        top_k: int = 10,
+        allowed: np.ndarray | None = None,
+        diversity: float = 0.0,
+        less_popular: float = 0.0,
+        popularity: np.ndarray | None = None,
     ) -> Recommendations:
-        """Rank the catalogue, or the rows of it that are allowed, for a history (oldest first)."""
+        """Rank the catalogue, or the rows of it that are allowed, for a history (oldest first).
+
+        For the last three see hllm.serving.rerank.Reranking.
+        """
         ...
 
-    def rank_of(self, history: Sequence[str], item: str) -> ItemRank:
+    def rank_of(self, history: Sequence[Item], item: Item) -> ItemRank:
         """See hllm.serving.explain.Explainer."""
         ...
 
-    def explain(self, history: Sequence[str], item: str) -> list[ScoreChange]:
+    def explain(self, history: Sequence[Item], item: Item) -> list[ScoreChange]:
         """See hllm.serving.explain.Explainer."""
         ...
 
-    def explain_all(self, history: Sequence[str], items: Sequence[str]) -> list[list[ScoreChange]]:
+    def explain_all(
+        self, history: Sequence[Item], items: Sequence[Item]
+    ) -> list[list[ScoreChange]]:
         """See hllm.serving.explain.Explainer."""
         ...
 
-    def similar(self, item: str, top_k: int = 10) -> list[Neighbour]:
+    def similar(self, item: Item, top_k: int = 10) -> list[Neighbour]:
         """See hllm.serving.explain.Explainer."""
         ...
 
@@ -147,11 +175,19 @@ class ItemRanker(Protocol):
         """(D,) float32 of an item of the catalogue; see hllm.serving.explain.Explainer."""
         ...
 
+    def load_item_encoder(self) -> None:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
+    def new_item(self, fields: Mapping[str, Any]) -> NewItem:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
     def stages(self) -> Stages | None:
         """Its steps as they run here; None where it is no HLLM."""
         ...
 
-    def read_whole(self, history: Sequence[str]) -> WholeReading | None:
+    def read_whole(self, history: Sequence[Item]) -> WholeReading | None:
         """Read a history anew, as if nothing were known of it; None without a User LLM."""
         ...
 
@@ -162,42 +198,64 @@ class ItemRanker(Protocol):
 
 def recommend_rows(
     index: Index,
-    read: Callable[[list[int]], Reading],
-    history: Sequence[str],
+    read: Callable[[list[Key]], Reading],
+    keys: list[Key],
     top_k: int,
     allowed: np.ndarray | None = None,
     search: Search | None = None,
+    reranking: Reranking | None = None,
 ) -> Recommendations:
     """Encode a history and search the index: the path that every recommender shares.
 
     Args:
         index: the candidates.
-        read: rows of the history's items, oldest first -> user embedding.
-        history: item ids, oldest first.
+        read: items of the history, oldest first -> user embedding.
+        keys: the items of the history, oldest first.
         top_k: how many items at most.
         allowed: the only rows that may be found, each once; None: all.
         search: instead of the index's own.
+        reranking: of the best candidates; None, or one that is false: none.
 
     Raises:
-        ValueError: an empty history.
-        UnknownItemError: an item of the history has no embedding.
+        ValueError: an empty history, or popularity that is no count of each item.
     """
-    if not history:
+    if not keys:
         raise ValueError("the history is empty: show popular items instead")
-    rows = index.rows(history)
     start = time.perf_counter()
-    reading = read(rows)
+    reading = read(keys)
     encoded = time.perf_counter()
-    found = (search or index.search)(reading.user, top_k, rows, allowed)
+    num_wanted = max(top_k, NUM_CANDIDATES) if reranking else top_k
+    found = (search or index.search)(reading.user, num_wanted, rows_of(keys), allowed)
+    by_score = None
+    if reranking:
+        by_score = _ranked(index, found[:top_k])
+        found = _reranked(index, found, top_k, reranking)
     end = time.perf_counter()
     return Recommendations(
-        items=[
-            Recommendation(index.item_ids[row], score, rank)
-            for rank, (row, score) in enumerate(found, start=1)
-        ],
+        items=_ranked(index, found),
         encode_ms=(encoded - start) * 1e3,
         search_ms=(end - encoded) * 1e3,
         num_candidates=len(index) if allowed is None else len(allowed),
         num_read=reading.num_read,
         num_known=reading.num_known,
+        by_score=by_score,
     )
+
+
+def _ranked(index: Index, found: Sequence[tuple[int, float]]) -> list[Recommendation]:
+    """Rows and scores in the order of a list."""
+    return [
+        Recommendation(index.item_ids[row], score, rank)
+        for rank, (row, score) in enumerate(found, start=1)
+    ]
+
+
+def _reranked(
+    index: Index, candidates: list[tuple[int, float]], top_k: int, reranking: Reranking
+) -> list[tuple[int, float]]:
+    """What is chosen from candidates, best by score first."""
+    rows = [row for row, _ in candidates]
+    vectors = F.normalize(index.vectors[rows].float(), dim=-1).cpu().numpy()
+    scores = np.array([score for _, score in candidates])
+    places = reranking.choose(scores, vectors, np.array(rows), top_k)
+    return [candidates[place] for place in places]

@@ -21,7 +21,9 @@ from hllm.errors import UnknownItemError
 from hllm.recommend import Recommendation, Recommendations
 from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
 from hllm.serving.item_model import ItemText
+from hllm.serving.new_items import Item, NewItem
 from hllm.serving.ranker import Stage, Stages, WholeReading
+from hllm.serving.rerank import NUM_CANDIDATES, Reranking
 from tests.served import page_of, served
 
 HOSTILE_TITLES = (
@@ -53,40 +55,74 @@ class FakeRecommender:
         self.explains_at_once = True
 
     def recommend(
-        self, history: Sequence[str], *, top_k: int = 10, allowed: np.ndarray | None = None
+        self,
+        history: Sequence[Item],
+        *,
+        top_k: int = 10,
+        allowed: np.ndarray | None = None,
+        diversity: float = 0.0,
+        less_popular: float = 0.0,
+        popularity: np.ndarray | None = None,
     ) -> Recommendations:
+        history = [self._name(item) for item in history]
         self.calls.append(tuple(history))
-        unknown = [item_id for item_id in history if item_id not in self.item_ids]
+        unknown = [i for i in history if i not in self.item_ids and not i.startswith("new ")]
         if unknown:
             raise UnknownItemError(f"No embedding for item {unknown[0]!r}: embed again.")
         found = self.item_ids if allowed is None else [self.item_ids[row] for row in allowed]
         candidates = [item_id for item_id in found if item_id not in history]
         scored = sorted(((self._score(history, i), i) for i in candidates), reverse=True)
-        items = [
-            Recommendation(item_id, score, rank)
-            for rank, (score, item_id) in enumerate(scored[:top_k], 1)
-        ]
-        return Recommendations(items, 1.25, 0.5, len(found), 1, len(history) - 1)
+        by_score = ranked(scored[:top_k])
+        numbers = (1.25, 0.5, len(found), 1, len(history) - 1)
+        reranking = Reranking(diversity, less_popular, popularity)
+        if not reranking:
+            return Recommendations(by_score, *numbers)
+        rows = np.array([self.item_ids.index(item_id) for _, item_id in scored[:NUM_CANDIDATES]])
+        vectors = np.random.default_rng(0).normal(size=(self.num_items, 8))[rows]
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        scores = np.array([score for score, _ in scored[:NUM_CANDIDATES]])
+        places = reranking.choose(scores, vectors, rows, top_k)
+        return Recommendations(ranked([scored[n] for n in places]), *numbers, by_score)
 
-    def rank_of(self, history: Sequence[str], item: str) -> ItemRank:
+    def rank_of(self, history: Sequence[Item], item: Item) -> ItemRank:
+        if not isinstance(item, str):
+            score = self._score([self._name(i) for i in history], self._name(item))
+            others = self.recommend(history, top_k=len(self.item_ids)).items
+            rank = 1 + sum(other.score > score for other in others)
+            return ItemRank(self._name(item), score, rank, len(others) + 1)
         found = self.recommend(history, top_k=len(self.item_ids)).items
         [at] = [i for i in found if i.item_id == item] or [None]
         if at is None:
             raise UnknownItemError(f"No embedding for item {item!r}: embed again.")
         return ItemRank(item, at.score, at.rank, len(found))
 
-    def explain(self, history: Sequence[str], item: str) -> list[ScoreChange]:
+    def explain(self, history: Sequence[Item], item: str) -> list[ScoreChange]:
         score = self.rank_of(history, item).score
         rests = [[h for h in history if h != left_out] for left_out in history]
         return [
-            ScoreChange(left_out, self.rank_of(rest, item).score - score)
+            ScoreChange(self._name(left_out), self.rank_of(rest, item).score - score)
             for left_out, rest in zip(history, rests, strict=True)
         ]
 
-    def explain_all(self, history: Sequence[str], items: Sequence[str]) -> list[list[ScoreChange]]:
+    def explain_all(self, history: Sequence[Item], items: Sequence[str]) -> list[list[ScoreChange]]:
         return [self.explain(history, item) for item in items]
 
-    def similar(self, item: str, top_k: int = 10) -> list[Neighbour]:
+    def load_item_encoder(self) -> None:
+        self.is_encoder_loaded = True
+
+    def new_item(self, fields: Mapping[str, str]) -> NewItem:
+        return NewItem(self._name(fields), torch.ones(8), 12.5)
+
+    @staticmethod
+    def _name(item: Item) -> str:
+        if isinstance(item, str):
+            return item
+        return "new " + hashlib.sha256(repr(sorted(item.items())).encode()).hexdigest()[:16]
+
+    def similar(self, item: Item, top_k: int = 10) -> list[Neighbour]:
+        if not isinstance(item, str):
+            near = self.item_ids[:top_k]
+            return [Neighbour(item_id, 0.8 - n / 100) for n, item_id in enumerate(near)]
         if item not in self.item_ids:
             raise UnknownItemError(f"No embedding for item {item!r}: embed again.")
         others = [item_id for item_id in self.item_ids if item_id != item]
@@ -112,7 +148,7 @@ class FakeRecommender:
             width=8,
         )
 
-    def read_whole(self, history: Sequence[str]) -> WholeReading | None:
+    def read_whole(self, history: Sequence[Item]) -> WholeReading | None:
         return WholeReading(len(history), 3.5, 1.0) if self.name == "HLLM" else None
 
     def _score(self, history: Sequence[str], item_id: str) -> float:
@@ -120,6 +156,10 @@ class FakeRecommender:
         own = int.from_bytes(hashlib.sha256(key).digest()[:4], "big") / 2**32
         shared = int.from_bytes(hashlib.sha256(key.split(b"|", 1)[1]).digest()[:4], "big") / 2**32
         return 0.2 + 0.3 * own + 0.5 * shared
+
+
+def ranked(scored: Sequence[tuple[float, str]]) -> list[Recommendation]:
+    return [Recommendation(item_id, score, rank) for rank, (score, item_id) in enumerate(scored, 1)]
 
 
 def some_items(count: int = 40) -> list[CatalogItem]:

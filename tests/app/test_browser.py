@@ -29,9 +29,9 @@ class SlowRecommender:
         self.text_keys = recommender.text_keys
         self.calls = recommender.calls
 
-    def recommend(self, history, *, top_k=10, allowed=None):
+    def recommend(self, history, **options):
         time.sleep(self._seconds)
-        return self._recommender.recommend(history, top_k=top_k, allowed=allowed)
+        return self._recommender.recommend(history, **options)
 
 
 @pytest.fixture(scope="module")

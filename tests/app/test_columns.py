@@ -121,3 +121,14 @@ def test_ranks_are_known_where_there_is_an_answer(fake_recommender):
         answer.result.items[0].item_id: 1,
         answer.result.items[1].item_id: 2,
     }
+
+
+def test_options_of_re_ranking_are_asked_for_each_recommender(fake_recommender):
+    recommender = fake_recommender("HLLM", list("abcdefgh"))
+    column = Column("hllm", "HLLM", lambda: recommender)
+    column.load()
+    asked = []
+    plain = column.ask(["a"], 5)
+    answer = column.ask(["a"], 5, None, lambda r: asked.append(r) or {"diversity": 1.0})
+    assert asked == [recommender]
+    assert answer.result.by_score == plain.result.items != answer.result.items

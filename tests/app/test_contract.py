@@ -1,9 +1,10 @@
-"""The types of app/contract.py and of assets/page/contract.js are the same ones."""
+"""The types of app/contract.py, contract_picks.py and assets/page/contract.js are the same ones."""
 
 import re
 import typing
 
-import app.contract as contract_module
+from app import contract as contract_module
+from app import contract_picks
 from app.settings import ROOT
 
 
@@ -21,11 +22,11 @@ def contract():
 def typed_dicts():
     return {
         name: list(typing.get_type_hints(value))
-        for name, value in vars(contract_module).items()
+        for name, value in {**vars(contract_module), **vars(contract_picks)}.items()
         if typing.is_typeddict(value)
     }
 
 
 def test_scripts_and_python_know_the_same_payloads():
-    assert len(typed_dicts()) == 25
+    assert len(typed_dicts()) == 35
     assert contract() == typed_dicts()

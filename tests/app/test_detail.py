@@ -127,3 +127,12 @@ def test_nothing_is_pushed_where_that_would_take_long_or_cannot_be_told(service)
 def test_a_history_is_read_anew_by_hllm(service):
     assert Details(service).read_whole(["book-001", "book-002"]).num_read == 2
     assert Details(service).read_whole([]) is None
+
+
+def test_during_a_blind_test_no_column_is_asked(service):
+    asked = [column._recommender.calls for column in service.columns]
+    before = [len(calls) for calls in asked]
+    found = Details(service).find("book-007", ["book-001", "book-002"], is_blind=True)
+    assert [len(calls) for calls in asked] == before
+    assert (found.columns, found.explains, found.is_blind) == ([], "no", True)
+    assert found.text is not None and found.item.item_id == "book-007"

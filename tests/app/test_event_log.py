@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from app import event_log
-from app.catalog.events import Event, EventFile
+from app.catalog.events import BlindPick, Event, EventFile
 from app.errors import CatalogError
 from app.event_log import ALL_BURST, MAX_TABS, MAX_WAITING, RETRY_S, TAB_BURST, EventLog
 
@@ -178,3 +178,19 @@ def test_off_keeps_no_picks(path):
     log = EventLog(path, days=0)
     log.add_pick("s", "a", 2, 3)
     assert log.pick_sums(10) == [] and not path.exists()
+
+
+def test_blind_picks_have_the_limits_of_events(path, clock):
+    log = EventLog(path, clock=clock)
+    for number in range(TAB_BURST + 50):
+        pick = BlindPick(
+            time=1e12, session="s", seed="5eed", list_id=str(number), item_id="a", position=1,
+            team="hllm",
+        )  # fmt: skip
+        log.add_blind_pick(pick)
+    log.flush()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM blind_picks").fetchone() == (TAB_BURST,)
+    clock.now += 60
+    log.withdraw("s", "0", "a")
+    assert log.forget(["s"]) == TAB_BURST - 1

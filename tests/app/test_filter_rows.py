@@ -81,3 +81,18 @@ def test_empty_catalogue_allows_nothing(tmp_path, fake_recommender):
     with Catalog.create(tmp_path / "empty.db") as catalog:
         rows = FilterRows(catalog).rows(MYSTERY, fake_recommender("one", ["a"]))
     assert len(rows) == 0
+
+
+def test_popularity_is_in_the_order_of_each_recommender_until_items_change(
+    catalog, fake_recommender, monkeypatch
+):
+    rows = FilterRows(catalog)
+    recommender = fake_recommender("one", ["book-002", "elsewhere", "book-001"])
+    other = fake_recommender("two", ["book-001", "book-002"])
+    assert rows.popularity(recommender).tolist() == [998, 0, 999]
+    assert rows.popularity(other).tolist() == [999, 998]
+    assert rows.popularity(recommender) is rows.popularity(recommender)
+    with pytest.raises(ValueError, match="read-only"):
+        rows.popularity(other)[0] = 7
+    catalog.add_items([CatalogItem(item_id="book-002", popularity=5)])
+    assert rows.popularity(recommender).tolist() == [5, 0, 999]

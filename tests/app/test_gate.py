@@ -25,7 +25,10 @@ JOIN = {"data": [["book-001"]], "fn_index": 0, "session_hash": "s", "trigger_id"
 SERVER, CALL = "/gradio_api/component_server", "/gradio_api/call/search"
 QUEUE = "/gradio_api/queue/join"
 POLICY = "Content-Security-Policy"
-FUNCTIONS = "there are answer, browse, detail, forget, judge, pushes, record, scores, whole, why"
+FUNCTIONS = (
+    "there are answer, blind, browse, detail, forget, judge, keep, pushes, record, reveal, scores, "
+    "whole, why, write"
+)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +130,23 @@ def test_address_in_place_of_a_value_is_never_fetched(ask, bait, path, body, esc
         sent = sent.replace('"path"', r'"p\u0061th"').replace("_type", r"\u005ftype")
     assert refused(ask("POST", path, sent.encode()), 400, "only plain values")
     assert asked == []
+
+
+def test_a_blind_test_goes_through_the_gate(ask, service):
+    history, seed = ["book-001"], "5eed" * 8
+    [first, *_] = service.answer(history, "0" * 16, blind_seed=seed).blind.drafts
+    pick = {
+        "seed": seed, "history": history, "item": first.item_id, "position": 1, "withdrawn": False,
+        "filter": {"category": "", "min_price": None, "max_price": None}, "session": "0" * 16,
+    }  # fmt: skip
+    team = ["hllm", "baseline"][first.team]
+    for data, expected in ((pick, {"team": team, "message": ""}), ([pick], None), ("x", None)):
+        status, _, body = ask("POST", SERVER, {**BROWSE, "fn_name": "blind", "data": data})
+        found = json.loads(body)
+        assert status == 200 and (found == expected or (expected is None and not found["team"]))
+    data = {"wins": {"hllm": 9, "baseline": 1}}
+    status, _, body = ask("POST", SERVER, {**BROWSE, "fn_name": "reveal", "data": data})
+    assert status == 200 and "unlikely to be chance" in json.loads(body)["chance"]
 
 
 def test_second_key_of_the_same_name_hides_nothing(ask):

@@ -25,7 +25,7 @@ async def until(condition):
 
 
 def test_a_bounded_number_computes_and_the_others_wait_in_their_order():
-    gate, begun, found = threading.Event(), [], []
+    gate, begun, found, order = threading.Event(), [], [], []
 
     def work(number):
         begun.append(number)
@@ -36,7 +36,11 @@ def test_a_bounded_number_computes_and_the_others_wait_in_their_order():
         line = Line()
 
         async def ask(number):
-            found.append(await line.run(lambda: work(number), stays))
+            async def has_left():
+                order.append(number)
+                return False
+
+            found.append(await line.run(lambda: work(number), has_left))
 
         async with anyio.create_task_group() as tasks:
             for number in range(PLACES):
@@ -48,7 +52,7 @@ def test_a_bounded_number_computes_and_the_others_wait_in_their_order():
             assert len(begun) == PLACES
             gate.set()
         assert sorted(found) == list(range(PLACES + 3))
-        assert begun[PLACES:] == sorted(begun[PLACES:])
+        assert order[PLACES:] == sorted(order[PLACES:])
 
     anyio.run(main)
 

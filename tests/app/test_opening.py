@@ -324,8 +324,8 @@ def test_the_other_built_in_model_answers_where_it_is_chosen(tmp_path):
     service = loaded(Settings(data_dir=tmp_path, model=folder))
     info = service.columns[0].info()
     assert info.model == "SmolLM2-135M-Instruct → SmolLM2-135M-Instruct + LoRA 4×576"
-    # Four layers are small enough to answer exactly.
-    assert info.precision == "fp32"
+    # Whichever is faster here; four layers are too few for 4 bits.
+    assert info.precision in ("fp32", "int8")
     answer = service.answer([service.catalog.popular(1)[0].item_id], SESSION)
     assert all(column.result.items for column in answer.columns)
 

@@ -6,7 +6,8 @@ from html import escape
 
 import pytest
 
-from app import contract
+from app import contract, contract_picks
+from app.blind import BlindTest
 from app.catalog import ItemFilter
 from app.contract import (
     AnswerRequest,
@@ -14,24 +15,36 @@ from app.contract import (
     ClickPayload,
     DetailQuery,
     FilterPayload,
-    PickRequest,
     PushesQuery,
+    WhatIfPayload,
     WholeQuery,
 )
+from app.contract_picks import BlindPickRequest, PickRequest
 from app.detail import Details
 from app.payloads import (
     answer_payload,
+    blind_payload,
     browse_payload,
     detail_payload,
     forget_payload,
     pushes_payload,
+    reveal_payload,
     scores_payload,
     verdict_payload,
     whole_payload,
     why_payload,
 )
 from app.scoreboard import Scoreboard
-from app.session import Click, clean_browse, clean_click, clean_detail, clean_filter
+from app.session import (
+    Click,
+    WhatIf,
+    clean_browse,
+    clean_click,
+    clean_detail,
+    clean_filter,
+    clean_what_if,
+    is_blind,
+)
 
 SESSION = "0123456789abcdef"
 
@@ -194,10 +207,10 @@ def test_a_pick_is_judged_and_counted(service):
     board = Scoreboard(service)
     pick: PickRequest = {"item": "book-007", "history": ["book-001"], "session": SESSION}
     verdict = verdict_payload(board, pick)
-    assert_is(verdict, contract.VerdictPayload)
+    assert_is(verdict, contract_picks.VerdictPayload)
     assert verdict["title"] == "Book number 7" and verdict["num_ranked"]["hllm"] == 39
     scores = scores_payload(board)
-    assert_is(scores, contract.ScoresPayload)
+    assert_is(scores, contract_picks.ScoresPayload)
     assert (scores["picks"], scores["visits"]) == (1, 1)
     for raw in (None, [], {}, {"item": "book-001", "history": ["book-001"]}):
         assert verdict_payload(board, raw) is None
@@ -248,13 +261,15 @@ def test_everything_that_a_page_sends_is_read(service):
     """A name in a request that the server does not know would be left out without a word."""
     item_filter = {"category": "Mystery", "min_price": 5, "max_price": 20}
     query = {"text": "7", "category": "Mystery", "sort": "title", "cursor": "c"}
-    question = {"item": "a", "history": ["b"]}
+    question = {"item": "a", "history": ["b"], "blind": True}
     click = {"item_id": "a", "source": "hllm", "rank": 3, "session": SESSION}
+    what_if = {"diversity": 0.5, "less_popular": 0.5}
     for sent, kind, read in (
         (item_filter, FilterPayload, lambda raw: clean_filter(raw, lambda _: True)),
         (query, BrowseQuery, clean_browse),
-        (question, DetailQuery, clean_detail),
+        (question, DetailQuery, lambda raw: (clean_detail(raw), is_blind(raw))),
         (click, ClickPayload, clean_click),
+        (what_if, WhatIfPayload, lambda raw: clean_what_if(raw, True)),
     ):
         assert sent.keys() == kind.__annotations__.keys()
         for key in sent:
@@ -267,8 +282,8 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
     monkeypatch.setattr(
         service,
         "answer",
-        lambda history, session, item_filter, with_example: (
-            asked.append((history, session, item_filter, with_example))
+        lambda history, session, item_filter, with_example, blind_seed, what_if: (
+            asked.append((history, session, item_filter, with_example, blind_seed, what_if))
             or answer(history, session, item_filter=item_filter)
         ),
     )
@@ -278,7 +293,74 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
         "filter": {"category": "Mystery", "min_price": None, "max_price": None},
         "session": SESSION,
         "example": True,
+        "blind": "5eed" * 8,
+        "what_if": {"diversity": 0.5, "less_popular": 0},
     }
     assert request.keys() == AnswerRequest.__annotations__.keys()
     assert answer_payload(service, request)["version"] == 4
-    assert asked == [(["book-001"], SESSION, ItemFilter(category="Mystery"), True)]
+    mystery = ItemFilter(category="Mystery")
+    assert asked == [(["book-001"], SESSION, mystery, True, "5eed" * 8, WhatIf(0.5, 0.0))]
+
+
+SEED = "5eed" * 8
+
+
+def test_in_a_blind_test_an_answer_has_one_list_and_nothing_that_tells_whose_it_is(service):
+    request = {"version": 2, "history": ["book-001"], "session": SESSION, "blind": SEED}
+    answer = answer_payload(service, request)
+    assert_is(answer, contract.AnswerPayload)
+    assert answer["columns"].keys() == {"blind"}
+    assert answer["columns"]["blind"].count('class="rec item"') == 10
+    assert (answer["agreement"], answer["how"]) == ("", None)
+    assert answer["live"] == "10 recommendations, drafted by both models in turn"
+    told = json.dumps({**answer, "columns": answer["columns"]["blind"]}).lower()
+    assert "hllm" not in told and "baseline" not in told
+    assert answer_payload(service, request) == answer  # the list is stable
+    empty = answer_payload(service, {**request, "history": []})
+    assert empty["columns"] == {} and empty["start"]
+
+
+def test_every_part_of_a_blind_pick_counts(service):
+    item_filter = {"category": "Mystery", "min_price": 0, "max_price": 30}
+    history = ["book-001", "book-002"]
+    cleaned, _ = clean_filter(item_filter, lambda _: True)
+    drafts = service.answer(history, SESSION, item_filter=cleaned, blind_seed=SEED).blind.drafts
+    pick: BlindPickRequest = {
+        "seed": SEED, "history": history, "filter": item_filter, "item": drafts[1].item_id,
+        "position": 2, "withdrawn": False, "session": SESSION,
+    }  # fmt: skip
+    assert pick.keys() == BlindPickRequest.__annotations__.keys()
+    test = BlindTest(service)
+    found = blind_payload(test, pick)
+    assert_is(found, contract_picks.BlindPickPayload)
+    assert found == {"team": ["hllm", "baseline"][drafts[1].team], "message": ""}
+    for key in ("seed", "history", "filter", "item", "position"):
+        other = blind_payload(test, {k: v for k, v in pick.items() if k != key})
+        assert other["team"] == "" and "does not count" in other["message"], key
+    assert service.events.forget([SESSION]) == 2  # what was shown, and the pick
+    for raw in (None, [], "x", {}, {**pick, "position": "2"}):
+        assert blind_payload(test, raw)["team"] == ""
+    revealed = reveal_payload(test, {"wins": {"hllm": 3, "baseline": 7}})
+    assert_is(revealed, contract_picks.RevealPayload)
+    assert revealed["result"] == "Baseline won 7 to 3 against HLLM."
+    service.catalog.path.unlink()
+    assert "cannot be read" in blind_payload(test, pick)["message"]
+
+
+def test_the_drawer_keeps_a_blind_test_blind(service):
+    question = {"item": "book-007", "history": ["book-001", "book-002"]}
+    shown = detail_payload(Details(service), {**question, "blind": True})
+    assert shown["explains"] == "no" and "HLLM" not in shown["html"]
+    assert "HLLM" in detail_payload(Details(service), {**question, "blind": False})["html"]
+
+
+def test_a_what_if_says_what_it_costs_and_what_was_not_understood(service):
+    request = {"version": 1, "history": ["book-001"], "session": SESSION, "filter": {}}
+    plain = answer_payload(service, {**request, "what_if": None})
+    tried = answer_payload(service, {**request, "what_if": {"diversity": 0.8, "less_popular": 9}})
+    assert_is(tried, contract.AnswerPayload)
+    assert plain["notices"] == []
+    assert tried["notices"] == ["“Less popular” must be a number from 0 to 1: it is off."]
+    for key, html in tried["columns"].items():
+        assert re.search(r"Re-ranked: costs 0\.\d{3} of mean score, \d+ of 10 items", html)
+        assert "Re-ranked" not in plain["columns"][key]

@@ -1,5 +1,7 @@
 """The page's HTML: every text that is not ours is escaped."""
 
+import re
+
 import pytest
 
 from app.render import plural, render_cards, render_no_cards, render_shell
@@ -82,3 +84,18 @@ def test_the_page_says_what_is_recorded_and_offers_to_delete_it(days, sentence, 
     )
     assert sentence in html
     assert html.count('data-action="forget"') == buttons
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_slider_without_anything_to_go_by_is_hidden(known):
+    html = render_shell(
+        (ROOT / "assets" / "page.html").read_text("utf-8"),
+        catalog_name="N",
+        catalog_key="k",
+        catalog_size=3,
+        categories=[],
+        price_range=None,
+        has_popularity=known,
+    )
+    [label] = re.findall(r"<label ([^>]*)>Less popular", html)
+    assert label.startswith("hidden") != known

@@ -194,3 +194,12 @@ def test_hostile_tokens_are_text(hostile_titles, index):
     title = hostile_titles[index]
     given = ItemText(title, 3, False, "", (title, title), True)
     assert_only_text(render_inside(some_detail(card=hostile_card(title), text=given)), title)
+
+
+def test_during_a_blind_test_nothing_tells_how_a_model_ranks_the_item():
+    html = render_detail(some_detail(columns=[], explains="no", is_blind=True, history=("h1",)))
+    read = Reader(html)
+    assert "During the blind test ranks, reasons and neighbours stay hidden." in read.text
+    for told in ("HLLM", "Baseline", "score", "Rank", "Nearest", "why-body"):
+        assert told not in html
+    assert "Long ago." in read.text

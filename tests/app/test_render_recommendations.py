@@ -174,3 +174,15 @@ def test_columns_say_what_they_read_and_whether_it_differs():
     assert "HLLM and Baseline do not read the same texts of an item" in different
     # While one of them loads, or cannot say, nothing is claimed.
     assert "not read the same" not in shown(("title",), ())
+
+
+def test_what_re_ranking_costs_is_said_and_bars_are_relative_to_the_highest():
+    cards = {i: card(i) for i in ("a", "b", "c")}
+    mine = answer(READY, ("b", 0.4), ("a", 0.8))
+    before = [Recommendation("a", 0.8, 1), Recommendation("c", 0.5, 2)]
+    mine = replace(mine, result=replace(mine.result, by_score=before))
+    html = render_column(mine, answer(OTHER), cards)
+    said = "Re-ranked: costs 0.050 of mean score, 1 of 2 items replaced."
+    assert said in html
+    assert re.findall(r"width:([\d.]+)%", html) == ["50.0", "100.0"]
+    assert "Re-ranked" not in render_column(answer(READY, ("a", 0.8)), answer(OTHER), cards)

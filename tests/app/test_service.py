@@ -5,7 +5,7 @@ from app.catalog.events import events_path
 from app.columns import COMPARE_DEPTH
 from app.errors import CatalogError
 from app.service import PAGE_SIZE, Service
-from app.session import BrowseRequest, Click
+from app.session import BrowseRequest, Click, WhatIf
 
 SESSION = "0123456789abcdef"
 
@@ -144,3 +144,24 @@ def test_catalogue_that_disappears_is_an_error_with_a_way_on(service):
     service.catalog.path.unlink()
     with pytest.raises(CatalogError, match="restore it or import"):
         service.browse(BrowseRequest())
+
+
+def test_nothing_of_a_what_if_is_recorded(service, events_of):
+    tried = service.answer(["book-001"], SESSION, what_if=WhatIf(0.5, 0.5))
+    assert all(column.result.items for column in tried.columns)
+    assert service.answer([], SESSION, what_if=WhatIf()).popular
+    service.answer(["book-001"], SESSION)
+    assert [kind for kind, *_ in events_of(service)] == ["shown", "shown"]  # the real one's
+
+
+def test_sliders_re_rank_both_columns_each_by_its_own_rows(service):
+    plain = service.answer(["book-001"], SESSION)
+    off = service.answer(["book-001"], SESSION, what_if=WhatIf())
+    assert [c.result for c in off.columns] == [c.result for c in plain.columns]
+    for what_if in (WhatIf(diversity=0.6), WhatIf(less_popular=1.0), WhatIf(0.3, 0.3)):
+        tried = service.answer(["book-001"], SESSION, what_if=what_if)
+        for column, before in zip(tried.columns, plain.columns, strict=True):
+            assert column.result.by_score == before.result.items
+            assert column.result.items != before.result.items
+            shown = {item.item_id for item in column.result.items[:10]}
+            assert shown <= tried.cards.keys()

@@ -9,15 +9,21 @@ from app.session import (
     MAX_ROWS,
     BrowseRequest,
     Click,
+    WhatIf,
     check_filter,
     clean_browse,
     clean_click,
     clean_detail,
     clean_filter,
     clean_history,
+    clean_position,
     clean_rows,
+    clean_seed,
     clean_session_id,
     clean_top_k,
+    clean_what_if,
+    clean_wins,
+    is_blind,
 )
 
 
@@ -216,3 +222,42 @@ def test_rows_are_those_of_known_columns_each_once_and_not_too_many():
     }
     for strange in (None, [], "x", {"hllm": {"a": 1}}):
         assert clean_rows(strange, ["hllm"]) == {}
+
+
+def test_parts_of_a_blind_test_are_what_they_must_be_or_nothing():
+    assert clean_seed("5eed" * 8) == "5eed" * 8
+    for strange in (None, 5, "", "5eed", "x" * 32, "a" * 65, ["5eed" * 8], "5eed" * 8 + "\n"):
+        assert clean_seed(strange) == ""
+    assert [clean_position(raw) for raw in (1, 10, 0, -1, 10**9, True, 1.0, "1", None)] == [
+        1, 10, 0, 0, 0, 0, 0, 0, 0,
+    ]  # fmt: skip
+    keys = ["hllm", "baseline"]
+    assert clean_wins({"hllm": 7, "baseline": 3, "other": 1}, keys) == [7, 3]
+    for strange in (None, [], "x", {"hllm": "7"}, {"hllm": -1, "baseline": {}}):
+        assert clean_wins(strange, keys) == [0, 0]
+    assert [is_blind(raw) for raw in ({"blind": True}, {"blind": 1}, {}, None, [True])] == [
+        True, False, False, False, False,
+    ]  # fmt: skip
+
+
+def test_a_what_if_is_read():
+    assert clean_what_if(None, True) is None
+    assert clean_what_if({"diversity": 0.25, "less_popular": 1}, True) == WhatIf(0.25, 1.0)
+    assert clean_what_if({}, False) == WhatIf()
+    unknown = clean_what_if({"diversity": 0, "less_popular": 0.5}, False)
+    assert unknown.less_popular == 0 and "Less popular" in unknown.notices[0]
+
+
+@pytest.mark.parametrize(
+    "value", [-0.1, 1.0001, 1e308, True, None, "0.5", [0.5], {}, float("nan"), float("inf"), 2**70]
+)
+@pytest.mark.parametrize("name", ["diversity", "less_popular"])
+def test_a_slider_out_of_range_is_off_and_that_is_said(name, value):
+    found = clean_what_if({"diversity": 0.5, "less_popular": 0.5, name: value}, True)
+    assert getattr(found, name) == 0 and {found.diversity, found.less_popular} == {0, 0.5}
+    assert found.notices[0].endswith("must be a number from 0 to 1: it is off.")
+
+
+@pytest.mark.parametrize("raw", [0, "", [], False, "diversity", [["diversity", 1]]])
+def test_a_what_if_that_is_none_is_still_not_the_real_history(raw):
+    assert clean_what_if(raw, True) == WhatIf()

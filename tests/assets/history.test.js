@@ -5,6 +5,7 @@ import {
   addItem,
   changed,
   cutNotices,
+  forgetItem,
   moveItem,
   positionOf,
   redo,
@@ -50,6 +51,16 @@ test("an item moves to a place, no further than the ends", () => {
   assert.equal(idsOf(moveItem(history, "d", 1)), "adbc");
   assert.equal(idsOf(moveItem(history, "b", 99)), "acdb");
   assert.equal(idsOf(moveItem(history, "c", -5)), "cabd");
+});
+
+test("a forgotten item is gone from every step, too", () => {
+  let history = addItem(addItem(historyOf("a"), items("b")[0]), items("c")[0]);
+  history = undo(history);
+  const left = forgetItem(history, "b");
+  assert.equal(idsOf(left), "a");
+  assert.equal(JSON.stringify(left).includes("Title b"), false);
+  assert.equal(idsOf(redo(left)), "ac");
+  assert.equal(forgetItem(history, "gone"), history);
 });
 
 test("what changes nothing is the same history, so that nobody asks anew", () => {

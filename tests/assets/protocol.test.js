@@ -24,11 +24,19 @@ afterEach(() => Object.assign(globalThis, real));
 
 const pending = () => [...timers.values()].filter(Boolean);
 
+const questionOf = (history) => ({
+  history,
+  filter: EVERYTHING,
+  example: true,
+  blind: "5eed",
+  what_if: null,
+});
+
 function open(alive = true) {
   const log = [];
   const asked = new Map(); // what was sent, by version
   const told = (name) => (value) => log.push([name, value]);
-  const { ask } = makeProtocol("session", {
+  const { ask, overtake } = makeProtocol("session", {
     fetch: ({ version }) => {
       log.push(["send", version]);
       return new Promise((resolve, reject) => asked.set(version, { resolve, reject }));
@@ -43,7 +51,8 @@ function open(alive = true) {
   });
   const quiet = () => new Promise((resolve) => real.setTimeout(resolve));
   return {
-    ask: (...ids) => ask(ids, EVERYTHING),
+    ask: (...ids) => ask(questionOf(ids)),
+    overtake,
     since: () => log.splice(0),
     answer: (version, payload) => {
       asked.get(version).resolve(payload && { version, ...payload });
@@ -63,10 +72,9 @@ test("a request carries all that the server needs", () => {
     return new Promise(() => {});
   };
   const page = { fetch, setBusy: () => {} };
-  makeProtocol("session", page).ask(["a", "b"], EVERYTHING, true);
-  assert.deepEqual(sent, [
-    { version: 1, history: ["a", "b"], filter: EVERYTHING, session: "session", example: true },
-  ]);
+  const question = questionOf(["a", "b"]);
+  makeProtocol("session", page).ask(question);
+  assert.deepEqual(sent, [{ ...question, version: 1, session: "session" }]);
 });
 
 test("one question is under way; of those asked meanwhile the last one follows", async () => {
@@ -89,6 +97,22 @@ test("one question is under way; of those asked meanwhile the last one follows",
     ["answer", 4],
   ]);
   assert.equal(pending().length, 0);
+});
+
+test("what was asked before something else was begun is not shown", async () => {
+  const { ask, overtake, since, answer } = open();
+  ask("a");
+  overtake();
+  ask("b");
+  since();
+  await answer(1, {});
+  assert.deepEqual(since(), [["send", 2]]);
+  await answer(2, {});
+  assert.deepEqual(since(), [
+    ["busy", false],
+    ["last", 2],
+    ["answer", 2],
+  ]);
 });
 
 test("silence is said after 15 seconds, counted from the last question", () => {

@@ -10,7 +10,7 @@ import torch
 
 from hllm import evaluate
 from hllm.baselines.counts import ItemKNN
-from hllm.blend import ALONE, Quality, _choose, fit_blend, save_blend
+from hllm.blend import ALONE, UNSEEN, Quality, _choose, _ranks, fit_blend, save_blend
 from hllm.checkpoint import save_model
 from hllm.data import eval_cases
 from hllm.embed import embed_items
@@ -43,8 +43,8 @@ def folder(model_folder, tiny_model, data, monkeypatch):
     return model_folder
 
 
-def quality(ndcg, recall=0.2, tail=0.1):
-    return Quality(recall, ndcg, {"target tail": tail})
+def quality(ndcg, recall=0.2, tail=0.1, unseen=0.2):
+    return Quality(recall, ndcg, {"target tail": tail, UNSEEN: unseen})
 
 
 def test_the_best_weights_that_keep_rare_items_are_taken():
@@ -60,6 +60,39 @@ def test_the_best_weights_that_keep_rare_items_are_taken():
     latest = quality(0.02, tail=0.11)
     assert _choose(found, found[ALONE], (text, latest)) == (poor, False)
     assert _choose({**found, good: quality(0.098)}, found[ALONE], (text, text)) == (poor, False)
+
+
+@pytest.mark.parametrize(("of_text", "of_hllm"), [(0.15, 0.2), (0.2, 0.15)])
+def test_items_that_nobody_has_are_kept_where_validation_has_none_of_them(of_text, of_hllm):
+    text, alone = quality(0.01, unseen=of_text), quality(0.10, unseen=of_hllm)
+    buries, keeps = (BlendWeights(0.0, 0.0, n, 0.7) for n in (0.8, 0.2))
+    found = {
+        ALONE: alone,
+        buries: quality(0.15, unseen=0.19),
+        keeps: quality(0.12, unseen=0.2),
+    }
+    assert _choose(found, alone, (text, text)) == (keeps, True)
+
+
+def test_a_target_ranked_as_if_never_bought_has_no_neighbours_and_all_its_text(folder, data):
+    blend = fit_blend(folder, data, ["title"], progress=False).blend
+    scorer = BlendedScorer(
+        load_scorer(folder, data), blend, load_hllm(folder).item_ids, data.interactions.item_ids
+    )
+    cases = eval_cases(data.interactions, "valid")
+    weights = BlendWeights(0.3, 0.8, 0.4, 0.7)
+    unseen = _ranks(scorer, cases, [weights], progress=False)[1][weights]
+    factors = (1 / (1 + scorer.counts.double()).sqrt()).tolist()
+    parts = [part.tolist() for part in scorer.parts([case.history for case in cases])]
+    for case, rank, cosine, text, near in zip(cases, unseen, *parts, strict=True):
+        others = {*range(1, len(cosine))} - {*case.history.tolist()} - {case.target}
+        own = cosine[case.target] + (0.3 + 0.8) * text[case.target]
+        better = [
+            item
+            for item in others
+            if cosine[item] + (0.3 + 0.8 * factors[item]) * text[item] + 0.4 * near[item] > own
+        ]
+        assert rank == 1 + len(better)
 
 
 def test_neighbours_and_counts_are_those_of_the_training_part(folder, data):

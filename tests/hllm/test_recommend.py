@@ -5,12 +5,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from hllm.baselines.text_recommender import TextBaseline
 from hllm.checkpoint import save_model
 from hllm.embed import embed_items
 from hllm.errors import StaleEmbeddingsError, UnknownItemError
 from hllm.recommend import Recommender, load_hllm
+from hllm.serving.blend import Blend, BlendWeights, catalog_of
+from hllm.serving.rerank import Reranking
 from hllm.serving.user_model import load_user_model
-from hllm.store import EMBEDDINGS, ItemEmbeddings
+from hllm.store import BLEND, EMBEDDINGS, ItemEmbeddings
 from hllm.text import item_text
 
 FIELDS = [(f"i{n}", {"title": f"book number {n * 37 % 101}"}) for n in range(30)]
@@ -153,3 +156,49 @@ def test_reading_without_the_cache_gives_the_same_prediction(served):
     assert whole.num_read == 3 and whole.encode_ms > 0
     assert whole.cosine == pytest.approx(1.0, abs=1e-5)
     assert recommender.recommend(["i1", "i2", "i3", "i4"]).num_known == 3
+
+
+def some_blend(embeddings):
+    """Every text is another one, and item n has the neighbour n + 1."""
+    size = len(embeddings.item_ids)
+    return Blend(
+        BlendWeights(text=0.5, rare_text=0.25, neighbours=0.4, decay=0.7),
+        F.normalize(torch.randn(size, 8, generator=torch.Generator().manual_seed(7))).half(),
+        torch.arange(size + 1),
+        (torch.arange(size, dtype=torch.int32) + 1) % size,
+        torch.linspace(0, 1, size),
+        torch.arange(size, dtype=torch.int32),
+        catalog_of(embeddings),
+    )
+
+
+@pytest.mark.parametrize("kind", ["exact", "approximate", "blend", "text"])
+def test_a_list_is_chosen_among_the_best_by_the_models_own_embeddings(served, monkeypatch, kind):
+    folder, vectors = served
+    embeddings = ItemEmbeddings.load(folder / EMBEDDINGS)
+    if kind == "approximate":
+        monkeypatch.setattr("hllm.recommend.APPROXIMATE_FROM", 0)
+    if kind == "blend":
+        some_blend(embeddings).save(folder / BLEND)
+    recommender = TextBaseline(embeddings) if kind == "text" else load_hllm(folder, fields=FIELDS)
+    history, counts = ["i3", "i1", "i8"], np.arange(30) ** 2
+    plain = recommender.recommend(history, top_k=30).items
+    off = recommender.recommend(history, top_k=30, diversity=0.0, less_popular=0.0)
+    assert off.items == plain and off.by_score is None  # to the last bit
+    options = {"diversity": 0.4, "less_popular": 0.3, "popularity": counts}
+    found = recommender.recommend(history, top_k=5, **options)
+    rows = np.array([recommender.item_ids.index(item.item_id) for item in plain])
+    normalised = F.normalize(vectors[rows].float(), dim=-1).numpy()
+    scores = np.array([item.score for item in plain])
+    expected = Reranking(**options).choose(scores, normalised, rows, 5)
+    assert [item.item_id for item in found.items] == [plain[place].item_id for place in expected]
+    assert [item.score for item in found.items] == [plain[place].score for place in expected]
+    assert found.by_score == plain[:5] and found.num_candidates == 30
+    assert expected != list(range(5))
+    allowed = np.array([3, 5, 8, 13, 21])
+    few = recommender.recommend(history, top_k=10, allowed=allowed, **options)
+    assert sorted(item.item_id for item in few.items) == ["i13", "i21", "i5"]
+    with pytest.raises(ValueError, match="diversity must be a number from 0 to 1"):
+        recommender.recommend(history, diversity=-1)
+    with pytest.raises(ValueError, match="needs popularity"):
+        recommender.recommend(history, less_popular=0.5)

@@ -80,9 +80,10 @@ def test_a_finished_run_is_repeated_without_importing_a_model(tmp_path):
 DIES = """
 import os, signal, sys
 from hllm import sentence, state_cache
+from hllm.baselines import sentence_encoder
 from hllm.commands.sentence import main
 state_cache.SECONDS_PER_PART = 0
-whole, sentence.TEXTS_AT_ONCE = sentence._encode, 8
+whole, sentence_encoder.TEXTS_AT_ONCE = sentence._encode, 8
 def dying(device, texts):
     for number, batch in enumerate(whole(device, texts)):
         if number == 4:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.catalog import Catalog
-from app.catalog.events import Event, EventFile, Pick, events_path
+from app.catalog.events import BlindPick, Event, EventFile, Pick, events_path
 from app.errors import CatalogError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -169,3 +169,47 @@ def test_a_file_of_an_earlier_version_gets_picks(file):
     assert file.pick_sums(10) == []
     file.add_pick(pick("s", 1, None))
     assert file.pick_sums(10)[0].closer == (1, 0)
+
+
+def blind_pick(session="s", list_id="l", item="a", team="hllm", time=1.0):
+    return BlindPick(
+        time=time, session=session, seed="5eed", list_id=list_id, item_id=item, position=1,
+        team=team,
+    )  # fmt: skip
+
+
+def blind_picks_in(path):
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT session, list, item_id, team FROM blind_picks ORDER BY id"
+        return connection.execute(query).fetchall()
+
+
+def test_a_blind_list_has_one_pick_of_a_visitor_which_can_be_taken_back(file):
+    for pick in (blind_pick(), blind_pick(item="b", team="baseline"), blind_pick("t")):
+        file.add_blind_pick(pick)
+    assert blind_picks_in(file.path) == [("s", "l", "b", "baseline"), ("t", "l", "a", "hllm")]
+    file.withdraw("s", "l", "a")  # another one has taken its place
+    assert len(blind_picks_in(file.path)) == 2
+    file.withdraw("s", "l", "b")
+    assert blind_picks_in(file.path) == [("t", "l", "a", "hllm")]
+
+
+def test_blind_picks_go_with_their_visitor_and_with_time(file):
+    file.add_blind_pick(blind_pick("mine-1234567890"))
+    file.add_blind_pick(blind_pick("yours", time=9.0))
+    file.add_blind_pick(blind_pick("old", "m", time=1.0))
+    assert file.forget(["mine-1234567890"]) == 1
+    assert b"mine-1234567890" not in file.path.read_bytes()
+    assert file.forget_before(5.0) == 1
+    assert blind_picks_in(file.path) == [("yours", "l", "a", "hllm")]
+
+
+def test_a_file_of_an_earlier_version_gets_blind_picks(file):
+    file.add([event()])
+    file.close()
+    with closing(sqlite3.connect(file.path)) as connection:
+        connection.execute("DROP TABLE blind_picks")
+        connection.commit()
+    assert file.forget(["nobody"]) == 0
+    file.add_blind_pick(blind_pick())
+    assert len(blind_picks_in(file.path)) == 1

@@ -92,3 +92,21 @@ def test_the_version_changes_with_every_field(tmp_path):
         catalog.add_items([CatalogItem(**item, categories=("New",))])
         catalog.note_covers("elsewhere")
         assert catalog.filters.version() == versions[-1]
+
+
+def test_popularity_is_that_of_the_interactions_or_the_sources_own(tmp_path):
+    with Catalog.create(tmp_path / "c.db") as catalog:
+        assert not catalog.filters.has_popularity()  # without items
+        catalog.add_items([CatalogItem(item_id=name, popularity=7) for name in "abc"])
+        assert not catalog.filters.has_popularity()  # nothing that tells them apart
+        catalog.add_items([CatalogItem(item_id="c", popularity=9)])
+        assert catalog.filters.has_popularity()
+        assert popularity_of(catalog) == {"a": 7, "b": 7, "c": 9}
+        catalog.add_interactions([("u", "a", 1), ("v", "a", 2), ("u", "b", 3)])
+        assert popularity_of(catalog) == {"a": 2, "b": 1, "c": 0}
+
+
+def popularity_of(catalog):
+    numbers, ids = catalog.filters.item_numbers()
+    name = dict(zip(numbers.tolist(), ids, strict=True))
+    return {name[n]: count for n, count in np.transpose(catalog.filters.popularity()).tolist()}

@@ -75,13 +75,14 @@ def rounded(language_model, bits):
     return language_model
 
 
-@pytest.mark.parametrize("bits", [4, 8])
+def test_one_of_middle_size_stays_exact(folder, tmp_path, in_few_bits, monkeypatch):
+    monkeypatch.setattr(precision, "FOUR_BITS_FROM_PARAMETERS", 1 << 40)
+    assert ItemModel(folder, cache=tmp_path).precision == "fp32"
+
+
 @pytest.mark.parametrize("book", BOOKS, ids=lambda book: book["title"] or "empty")
-def test_few_bits_compute_with_the_rounded_weights(
-    folder, tmp_path, in_few_bits, book, bits, monkeypatch
-):
-    if bits == 8:
-        monkeypatch.setattr(precision, "FOUR_BITS_FROM_PARAMETERS", 1 << 40)
+def test_few_bits_compute_with_the_rounded_weights(folder, tmp_path, in_few_bits, book):
+    bits = 4
     encoder = ItemModel(folder, cache=tmp_path)
     assert (encoder.precision, encoder.device) == (f"int{bits}", "cpu")
     found = encoder.encode(book)
@@ -153,3 +154,14 @@ def test_the_text_is_told_without_loading_the_item_llm(folder):
     encoder = ItemModel(folder)
     encoder.text_of(BOOKS[0])
     assert encoder._encode is None
+
+
+def test_a_text_is_told_while_the_item_llm_loads(folder):
+    encoder = ItemModel(folder)
+    with encoder._lock:  # whoever loads or encodes has it
+        assert encoder.text_of(BOOKS[0]).text == "title: Dune"
+    encoder.load()
+    loaded = encoder._encode
+    assert loaded is not None
+    encoder.encode(BOOKS[0])
+    assert encoder._encode is loaded

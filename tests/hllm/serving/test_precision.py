@@ -10,6 +10,8 @@ from tests.hllm.serving.conftest import SIZES
 def test_the_choice_for_a_machine(folder):
     config = ModelFolder(folder).config.user_config
     assert precision_choices(config, 1_000_000, has_cuda=True) == ("fp32",)
+    assert precision_choices(config, 1_300_000, has_cuda=False) == ("fp32",)
+    assert precision_choices(config, 14_160_960, has_cuda=False) == ("fp32", "int8")
     assert precision_choices(config, 134_515_008, has_cuda=True) == ("fp32",)
     assert precision_choices(config, 134_515_008, has_cuda=False) == ("fp32", "int8")
     assert precision_choices(config, 1_000_000_000, has_cuda=True) == ("nf4",)

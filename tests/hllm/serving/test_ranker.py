@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from hllm.errors import UnknownItemError
 from hllm.serving.history_encoder import Reading
 from hllm.serving.index import ItemIndex
+from hllm.serving.new_items import NewItem
 from hllm.serving.ranker import recommend_rows
 
 IDS = [f"i{number}" for number in range(12)]
@@ -27,7 +27,7 @@ def reader(index, seen):
 
 def test_what_was_read_is_searched_and_told(index):
     seen = []
-    found = recommend_rows(index, reader(index, seen), ["i3", "i1", "i7"], 4)
+    found = recommend_rows(index, reader(index, seen), [3, 1, 7], 4)
     assert seen == [[3, 1, 7]]
     assert (found.num_read, found.num_known, found.num_candidates) == (1, 2, 12)
     expected = index.search(index.vectors[[3, 1, 7]].sum(0), 4, [3, 1, 7])
@@ -44,13 +44,26 @@ def test_only_allowed_rows_are_found_by_a_search_of_ones_own(index):
         return [(5, 0.5)]
 
     allowed = np.array([4, 5])
-    found = recommend_rows(index, reader(index, []), ["i0"], 3, allowed, search)
+    found = recommend_rows(index, reader(index, []), [0], 3, allowed, search)
     assert asked == [(3, [0], [4, 5])]
     assert [item.item_id for item in found.items] == ["i5"] and found.num_candidates == 2
+
+
+def test_a_new_item_is_read_and_excludes_nothing(index):
+    new, asked = NewItem("n", torch.ones(8), 1.0), []
+
+    def search(user, top_k, rows, allowed):
+        asked.append(rows)
+        return []
+
+    def read(keys):
+        assert keys == [2, new]
+        return Reading(torch.ones(8), 2, 0)
+
+    recommend_rows(index, read, [2, new], 3, None, search)
+    assert asked == [[2]]
 
 
 def test_nothing_to_read_is_refused(index):
     with pytest.raises(ValueError, match="empty"):
         recommend_rows(index, reader(index, []), [], 3)
-    with pytest.raises(UnknownItemError, match="'gone'"):
-        recommend_rows(index, reader(index, []), ["i1", "gone"], 3)

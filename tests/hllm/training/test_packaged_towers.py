@@ -80,11 +80,11 @@ def test_both_answer_in_4_bits_from_graphs_that_are_kept(small, tmp_path, monkey
     trainer(small, folder, **changes).run()
     recommender = load_hllm(folder, precision="int4", cache=cache)
     assert (recommender.precision, recommender.stages().item.precision) == ("int4", "int4")
-    vector = recommender.encode_item({"title": "the the 12"})
+    vector = recommender.new_item({"title": "the the 12"}).vector
     graphs = {path: path.stat().st_mtime_ns for path in cache.glob("*/*")}
     assert {path.parent.name[:8] for path in graphs} == {"user-llm", "item-llm"}
     again = load_hllm(folder, precision="int4", cache=cache)
-    assert torch.equal(again.encode_item({"title": "the the 12"}), vector)
+    assert torch.equal(again.new_item({"title": "the the 12"}).vector, vector)
     assert {path: path.stat().st_mtime_ns for path in cache.glob("*/*")} == graphs
     assert len(again.recommend(["i1", "i2"], top_k=3).items) == 3
 

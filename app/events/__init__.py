@@ -1,0 +1,1 @@
+"""What visitors saw and picked, for analysis: python -m app.events --help."""

@@ -1,0 +1,120 @@
+"""Lines of Python that give the page's first list again, for the history that is shown.
+
+Visitors of a public server see them. Of where files lie, they are told no more than what they have
+themselves: a path within this project, or the last name of any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.catalog import ItemFilter
+from app.columns import LIST_LENGTH, Column, ColumnInfo
+from app.service import Answer
+from app.settings import ROOT
+from hllm.serving.precision import LOW_BITS_FROM_PARAMETERS
+
+MAX_LINE = 100
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """Python for a history, or why there is none.
+
+    Attributes:
+        code: lines of Python; "" where there are none.
+        hint: where they run and what they need, or why there are none, as sentences.
+    """
+
+    code: str
+    hint: str
+
+
+def make_snippet(column: Column, answer: Answer, item_filter: ItemFilter, catalog: Path) -> Snippet:
+    """Python that gives the list of an HLLM.
+
+    Args:
+        column: of the HLLM.
+        answer: of all columns, this one's first.
+        item_filter: what may be recommended.
+        catalog: file of the catalogue.
+    """
+    info, result = answer.columns[0].info, answer.columns[0].result
+    if column.model_folder is None or info.stages is None or result is None:
+        return Snippet("", info.message or "There is no model here that a program could open.")
+    opened = [_shown(column.model_folder)]
+    if column.embeddings is not None:
+        opened.append(f"embeddings={_shown(column.embeddings)}")
+    if _needs_precision(info):
+        opened.append(f"precision={info.precision!r}")
+    history = [repr(item) for item in answer.items]
+    how = f"top_k={LIST_LENGTH}" + (", allowed=allowed" if item_filter else "")
+    imports, allowed = ["from hllm import Recommender"], []
+    if item_filter:
+        imports = [
+            "from app.catalog import Catalog, ItemFilter",
+            "from app.filter_rows import FilterRows",
+            *imports,
+        ]
+        allowed = [
+            f"catalog = Catalog.open({_shown(catalog)})",
+            f"wanted = {_written(item_filter)}",
+            "allowed = FilterRows(catalog).rows(wanted, recommender)",
+        ]
+    lines = [
+        *imports,
+        "",
+        f"recommender = Recommender.from_pretrained({', '.join(opened)})",
+        *allowed,
+        f"found = recommender.recommend({_listed(history, how)}, {how})",
+        "for item in found.items:",
+        "    print(item.rank, item.item_id, round(item.score, 3))",
+    ]
+    files = [path for path in (column.model_folder, column.embeddings) if path is not None]
+    return Snippet("\n".join(lines) + "\n", _hint([*files, *([catalog] if item_filter else [])]))
+
+
+def _hint(files: list[Path]) -> str:
+    """Where the lines run, and what has to be there."""
+    said = "Run it in a checkout of this project: it gives the list of HLLM that you see."
+    if all(_within(path) is not None for path in files):
+        return said
+    return f"{said} Put your own path where a name stands alone: the file or folder of that name."
+
+
+def _needs_precision(info: ColumnInfo) -> bool:
+    """Whether another machine might choose another precision; see hllm.serving.precision."""
+    assert info.stages is not None
+    large = info.stages.user.num_parameters >= LOW_BITS_FROM_PARAMETERS
+    return large or info.precision != "fp32"
+
+
+def _within(path: Path) -> str | None:
+    """A path within this project; None for any other."""
+    try:
+        return path.resolve().relative_to(ROOT.resolve()).as_posix()
+    except ValueError:
+        return None
+
+
+def _shown(path: Path) -> str:
+    return repr(_within(path) or path.resolve().name)
+
+
+def _listed(values: list[str], rest: str) -> str:
+    """A list of Python, over several lines where it is long with the rest of its line."""
+    line = f"[{', '.join(values)}]"
+    if len(f"found = recommender.recommend({line}, {rest})") <= MAX_LINE:
+        return line
+    return "[\n" + "".join(f"    {value},\n" for value in values) + "]"
+
+
+def _written(item_filter: ItemFilter) -> str:
+    values = {
+        "category": item_filter.category or None,
+        "min_price": item_filter.min_price,
+        "max_price": item_filter.max_price,
+    }
+    given = (f"{key}={value!r}" for key, value in values.items() if value is not None)
+    return f"ItemFilter({', '.join(given)})"
