@@ -32,8 +32,8 @@ _ASK = {"WWW-Authenticate": 'Basic realm="HLLM Live", charset="UTF-8"'}
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;color:#1f1d1a;background:#fff;max-width:760px;"
     "margin:2rem auto;padding:0 1rem}table{border-collapse:collapse}"
-    "td,th{padding:.2rem .8rem .2rem 0;text-align:left;overflow-wrap:anywhere}"
-    "td.n,th.n{text-align:right}svg{max-width:100%;height:auto}"
+    "td,th{padding:.2rem .6rem .2rem 0;text-align:left;overflow-wrap:anywhere}"
+    "th,td.n{overflow-wrap:normal}td.n{text-align:right}svg{max-width:100%;height:auto}"
 )
 
 
