@@ -171,6 +171,24 @@ class Details:
             ]
         return Explanation(service.history_cards(history), columns)
 
+    def similar(
+        self, item_id: str, top_k: int
+    ) -> list[tuple[ColumnInfo, Sequence[Neighbour] | None]] | None:
+        """The nearest items in each column; None if the catalogue does not have the item.
+
+        Args:
+            item_id: of the item.
+            top_k: how many at most.
+
+        Raises:
+            CatalogError: the catalogue cannot be read.
+            BusyError: too many ask at once.
+        """
+        if not self._service.cards_of([item_id]):
+            return None
+        with place(self._finding):
+            return [c.question(lambda r: r.similar(item_id, top_k)) for c in self.columns]
+
     def read_whole(self, raw_history: object) -> WholeReading | None:
         """What reading a history takes where nothing is known of it; None without a User LLM.
 

@@ -11,8 +11,7 @@ import inspect
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +21,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
-from app.api_payloads import recommend_payload, search_payload
+from app.api import add_api
 from app.blind import BlindTest
 from app.bodies import Endpoint, Surface
 from app.bundle import bundle
-from app.columns import LIST_LENGTH
 from app.contract import (
     AnswerPayload,
     BrowsePayload,
@@ -42,10 +40,8 @@ from app.contract import (
 from app.contract_picks import BlindPickPayload, RevealPayload, ScoresPayload, VerdictPayload
 from app.detail import Details
 from app.downloads import Downloads
-from app.errors import CatalogError
 from app.gate import DEV_RELOAD, Gate
 from app.hosts import hosts_of
-from app.line import MAX_WAITING, PLACES, TOO_MANY, Line
 from app.payloads import (
     answer_payload,
     blind_payload,
@@ -134,11 +130,6 @@ def build_demo(service: Service) -> gr.Blocks:
     return demo.queue(max_size=MAX_CONNECTIONS)
 
 
-def is_crowded(demo: gr.Blocks) -> bool:
-    """Whether more programs wait than can be answered soon. Whoever left is not in the queue."""
-    return len(demo._queue) > MAX_WAITING
-
-
 def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     """The functions that the page calls beside its clicks, by their names."""
     return [*about_items(service), *about_picks(service)]
@@ -186,71 +177,6 @@ def about_picks(service: Service) -> list[Callable[[Any], Any]]:
         return reveal_payload(test, raw)
 
     return [judge, scores, blind, reveal]
-
-
-async def stays() -> bool:
-    """Of a program's call: has_left of app.line. Gradio's queue drops those that have left."""
-    return False
-
-
-@contextmanager
-def told_to_programs() -> Iterator[None]:
-    """Errors that a program can do something about reach it as a sentence, without a traceback."""
-    try:
-        yield
-    except (ValueError, CatalogError, BusyError) as error:
-        raise gr.Error(str(error), print_exception=False) from error
-
-
-def add_api(service: Service, demo: gr.Blocks, line: Line) -> None:
-    """Add the endpoints for programs to the blocks that are being built.
-
-    They return plain dictionaries: Gradio's description of an endpoint does not know TypedDicts.
-    """
-
-    async def recommend(
-        history: list[str],
-        top_k: int = LIST_LENGTH,
-        category: str = "",
-        min_price: float | None = None,
-        max_price: float | None = None,
-    ) -> dict[str, Any]:
-        """Recommend items for a history with both models.
-
-        Args:
-            history: item ids, oldest first; search finds them. Up to five may be objects of title,
-                creator, category and description: items that the catalogue does not have.
-            top_k: how many recommendations of each model, 1 to 100.
-            category: recommend only items of this category; empty for all.
-            min_price: recommend only items that cost at least this; empty for no bound.
-            max_price: recommend only items that cost at most this; empty for no bound.
-
-        Returns:
-            For each model its recommendations (item_id, title, score, rank), or why it has none.
-        """
-        if is_crowded(demo):
-            raise gr.Error(TOO_MANY, print_exception=False)
-        ask = partial(recommend_payload, service, history, top_k, category, min_price, max_price)
-        with told_to_programs():
-            return dict(await line.run(ask, stays) or {})
-
-    def search(text: str, category: str = "", sort: str = "popularity", cursor: str = "") -> dict:
-        """Search the catalogue.
-
-        Args:
-            text: words, or beginnings of words; empty for everything.
-            category: only items of this category; empty for all.
-            sort: popularity, title, year or newest.
-            cursor: next_cursor of the page before; empty for the first page.
-
-        Returns:
-            items (item_id, title, creator, year), total and next_cursor.
-        """
-        with told_to_programs():
-            return dict(search_payload(service, text, category, sort, cursor))
-
-    gr.api(recommend, api_name="recommend", concurrency_limit=PLACES)
-    gr.api(search, api_name="search", queue=False)
 
 
 def surface_of(demo: gr.Blocks) -> Surface:

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 from gradio_client import Client
+from gradio_client.exceptions import AppError
 
 from app.catalog import Catalog
+from tests.app.test_api import VERBS
 from tests.waiting import wait_until
+
+PROGRAMS = Path(__file__).resolve().parents[2] / "docs" / "programs.md"
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_START_S = 90  # a guard against hanging; how long it takes is measured elsewhere
@@ -72,6 +76,37 @@ def answer_of_loaded_models(client, *arguments):
     return answers[-1]
 
 
+def blocks_of(language, app_url):
+    """The examples of docs/programs.md, about this app."""
+    text = PROGRAMS.read_text("utf-8").replace("http://127.0.0.1:7860", app_url)
+    return re.findall(rf"```{language}\n(.*?)```", text, re.S)
+
+
+def test_the_documented_lines_of_a_program_run(app_url, capsys):
+    answer_of_loaded_models(Client(app_url, verbose=False), ["dune-herbert"], 1)
+    [lines] = blocks_of("python", app_url)
+    wait_until(lambda: "loading" not in rank_state(app_url), MAX_START_S)
+    exec(compile(lines, PROGRAMS.name, "exec"), {})
+    text, similar, changes, rank = capsys.readouterr().out.strip().rsplit("\n", 3)
+    assert text.startswith("title: ") and similar.count("'cosine'") == 3
+    assert changes.count("'change'") == 2 and int(rank) > 0
+
+
+def rank_state(app_url):
+    try:
+        Client(app_url, verbose=False).predict(["dune-herbert"], "x", api_name="/rank")
+    except AppError as error:
+        return str(error)
+    return ""
+
+
+def test_the_documented_lines_of_curl_run(app_url):
+    answer_of_loaded_models(Client(app_url, verbose=False), ["dune-herbert"], 1)
+    [lines] = blocks_of("bash", app_url)
+    done = subprocess.run(["bash", "-c", lines], capture_output=True, text=True, timeout=60)
+    assert "event: complete" in done.stdout and done.stdout.count('"change"') == 4
+
+
 def test_program_finds_an_item_and_gets_recommendations(app_url):
     client = Client(app_url, verbose=False)
     found = client.predict("earthsea", "", "popularity", "", api_name="/search")
@@ -83,9 +118,9 @@ def test_program_finds_an_item_and_gets_recommendations(app_url):
         assert len({item["item_id"] for item in model["items"]} - {item_id}) == 5
 
 
-def test_endpoints_are_described_and_only_two(app_url):
+def test_endpoints_are_described_and_no_others(app_url):
     described = Client(app_url, verbose=False).view_api(return_format="dict")
-    assert set(described["named_endpoints"]) == {"/recommend", "/search"}
+    assert set(described["named_endpoints"]) == {f"/{name}" for name in VERBS}
     parameters = described["named_endpoints"]["/recommend"]["parameters"]
     names = ["history", "top_k", "category", "min_price", "max_price"]
     assert [p["parameter_name"] for p in parameters] == names

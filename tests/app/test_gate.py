@@ -25,6 +25,7 @@ JOIN = {"data": [["book-001"]], "fn_index": 0, "session_hash": "s", "trigger_id"
 SERVER, CALL = "/gradio_api/component_server", "/gradio_api/call/search"
 QUEUE = "/gradio_api/queue/join"
 POLICY = "Content-Security-Policy"
+VERBS = "there are explain, item, rank, recommend, search, similar"
 FUNCTIONS = (
     "there are answer, blind, browse, detail, forget, judge, keep, pushes, record, reveal, scores, "
     "whole, why, write"
@@ -230,8 +231,8 @@ def test_body_of_the_allowed_length_is_answered(ask):
         (CALL, {**SEARCH, "simple_format": False}, 400, "only the keys data, session_hash"),
         (CALL, b'{"data": [1' + b"0" * 30 + b"]}", 400, "64 bits"),
         (CALL, b'{"data": [NaN]}', 400, "NaN"),
-        ("/gradio_api/call/recompute", {"data": [{}]}, 404, "there are recommend, search"),
-        ("/gradio_api/call/nothing", SEARCH, 404, "there are recommend, search"),
+        ("/gradio_api/call/recompute", {"data": [{}]}, 404, VERBS),
+        ("/gradio_api/call/nothing", SEARCH, 404, VERBS),
         (QUEUE, {**JOIN, "session_hash": None}, 400, "session_hash"),
         (QUEUE, {**JOIN, "fn_index": 99}, 404, "fn_index"),
         (QUEUE, {**JOIN, "fn_index": [0]}, 404, "fn_index"),

@@ -1,4 +1,3 @@
-import asyncio
 import http.client
 import json
 import socket
@@ -11,7 +10,7 @@ import gradio as gr
 import pytest
 
 from app.catalog import CatalogItem
-from app.line import MAX_WAITING, PLACES, TOO_MANY, Line
+from app.line import MAX_WAITING, PLACES, TOO_MANY
 from app.session import MAX_HISTORY, MAX_SEARCH_CHARS
 from app.settings import Settings
 from app.ui import app_options, build_demo, launch, shell, surface_of, web_app
@@ -55,22 +54,10 @@ def test_template_of_the_page_holds_no_text_of_the_catalogue(service):
 def test_the_page_asks_off_the_queue(service):
     demo = build_demo(service)
     fns = {fn.api_name: fn for fn in demo.fns.values()}
-    assert set(fns) == {"recommend", "search"}
-    assert fns["recommend"].concurrency_limit == PLACES and fns["search"].queue is False
+    assert set(fns) == {"recommend", "search", "item", "similar", "explain", "rank"}
+    assert fns["recommend"].concurrency_limit == PLACES
+    assert not any(fn.queue for name, fn in fns.items() if name != "recommend")
     assert {"answer", "browse"} <= surface_of(demo).functions
-
-
-def test_programs_that_come_after_too_many_hear_so_at_once(service):
-    demo = build_demo(service)
-    [number] = [number for number, fn in demo.fns.items() if fn.api_name == "recommend"]
-    recommend, queue = demo.fns[number], demo._queue
-    queue.create_event_queue_for_fn(recommend)
-    waiting = queue.event_queue_per_concurrency_id[recommend.concurrency_id].queue
-    waiting.extend([None] * MAX_WAITING)
-    assert "models" in asyncio.run(recommend.fn(["book-001"]))
-    waiting.append(None)
-    with pytest.raises(gr.Error, match="Too many"):
-        asyncio.run(recommend.fn(["book-001"]))
 
 
 def test_gradio_makes_no_table_of_all_answers_after_each(service):
@@ -96,19 +83,6 @@ def test_port_in_use_is_said_with_a_way_on(service):
             launch(build_demo(service), service, Settings(port=port, host="127.0.0.1"))
 
 
-def test_endpoints_tell_a_program_what_is_wrong(service):
-    fns = {fn.api_name: fn.fn for fn in build_demo(service).fns.values()}
-    with pytest.raises(gr.Error, match="from 1 to 100"):
-        asyncio.run(fns["recommend"](["book-001"], 0))
-    with pytest.raises(gr.Error, match="sort must be one of"):
-        fns["search"]("", "", "nonsense")
-    service.catalog.path.unlink()
-    with pytest.raises(gr.Error, match="cannot be read"):
-        asyncio.run(fns["recommend"](["book-001"]))
-    with pytest.raises(gr.Error, match="cannot be read"):
-        fns["search"]("")
-
-
 def test_limits_of_the_server_are_those_of_the_page(service):
     html = shell(service)
     assert f'data-max-history="{MAX_HISTORY}"' in html
@@ -122,10 +96,9 @@ def test_the_theme_loads_no_fonts(service):
 
 
 @pytest.fixture
-def slow(tmp_path, monkeypatch, new_service, new_items, fake_recommender):
+def slow(tmp_path, new_service, new_items, fake_recommender):
     """A served app whose model waits; the histories that it was asked for, and what lets it go."""
-    gate, asked, line = threading.Event(), [], Line()
-    monkeypatch.setattr("app.ui.Line", lambda: line)
+    gate, asked = threading.Event(), []
 
     class Slow(fake_recommender):
         def recommend(self, history, **options):
@@ -138,7 +111,7 @@ def slow(tmp_path, monkeypatch, new_service, new_items, fake_recommender):
     demo = build_demo(service)
     with served(web_app(demo, service, Settings(data_dir=tmp_path))) as (server, url):
         yield SimpleNamespace(
-            demo=demo, url=url, server=server, line=line, asked=asked, let_go=gate.set
+            demo=demo, url=url, server=server, line=service.line, asked=asked, let_go=gate.set
         )
         gate.set()
 
