@@ -18,11 +18,16 @@ Result = TypeVar("Result")
 
 
 class Line:
-    """Lets a bounded number of calls compute in threads, and drops those of visitors who left."""
+    """Lets a bounded number of calls compute in threads, and drops those of visitors who left.
+
+    Attributes:
+        num_refused: how many heard that too many wait.
+    """
 
     def __init__(self) -> None:
         self._places = anyio.CapacityLimiter(PLACES)
         self._threads = anyio.CapacityLimiter(PLACES)
+        self.num_refused = 0
 
     @property
     def num_waiting(self) -> int:
@@ -45,6 +50,7 @@ class Line:
             BusyError: too many wait already.
         """
         if self.num_waiting >= MAX_WAITING:
+            self.num_refused += 1
             raise BusyError(TOO_MANY)
         async with self._places:
             if await has_left():

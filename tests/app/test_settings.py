@@ -108,3 +108,23 @@ def test_strange_days_of_events_are_refused(capsys):
     with pytest.raises(SystemExit):
         parse_settings(["--events-days=-1"], {})
     assert "--events-days must be between 0 and" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "word", "wanted"),
+    [
+        ([], "", False),
+        (["--metrics"], "", True),
+        ([], "yes", True),
+        ([], "0", False),
+        (["--metrics", "no"], "1", False),
+    ],
+)
+def test_metrics_are_off_until_wanted(argv, word, wanted):
+    assert parse_settings(argv, {"HLLM_METRICS": word}).metrics is wanted
+
+
+def test_word_that_says_neither_yes_nor_no(capsys):
+    with pytest.raises(SystemExit):
+        parse_settings([], {"HLLM_METRICS": "perhaps"})
+    assert "'perhaps' is neither yes nor no" in capsys.readouterr().err
