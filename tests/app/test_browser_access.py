@@ -1,9 +1,10 @@
 """The page by keyboard and by ear, in a real browser: what is said, tab stops, axe."""
 
 import shutil
-from pathlib import Path
 
 import pytest
+
+from tests.app.axe import needs_axe, serious_problems
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
@@ -12,7 +13,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
 ]
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 DESKTOP, PHONE = (1440, 900), (375, 812)
 
 
@@ -146,7 +146,7 @@ def test_keyboard_is_not_lost_when_what_it_was_on_goes(open_page, url):
     expect(card(page, 48)).to_be_focused()
 
 
-@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci")
+@needs_axe
 @pytest.mark.parametrize(
     ("size", "scheme"),
     [
@@ -156,7 +156,6 @@ def test_keyboard_is_not_lost_when_what_it_was_on_goes(open_page, url):
 )
 def test_axe_finds_nothing_serious(open_page, url, size, scheme):
     page = open_page(url, size, color_scheme=scheme, reduced_motion="reduce")
-    page.evaluate(AXE.read_text("utf-8"))
     states = {
         "start": lambda: None,
         "lists": lambda: (card(page, 1).click(), history_is(page, "book-001")),
@@ -176,12 +175,4 @@ def test_axe_finds_nothing_serious(open_page, url, size, scheme):
     }
     for state, reach in states.items():
         reach()
-        found = page.evaluate(
-            "async () => (await axe.run(document, { resultTypes: ['violations'] })).violations"
-        )
-        serious = [
-            (state, v["id"], [node["html"][:200] for node in v["nodes"][:3]])
-            for v in found
-            if v["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+        assert (state, serious_problems(page)) == (state, [])

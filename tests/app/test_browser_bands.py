@@ -2,9 +2,10 @@
 
 import re
 import shutil
-from pathlib import Path
 
 import pytest
+
+from tests.app.axe import needs_axe, serious_problems
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
@@ -13,7 +14,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
 ]
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 DESKTOP, TABLET, PHONE = (1280, 800), (768, 1024), (375, 812)
 
 
@@ -172,12 +172,11 @@ def test_titles_on_the_scoreboard_are_text(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci")
+@needs_axe
 @pytest.mark.parametrize("size", [DESKTOP, TABLET, PHONE], ids=["desktop", "tablet", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_panels_fit_and_axe_finds_nothing_serious(open_page, url, size, scheme):
     page = open_page(url, size, color_scheme=scheme, reduced_motion="reduce")
-    page.evaluate(AXE.read_text("utf-8"))
     pick(page, 1, 2, 3)
     judged(page, 2)
     page.locator(".hllm-column .info").first.evaluate("button => button.click()")
@@ -190,15 +189,7 @@ def test_the_panels_fit_and_axe_finds_nothing_serious(open_page, url, size, sche
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         panel = page.locator(".panel:visible")
         assert panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth")
-        violations = page.evaluate(
-            "async () => (await axe.run(document, { resultTypes: ['violations'] })).violations"
-        )
-        serious = [
-            (v["id"], [node["html"][:200] for node in v["nodes"][:3]])
-            for v in violations
-            if v["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+        assert serious_problems(page) == []
 
 
 @pytest.mark.slow

@@ -4,13 +4,13 @@ import re
 import shutil
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from app.catalog.events import events_path
 from app.sign_test import sign_test
 from hllm.errors import CheckpointError
+from tests.app.axe import needs_axe, serious_problems
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
@@ -19,7 +19,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
 ]
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 DESKTOP, TABLET, PHONE = (1280, 800), (768, 1024), (375, 812)
 TELLS = re.compile(r"hllm|baseline|team|score|also #|elsewhere", re.I)
 
@@ -220,32 +219,24 @@ def test_an_app_that_is_gone_costs_no_pick(open_page, url):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci")
+@needs_axe
 @pytest.mark.parametrize("size", [DESKTOP, TABLET, PHONE], ids=["desktop", "tablet", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_and_axe_finds_nothing_serious(open_page, url, size, scheme):
     page = open_page(url, size, color_scheme=scheme, reduced_motion="reduce")
-    page.evaluate(AXE.read_text("utf-8"))
     add(page, 1, 1)
     toggle(page)
     expect(page.locator(".blind-column .rec").first).to_be_visible()
-    serious(page, size)
+    fits_and_has_no_serious_problem(page, size)
     for number in range(10):
         choose(page, 1 + number % 3, number + 2)
     expect(page.locator(".reveal-chance")).to_contain_text("chance")
-    serious(page, size)
+    fits_and_has_no_serious_problem(page, size)
     if size == PHONE:
         expect(page.locator(".tabs [data-tab=baseline]")).to_be_hidden()
         expect(page.locator(".tabs")).to_contain_text("Blind test")
 
 
-def serious(page, size):
+def fits_and_has_no_serious_problem(page, size):
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-    violations = page.evaluate(
-        "async () => (await axe.run(document, { resultTypes: ['violations'] })).violations"
-    )
-    assert [
-        (v["id"], [node["html"][:200] for node in v["nodes"][:3]])
-        for v in violations
-        if v["impact"] in ("serious", "critical")
-    ] == []
+    assert serious_problems(page) == []

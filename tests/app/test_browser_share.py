@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.app.axe import needs_axe, serious_problems
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
 
@@ -15,7 +17,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
 ]
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 DESKTOP, PHONE = (1280, 800), (375, 812)
 ENTRIES = ["Copy link", "Download as JSON", "Download as CSV", "Python snippet", "Stage mode"]
 
@@ -252,7 +253,7 @@ def test_stage_mode_is_left_by_escape_or_the_menu_and_stays_in_the_address(open_
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci")
+@needs_axe
 @pytest.mark.parametrize(
     ("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"]
 )
@@ -261,7 +262,6 @@ def test_axe_finds_nothing_serious_in_menu_box_shared_history_and_stage(
 ):
     page = open_page(url, size, color_scheme=scheme, reduced_motion="reduce")
     add(page, 1)
-    page.evaluate(AXE.read_text("utf-8"))
     shared = link_of(page, h=["book-003", "book-004"])
     states = {
         "menu": lambda: page.get_by_role("button", name="More", exact=True).click(),
@@ -275,12 +275,4 @@ def test_axe_finds_nothing_serious_in_menu_box_shared_history_and_stage(
     }
     for state, reach in states.items():
         reach()
-        found = page.evaluate(
-            "async () => (await axe.run(document, { resultTypes: ['violations'] })).violations"
-        )
-        serious = [
-            (state, v["id"], [node["html"][:200] for node in v["nodes"][:3]])
-            for v in found
-            if v["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+        assert (state, serious_problems(page)) == (state, [])

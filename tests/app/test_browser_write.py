@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from hllm.errors import CheckpointError
+from tests.app.axe import needs_axe, serious_problems
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
@@ -60,6 +61,19 @@ def test_write_encode_click_reload_and_remove(open_page, url):
     expect(page.locator(".yours")).to_be_hidden()
     expect(page.locator(".history li")).to_have_count(0)
     assert not stored_with(page, "heist on Mars")
+
+
+@pytest.mark.slow
+@needs_axe
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing_serious_in_the_form(open_page, url, size, scheme):
+    page = open_page(url, size, color_scheme=scheme, reduced_motion="reduce")
+    write(page, creator="Nobody")
+    expect(page.locator(".drawer .unread")).to_contain_text("and not creator")
+    assert serious_problems(page) == []
+    page.locator(".drawer [data-mode=wish]").click()
+    assert serious_problems(page) == []
 
 
 @pytest.mark.slow
