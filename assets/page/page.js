@@ -1,15 +1,16 @@
 // The page: makes its parts and says what happens when something is clicked, typed or answered.
 
 import { isAlive } from "./alive.js";
-import { describeChange, makeAnnouncer } from "./announce.js";
 import { makeAnswers } from "./answers.js";
 import { makeBands } from "./bands.js";
 import { makeBlind } from "./blind.js";
 import { makeBrowse } from "./browse.js";
 import { makeCaptions } from "./captions.js";
 import { listenToClicks } from "./clicks.js";
+import { makeDesk } from "./desk.js";
 import { retryButton } from "./dom.js";
 import { makeDrawer } from "./drawer.js";
+import { addEntries } from "./entries.js";
 import { EVERYTHING } from "./filter.js";
 import { makeFilterControl } from "./filter_control.js";
 import { makeGuests } from "./guest.js";
@@ -25,15 +26,15 @@ import {
   undo,
 } from "./history.js";
 import { makeHow } from "./how.js";
-import { makeKeep } from "./keep.js";
 import { listenToKeys } from "./keys.js";
-import { leaveLink, linkedItem, sharedLink } from "./links.js";
+import { leaveLink, linkedItem } from "./links.js";
 import { makeMenu } from "./menu.js";
 import { replaceLostPictures } from "./pictures.js";
 import { makeProtocol } from "./protocol.js";
 import { makePushes } from "./pushes.js";
 import { makeScoreboard } from "./scoreboard.js";
 import { makeSharing } from "./sharing.js";
+import { makeSpeech } from "./speech.js";
 import { makeStage } from "./stage.js";
 import { makeState } from "./state.js";
 import { readStored, readTab, store, storeTab } from "./storage.js";
@@ -45,12 +46,9 @@ import { makeWhatIf } from "./what_if_bar.js";
 import { makeWriter } from "./writer.js";
 import { isOwn, makeYours } from "./yours.js";
 
-const LEFT_SHARED = "This is your own history; the shared one is behind its link.";
-
 /** Runs once in a gr.HTML with what Gradio gives to its script. */
 export function startPage({ element, server }) {
   const root = element.querySelector(".hllm");
-  const notices = root.querySelector(".notices");
   const session = newSession();
   const storageKey = `hllm-live/${root.dataset.catalog}`;
   // A tab goes on with what it had, a new one with what any tab had last.
@@ -60,7 +58,6 @@ export function startPage({ element, server }) {
     store(storageKey, kept);
   });
 
-  const announce = makeAnnouncer(root.querySelector(".spoken"));
   // Until the visitor begins a history, an example is shown; but whoever follows a link wants that.
   const guests = makeGuests(state, !state.isOwn && !linkedItem(location.hash));
   const place = {
@@ -68,16 +65,16 @@ export function startPage({ element, server }) {
     name: root.querySelector(".catalog-name strong").textContent,
     limit: Number(root.dataset.maxHistory),
   };
-  const changes = []; // what has been done since the last answer, in words
-  let standing = ""; // of the recommendations, as it was last told
   const tabs = makeTabs(root);
   const stage = makeStage(root);
   const menu = makeMenu(root.querySelector(".menu"));
   const answers = makeAnswers(root.querySelector(".answers"));
+  const speech = makeSpeech(root, answers);
+  const { announce, notice, say, tell } = speech;
   const strip = makeStrip(root.querySelector(".strip"), {
-    remove: (id) => whatIf.remove(id) || change(removeItem(state.history, id)),
+    remove: (id) => whatIf.remove(id) || desk.change(removeItem(state.history, id)),
     move: (id, position) =>
-      whatIf.move(id, position) || change(moveItem(state.history, id, position), id),
+      whatIf.move(id, position) || desk.change(moveItem(state.history, id, position), id),
     begin: (item) => add(item, guests.isShared ? "shared" : "example"),
   });
   const whatIf = makeWhatIf(root, {
@@ -88,19 +85,19 @@ export function startPage({ element, server }) {
       answers.hold(state.history.items.map(({ id }) => id));
     },
     onChange: (text) => {
-      changes.splice(0, changes.length, `${text}.`); // of many steps of a slider the last is told
+      speech.didOnly(`${text}.`);
       drawHistory();
       ask();
     },
     onKeep: (items) => {
       leaveWhatIf();
-      change(changed(state.history, items));
+      desk.change(changed(state.history, items));
     },
     onBack: (hasTried) => {
       drawHistory();
       if (!hasTried) return;
       leaveWhatIf();
-      changes.push("Back at your history.");
+      speech.did("Back at your history.");
       ask();
     },
     tell,
@@ -133,11 +130,11 @@ export function startPage({ element, server }) {
     announce,
     onSwitch: (sentence) => {
       whatIf.back(); // what is tried is not what is chosen
-      changes.push(sentence);
+      speech.did(sentence);
       isStanding = false; // what is shown is not what will be
       answers.keepFocus();
       if (blind.isOn()) tabs.show("hllm");
-      if (blind.isOn() && (guests.guest !== null || guests.wantsExample)) begin();
+      if (blind.isOn() && (guests.guest !== null || guests.wantsExample)) desk.begin();
       else ask();
       drawer.refresh();
     },
@@ -174,7 +171,11 @@ export function startPage({ element, server }) {
     keep: yours.keep,
     isUsed: (id) => positionOf(state.history, id) >= 0,
   });
-  const filterControl = makeFilterControl(root.querySelector(".filter"), changeFilter, tell);
+  const filterControl = makeFilterControl(
+    root.querySelector(".filter"),
+    (filter) => desk.changeFilter(filter),
+    tell,
+  );
   const browseSection = root.querySelector(".browse");
   const browse = makeBrowse(browseSection, {
     fetch: (query) => server.browse(query),
@@ -197,6 +198,11 @@ export function startPage({ element, server }) {
     askAgain: ask,
   });
   const { forget } = answers;
+  const desk = makeDesk({
+    ...{ state, guests, whatIf, blind, speech, answers, strip, filterControl, tabs, browse },
+    drawHistory,
+    ask,
+  });
   const sharing = makeSharing(guests, place, { draw, forget, ask, notice, say });
 
   /** Whether the lists are those of the history in the strip. */
@@ -221,94 +227,6 @@ export function startPage({ element, server }) {
     const question = { ...guests.question, blind: blind.seed(), what_if: whatIf.request() };
     const tried = whatIf.items()?.map(({ id }) => id);
     protocol.ask({ ...question, history: yours.sent(tried ?? question.history) });
-  }
-
-  /** Say something above the recommendations, and aloud. */
-  function tell(text, ...elements) {
-    answers.say(text, ...elements);
-    announce([...changes.splice(0), text].join(" "));
-  }
-
-  function notice(sentences) {
-    notices.textContent = sentences.join(" ");
-    changes.push(...sentences);
-  }
-
-  /** Say something under the history, which every part of the page shows, and aloud. */
-  function say(text) {
-    notices.textContent = text;
-    announce(text);
-  }
-
-  function change(
-    history,
-    movedId = null,
-    told = guests.isShared ? [LEFT_SHARED] : [],
-    isStep = false,
-  ) {
-    const before = state.history.items;
-    if (whatIf.isOpen() && history !== state.history) {
-      tell("Keep what you try, or go back, before the history changes.");
-      return;
-    }
-    if (!state.setHistory(history)) return;
-    leaveGuest();
-    changes.push(describeChange(before, history.items, movedId));
-    notice([...cutNotices(history), ...told]);
-    blind.changed(
-      history.items.map((item) => item.id),
-      isStep,
-    );
-    drawHistory();
-    ask();
-  }
-
-  function leaveGuest() {
-    const wasShared = guests.isShared;
-    if (guests.leave()) answers.forget();
-    if (!wasShared) return;
-    leaveLink();
-    filterControl.draw(state.filter);
-  }
-
-  /** From a guest's history to the visitor's own, or to an empty one. */
-  function begin() {
-    const isBack = guests.isShared && state.history.items.length > 0;
-    leaveGuest();
-    if (!isBack) state.begin();
-    notice([]);
-    drawHistory();
-    ask();
-    if (isBack) {
-      strip.focus();
-      return;
-    }
-    tabs.show("browse");
-    browse.focusFirst();
-  }
-
-  /** The shared history becomes the visitor's own, which can be undone. */
-  function keepShared() {
-    const { items, filter } = guests;
-    if (!items.length) return; // they are still on their way
-    const told = state.history.items.length ? ["Undo brings the history before back."] : [];
-    state.setFilter(filter);
-    change(changed(state.history, items), null, told);
-    strip.focus();
-  }
-
-  /** Undo and redo are of the visitor's own history. */
-  function step(take) {
-    if (guests.isShared) say("Undo is for your own history: go back to it first.");
-    else change(take(state.history), null, [], true);
-  }
-
-  function changeFilter(filter) {
-    if (!guests.setFilter(filter)) return;
-    changes.push("Other items are recommended.");
-    notice([]);
-    filterControl.draw(filter);
-    ask();
   }
 
   function drawHistory() {
@@ -355,7 +273,7 @@ export function startPage({ element, server }) {
     how.show(answer.how);
     if (isLast) {
       isStanding = hasLists && guests.guest === null && !answer.warming;
-      tellChanges();
+      speech.tellAnswer();
       scoreboard.settle();
       blind.settle();
       whenPainted(askedAt, how.painted);
@@ -369,19 +287,6 @@ export function startPage({ element, server }) {
   /** Tells how long it took until what has just been drawn is seen. */
   function whenPainted(since, tell) {
     requestAnimationFrame(() => setTimeout(() => tell(performance.now() - since)));
-  }
-
-  /** Beside the button, at the foot of the page, where the other line is out of sight. */
-  function tellForgotten(text) {
-    root.querySelector(".forgotten").textContent = text;
-    announce(text);
-  }
-
-  /** An answer to the same question again, as while a model loads, is told only if it is news. */
-  function tellChanges() {
-    const before = standing;
-    standing = answers.standing();
-    if (changes.length || standing !== before) announce([...changes.splice(0), standing].join(" "));
   }
 
   function pick(row) {
@@ -412,7 +317,7 @@ export function startPage({ element, server }) {
   /** Put an item into the history, and tell where it was found. */
   function add(item, source, rank = null) {
     if (whatIf.add(item)) return; // nobody has chosen it
-    change(addItem(state.history, item));
+    desk.change(addItem(state.history, item));
     if (isOwn(item)) return; // the server keeps nothing of it
     const click = { item_id: item.id, source, rank, session };
     server.record(click).catch(() => {}); // a click that is not counted does no harm
@@ -432,7 +337,7 @@ export function startPage({ element, server }) {
 
   /** Nothing is left of an item that the visitor has written. */
   function removeOwn(id) {
-    change(forgetItem(state.history, id));
+    desk.change(forgetItem(state.history, id));
     yours.remove(id);
     announce("Removed from this browser.");
     browse.focusFirst();
@@ -443,17 +348,17 @@ export function startPage({ element, server }) {
     forget: () =>
       server
         .forget({ sessions: ownSessions(session) })
-        .then(({ message }) => tellForgotten(message))
-        .catch(() => tellForgotten("Nothing could be deleted: the app does not answer.")),
-    undo: () => step(undo),
-    redo: () => step(redo),
-    clear: () => change(changed(state.history, [])),
+        .then(({ message }) => speech.tellForgotten(message))
+        .catch(() => speech.tellForgotten("Nothing could be deleted: the app does not answer.")),
+    undo: () => desk.step(undo),
+    redo: () => desk.step(redo),
+    clear: () => desk.change(changed(state.history, [])),
     "what-if": whatIf.toggle,
     "what-if-reverse": whatIf.reverse,
     "what-if-keep": whatIf.keep,
     "what-if-back": whatIf.back,
-    own: begin,
-    keep: () => keepShared(),
+    own: desk.begin,
+    keep: () => desk.keepShared(),
     close: drawer.close,
     why: drawer.explain,
     more: () => browse.load(true),
@@ -461,7 +366,7 @@ export function startPage({ element, server }) {
     "reload-browse": () => browse.load(),
     "reset-search": browse.reset,
     everything: () => {
-      changeFilter(EVERYTHING);
+      desk.changeFilter(EVERYTHING);
       filterControl.focus();
     },
     theme: switchTheme,
@@ -478,7 +383,7 @@ export function startPage({ element, server }) {
     if (action) actions[action](pressed);
     else if (band) bands.toggle(band);
     else if (tab) tabs.show(tab);
-    else if (name) change(changed(state.history, answers.example(name)));
+    else if (name) desk.change(changed(state.history, answers.example(name)));
     else if (dismiss) captions.dismiss(dismiss);
     else if (info) openItem(info, pressed);
     else if (remove) removeOwn(remove);
@@ -491,26 +396,12 @@ export function startPage({ element, server }) {
   };
   const close = () => drawer.close() || whatIf.back() || blind.leave() || stage.leave();
   listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
-  const shownHistory = () => guests.items.map(({ id }) => id);
-  makeKeep(menu, root.querySelector("dialog.copy"), {
-    fetch: about("keep"),
-    query: () => ({ history: shownHistory(), filter: guests.filter }),
-    // What the visitor has written stays in this browser.
-    link: () => {
-      const known = shownHistory().filter((id) => !yours.find(id));
-      return stage.address(sharedLink(place, known, guests.filter));
-    },
-    refusal: () =>
-      blind.isOn() ? "That would tell whose list is whose: leave the blind test first." : "",
+  addEntries(menu, root.querySelector("dialog.copy"), {
+    ...{ guests, place, stage, blind, yours },
+    keep: about("keep"),
+    write,
     say,
   });
-  menu.add({ label: "Write an item or a wish \u2026", act: () => write("") });
-  menu.add({
-    label: "Blind test",
-    act: () => blind.leave() || blind.begin(),
-    checked: blind.isOn,
-  });
-  menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
   const openLinked = () => {
     const linked = linkedItem(location.hash);
     if (linked) openItem(linked);
