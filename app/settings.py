@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ class Settings:
         port: port to listen on; None: the first free one from 7860.
         allowed_hosts: further names, in lower case, under which the app is reached.
         events_days: how long it is kept what was shown and clicked; 0: not at all.
+        mcp: offer what programs can ask as MCP tools, too.
     """
 
     catalog: Path | None = None
@@ -65,6 +67,7 @@ class Settings:
     port: int | None = None
     allowed_hosts: tuple[str, ...] = ()
     events_days: int = EVENTS_DAYS
+    mcp: bool = False
 
 
 def parse_settings(
@@ -95,6 +98,13 @@ def parse_settings(
         parser.error(f"--port must be between 1 and {MAX_PORT}, not {values['port']}.")
     if values["precision"] not in (None, *PRECISIONS):
         parser.error(f"--precision {values['precision']}: choose from {', '.join(PRECISIONS)}")
+    if values["mcp"] not in (True, "1", "0", ""):
+        parser.error(f"HLLM_MCP must be 1 or 0, not {values['mcp']!r}.")
+    values["mcp"] = values["mcp"] in (True, "1")
+    if values["mcp"] and find_spec("mcp") is None:
+        parser.error(
+            "--mcp needs the package mcp: pip install -r requirements-mcp.txt -c constraints.txt"
+        )
     values["allowed_hosts"] = values["allowed_hosts"] or ()
     if values["events_days"] is None:
         values["events_days"] = EVENTS_DAYS
@@ -163,6 +173,12 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
         "NUMBER",
         "keep what was shown and clicked, under random ids of browser tabs, for so many days "
         f"(default: {EVENTS_DAYS}; 0: keep nothing of it)",
+    )
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        default=environ.get("HLLM_MCP", ""),
+        help="offer what programs can ask as MCP tools, too, at /mcp (needs requirements-mcp.txt)",
     )
     return parser
 

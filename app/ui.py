@@ -39,7 +39,7 @@ from app.contract import (
 from app.contract_picks import BlindPickPayload, RevealPayload, ScoresPayload, VerdictPayload
 from app.detail import Details
 from app.downloads import Downloads
-from app.gate import Gate
+from app.gate import MCP_PATH, Gate
 from app.hosts import hosts_of
 from app.line import Line
 from app.payloads import (
@@ -198,6 +198,7 @@ def app_options(demo: gr.Blocks, service: Service, settings: Settings) -> dict[s
         hosts=hosts_of(settings, os.environ),
         surface=surface_of(demo),
         reloading=reloading,
+        mcp=settings.mcp,
     )
     # Outside the gate, which reads the page. Level 6: 9 makes 0.3% less of it and is slower.
     packing = Middleware(GZipMiddleware, compresslevel=6)
@@ -206,6 +207,13 @@ def app_options(demo: gr.Blocks, service: Service, settings: Settings) -> dict[s
         middleware.insert(0, Middleware(AnswerOnceWatched, watched=_watched))
     pictures = writable_dir(settings.data_dir) / "pictures"
     routes = [picture_route(service, pictures), *probe_routes(service)]
+    app_kwargs: dict[str, Any] = {"middleware": middleware, "routes": routes}
+    if settings.mcp:
+        from app.mcp_tools import McpTools  # noqa: PLC0415  its package is not always installed
+
+        tools = McpTools(service)
+        routes.append(tools.route)
+        app_kwargs["lifespan"] = tools.lifespan
     return {
         "css_paths": [ASSETS / "app.css"],
         "theme": gr.themes.Default(font=FONTS, font_mono=MONOSPACED),
@@ -213,7 +221,8 @@ def app_options(demo: gr.Blocks, service: Service, settings: Settings) -> dict[s
         "run_history": False,
         "ssr_mode": False,
         "show_error": False,
-        "app_kwargs": {"middleware": middleware, "routes": routes},
+        "app_kwargs": app_kwargs,
+        # Gradio's own calls what X-Forwarded-Host says, and passes the checks of app.bodies by.
         "mcp_server": False,
     }
 
@@ -242,6 +251,8 @@ def launch(demo: gr.Blocks, service: Service, settings: Settings) -> None:
     app = web_app(demo, service, settings)
     server = Server(app, limits_of_this_machine(), close=service.close)
     logger.info("HLLM Live is open at %s (Ctrl-C ends it).", address_of(listener))
+    if settings.mcp:
+        logger.info("Its MCP tools are at %s%s.", address_of(listener), MCP_PATH)
     set_up_log()
     server.run([listener])
 
