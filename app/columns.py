@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # At run time this would import torch, for which the page mus
     import numpy as np
 
     from hllm.recommend import ItemRanker, Recommendations
+    from hllm.serving.history_encoder import EncoderCounts
     from hllm.serving.new_items import Item
     from hllm.serving.ranker import Stages
 
@@ -142,6 +143,10 @@ class Column:
             "loading",
             message=f"{self.title} is warming up; recommendations follow in a few seconds.",
         )
+
+    def counts(self) -> EncoderCounts | None:
+        """The work of its User LLM; None: it has none, or is not loaded."""
+        return self._recommender.counts() if self._recommender else None
 
     def ask(
         self,

@@ -11,7 +11,7 @@ import json
 import logging
 import re
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from functools import partial
 from typing import Any
 
@@ -39,7 +39,8 @@ _READ = re.compile(
     r"|/gradio_api/(?:info/?|app_id|startup-events|theme\.css|queue/data"
     rf"|call/{_ID}/{_ID})"
 )
-_DEV_RELOAD = "/gradio_api/dev/reload"
+# Under `gradio app.py` the page asks whether to load itself anew.
+DEV_RELOAD = "/gradio_api/dev/reload"
 _CALL = re.compile(rf"/gradio_api/call/({_ID})/?")
 _JOIN = re.compile(r"/gradio_api/queue/join/?")
 _SERVER = re.compile(r"/gradio_api/component_server/?")
@@ -56,8 +57,9 @@ class Gate:
         app: what is behind the gate.
         hosts: names of the app.
         surface: what may be called.
-        reloading: the app runs under `gradio app.py`, whose page asks whether to load itself anew.
+        also_read: further paths that may be read.
         mcp: tools are called at MCP_PATH.
+        on_refusal: told the HTTP status of each request that is refused.
     """
 
     def __init__(
@@ -66,14 +68,16 @@ class Gate:
         *,
         hosts: Hosts,
         surface: Surface,
-        reloading: bool = False,
+        also_read: Collection[str] = (),
         mcp: bool = False,
+        on_refusal: Callable[[int], None] = lambda status: None,
     ) -> None:
         self._app = app
         self._hosts = hosts
         self._surface = surface
-        self._reloading = reloading
+        self._also_read = also_read
         self._mcp = mcp
+        self._on_refusal = on_refusal
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request, or let it through."""
@@ -91,6 +95,7 @@ class Gate:
                 receive = partial(_replay, [body], receive)
             await self._app(scope, receive, answer)
         except RefusedError as refusal:
+            self._on_refusal(refusal.status)
             await answer.refuse(refusal, inbox)
         except Exception as error:
             # Gradio has said in the stream that it does not know the session or the event, and then
@@ -109,7 +114,7 @@ class Gate:
             # What MCP prescribes where there are no streams and no sessions.
             raise RefusedError(405, "Tools of MCP are called with POST.")
         if method in READ:
-            if not (_READ.fullmatch(path) or (self._reloading and path == _DEV_RELOAD)):
+            if not (_READ.fullmatch(path) or path in self._also_read):
                 raise RefusedError(404, "There is nothing at this address.")
             return None
         check = self._body_check(path) if method in CALL else None

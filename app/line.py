@@ -27,11 +27,15 @@ class Line:
 
     Args:
         num_places: how many compute at once.
+
+    Attributes:
+        num_refused: how many heard that too many wait.
     """
 
     def __init__(self, num_places: int = PLACES) -> None:
         self._places = anyio.CapacityLimiter(num_places)
         self._threads = anyio.CapacityLimiter(num_places)
+        self.num_refused = 0
 
     @property
     def num_waiting(self) -> int:
@@ -54,6 +58,7 @@ class Line:
             BusyError: too many wait already.
         """
         if self.num_waiting >= MAX_WAITING:
+            self.num_refused += 1
             raise BusyError(TOO_MANY)
         async with self._places:
             if await has_left():

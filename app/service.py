@@ -22,6 +22,7 @@ from app.event_log import EventLog
 from app.examples import MAX_ITEMS, Example, book_examples, category_examples
 from app.filter_rows import FilterRows
 from app.interleaving import Draft, coin_of, interleave, list_id_of
+from app.line import Line
 from app.session import BrowseRequest, Click, History, WhatIf, clean_history
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
@@ -104,6 +105,7 @@ class Service:
         built_in: bool = False,
     ) -> None:
         self.catalog = catalog
+        self.line = Line()
         self.columns = list(columns)
         self.covers = covers
         self.events = events or EventLog(events_path(catalog.path))

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_PORT = 65535
 EVENTS_DAYS = 90
 MAX_EVENTS_DAYS = 36_500
+YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 _DESCRIPTION = "Open HLLM Live: click items and watch a language-model recommender answer."
 _EPILOG = """examples:
@@ -52,6 +53,8 @@ class Settings:
         host: address to listen on; None: this machine only.
         port: port to listen on; None: the first free one from 7860.
         allowed_hosts: further names, in lower case, under which the app is reached.
+        admin_password_file: with the password of /-/admin; None: there is no such page.
+        metrics: /-/metrics is there, for Prometheus.
         events_days: how long it is kept what was shown and clicked; 0: not at all.
         mcp: offer what programs can ask as MCP tools, too.
     """
@@ -67,6 +70,8 @@ class Settings:
     port: int | None = None
     allowed_hosts: tuple[str, ...] = ()
     events_days: int = EVENTS_DAYS
+    metrics: bool = False
+    admin_password_file: Path | None = None
     mcp: bool = False
 
 
@@ -98,14 +103,13 @@ def parse_settings(
         parser.error(f"--port must be between 1 and {MAX_PORT}, not {values['port']}.")
     if values["precision"] not in (None, *PRECISIONS):
         parser.error(f"--precision {values['precision']}: choose from {', '.join(PRECISIONS)}")
-    if values["mcp"] not in (True, "1", "0", ""):
-        parser.error(f"HLLM_MCP must be 1 or 0, not {values['mcp']!r}.")
-    values["mcp"] = values["mcp"] in (True, "1")
+    values["mcp"] = bool(values["mcp"])
     if values["mcp"] and find_spec("mcp") is None:
         parser.error(
             "--mcp needs the package mcp: pip install -r requirements-mcp.txt -c constraints.txt"
         )
     values["allowed_hosts"] = values["allowed_hosts"] or ()
+    values["metrics"] = bool(values["metrics"])
     if values["events_days"] is None:
         values["events_days"] = EVENTS_DAYS
     if not 0 <= values["events_days"] <= MAX_EVENTS_DAYS:
@@ -131,6 +135,17 @@ def host_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def yes_or_no(word: str) -> bool:
+    """Whether something is wanted.
+
+    Raises:
+        argparse.ArgumentTypeError: the word says neither.
+    """
+    if word.lower() in (*YES, *NO):
+        return word.lower() in YES
+    raise argparse.ArgumentTypeError(f"{word!r} is neither yes nor no")
+
+
 def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str) -> CommandParser:
     parser = CommandParser(
         prog=prog,
@@ -139,11 +154,11 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
-    def add(flag: str, kind: Callable[[str], Any], metavar: str, text: str) -> None:
+    def add(flag: str, kind: Callable[[str], Any], metavar: str, text: str, **more: Any) -> None:
         name = "HLLM_" + flag[2:].upper().replace("-", "_")
         # argparse converts a default that is a string, so a bad variable fails like a bad flag.
         parser.add_argument(
-            flag, type=kind, metavar=metavar, help=text, default=environ.get(name) or None
+            flag, type=kind, metavar=metavar, help=text, default=environ.get(name) or None, **more
         )
 
     add("--catalog", Path, "FILE", "catalogue to show (default: the built-in books)")
@@ -158,6 +173,11 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
         "pictures of the items (default: those of the import, else drawn)",
     )
     add("--data-dir", Path, "FOLDER", "where to write (default: data/, else a temporary folder)")
+    _add_server_options(add)
+    return parser
+
+
+def _add_server_options(add: Callable[..., None]) -> None:
     add("--host", str, "ADDRESS", "address to listen on (default: this machine only)")
     add("--port", int, "NUMBER", "port to listen on (default: the first free one from 7860)")
     add(
@@ -174,13 +194,28 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
         "keep what was shown and clicked, under random ids of browser tabs, for so many days "
         f"(default: {EVENTS_DAYS}; 0: keep nothing of it)",
     )
-    parser.add_argument(
-        "--mcp",
-        action="store_true",
-        default=environ.get("HLLM_MCP", ""),
-        help="offer what programs can ask as MCP tools, too, at /mcp (needs requirements-mcp.txt)",
+    add(
+        "--admin-password-file",
+        Path,
+        "FILE",
+        "answer /-/admin, what visitors saw and picked, to whoever knows the password in FILE",
     )
-    return parser
+    add(
+        "--metrics",
+        yes_or_no,
+        "yes",
+        "answer /-/metrics, for Prometheus, to whoever reaches the app",
+        nargs="?",
+        const=True,
+    )
+    add(
+        "--mcp",
+        yes_or_no,
+        "yes",
+        "answer /mcp, what programs can ask as MCP tools (needs requirements-mcp.txt)",
+        nargs="?",
+        const=True,
+    )
 
 
 def writable_dir(chosen: Path | None, default: Path = ROOT / "data") -> Path:

@@ -13,12 +13,13 @@ import os
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Route
 
 from app.api import add_api
 from app.blind import BlindTest
@@ -39,9 +40,8 @@ from app.contract import (
 from app.contract_picks import BlindPickPayload, RevealPayload, ScoresPayload, VerdictPayload
 from app.detail import Details
 from app.downloads import Downloads
-from app.gate import MCP_PATH, Gate
+from app.gate import DEV_RELOAD, MCP_PATH, Gate
 from app.hosts import hosts_of
-from app.line import Line
 from app.payloads import (
     answer_payload,
     blind_payload,
@@ -63,14 +63,19 @@ from app.reloading import AnswerOnceWatched, is_reloading
 from app.render import render_shell
 from app.scoreboard import Scoreboard
 from app.service import Service
+from app.serving.admin import admin_routes
 from app.serving.connections import MAX_CONNECTIONS, limits_of_this_machine
 from app.serving.log import RequestIds, set_up_log
+from app.serving.password import Guard, read_password
 from app.serving.probes import probe_routes
 from app.serving.server import Server, address_of, listen
 from app.session import clean_click
 from app.settings import ROOT, Settings, writable_dir
 from app.writing import Writer
 from hllm.serving.request_batching import BusyError
+
+if TYPE_CHECKING:
+    from app.serving.metrics import Metrics
 
 ASSETS = ROOT / "assets"
 # gr.HTML runs a script as the body of a function with these parameters.
@@ -111,7 +116,7 @@ def build_demo(service: Service) -> gr.Blocks:
         except BusyError:
             return busy_payload(raw)
 
-    line = Line()
+    line = service.line
     with gr.Blocks(title="HLLM Live", analytics_enabled=False, fill_width=True) as demo:
         gr.HTML(
             html_template="${shell}",
@@ -190,29 +195,51 @@ def surface_of(demo: gr.Blocks) -> Surface:
     return Surface(endpoints, events, frozenset(demo.blocks), frozenset(functions))
 
 
-def app_options(demo: gr.Blocks, service: Service, settings: Settings) -> dict[str, Any]:
+def open_metrics(service: Service, settings: Settings) -> "Metrics | None":
+    """Metrics, if the settings ask for them."""
+    if not settings.metrics:
+        return None
+    from app.serving.metrics import Metrics  # noqa: PLC0415  prometheus_client: only with --metrics
+
+    return Metrics(service)
+
+
+def operator_routes(service: Service, settings: Settings, metrics: "Metrics | None") -> list[Route]:
+    """The routes that are there only if the settings ask for them."""
+    routes = [metrics.route()] if metrics else []
+    if settings.admin_password_file:
+        guard = Guard(read_password(settings.admin_password_file))
+        routes += admin_routes(service, guard)
+    return routes
+
+
+def app_options(
+    demo: gr.Blocks, service: Service, settings: Settings, metrics: "Metrics | None" = None
+) -> dict[str, Any]:
     """Arguments of Gradio's web app: nothing from elsewhere, the gate in front."""
     reloading = is_reloading(os.environ)
+    pictures = writable_dir(settings.data_dir) / "pictures"
+    routes = [picture_route(service, pictures), *probe_routes(service)]
+    asked_for = operator_routes(service, settings, metrics)
     gate = Middleware(
         Gate,
         hosts=hosts_of(settings, os.environ),
         surface=surface_of(demo),
-        reloading=reloading,
+        also_read=[*(route.path for route in asked_for), *([DEV_RELOAD] if reloading else [])],
         mcp=settings.mcp,
+        **({"on_refusal": metrics.refused_by_gate} if metrics else {}),
     )
     # Outside the gate, which reads the page. Level 6: 9 makes 0.3% less of it and is slower.
     packing = Middleware(GZipMiddleware, compresslevel=6)
-    middleware = [packing, gate]
+    middleware = [packing, gate, *(metrics.middleware() if metrics else [])]
     if reloading:
         middleware.insert(0, Middleware(AnswerOnceWatched, watched=_watched))
-    pictures = writable_dir(settings.data_dir) / "pictures"
-    routes = [picture_route(service, pictures), *probe_routes(service)]
-    app_kwargs: dict[str, Any] = {"middleware": middleware, "routes": routes}
+    app_kwargs: dict[str, Any] = {"middleware": middleware, "routes": [*routes, *asked_for]}
     if settings.mcp:
-        from app.mcp_tools import McpTools  # noqa: PLC0415  its package is not always installed
+        from app.mcp_tools import McpTools  # noqa: PLC0415  its package: only with --mcp
 
         tools = McpTools(service)
-        routes.append(tools.route)
+        app_kwargs["routes"].append(tools.route)
         app_kwargs["lifespan"] = tools.lifespan
     return {
         "css_paths": [ASSETS / "app.css"],
@@ -227,14 +254,16 @@ def app_options(demo: gr.Blocks, service: Service, settings: Settings) -> dict[s
     }
 
 
-def web_app(demo: gr.Blocks, service: Service, settings: Settings) -> FastAPI:
+def web_app(
+    demo: gr.Blocks, service: Service, settings: Settings, metrics: "Metrics | None" = None
+) -> FastAPI:
     """The app for a server: the page and its API, behind the gate."""
     demo.state_session_capacity = MAX_SESSIONS
     # Without FastAPI's own pages, which would be outside the gate.
     outside = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     outside.add_middleware(RequestIds)
     root_path = os.environ.get("GRADIO_ROOT_PATH")
-    options = app_options(demo, service, settings)
+    options = app_options(demo, service, settings, metrics)
     return gr.mount_gradio_app(outside, demo, "/", root_path=root_path, **options)
 
 
@@ -248,8 +277,10 @@ def launch(demo: gr.Blocks, service: Service, settings: Settings) -> None:
         _launch_reloading(demo, service, settings)
         return
     listener = listen(settings.host, settings.port, os.environ)
-    app = web_app(demo, service, settings)
-    server = Server(app, limits_of_this_machine(), close=service.close)
+    metrics = open_metrics(service, settings)
+    app = web_app(demo, service, settings, metrics)
+    told = {"on_refusal": metrics.refused_by_server} if metrics else {}
+    server = Server(app, limits_of_this_machine(), close=service.close, **told)
     logger.info("HLLM Live is open at %s (Ctrl-C ends it).", address_of(listener))
     if settings.mcp:
         logger.info("Its MCP tools are at %s%s.", address_of(listener), MCP_PATH)
@@ -267,7 +298,7 @@ def _launch_reloading(demo: gr.Blocks, service: Service, settings: Settings) -> 
         share=False,
         state_session_capacity=MAX_SESSIONS,
         num_workers=0,  # Gradio's own file servers would be beside the gate
-        **app_options(demo, service, settings),
+        **app_options(demo, service, settings, open_metrics(service, settings)),
     )
     # Here is the end of the app, or the thread that watches the files, for which launch() is over
     # at once.

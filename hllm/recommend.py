@@ -23,7 +23,13 @@ from hllm.model_folder import ModelFolder
 from hllm.serving.blend import Blend, blend_beside, blended_search
 from hllm.serving.explain import Explainer
 from hllm.serving.fit_check import check_once, open_embeddings
-from hllm.serving.history_encoder import CACHE_BYTES, HistoryEncoder, Reading, history_window
+from hllm.serving.history_encoder import (
+    CACHE_BYTES,
+    EncoderCounts,
+    HistoryEncoder,
+    Reading,
+    history_window,
+)
 from hllm.serving.index import Index, ItemIndex, Search
 from hllm.serving.item_model import ItemModel, ItemText
 from hllm.serving.new_items import Item, Key, NewItems, vectors_of
@@ -231,6 +237,10 @@ class Recommender(Explainer):
     def stages(self) -> Stages:
         """The steps of a recommendation as they run here."""
         return self._stages
+
+    def counts(self) -> EncoderCounts:
+        """The work on histories since the start."""
+        return self._encoder.counts
 
     @torch.inference_mode()
     def read_whole(self, history: Sequence[Item]) -> WholeReading:

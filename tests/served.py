@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from app.serving.connections import Limits
 from app.serving.server import Server, address_of, listen
-from app.ui import build_demo, web_app
+from app.ui import build_demo, open_metrics, web_app
 from tests.waiting import PATIENCE_S, wait_until
 
 
@@ -31,4 +31,4 @@ def served(app, limits=None, **options):
 
 def page_of(service, settings):
     """The app of a service, as app.ui.launch serves it."""
-    return web_app(build_demo(service), service, settings)
+    return web_app(build_demo(service), service, settings, open_metrics(service, settings))

@@ -3,7 +3,8 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 from app.catalog.events import PICK_SUMS, PickSums
@@ -25,6 +26,9 @@ FROM picks""",
 SELECT time, session, 'blind', 'blind', item_id, position, NULL, NULL, team, list, seed
 FROM blind_picks""",
 }
+
+# By table, what the kind of a row is.
+_KINDS = {"events": "kind", "picks": "'scored'", "blind_picks": "'blind'"}
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,22 @@ class EventRow:
     list_id: str | None
     seed: str | None
 
+    def cells(self) -> tuple[object, ...]:
+        """As a row of a table, in the order of COLUMNS; the time as text, in UTC."""
+        time = datetime.fromtimestamp(self.time, UTC).isoformat(timespec="milliseconds")
+        return (time, *astuple(self)[1:])
+
 
 COLUMNS = [field.name for field in fields(EventRow)]
+
+
+@dataclass(frozen=True)
+class DayCount:
+    """How many events of a kind there were on a day, "2026-11-27" in UTC; a list shown is one."""
+
+    day: str
+    kind: str
+    count: int
 
 
 @dataclass(frozen=True)
@@ -109,6 +127,30 @@ class EventReader:
             (visits,) = connection.execute(query).fetchone()
             query = "SELECT team, position, COUNT(*) FROM blind_picks GROUP BY team, position"
             return BlindCounts(visits, {(t, p): n for t, p, n in connection.execute(query)})
+
+    def day_counts(self) -> list[DayCount]:
+        """Counts of all days, in no order."""
+        with self._reading() as (connection, tables):
+            return [
+                DayCount(*row)
+                for table, kind in _KINDS.items()
+                if table in tables
+                for row in connection.execute(
+                    f"SELECT date(time, 'unixepoch') AS day, {kind} AS what, COUNT(*) "
+                    f"FROM {table} GROUP BY day, what"
+                )
+            ]
+
+    def most_clicked(self, most: int) -> list[tuple[str, int]]:
+        """The items that were clicked most, as (item_id, clicks)."""
+        with self._reading() as (connection, tables):
+            if "events" not in tables:
+                return []
+            query = (
+                "SELECT value, COUNT(*) AS clicks FROM events, json_each(item_ids) "
+                "WHERE kind = 'clicked' GROUP BY value ORDER BY clicks DESC, value LIMIT ?"
+            )
+            return connection.execute(query, [most]).fetchall()
 
     @contextmanager
     def _reading(self) -> Iterator[tuple[sqlite3.Connection, set[str]]]:

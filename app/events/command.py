@@ -4,8 +4,6 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import astuple
-from datetime import UTC, datetime
 
 from app.catalog import Catalog
 from app.catalog.event_reader import COLUMNS, EventReader
@@ -26,8 +24,7 @@ def run_export(args: argparse.Namespace) -> int:
     def rows() -> Iterator[tuple[object, ...]]:
         for row in EventReader(events_path(args.catalog)).rows():
             kinds[row.kind] += 1
-            time = datetime.fromtimestamp(row.time, UTC).isoformat(timespec="milliseconds")
-            yield (time, *astuple(row)[1:])
+            yield row.cells()
 
     write = CsvWriter(escapes=args.spreadsheet)
     count = write(args.output, COLUMNS, rows())

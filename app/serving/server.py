@@ -102,6 +102,7 @@ class Server(uvicorn.Server):
             )
         )
         self._close = close
+        self._hurries = False
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer until SIGTERM or Ctrl-C; then let answers end within DRAIN_S, and close."""
@@ -115,20 +116,28 @@ class Server(uvicorn.Server):
 
         uvicorn would raise the signal once more when all is done, and the exit code were not 0.
         """
-        if self.should_exit:
-            self.force_exit = True
-            return
-        self.should_exit = True
-        end = threading.Timer(END_S, self._end_now)
+        if not self.should_exit:
+            self.should_exit = True
+            self._end_in(END_S, f"Not everything ended in {END_S} s; the app ends without it.")
+        elif not self._hurries:
+            self._hurries = True
+            self._end_in(0, "Told again to end, the app does not wait for answers in flight.")
+
+    def _end_in(self, seconds: float, sentence: str) -> None:
+        """End from a thread: a signal comes in the midst of anything, also of writing to the log.
+
+        uvicorn's `force_exit` would cut the lifespan of the app off, with a traceback in the log.
+        """
+        end = threading.Timer(seconds, self._end_now, [sentence])
         end.daemon = True
         end.start()
 
-    def _end_now(self) -> None:
+    def _end_now(self, sentence: str) -> None:
         """End with threads that still compute for somebody: nobody waits for the answer any more.
 
         Python would wait for them, and whoever sent SIGTERM would send SIGKILL.
         """
-        logger.warning("Not everything ended in %d s; the app ends without it.", END_S)
+        logger.warning("%s", sentence)
         self._close()
         logging.shutdown()
         os._exit(0)

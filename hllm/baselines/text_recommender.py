@@ -94,6 +94,10 @@ class TextBaseline(Explainer):
         """None: it is no HLLM."""
         return None
 
+    def counts(self) -> None:
+        """None: it has no User LLM."""
+        return None
+
     def read_whole(self, history: Sequence[Item]) -> None:
         """None: it has no User LLM."""
         return None

@@ -18,10 +18,10 @@ D width.
 
 import logging
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -67,11 +67,13 @@ class EncoderCounts:
         encoded: items that a request waited for.
         prepared: items encoded ahead of requests.
         reused: items of requests that were known.
+        batches: how many batches of requests there were of each size.
     """
 
     encoded: int = 0
     prepared: int = 0
     reused: int = 0
+    batches: Counter[int] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,8 @@ class HistoryEncoder:
     def _extend_all(self, windows: Sequence[tuple[Key, ...]]) -> list[tuple[Tensor, int]]:
         """As _extend, for several windows."""
         answers: dict[tuple[Key, ...], tuple[Tensor, int]] = {}
+        with self._changed:
+            self.counts.batches[len(windows)] += 1
         with self._model_lock:
             # Most clicks add one item: these are read side by side, however long their prefixes.
             appends = self._appends(windows)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
-from hllm.serving.history_encoder import Reading
+from hllm.serving.history_encoder import EncoderCounts, Reading
 from hllm.serving.index import Index, Search
 from hllm.serving.item_model import ItemText
 from hllm.serving.new_items import Item, Key, NewItem, rows_of
@@ -185,6 +185,10 @@ class ItemRanker(Protocol):
 
     def stages(self) -> Stages | None:
         """Its steps as they run here; None where it is no HLLM."""
+        ...
+
+    def counts(self) -> EncoderCounts | None:
+        """The work on histories since the start; None without a User LLM."""
         ...
 
     def read_whole(self, history: Sequence[Item]) -> WholeReading | None:

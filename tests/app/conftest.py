@@ -20,6 +20,7 @@ from app.settings import Settings
 from hllm.errors import UnknownItemError
 from hllm.recommend import Recommendation, Recommendations
 from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
+from hllm.serving.history_encoder import EncoderCounts
 from hllm.serving.item_model import ItemText
 from hllm.serving.new_items import Item, NewItem
 from hllm.serving.ranker import Stage, Stages, WholeReading
@@ -147,6 +148,9 @@ class FakeRecommender:
             search=Stage("exact cosine", "float32", "cpu", 0, 40_000),
             width=8,
         )
+
+    def counts(self) -> EncoderCounts | None:
+        return EncoderCounts(encoded=4, reused=5) if self.name == "HLLM" else None
 
     def read_whole(self, history: Sequence[Item]) -> WholeReading | None:
         return WholeReading(len(history), 3.5, 1.0) if self.name == "HLLM" else None

@@ -148,7 +148,11 @@ def test_keyboard_is_not_lost_when_what_it_was_on_goes(open_page, url):
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci")
 @pytest.mark.parametrize(
-    ("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"]
+    ("size", "scheme"),
+    [
+        pytest.param(DESKTOP, "light", id="desktop"),
+        pytest.param(PHONE, "dark", id="phone", marks=pytest.mark.slow),
+    ],
 )
 def test_axe_finds_nothing_serious(open_page, url, size, scheme):
     page = open_page(url, size, color_scheme=scheme, reduced_motion="reduce")

@@ -37,6 +37,7 @@ def judged(page, count):
     )
 
 
+@pytest.mark.slow
 def test_how_it_works_shows_the_numbers_of_the_answer(open_page, url):
     page = open_page(url, DESKTOP)
     pick(page, 1, 2, 3)
@@ -107,6 +108,7 @@ def test_picks_from_the_catalogue_are_scored_and_no_others(open_page, url, page_
     expect(page.get_by_role("dialog", name="Book number 7")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_resting_on_an_item_of_the_history_marks_what_it_pushes(open_page, url, page_service):
     page = open_page(url, DESKTOP)
     pick(page, 1, 2, 3)

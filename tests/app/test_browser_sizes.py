@@ -43,7 +43,8 @@ def test_every_size_has_its_place_for_lists_and_tools(page):
     page.locator(".tabs [data-tab=hllm]").click()
     left, right = (box(page.locator(f".{key}-column")) for key in ("hllm", "baseline"))
     assert left["y"] == right["y"] and left["x"] + left["width"] <= right["x"]
-    expect(page.locator(".tabs [data-tab=hllm]")).to_have_text("HLLM and baseline")
+    tab = page.locator(".tabs [data-tab=hllm]")
+    expect(tab).to_have_text("HLLM and baseline", use_inner_text=True)
     expect(page.locator(".tabs [data-tab=baseline]")).to_be_hidden()
     assert page.evaluate("document.documentElement.scrollWidth") <= 768
 

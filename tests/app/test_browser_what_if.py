@@ -74,6 +74,7 @@ def moves(before, now):
     return said
 
 
+@pytest.mark.slow
 def test_a_history_is_tried_and_left_or_kept(open_page, url, page_service, events_of):
     page = open_page(url, DESKTOP)
     button = page.get_by_role("button", name="What if", exact=True)

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from app.catalog import CatalogItem
+from app.serving.metrics import kind_of
 from app.settings import Settings
 from tests.app.test_api import VERBS
 from tests.served import page_of, served
@@ -194,3 +195,7 @@ def test_an_app_that_is_started_again_answers_again(mcp_service):
         assert tools._manager is None
 
     anyio.run(run)
+
+
+def test_calls_are_a_kind_of_their_own_in_the_metrics():
+    assert kind_of("POST", "/mcp") == "mcp"

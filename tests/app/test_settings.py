@@ -55,7 +55,7 @@ def test_allowed_hosts_are_names_with_commas_between():
         (["--embeddings", "e.safetensors"], {}, "give the model's folder with --model"),
         (["--precision", "int3"], {}, "choose from auto, fp32"),
         ([], {"HLLM_PRECISION": "int3"}, "--precision int3"),
-        ([], {"HLLM_MCP": "maybe"}, "HLLM_MCP must be 1 or 0, not 'maybe'"),
+        ([], {"HLLM_MCP": "maybe"}, "'maybe' is neither yes nor no"),
         (["--no-such-flag"], {}, "unrecognized arguments"),
         (["--allowed-hosts", "a.example,http://b.example"], {}, "'http://b.example' is not"),
         ([], {"HLLM_ALLOWED_HOSTS": "a.example:80"}, "without http://, port and path"),
@@ -124,3 +124,23 @@ def test_strange_days_of_events_are_refused(capsys):
     with pytest.raises(SystemExit):
         parse_settings(["--events-days=-1"], {})
     assert "--events-days must be between 0 and" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "word", "wanted"),
+    [
+        ([], "", False),
+        (["--metrics"], "", True),
+        ([], "yes", True),
+        ([], "0", False),
+        (["--metrics", "no"], "1", False),
+    ],
+)
+def test_metrics_are_off_until_wanted(argv, word, wanted):
+    assert parse_settings(argv, {"HLLM_METRICS": word}).metrics is wanted
+
+
+def test_word_that_says_neither_yes_nor_no(capsys):
+    with pytest.raises(SystemExit):
+        parse_settings([], {"HLLM_METRICS": "perhaps"})
+    assert "'perhaps' is neither yes nor no" in capsys.readouterr().err

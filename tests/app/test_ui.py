@@ -10,7 +10,7 @@ import gradio as gr
 import pytest
 
 from app.catalog import CatalogItem
-from app.line import MAX_WAITING, PLACES, TOO_MANY, Line
+from app.line import MAX_WAITING, PLACES, TOO_MANY
 from app.session import MAX_HISTORY, MAX_SEARCH_CHARS
 from app.settings import Settings
 from app.ui import app_options, build_demo, launch, shell, surface_of, web_app
@@ -96,10 +96,9 @@ def test_the_theme_loads_no_fonts(service):
 
 
 @pytest.fixture
-def slow(tmp_path, monkeypatch, new_service, new_items, fake_recommender):
+def slow(tmp_path, new_service, new_items, fake_recommender):
     """A served app whose model waits; the histories that it was asked for, and what lets it go."""
-    gate, asked, line = threading.Event(), [], Line()
-    monkeypatch.setattr("app.ui.Line", lambda: line)
+    gate, asked = threading.Event(), []
 
     class Slow(fake_recommender):
         def recommend(self, history, **options):
@@ -112,7 +111,7 @@ def slow(tmp_path, monkeypatch, new_service, new_items, fake_recommender):
     demo = build_demo(service)
     with served(web_app(demo, service, Settings(data_dir=tmp_path))) as (server, url):
         yield SimpleNamespace(
-            demo=demo, url=url, server=server, line=line, asked=asked, let_go=gate.set
+            demo=demo, url=url, server=server, line=service.line, asked=asked, let_go=gate.set
         )
         gate.set()
 

@@ -75,3 +75,21 @@ def test_a_file_that_is_missing_or_damaged_is_one_sentence(tmp_path):
     (tmp_path / "text.db").write_text("no database" * 1000, encoding="utf-8")
     with pytest.raises(CatalogError):
         list(EventReader(tmp_path / "text.db").rows())
+
+
+def test_counts_of_days_and_what_is_clicked_most(path):
+    day = 86_400.0
+    with closing(EventFile(path)) as file:
+        for item in ("c", "c", "a", "b"):
+            file.add([
+                Event(time=day, session="t", kind="clicked", model="hllm", item_ids=[item], rank=1)
+            ])  # fmt: skip
+    reader = EventReader(path)
+    assert {(c.day, c.kind, c.count) for c in reader.day_counts()} == {
+        ("1970-01-01", "shown", 1),
+        ("1970-01-01", "clicked", 1),
+        ("1970-01-01", "scored", 1),
+        ("1970-01-01", "blind", 1),
+        ("1970-01-02", "clicked", 4),
+    }
+    assert reader.most_clicked(2) == [("b", 2), ("c", 2)]

@@ -118,6 +118,7 @@ def test_counts_say_what_was_saved(encoder):
     encoder.encode([1, 2, 3, 4])
     encoder.encode([1, 2])
     assert (encoder.counts.encoded, encoder.counts.reused) == (4, 5)
+    assert encoder.counts.batches == {1: 2}  # what is known waits for no batch
 
 
 def test_a_reading_says_what_was_read_and_what_was_known(encoder, user_llm, items):

@@ -1,0 +1,157 @@
+"""The operator's page behind a password: what visitors saw and picked, as tables, plots and csv.
+
+Nothing on it runs: it is drawn here. Texts that are not ours are escaped by app.render.text.
+"""
+
+import tempfile
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from app.catalog.event_reader import COLUMNS, DayCount, EventReader
+from app.catalog.events import events_path
+from app.csv_writer import CsvWriter
+from app.errors import CatalogError, RefusedError
+from app.events.plot import draw
+from app.render import number, text
+from app.scoreboard import HIT_RANK
+from app.service import Service
+from app.serving.password import WINDOW_S, Guard
+
+DAYS, MOST_ITEMS = 30, 20
+KINDS = ("shown", "clicked", "scored", "blind")
+BAR_WIDTH, BAR_HEIGHT = 20, 100
+_HEADERS = {"Cache-Control": "no-store"}
+_ASK = {"WWW-Authenticate": 'Basic realm="HLLM Live", charset="UTF-8"'}
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;color:#1f1d1a;background:#fff;max-width:760px;"
+    "margin:2rem auto;padding:0 1rem}table{border-collapse:collapse}"
+    "td,th{padding:.2rem .6rem .2rem 0;text-align:left;overflow-wrap:anywhere}"
+    "th,td.n{overflow-wrap:normal}td.n{text-align:right}svg{max-width:100%;height:auto}"
+)
+
+
+def admin_routes(service: Service, guard: Guard) -> list[Route]:
+    """The routes /-/admin and /-/admin/events.csv.
+
+    Args:
+        service: what is served.
+        guard: knows the password.
+    """
+
+    def behind_password(answer: Callable[[], Response]) -> Callable[[Request], Awaitable[Response]]:
+        async def checked(request: Request) -> Response:
+            address = request.client.host if request.client else ""
+            try:
+                guard.check(request.headers.get("authorization"), address)
+                return await run_in_threadpool(answer)
+            except RefusedError as refusal:
+                wait = {"Retry-After": f"{WINDOW_S:.0f}"} if refusal.status == 429 else _ASK
+                body = {"detail": refusal.sentence}
+                return JSONResponse(body, refusal.status, {**_HEADERS, **wait})
+            except CatalogError as error:
+                return JSONResponse({"detail": str(error)}, 503, _HEADERS)
+
+        return checked
+
+    return [
+        Route("/-/admin", behind_password(lambda: HTMLResponse(render(service), 200, _HEADERS))),
+        Route("/-/admin/events.csv", behind_password(lambda: _csv(service))),
+    ]
+
+
+def _reader(service: Service) -> EventReader:
+    return EventReader(events_path(service.catalog.path))
+
+
+def _csv(service: Service) -> Response:
+    """All events, without cells that a spreadsheet would run."""
+    folder = tempfile.TemporaryDirectory(prefix="hllm-events-")
+    try:
+        path = Path(folder.name) / "events.csv"
+        CsvWriter(escapes=True)(path, COLUMNS, (row.cells() for row in _reader(service).rows()))
+    except BaseException:
+        folder.cleanup()
+        raise
+    done = BackgroundTask(folder.cleanup)
+    return FileResponse(path, 200, _HEADERS, "text/csv", done, filename="events.csv")
+
+
+def render(service: Service) -> str:
+    """The whole page, as HTML.
+
+    Raises:
+        CatalogError: events or catalogue cannot be read.
+    """
+    reader, name = _reader(service), service.catalog_name
+    picture, _ = draw(name, reader.blind_counts(), reader.pick_sums(HIT_RANK))
+    days = by_day(reader.day_counts())
+    clicked = reader.most_clicked(MOST_ITEMS)
+    items = service.catalog.get([item_id for item_id, _ in clicked])
+    titles = [
+        (items[item_id].title if item_id in items else item_id, count) for item_id, count in clicked
+    ]
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>Admin: {text(name)}</title><style>{_STYLE}</style>"
+        f"<h1>{text(name)}</h1>"
+        f'<p><a href="admin/events.csv" download>Download all events as csv</a></p>'
+        f"<h2>The last {DAYS} days with events</h2>"
+        f"<p>Clicks a day, the latest on the right.</p>{_bars([d.counts[1] for d in days[::-1]])}"
+        f"{_table(('Day', *KINDS), [(day.day, *day.counts) for day in days])}"
+        f"<h2>Picks</h2>{picture}"
+        f"<h2>Clicked most</h2>{_table(('Item', 'clicks'), titles)}</html>\n"
+    )
+
+
+@dataclass(frozen=True)
+class Day:
+    """Events of a day (UTC), one count for each of KINDS."""
+
+    day: str
+    counts: tuple[int, ...]
+
+
+def by_day(found: Iterable[DayCount]) -> list[Day]:
+    """The last days on which there was something, the latest first."""
+    counts: dict[str, dict[str, int]] = {}
+    for one in found:
+        counts.setdefault(one.day, {})[one.kind] = one.count
+    latest = sorted(counts, reverse=True)[:DAYS]
+    return [Day(day, tuple(counts[day].get(kind, 0) for kind in KINDS)) for day in latest]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    if not rows:
+        return "<p>Nothing yet.</p>"
+
+    def cell(value: object, tag: str) -> str:
+        if isinstance(value, int):
+            return f'<{tag} class="n">{number(value)}</{tag}>'
+        return f"<{tag}>{text(value)}</{tag}>"
+
+    lines = ["".join(cell(value, "th") for value in head)]
+    lines += ["".join(cell(value, "td") for value in row) for row in rows]
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def _bars(counts: Sequence[int]) -> str:
+    """A bar for each count, as SVG."""
+    most, width = max(counts, default=0) or 1, BAR_WIDTH * max(1, len(counts))
+    bars = "".join(
+        f'<rect x="{BAR_WIDTH * at}" y="{BAR_HEIGHT * (1 - count / most):.1f}" '
+        f'width="{BAR_WIDTH - 4}" height="{BAR_HEIGHT * count / most:.1f}" fill="#3f46b8">'
+        f"<title>{number(count)}</title></rect>"
+        for at, count in enumerate(counts)
+    )
+    return (
+        f'<svg viewBox="0 0 {width} {BAR_HEIGHT}" width="{width}" height="{BAR_HEIGHT}" '
+        f'role="img" aria-label="Clicks a day">{bars}</svg>'
+    )
