@@ -7,7 +7,7 @@ them, like everything else that Gradio would answer with a traceback.
 
 import json
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,8 +94,34 @@ class Surface:
         return _dump(body)
 
 
+def check_message(raw: bytes) -> bytes:
+    """Check the body of an MCP call, of which Gradio sees nothing; its keys are MCP's concern.
+
+    Raises:
+        RefusedError: 400, it is no plain JSON object.
+    """
+    return _dump(_object(raw, dict))
+
+
 def _parse(raw: bytes, required: Set[str], optional: Set[str] = frozenset()) -> dict[str, Any]:
     """The object in a body, with exactly these keys."""
+    body = _object(raw, _plain)
+    missing, unknown = sorted(required - body.keys()), body.keys() - required - optional
+    if missing:
+        raise RefusedError(400, f"The body must have the key {missing[0]!r}.")
+    if unknown:
+        allowed = ", ".join(sorted(required | optional))
+        raise RefusedError(400, f"The body may have only the keys {allowed}.")
+    session = body.get("session_hash")
+    if session is not None and not (isinstance(session, str) and _SESSION.fullmatch(session)):
+        raise RefusedError(400, "session_hash must be up to 64 letters and digits.")
+    if session is None and "session_hash" in required:
+        raise RefusedError(400, "session_hash must be up to 64 letters and digits.")
+    return body
+
+
+def _object(raw: bytes, make: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> dict[str, Any]:
+    """The object in a body; `make` makes every object that is in it."""
     try:
         # Decoded here, so that Gradio reads nothing in UTF-16 otherwise than check_depth does.
         text = raw.decode("utf-8")
@@ -108,7 +134,7 @@ def _parse(raw: bytes, required: Set[str], optional: Set[str] = frozenset()) -> 
     try:
         body = json.loads(
             text,
-            object_pairs_hook=_plain,
+            object_pairs_hook=make,
             parse_int=_small_int,
             parse_constant=_no_constant,
         )
@@ -116,17 +142,6 @@ def _parse(raw: bytes, required: Set[str], optional: Set[str] = frozenset()) -> 
         raise RefusedError(400, "The body must be JSON as UTF-8.") from error
     if not isinstance(body, dict):
         raise RefusedError(400, "The body must be a JSON object.")
-    missing, unknown = sorted(required - body.keys()), body.keys() - required - optional
-    if missing:
-        raise RefusedError(400, f"The body must have the key {missing[0]!r}.")
-    if unknown:
-        allowed = ", ".join(sorted(required | optional))
-        raise RefusedError(400, f"The body may have only the keys {allowed}.")
-    session = body.get("session_hash")
-    if session is not None and not (isinstance(session, str) and _SESSION.fullmatch(session)):
-        raise RefusedError(400, "session_hash must be up to 64 letters and digits.")
-    if session is None and "session_hash" in required:
-        raise RefusedError(400, "session_hash must be up to 64 letters and digits.")
     return body
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from app.bodies import MAX_BODY_BYTES, Surface
+from app.bodies import MAX_BODY_BYTES, Surface, check_message
 from app.errors import RefusedError
 from app.hosts import Hosts
 from app.link_preview import with_link_preview
@@ -44,6 +44,7 @@ DEV_RELOAD = "/gradio_api/dev/reload"
 _CALL = re.compile(rf"/gradio_api/call/({_ID})/?")
 _JOIN = re.compile(r"/gradio_api/queue/join/?")
 _SERVER = re.compile(r"/gradio_api/component_server/?")
+MCP_PATH = "/mcp"
 _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Gate:
         hosts: names of the app.
         surface: what may be called.
         also_read: further paths that may be read.
+        mcp: tools are called at MCP_PATH.
         on_refusal: told the HTTP status of each request that is refused.
     """
 
@@ -67,12 +69,14 @@ class Gate:
         hosts: Hosts,
         surface: Surface,
         also_read: Collection[str] = (),
+        mcp: bool = False,
         on_refusal: Callable[[int], None] = lambda status: None,
     ) -> None:
         self._app = app
         self._hosts = hosts
         self._surface = surface
         self._also_read = also_read
+        self._mcp = mcp
         self._on_refusal = on_refusal
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -106,6 +110,9 @@ class Gate:
         origin = _header(scope, b"origin")
         self._hosts.check(_header(scope, b"host") or "", origin)
         method, path = scope["method"], route_path(scope)
+        if self._mcp and path == MCP_PATH and method not in CALL:
+            # What MCP prescribes where there are no streams and no sessions.
+            raise RefusedError(405, "Tools of MCP are called with POST.")
         if method in READ:
             if not (_READ.fullmatch(path) or path in self._also_read):
                 raise RefusedError(404, "There is nothing at this address.")
@@ -124,6 +131,8 @@ class Gate:
             return self._surface.check_join
         if _SERVER.fullmatch(path):
             return self._surface.check_server
+        if self._mcp and path == MCP_PATH:
+            return check_message
         call = _CALL.fullmatch(path)
         return partial(self._surface.check_call, call[1]) if call else None
 

@@ -17,16 +17,24 @@ TOO_MANY = "Too many visitors at once: try again in a few seconds."
 Result = TypeVar("Result")
 
 
+async def stays() -> bool:
+    """Of a call that is not asked whether it has left: Gradio's queue drops those that have."""
+    return False
+
+
 class Line:
     """Lets a bounded number of calls compute in threads, and drops those of visitors who left.
+
+    Args:
+        num_places: how many compute at once.
 
     Attributes:
         num_refused: how many heard that too many wait.
     """
 
-    def __init__(self) -> None:
-        self._places = anyio.CapacityLimiter(PLACES)
-        self._threads = anyio.CapacityLimiter(PLACES)
+    def __init__(self, num_places: int = PLACES) -> None:
+        self._places = anyio.CapacityLimiter(num_places)
+        self._threads = anyio.CapacityLimiter(num_places)
         self.num_refused = 0
 
     @property

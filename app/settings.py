@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class Settings:
         admin_password_file: with the password of /-/admin; None: there is no such page.
         metrics: /-/metrics is there, for Prometheus.
         events_days: how long it is kept what was shown and clicked; 0: not at all.
+        mcp: offer what programs can ask as MCP tools, too.
     """
 
     catalog: Path | None = None
@@ -70,6 +72,7 @@ class Settings:
     events_days: int = EVENTS_DAYS
     metrics: bool = False
     admin_password_file: Path | None = None
+    mcp: bool = False
 
 
 def parse_settings(
@@ -100,6 +103,11 @@ def parse_settings(
         parser.error(f"--port must be between 1 and {MAX_PORT}, not {values['port']}.")
     if values["precision"] not in (None, *PRECISIONS):
         parser.error(f"--precision {values['precision']}: choose from {', '.join(PRECISIONS)}")
+    values["mcp"] = bool(values["mcp"])
+    if values["mcp"] and find_spec("mcp") is None:
+        parser.error(
+            "--mcp needs the package mcp: pip install -r requirements-mcp.txt -c constraints.txt"
+        )
     values["allowed_hosts"] = values["allowed_hosts"] or ()
     values["metrics"] = bool(values["metrics"])
     if values["events_days"] is None:
@@ -197,6 +205,14 @@ def _add_server_options(add: Callable[..., None]) -> None:
         yes_or_no,
         "yes",
         "answer /-/metrics, for Prometheus, to whoever reaches the app",
+        nargs="?",
+        const=True,
+    )
+    add(
+        "--mcp",
+        yes_or_no,
+        "yes",
+        "answer /mcp, what programs can ask as MCP tools (needs requirements-mcp.txt)",
         nargs="?",
         const=True,
     )

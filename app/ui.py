@@ -40,7 +40,7 @@ from app.contract import (
 from app.contract_picks import BlindPickPayload, RevealPayload, ScoresPayload, VerdictPayload
 from app.detail import Details
 from app.downloads import Downloads
-from app.gate import DEV_RELOAD, Gate
+from app.gate import DEV_RELOAD, MCP_PATH, Gate
 from app.hosts import hosts_of
 from app.payloads import (
     answer_payload,
@@ -226,6 +226,7 @@ def app_options(
         hosts=hosts_of(settings, os.environ),
         surface=surface_of(demo),
         also_read=[*(route.path for route in asked_for), *([DEV_RELOAD] if reloading else [])],
+        mcp=settings.mcp,
         **({"on_refusal": metrics.refused_by_gate} if metrics else {}),
     )
     # Outside the gate, which reads the page. Level 6: 9 makes 0.3% less of it and is slower.
@@ -233,6 +234,13 @@ def app_options(
     middleware = [packing, gate, *(metrics.middleware() if metrics else [])]
     if reloading:
         middleware.insert(0, Middleware(AnswerOnceWatched, watched=_watched))
+    app_kwargs: dict[str, Any] = {"middleware": middleware, "routes": [*routes, *asked_for]}
+    if settings.mcp:
+        from app.mcp_tools import McpTools  # noqa: PLC0415  its package: only with --mcp
+
+        tools = McpTools(service)
+        app_kwargs["routes"].append(tools.route)
+        app_kwargs["lifespan"] = tools.lifespan
     return {
         "css_paths": [ASSETS / "app.css"],
         "theme": gr.themes.Default(font=FONTS, font_mono=MONOSPACED),
@@ -240,7 +248,8 @@ def app_options(
         "run_history": False,
         "ssr_mode": False,
         "show_error": False,
-        "app_kwargs": {"middleware": middleware, "routes": [*routes, *asked_for]},
+        "app_kwargs": app_kwargs,
+        # Gradio's own calls what X-Forwarded-Host says, and passes the checks of app.bodies by.
         "mcp_server": False,
     }
 
@@ -273,6 +282,8 @@ def launch(demo: gr.Blocks, service: Service, settings: Settings) -> None:
     told = {"on_refusal": metrics.refused_by_server} if metrics else {}
     server = Server(app, limits_of_this_machine(), close=service.close, **told)
     logger.info("HLLM Live is open at %s (Ctrl-C ends it).", address_of(listener))
+    if settings.mcp:
+        logger.info("Its MCP tools are at %s%s.", address_of(listener), MCP_PATH)
     set_up_log()
     server.run([listener])
 

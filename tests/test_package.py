@@ -63,6 +63,7 @@ def test_requirements_files_repeat_pyproject():
     extras = PROJECT["optional-dependencies"]
     assert requirements("requirements.txt") == PROJECT["dependencies"] + extras["app"]
     assert requirements("requirements-dev.txt") == extras["dev"]
+    assert requirements("requirements-mcp.txt") == extras["mcp"]
     assert "-r requirements.txt" in (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")
 
 

@@ -33,6 +33,7 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 BATCH_SIZES = (1, 2, 4, 8, 16)
 # Beginnings of paths, the first that fits.
 _KINDS = {
+    "/mcp": "mcp",
     "/gradio_api/component_server": "function",
     "/static": "parts",
     "/assets": "parts",

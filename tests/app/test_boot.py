@@ -84,12 +84,30 @@ def blocks_of(language, app_url):
 
 def test_the_documented_lines_of_a_program_run(app_url, capsys):
     answer_of_loaded_models(Client(app_url, verbose=False), ["dune-herbert"], 1)
-    [lines] = blocks_of("python", app_url)
+    lines, _ = blocks_of("python", app_url)
     wait_until(lambda: "loading" not in rank_state(app_url), MAX_START_S)
     exec(compile(lines, PROGRAMS.name, "exec"), {})
     text, similar, changes, rank = capsys.readouterr().out.strip().rsplit("\n", 3)
     assert text.startswith("title: ") and similar.count("'cosine'") == 3
     assert changes.count("'change'") == 2 and int(rank) > 0
+
+
+@pytest.mark.slow
+def test_the_documented_lines_of_an_mcp_client_run(tmp_path, capsys):
+    pytest.importorskip("mcp", reason="requirements-mcp.txt is not installed")
+    process = start("--mcp", "--data-dir", str(tmp_path), "--host", "127.0.0.1")
+    try:
+        url = wait_for_url(process)[0]
+        assert f"MCP tools are at {url}/mcp" in process.stdout.readline()
+        answer_of_loaded_models(Client(url, verbose=False), ["dune-herbert"], 1)
+        _, lines = blocks_of("python", url)
+        exec(compile(lines, PROGRAMS.name, "exec"), {})
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert process.returncode == 0
+    item_id, answer = capsys.readouterr().out.strip().split("\n")
+    assert "earthsea" in item_id and answer.count("'change'") == 4
 
 
 def rank_state(app_url):

@@ -133,6 +133,14 @@ def test_address_in_place_of_a_value_is_never_fetched(ask, bait, path, body, esc
     assert asked == []
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/", "/gradio_api/mcp", "/gradio_api/mcp/"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_there_are_no_mcp_tools_unless_they_are_asked_for(ask, path, method):
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    answer = ask(method, path, body if method == "POST" else None)
+    assert refused(answer, 404, "nothing at this address")
+
+
 def test_a_blind_test_goes_through_the_gate(ask, service):
     history, seed = ["book-001"], "5eed" * 8
     [first, *_] = service.answer(history, "0" * 16, blind_seed=seed).blind.drafts

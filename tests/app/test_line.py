@@ -24,6 +24,23 @@ async def until(condition):
             await anyio.sleep(0.005)
 
 
+def test_a_line_may_have_fewer_places():
+    gate, begun = threading.Event(), []
+
+    async def run():
+        line = Line(1)
+        async with anyio.create_task_group() as tasks:
+            for number in range(2):
+                work = lambda n=number: (begun.append(n), gate.wait(PATIENCE_S))  # noqa: E731
+                tasks.start_soon(line.run, work, stays)
+            await until(lambda: begun and line.num_waiting == 1)
+            assert begun == [0]
+            gate.set()
+
+    anyio.run(run)
+    assert begun == [0, 1]
+
+
 def test_a_bounded_number_computes_and_the_others_wait_in_their_order():
     gate, begun, found, order = threading.Event(), [], [], []
 

@@ -21,6 +21,21 @@ def test_command_line_wins_over_environment():
     assert settings.data_dir == Path("/env")
 
 
+def test_mcp_tools_are_off_unless_they_are_asked_for(monkeypatch):
+    monkeypatch.setattr(settings_module, "find_spec", lambda name: name)
+    assert not parse_settings([], {}).mcp and not parse_settings([], {"HLLM_MCP": "0"}).mcp
+    assert parse_settings(["--mcp"], {}).mcp and parse_settings([], {"HLLM_MCP": "1"}).mcp
+
+
+@pytest.mark.parametrize(("argv", "environ"), [(["--mcp"], {}), ([], {"HLLM_MCP": "1"})])
+def test_mcp_tools_without_their_package_name_what_to_install(argv, environ, monkeypatch, capsys):
+    monkeypatch.setattr(settings_module, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as stopped:
+        parse_settings(argv, environ)
+    assert stopped.value.code == 2
+    assert "pip install -r requirements-mcp.txt -c constraints.txt" in capsys.readouterr().err
+
+
 def test_empty_variable_counts_as_absent():
     assert parse_settings([], {"HLLM_MODEL": ""}).model is None
 
@@ -40,6 +55,7 @@ def test_allowed_hosts_are_names_with_commas_between():
         (["--embeddings", "e.safetensors"], {}, "give the model's folder with --model"),
         (["--precision", "int3"], {}, "choose from auto, fp32"),
         ([], {"HLLM_PRECISION": "int3"}, "--precision int3"),
+        ([], {"HLLM_MCP": "maybe"}, "'maybe' is neither yes nor no"),
         (["--no-such-flag"], {}, "unrecognized arguments"),
         (["--allowed-hosts", "a.example,http://b.example"], {}, "'http://b.example' is not"),
         ([], {"HLLM_ALLOWED_HOSTS": "a.example:80"}, "without http://, port and path"),
