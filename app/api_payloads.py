@@ -70,7 +70,7 @@ class SearchPayload(TypedDict):
 
 def recommend_payload(
     service: Service,
-    history: list[str],
+    history: list[str | dict[str, str]],
     top_k: int,
     category: str = "",
     min_price: float | None = None,
