@@ -9,6 +9,7 @@ from PIL import Image
 from app.catalog import CatalogItem
 from app.columns import load_in_background
 from app.service import Service
+from tests.waiting import wait_until
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
@@ -220,19 +221,18 @@ def test_picture_that_is_damaged_or_gone_is_the_drawn_cover(
     url = serve(service)
     page = open_page(url)
     pictures = page.locator(".card img, .pop img, .example img")
-    assert pictures.evaluate_all(LOADED)
+    wait_until(lambda: pictures.evaluate_all(LOADED))
     shapes = page.locator(".card img").evaluate_all("i => i.map(i => [i.src, i.naturalWidth])")
     assert [width == 400 for _, width in shapes] == [True] + [False] * 5
     assert not any(source.startswith("data:") for source, _ in shapes)
     (tmp_path / "book-003.jpg").unlink()  # while the page is open
     page.locator("[data-id=book-003].card").click()
     history_is(page, "book-003")
-    assert page.locator(".history img").evaluate_all(LOADED)
+    wait_until(lambda: page.locator(".history img").evaluate_all(LOADED))
     page.route("**/covers**", lambda route: route.abort())  # pictures that do not arrive at all
     page.reload()
     page.wait_for_selector(".card img[src*='viewBox=']")
-    page.wait_for_timeout(500)
-    assert page.locator(".card img").evaluate_all(LOADED)
+    wait_until(lambda: page.locator(".card img").evaluate_all(LOADED))
     assert all("ERR_FAILED" in problem for problem in open_page.problems)
     open_page.problems.clear()
 
