@@ -30,6 +30,7 @@ export function makeBrowse(section, page) {
   let searchTimer = 0;
   const settle = makeSettling((item) => item.dataset.id);
   const rove = makeRoving(grid, ".item");
+  const roveMore = makeRoving(moreButton.parentElement, ".button:not([hidden])");
 
   async function load(more = false) {
     version += 1;
@@ -63,6 +64,7 @@ export function makeBrowse(section, page) {
     else grid.innerHTML = found.html;
     nextCursor = found.cursor;
     moreButton.hidden = !nextCursor;
+    roveMore();
     count.textContent = found.count;
     settle([...grid.querySelectorAll(".item")]);
     rove();

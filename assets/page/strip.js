@@ -122,6 +122,7 @@ export function makeStrip(section, acts) {
     // Not disabled: a button that was just pressed keeps the keyboard.
     const button = section.querySelector(`[data-action="${action}"]`);
     button.setAttribute("aria-disabled", String(!enabled));
+    button.tabIndex = enabled ? 0 : -1; // no stop on the way, as if it were disabled
   }
 
   function drawItems(newItems, counting) {

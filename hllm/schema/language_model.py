@@ -6,7 +6,6 @@ from typing import Any
 from hllm.errors import CheckpointError
 from hllm.schema.configs import CONFIG_BYTES, check_language_model
 from hllm.schema.gguf_header import gguf_in, read_gguf
-from hllm.schema.gguf_model import config_values
 from hllm.schema.rules import read_config
 
 
@@ -17,6 +16,8 @@ def read_language_model(folder: str | Path) -> dict[str, Any]:
         CheckpointError: missing or unreadable, or as hllm.schema.configs.check_language_model.
     """
     if gguf := gguf_in(folder):
+        from hllm.schema.gguf_model import config_values  # noqa: PLC0415  few models are GGUF
+
         values = config_values(read_gguf(gguf))
         check_language_model(values, str(gguf))
         return values

@@ -7,7 +7,6 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from hllm.errors import CheckpointError
 from hllm.schema.gguf_header import gguf_in, read_gguf
-from hllm.schema.gguf_tokenizer import gguf_tokenizer
 from hllm.schema.rules import one_line, read_object, shown
 
 # Several times what real tokenizers have: reading a larger file could fill the memory.
@@ -99,13 +98,15 @@ def read_tokenizer(folder: str | Path, vocabulary_size: int) -> PreTrainedTokeni
     check_tokenizer_files(folder)
     gguf = gguf_in(folder)
     try:
-        tokenizer: PreTrainedTokenizerBase = (
-            gguf_tokenizer(read_gguf(gguf))
-            if gguf
-            else AutoTokenizer.from_pretrained(
+        tokenizer: PreTrainedTokenizerBase
+        if gguf:
+            from hllm.schema.gguf_tokenizer import gguf_tokenizer  # noqa: PLC0415  few models are GGUF
+
+            tokenizer = gguf_tokenizer(read_gguf(gguf))
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )
-        )
         largest = max(tokenizer.get_vocab().values(), default=0)
     except CheckpointError:
         raise

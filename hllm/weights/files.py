@@ -23,7 +23,6 @@ from hllm.weights.checksums import (
     VerifiedFile,
     digests_to_metadata,
 )
-from hllm.weights.gguf_tensors import GgufTensors
 from hllm.weights.nf4_format import (
     QUANT_STATE,
     Nf4Spec,
@@ -90,6 +89,8 @@ def open_weights(folder: str | Path, prefix: str = "") -> Iterator[dict[str, Any
                 file: Any
                 holder: Any
                 if path.suffix == ".gguf":
+                    from hllm.weights.gguf_tensors import GgufTensors  # noqa: PLC0415  few models are GGUF
+
                     file = holder = GgufTensors(path)
                 else:
                     file = stack.enter_context(safe_open(path, framework="pt"))

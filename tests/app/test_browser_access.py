@@ -99,7 +99,7 @@ def test_few_tab_stops_and_arrow_keys_between(open_page, url):
     while not stops or "rec" not in stops[-1][0]:
         page.keyboard.press("Tab")
         stops.append(focus(page))
-        assert len(stops) < 27, stops
+        assert len(stops) < 24, stops
     covers = [stop for stop in stops if "history-face" in stop[0] or "card" in stop[0]]
     assert len(covers) == 2, stops
     card(page, 10).focus()
