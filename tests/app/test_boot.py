@@ -82,6 +82,7 @@ def blocks_of(language, app_url):
     return re.findall(rf"```{language}\n(.*?)```", text, re.S)
 
 
+@pytest.mark.slow
 def test_the_documented_lines_of_a_program_run(app_url, capsys):
     answer_of_loaded_models(Client(app_url, verbose=False), ["dune-herbert"], 1)
     lines, _ = blocks_of("python", app_url)
@@ -118,6 +119,7 @@ def rank_state(app_url):
     return ""
 
 
+@pytest.mark.slow
 def test_the_documented_lines_of_curl_run(app_url):
     answer_of_loaded_models(Client(app_url, verbose=False), ["dune-herbert"], 1)
     [lines] = blocks_of("bash", app_url)
@@ -186,6 +188,7 @@ def test_mistake_at_the_start_is_one_sentence_and_code_2(tmp_path, option, messa
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 def test_catalogue_and_port_come_from_the_environment_too(tmp_path):
     with Catalog.create(tmp_path / "mine.db", name="Mine") as catalog:
         catalog.add_items([])

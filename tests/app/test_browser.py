@@ -70,7 +70,10 @@ def show(page, tab):
         page.locator(f".tabs [data-tab={tab}]").click()
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param(DESKTOP, id="desktop"), pytest.param(PHONE, id="phone", marks=pytest.mark.slow)],
+)
 def test_visit(open_page, url, size):
     page = open_page(url, size)
     expect(page.locator(".strip-title")).to_contain_text("Example: ")
@@ -136,6 +139,7 @@ def test_a_stranger_sees_an_example_that_never_becomes_the_own_history(open_page
     expect(page.locator(".popular")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_drawer_tells_what_the_models_know_of_an_item(open_page, url):
     page = open_page(url)
     for number in (1, 2, 3):
@@ -158,6 +162,7 @@ def test_the_drawer_tells_what_the_models_know_of_an_item(open_page, url):
     history_is(page, "book-001", "book-002", "book-003")
 
 
+@pytest.mark.slow
 def test_recommendation_joins_the_history_and_moves_are_marked(open_page, url):
     page = open_page(url)
     card(page, "book-001").click()
@@ -310,6 +315,7 @@ def choose(page, category):
     page.get_by_label("Recommend from").select_option(category)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_recommendations_of_a_category_and_of_prices(open_page, url, size):
     page = open_page(url, size)
@@ -388,6 +394,7 @@ def test_category_that_is_browsed_is_offered_first_and_stays_chosen(open_page, u
     expect(options).to_have_count(everything)
 
 
+@pytest.mark.slow
 def test_a_visitor_deletes_what_was_recorded_also_before_a_reload(
     serve, new_service, new_items, tmp_path, open_page, events_of
 ):

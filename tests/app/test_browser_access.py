@@ -37,6 +37,7 @@ def focus(page):
     )
 
 
+@pytest.mark.slow
 def test_every_change_is_said_with_where_the_lists_stand(open_page, url):
     page = open_page(url)
     page.evaluate(

@@ -69,6 +69,7 @@ def test_how_it_works_shows_the_numbers_of_the_answer(open_page, url):
     expect(panel).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_picks_from_the_catalogue_are_scored_and_no_others(open_page, url, page_service):
     page = open_page(url, DESKTOP)
     head = page.get_by_role("button", name="Scoreboard")

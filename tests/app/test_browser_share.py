@@ -52,6 +52,7 @@ def stored(page):
     return json.loads(page.evaluate("key => localStorage.getItem('hllm-live/' + key)", key))
 
 
+@pytest.mark.slow
 def test_menu_by_keyboard_and_pointer(open_page, url):
     page = open_page(url, DESKTOP)
     button = page.get_by_role("button", name="More", exact=True)

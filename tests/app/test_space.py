@@ -44,6 +44,7 @@ def copy_tracked(target):
         folder.chmod(READ_ONLY_FOLDER)
 
 
+@pytest.mark.slow
 def test_tracked_files_open_for_an_unprivileged_user(world):
     source, scratch = world / "source", world / "tmp"
     source.mkdir()

@@ -164,6 +164,9 @@ def setup_of(name, folder):
     return places + SETUPS[name] + CHECKS
 
 
+TAKES_LONG = ("embed", "blend", "graph")
+
+
 def run(name, folder, tmp_path, *, full, stride):
     top = tmp_path / "faults"
     top.mkdir()
@@ -174,7 +177,10 @@ def run(name, folder, tmp_path, *, full, stride):
         assert {3 if name == "index" else 2} <= set(outcomes) <= {2, 3}
 
 
-@pytest.mark.parametrize("name", SETUPS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if n in TAKES_LONG else ()) for n in SETUPS],
+)
 def test_a_full_disk_is_one_sentence_and_the_old_file_stands(name, whole_folder, tmp_path):
     run(name, whole_folder, tmp_path, full=True, stride={"graph": 60, "index": 20}.get(name, 9))
 

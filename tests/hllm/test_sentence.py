@@ -94,6 +94,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_and_every_command_reads_what_it_made(tmp_path, monkeypatch):
     path, output = tmp_path / "items.csv", tmp_path / "b.safetensors"
     texts = [f"book {'about ' * (n % 7)}number {n}" for n in range(60)]

@@ -83,6 +83,7 @@ def test_going_on_skips_what_is_done(files, monkeypatch, capsys):
     assert "items: 30 added, 0 updated, 0 unchanged" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_kill_in_mid_import_leaves_a_valid_database_that_a_repeat_completes(files):
     rows = [f"i{n},Title {n},{'long text ' * 30}" for n in range(30_000)]
     files["items"].write_text("\n".join(["item_id,title,description", *rows]) + "\n")

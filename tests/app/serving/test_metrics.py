@@ -63,6 +63,7 @@ def test_nothing_is_there_unless_it_is_asked_for(tmp_path, service):
         assert "nothing at this address" in refused.value.read().decode()
 
 
+@pytest.mark.slow
 def test_without_metrics_their_library_is_not_imported():
     code = "import sys, app.ui; print('prometheus_client' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
