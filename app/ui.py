@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from fastapi import FastAPI
+from rcssmin import cssmin
+from rjsmin import jsmin
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
@@ -121,7 +123,8 @@ def build_demo(service: Service) -> gr.Blocks:
         gr.HTML(
             html_template="${shell}",
             shell=shell(service),
-            js_on_load=f"{bundle(ASSETS / 'page' / 'page.js')}\n{START}",
+            # A third of the first visit's own bytes would be comments and indentation.
+            js_on_load=jsmin(f"{bundle(ASSETS / 'page' / 'page.js')}\n{START}"),
             server_functions=[answer, browse, record, forget, *beside_clicks(service)],
             apply_default_css=False,
             elem_id="hllm-page",
@@ -242,7 +245,7 @@ def app_options(
         app_kwargs["routes"].append(tools.route)
         app_kwargs["lifespan"] = tools.lifespan
     return {
-        "css_paths": [ASSETS / "app.css"],
+        "css": cssmin((ASSETS / "app.css").read_text("utf-8")),
         "theme": gr.themes.Default(font=FONTS, font_mono=MONOSPACED),
         "footer_links": ["api"],
         "run_history": False,

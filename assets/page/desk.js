@@ -41,8 +41,8 @@ export function makeDesk(page) {
       history.items.map((item) => item.id),
       isStep,
     );
+    page.ask(); // is under way while the strip is drawn
     page.drawHistory();
-    page.ask();
   }
 
   function leaveGuest() {

@@ -106,6 +106,7 @@ export function startPage({ element, server }) {
   let shownIds = []; // of the history that the lists are for
   let isStanding = false; // whether both models have answered for the visitor's history
   let askedAt = 0;
+  let clicks = []; // not told yet: the server answers what is waited for first
   const bandSection = root.querySelector(".bands");
   const yours = makeYours(root.querySelector(".yours"), {
     storageKey: `${storageKey}/yours`,
@@ -191,8 +192,14 @@ export function startPage({ element, server }) {
     },
     setBusy: answers.setBusy,
     isAlive,
-    onSilence: () => tell("The app does not answer. ", retryButton("retry")),
-    onError: tell,
+    onSilence: () => {
+      tell("The app does not answer. ", retryButton("retry"));
+      recordClicks();
+    },
+    onError: (...sentence) => {
+      tell(...sentence);
+      recordClicks();
+    },
     onLastAnswer: adopt,
     onAnswer: show,
     askAgain: ask,
@@ -277,6 +284,7 @@ export function startPage({ element, server }) {
       scoreboard.settle();
       blind.settle();
       whenPainted(askedAt, how.painted);
+      setTimeout(recordClicks);
     }
     if (isNew) drawer.refresh();
     root.dataset.version = String(answer.version);
@@ -319,8 +327,12 @@ export function startPage({ element, server }) {
     if (whatIf.add(item)) return; // nobody has chosen it
     desk.change(addItem(state.history, item));
     if (isOwn(item)) return; // the server keeps nothing of it
-    const click = { item_id: item.id, source, rank, session };
-    server.record(click).catch(() => {}); // a click that is not counted does no harm
+    clicks.push({ item_id: item.id, source, rank, session });
+  }
+
+  function recordClicks() {
+    for (const click of clicks) server.record(click).catch(() => {}); // not counted: no harm
+    clicks = [];
   }
 
   /** Details of an item, or the form in which it was written. */

@@ -386,6 +386,14 @@ def test_every_answer_has_the_headers(ask, path):
     assert headers["Referrer-Policy"] == "same-origin"
 
 
+def test_pictures_run_nothing_and_are_framed_by_nobody(ask):
+    _, headers, _ = ask("GET", "/covers?item=book-001")
+    assert headers["Content-Type"].startswith("image/")
+    assert {"default-src 'none'", "frame-ancestors 'none'", "sandbox"} < set(
+        headers[POLICY].split("; ")
+    )
+
+
 def test_policy_names_the_inline_scripts_of_a_page():
     page = b'<script>a()</script><script src="x.js"></script><script type="m">b()\n</script>'
     digests = [part for part in policy(page, "'self'").split() if part.startswith("'sha256-")]

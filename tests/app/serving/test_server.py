@@ -151,3 +151,10 @@ def test_port_is_the_first_free_one_and_a_space_says_where():
     with listen(None, None, {"GRADIO_SERVER_NAME": "0.0.0.0"}) as everywhere:
         assert everywhere.getsockname()[0] == "0.0.0.0"
         assert address_of(everywhere).startswith("http://localhost:")
+
+
+def test_body_of_an_answer_does_not_wait_for_the_receipt_of_its_headers():
+    with listen(None, None, {}) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
