@@ -47,7 +47,7 @@ def test_it_prints_every_number():
     )
     machine, *rows = done.stdout.splitlines()
     assert machine.startswith("machine: ") and "Chromium" in machine
-    assert len(rows) == 9
+    assert len(rows) == 11
     for row in rows:
         number = re.search(r"([\d.]+) (?:KB|ms median|ms p95|s)$|([\d.]+)$", row)
         assert float(number[1] or number[2]) >= 0, row
