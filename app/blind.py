@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 from app.catalog import ItemFilter
 from app.catalog.events import BlindPick
+from app.languages import marked, tr
 from app.places import place
 from app.service import Service, blind_list_id
 from app.sign_test import SignTest, sign_test, verdict
 
 MAX_AT_ONCE = 2
-GONE = "This pick does not count: the list that it was picked from is not known any more."
+GONE = marked("This pick does not count: the list that it was picked from is not known any more.")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class BlindTest:
         """
         history = self.service.clean(raw_history)
         if not vote.seed or not history.item_ids or history.notices:
-            return "", GONE
+            return "", tr(GONE)
         if vote.withdrawn:
             list_id = blind_list_id(vote.seed, history.item_ids, item_filter)
             self.service.events.withdraw(vote.session_id, list_id, vote.item_id)
@@ -74,7 +75,7 @@ class BlindTest:
         drafts = drafted.drafts if drafted else []
         shown = drafts[vote.position - 1 : vote.position] if vote.position else []
         if drafted is None or [draft.item_id for draft in shown] != [vote.item_id]:
-            return "", GONE
+            return "", tr(GONE)
         team = self.service.columns[shown[0].team].key
         self.service.events.add_blind_pick(
             BlindPick(
@@ -96,12 +97,18 @@ class BlindTest:
             wins: how many picks went to each column.
         """
         test = sign_test(wins[0], wins[1])
-        return _result(test, [column.title for column in self.service.columns]), verdict(test)
+        return _result(test, [tr(column.title) for column in self.service.columns]), verdict(test)
 
 
 def _result(test: SignTest, titles: Sequence[str]) -> str:
     if test.wins == test.losses:
-        return f"A draw: {test.wins} of your picks were drafted by each model."
+        return tr("A draw: {count} of your picks were drafted by each model.", count=test.wins)
     winner, loser = titles if test.wins > test.losses else reversed(titles)
     more, fewer = max(test.wins, test.losses), min(test.wins, test.losses)
-    return f"{winner} won {more} to {fewer} against {loser}."
+    return tr(
+        "{winner} won {more} to {fewer} against {loser}.",
+        winner=winner,
+        more=more,
+        fewer=fewer,
+        loser=loser,
+    )

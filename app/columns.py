@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from app.languages import marked, tr, tr_reason
 from hllm.errors import HLLMError
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
@@ -27,6 +28,10 @@ Found = TypeVar("Found")
 State = Literal["loading", "ready", "failed"]
 COMPARE_DEPTH = 100
 LIST_LENGTH = 10  # how many items a list of the page shows, and a program gets by default
+
+WARMING_UP = marked("{model} is warming up; recommendations follow in a few seconds.")
+NOT_LOADED = marked("{model} could not be loaded; the reason is in the log of the app.")
+FAILED = marked("{model} failed on this history; the reason is in the log of the app.")
 
 logger = logging.getLogger(__name__)
 
@@ -113,19 +118,17 @@ class Column:
             self._message = str(error)
         except Exception:
             logger.exception("%s could not be loaded", self.title)
-            self._message = (
-                f"{self.title} could not be loaded; the reason is in the log of the app."
-            )
+            self._message = NOT_LOADED
         finally:
             self._loaded.set()
 
     def info(self) -> ColumnInfo:
         """Describe the column as it is now."""
-        recommender = self._recommender
+        recommender, title = self._recommender, tr(self.title)
         if recommender is not None:
             return ColumnInfo(
                 self.key,
-                self.title,
+                title,
                 "ready",
                 model=recommender.model,
                 precision=recommender.precision,
@@ -136,13 +139,19 @@ class Column:
                 note=self.note,
             )
         if self._loaded.is_set():
-            return ColumnInfo(self.key, self.title, "failed", message=self._message)
+            return ColumnInfo(self.key, title, "failed", message=self._reason())
         return ColumnInfo(
             self.key,
-            self.title,
+            title,
             "loading",
-            message=f"{self.title} is warming up; recommendations follow in a few seconds.",
+            message=tr(WARMING_UP, model=title),
         )
+
+    def _reason(self) -> str:
+        """Why it could not be loaded."""
+        if self._message == NOT_LOADED:
+            return tr(NOT_LOADED, model=tr(self.title))
+        return tr_reason(self._message)
 
     def counts(self) -> EncoderCounts | None:
         """The work of its User LLM; None: it has none, or is not loaded."""
@@ -183,11 +192,11 @@ class Column:
         try:
             return info, ask(self._recommender)
         except HLLMError as error:
-            message = str(error)
+            message = tr_reason(error)
         except Exception:
             logger.exception("%s failed", self.title)
-            message = f"{self.title} failed on this history; the reason is in the log of the app."
-        return ColumnInfo(self.key, self.title, "failed", message=message), None
+            message = tr(FAILED, model=info.title)
+        return ColumnInfo(self.key, info.title, "failed", message=message), None
 
 
 def load_in_background(columns: Sequence[Column]) -> threading.Thread:

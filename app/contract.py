@@ -143,6 +143,29 @@ class ErrorPayload(TypedDict):
     busy: bool
 
 
+class LanguageQuery(TypedDict):
+    """The page asks for itself in another language than English.
+
+    Attributes:
+        lang: "en" or "zh". Every other question of a page may have it, too: what the server says
+            of it is in this language; without it, in English.
+    """
+
+    lang: str
+
+
+class LanguagePayload(TypedDict):
+    """The page in a language.
+
+    Attributes:
+        shell: HTML of its frame.
+        texts: what the scripts say, by the English sentence.
+    """
+
+    shell: str
+    texts: dict[str, str]
+
+
 class BrowseQuery(TypedDict):
     """The page asks for a part of the catalogue; cursor None is the first."""
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from app.api_payloads import model_payload
 from app.catalog import ItemFilter
 from app.columns import LIST_LENGTH
+from app.languages import speaking
 from app.places import place
 from app.service import Answer, Service
 from app.snippet import Snippet, make_snippet
@@ -56,7 +57,8 @@ class Downloads:
             CatalogError: the catalogue cannot be read.
             BusyError: too many ask at once.
         """
-        with place(self._places):
+        # In files models are named as the API names them, whatever language the page is in.
+        with place(self._places), speaking("en"):
             answer = self._service.answer(raw_history, None, item_filter=item_filter)
         if not answer.columns:
             return None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.cards import Card
+from app.languages import marked, tr
 
 NUM_EXAMPLES = 6
 MIN_ITEMS = 2
@@ -11,37 +12,37 @@ MAX_ITEMS = 4
 
 # Item ids of the built-in books in the order of reading; those that are not there are left out.
 BOOK_EXAMPLES: dict[str, tuple[str, ...]] = {
-    "Out into space": (
+    marked("Out into space"): (
         "the-hitchhikers-guide-to-the-galaxy-adams",
         "enders-game-card",
         "the-martian-weir",
         "dune-herbert",
     ),
-    "Dragons and wizards": (
+    marked("Dragons and wizards"): (
         "the-hobbit-tolkien",
         "a-wizard-of-earthsea-le-guin",
         "eragon-paolini",
         "a-game-of-thrones-martin",
     ),
-    "A body in the library": (
+    marked("A body in the library"): (
         "the-murder-of-roger-ackroyd-christie",
         "the-hound-of-the-baskervilles-doyle",
         "gaudy-night-sayers",
         "and-then-there-were-none-christie",
     ),
-    "Marriage and manners": (
+    marked("Marriage and manners"): (
         "jane-eyre-bronte",
         "middlemarch-eliot",
         "emma-austen",
         "pride-and-prejudice-austen",
     ),
-    "Big Brother is watching": (
+    marked("Big Brother is watching"): (
         "brave-new-world-huxley",
         "fahrenheit-451-bradbury",
         "the-handmaids-tale-atwood",
         "nineteen-eighty-four-orwell",
     ),
-    "How the world works": (
+    marked("How the world works"): (
         "a-brief-history-of-time-hawking",
         "the-selfish-gene-dawkins",
         "sapiens-harari",
@@ -56,6 +57,16 @@ class Example:
 
     name: str
     cards: tuple[Card, ...]
+
+    @property
+    def shown_name(self) -> str:
+        """In the language of the page, but for names that are those of categories."""
+        return shown_name(self.name)
+
+
+def shown_name(name: str) -> str:
+    """The name of an example as a visitor reads it."""
+    return tr(name) if name in BOOK_EXAMPLES else name
 
 
 def book_examples(find: Callable[[Sequence[str]], Sequence[Card]]) -> list[Example]:

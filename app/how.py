@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from app.columns import ColumnAnswer
 from app.contract import HowPayload, StagePayload
+from app.languages import tr
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
     from hllm.serving.ranker import Stage
@@ -41,10 +42,12 @@ def how_payload(columns: Sequence[ColumnAnswer], started: float) -> HowPayload |
 
 
 def _stage(stage: Stage) -> StagePayload:
-    size = f"{_short(stage.num_parameters)} parameters" if stage.num_parameters else ""
+    size = (
+        tr("{count} parameters", count=_short(stage.num_parameters)) if stage.num_parameters else ""
+    )
     held = f"{stage.num_bytes / 1e6:,.1f} MB" if stage.num_bytes else ""
     facts = (size, stage.precision, stage.device, held)
-    return {"name": stage.name, "facts": " \u00b7 ".join(fact for fact in facts if fact)}
+    return {"name": tr(stage.name), "facts": " \u00b7 ".join(fact for fact in facts if fact)}
 
 
 def _short(count: int) -> str:

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import anyio
 
+from app.languages import marked
 from hllm.serving.request_batching import MAX_BATCH, BusyError
 
 # One batch of visitors in the User LLM's forward pass, another that gathers
@@ -12,7 +13,7 @@ from hllm.serving.request_batching import MAX_BATCH, BusyError
 PLACES = 2 * MAX_BATCH
 # Of those who wait for an answer; who comes after them hears so at once.
 MAX_WAITING = 64
-TOO_MANY = "Too many visitors at once: try again in a few seconds."
+TOO_MANY = marked("Too many visitors at once: try again in a few seconds.")
 
 Result = TypeVar("Result")
 

@@ -21,6 +21,7 @@ from app.columns import Column, load_in_background
 from app.errors import CatalogError
 from app.event_log import EventLog
 from app.filter_rows import FilterRows
+from app.languages import marked
 from app.picture_files import noted_folder
 from app.reloading import is_reloading
 from app.service import Service
@@ -206,7 +207,7 @@ def _baseline_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> 
         rows.prepare(recommender)
         return recommender
 
-    return Column("baseline", "Baseline", load)
+    return Column("baseline", marked("Baseline"), load)
 
 
 def _beside_model(settings: Settings) -> Path | None:

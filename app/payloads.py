@@ -27,8 +27,9 @@ from app.contract_picks import BlindPickPayload, RevealPayload, ScoresPayload, V
 from app.detail import Details
 from app.downloads import Downloads
 from app.errors import CatalogError
-from app.examples import Example
+from app.examples import Example, shown_name
 from app.how import how_payload
+from app.languages import marked, tr, tr_reason
 from app.line import TOO_MANY
 from app.render import plural, render_cards, render_no_cards
 from app.render_blind import render_blind
@@ -54,6 +55,8 @@ from app.writing import Writer
 from app.written import written_item, written_payload
 from hllm.errors import HLLMError
 
+NOT_COUNTED = marked("This pick does not count: {reason}")
+
 logger = logging.getLogger(__name__)
 
 
@@ -64,8 +67,9 @@ def forget_payload(service: Service, raw: Any) -> ForgetPayload:
         count = service.events.forget(sessions)
     except CatalogError as error:
         logger.warning("%s", error)
-        return {"message": "It could not be deleted: try again later."}
-    return {"message": f"{plural(count, 'entry', 'entries')} of this browser deleted."}
+        return {"message": tr("It could not be deleted: try again later.")}
+    entries = plural(count, "entry", "entries")
+    return {"message": tr("{entries} of this browser deleted.", entries=entries)}
 
 
 def browse_payload(service: Service, raw: Any) -> BrowsePayload:
@@ -74,11 +78,11 @@ def browse_payload(service: Service, raw: Any) -> BrowsePayload:
     try:
         found = service.browse(request)
     except CatalogError as error:
-        return {"html": "", "cursor": None, "count": str(error)}
+        return {"html": "", "cursor": None, "count": tr_reason(error)}
     if not found.cards:
         html = render_no_cards(request, service.num_items)
-        return {"html": html, "cursor": None, "count": "No items"}
-    count = plural(found.total, "item") if found.total is not None else "Many items"
+        return {"html": html, "cursor": None, "count": tr("No items")}
+    count = plural(found.total, "item") if found.total is not None else tr("Many items")
     return {"html": render_cards(found.cards), "cursor": found.next_cursor, "count": count}
 
 
@@ -88,9 +92,9 @@ def detail_payload(details: Details, raw: Any) -> DetailPayload:
     try:
         found = details.find(item_id, history, is_blind=is_blind(raw))
     except (CatalogError, HLLMError) as error:
-        return _no_detail("Details", str(error))
+        return _no_detail(tr("Details"), tr_reason(error))
     if found is None:
-        return _no_detail("Not found", "This item is not in this catalogue.")
+        return _no_detail(tr("Not found"), tr("This item is not in this catalogue."))
     return {
         "title": found.card.title,
         "html": render_detail(found),
@@ -109,7 +113,7 @@ def why_payload(details: Details, raw: Any) -> WhyPayload:
     try:
         found = details.explain(item_id, history)
     except (CatalogError, HLLMError) as error:
-        return {"html": render_no_detail(str(error)), "changes": {}}
+        return {"html": render_no_detail(tr_reason(error)), "changes": {}}
     if found is None:
         return {"html": "", "changes": {}}
     return {"html": render_why(found), "changes": found.scaled_changes}
@@ -121,9 +125,9 @@ def whole_payload(details: Details, raw: Any) -> WholePayload:
     try:
         found = details.read_whole(raw.get("history") if isinstance(raw, dict) else None)
     except (CatalogError, HLLMError) as error:
-        return {**nothing, "message": str(error)}
+        return {**nothing, "message": tr_reason(error)}
     if found is None:
-        return {**nothing, "message": "There is no User LLM here that could read it."}
+        return {**nothing, "message": tr("There is no User LLM here that could read it.")}
     return {
         "num_read": found.num_read,
         "encode_ms": found.encode_ms,
@@ -157,7 +161,7 @@ def write_payload(writer: Writer, raw: Any) -> WritePayload:
     except ValueError as error:
         return _not_written("refused", str(error))
     except (CatalogError, HLLMError) as error:
-        return _not_written("later", str(error))
+        return _not_written("later", tr_reason(error))
     hllm = found.detail.columns[0].info
     if hllm.key not in found.encode_ms:
         return _not_written("later", hllm.message)
@@ -208,7 +212,7 @@ def blind_payload(test: BlindTest, raw: Any) -> BlindPickPayload:
         item_filter, _ = clean_filter(raw.get("filter"), test.service.catalog.filters.has_category)
         team, message = test.judge(vote, history, item_filter)
     except (CatalogError, HLLMError) as error:
-        return {"team": "", "message": f"This pick does not count: {error}"}
+        return {"team": "", "message": tr(NOT_COUNTED, reason=tr_reason(error))}
     return {"team": team, "message": message}
 
 
@@ -226,7 +230,7 @@ def scores_payload(scoreboard: Scoreboard) -> ScoresPayload:
         return scoreboard.scores()
     except (CatalogError, HLLMError) as error:
         logger.warning("%s", error)
-        message = "The picks of all visits cannot be read now."
+        message = tr("The picks of all visits cannot be read now.")
         return {"picks": 0, "visits": 0, "models": {}, "message": message}
 
 
@@ -238,9 +242,9 @@ def keep_payload(downloads: Downloads, service: Service, raw: Any) -> KeepPayloa
         item_filter, _ = clean_filter(raw.get("filter"), service.catalog.filters.has_category)
         found = downloads.make(raw.get("history"), item_filter)
     except (CatalogError, HLLMError) as error:
-        return {**nothing, "message": str(error)}
+        return {**nothing, "message": tr_reason(error)}
     if found is None:
-        return {**nothing, "message": "There is no history yet that could be taken along."}
+        return {**nothing, "message": tr("There is no history yet that could be taken along.")}
     return {
         "json": found.as_json,
         "csv": found.as_csv,
@@ -270,7 +274,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
             what_if=what_if,
         )
     except CatalogError as error:
-        return {"version": version, "error": str(error), "busy": False}
+        return {"version": version, "error": tr_reason(error), "busy": False}
     is_start = not answer.columns
     columns = render_columns(answer, item_filter, seed)
     return {
@@ -284,14 +288,14 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         "start": render_popular(answer.popular, service.examples) if is_start else None,
         "examples": [example_payload(e) for e in service.examples] if is_start else [],
         "columns": columns,
-        "example": answer.example,
+        "example": shown_name(answer.example),
         "how": None if seed else how_payload(answer.columns, started),
     }
 
 
 def busy_payload(raw: Any) -> ErrorPayload:
     """What a page gets at once where too many wait before it."""
-    return {"version": _version(raw), "error": TOO_MANY, "busy": True}
+    return {"version": _version(raw), "error": tr(TOO_MANY), "busy": True}
 
 
 def _version(raw: Any) -> int:
@@ -339,15 +343,17 @@ def example_payload(example: Example) -> ExamplePayload:
 def live_line(answer: Answer, blind_seed: str = "") -> str:
     """What a screen reader says after an update, and what stands above the columns."""
     if not answer.columns:
-        return "Nothing clicked yet"
+        return tr("Nothing clicked yet")
     if answer.warming:
-        return "Warming up"
+        return tr("Warming up")
     if blind_seed:
         drafts = answer.blind.drafts if answer.blind else []
-        return f"{plural(len(drafts), 'recommendation')}, drafted by both models in turn"
+        made = plural(len(drafts), "recommendation")
+        return tr("{recommendations}, drafted by both models in turn", recommendations=made)
     counts = [len(c.result.items[:LIST_LENGTH]) for c in answer.columns if c.result is not None]
     if not any(counts):
-        return "No recommendations"
+        return tr("No recommendations")
     if answer.example:
-        return "Recommended for the example"
-    return f"{plural(max(counts), 'recommendation')} updated"
+        return tr("Recommended for the example")
+    made = plural(max(counts), "recommendation")
+    return tr("{recommendations} updated", recommendations=made)

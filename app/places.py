@@ -4,9 +4,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from app.languages import marked
 from hllm.serving.request_batching import BusyError
 
 MAX_WAIT_S = 10
+TOO_MANY = marked("Too many visitors at once: try again in a minute.")
 
 
 @contextmanager
@@ -17,7 +19,7 @@ def place(places: threading.Semaphore) -> Iterator[None]:
         BusyError: none was free in time.
     """
     if not places.acquire(timeout=MAX_WAIT_S):
-        raise BusyError("Too many visitors at once: try again in a minute.")
+        raise BusyError(TOO_MANY)
     try:
         yield
     finally:

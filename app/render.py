@@ -10,16 +10,21 @@ from string import Template
 from urllib.parse import quote
 
 from app.cards import Card
+from app.languages import marked, tr, tr_template
 from app.session import MAX_HISTORY, MAX_SEARCH_CHARS, SORTS, BrowseRequest
 from app.written import MAX_CHARS
 
 MAX_TOOLTIP_CHARS = 300
-# What a click does, before the title, for those who hear it. No aria-label: it would have to repeat
-# all that is seen, for those who say it (WCAG 2.5.3).
-ADD = '<span class="unseen">Add </span>'
-SHOW_EVERYTHING = (
-    '<button type="button" class="button" data-action="reset-search">Show everything</button>'
-)
+_ADD = marked("Add")
+_SHOW_EVERYTHING = marked("Show everything")
+
+
+def add() -> str:
+    """What a click on an item does, before its title, for those who hear it.
+
+    No aria-label: it would have to repeat all that is seen, for those who say it (WCAG 2.5.3).
+    """
+    return f'<span class="unseen">{tr(_ADD)} </span>'
 
 
 def text(value: object) -> str:
@@ -34,7 +39,10 @@ def number(value: int) -> str:
 
 def plural(count: int, noun: str, several: str = "") -> str:
     """Write a count with its noun, as in "1 item" or "1,024 items"."""
-    return f"{number(count)} {noun if count == 1 else several or noun + 's'}"
+    several = several or noun + "s"
+    one, more = f"{{count}} {noun}", f"{{count}} {several}"
+    # Translations have one form: that of several.
+    return tr(more if count != 1 or tr(more) != more else one, count=number(count))
 
 
 def price(value: float) -> str:
@@ -46,7 +54,11 @@ def byline(card: Card) -> str:
     """Creator, year and price, as far as they are known; escaped."""
     cost = "" if card.price is None else price(card.price)
     return text(
-        " · ".join(part for part in (card.creator, card.year, cost and f"price {cost}") if part)
+        " · ".join(
+            part
+            for part in (card.creator, card.year, cost and tr("price {price}", price=cost))
+            if part
+        )
     )
 
 
@@ -67,7 +79,8 @@ def info_button(card: Card) -> str:
     """Opens the drawer about an item; stands beside the item's link, whose click adds it."""
     return (
         f'<button type="button" class="info" tabindex="-1" data-info="{text(card.item_id)}" '
-        f'aria-label="Details of {text(card.title)}" title="Details">i</button>'
+        f'aria-label="{text(tr("Details of {title}", title=card.title))}" '
+        f'title="{tr("Details")}">i</button>'
     )
 
 
@@ -83,7 +96,7 @@ def render_cards(cards: Iterable[Card]) -> str:
     """The covers of the browse grid, as list items with one link each."""
     return "".join(
         f'<li><a role="button" class="card item" {item_data(card, "browse")} '
-        f'title="{_tooltip(card)}">{cover(card)}{ADD}'
+        f'title="{_tooltip(card)}">{cover(card)}{add()}'
         f'<span class="card-title" dir="auto">{text(card.title)}</span>'
         f'<span class="card-by" dir="auto">{byline(card)}</span></a>{info_button(card)}</li>'
         for card in cards
@@ -94,28 +107,39 @@ def render_no_cards(request: BrowseRequest, catalog_size: int) -> str:
     """What stands in the browse grid when there is nothing to show in it."""
     if catalog_size == 0:
         return _nothing(
-            "This catalogue is empty.",
-            "Import items with: python -m app.ingest --help",
+            tr("This catalogue is empty."),
+            tr("Import items with: {command}", command="python -m app.ingest --help"),
         )
-    looked_for = [f"“{text(request.text)}”"] if request.text else []
-    if request.category:
-        looked_for.append(f"in {text(request.category)}")
-    what = " ".join(looked_for)
+    said = text(_nothing_found(request))
     return _nothing(
-        f"Nothing found {what}".strip() + ".",
-        "Try fewer or shorter words, or another category.",
-        SHOW_EVERYTHING,
+        said,
+        tr("Try fewer or shorter words, or another category."),
+        '<button type="button" class="button" data-action="reset-search">'
+        f"{tr(_SHOW_EVERYTHING)}</button>",
     )
+
+
+def _nothing_found(request: BrowseRequest) -> str:
+    names = {"text": request.text, "category": request.category}
+    if request.text and request.category:
+        return tr("Nothing found “{text}” in {category}.", **names)
+    if request.text:
+        return tr("Nothing found “{text}”.", **names)
+    return tr("Nothing found in {category}." if request.category else "Nothing found.", **names)
 
 
 def _recorded(days: int) -> str:
     """What the server keeps of a visit, and how to have it deleted."""
     if not days:
-        return "The server keeps nothing of what you see and click."
-    return (
+        return tr("The server keeps nothing of what you see and click.")
+    said = tr(
         "What is shown and clicked is counted under a random number, on this server only, and "
-        f"deleted after {plural(days, 'day')}. "
-        '<button type="button" class="forget" data-action="forget">Delete mine now</button> '
+        "deleted after {days}.",
+        days=plural(days, "day"),
+    )
+    return (
+        f'{said} <button type="button" class="forget" data-action="forget">'
+        f"{tr('Delete mine now')}</button> "
         '<span class="forgotten"></span>'
     )
 
@@ -146,7 +170,7 @@ def render_shell(
         events_days: how long what was shown and clicked is kept; 0: it is not.
     """
     low, high = price_range or (0.0, 0.0)
-    return Template(template).substitute(
+    return Template(tr_template(template)).substitute(
         catalog_name=text(catalog_name),
         catalog_key=text(catalog_key),
         max_history=MAX_HISTORY,
@@ -165,7 +189,7 @@ def render_shell(
         lowest_price=text(price(low)),
         highest_price=text(price(high)),
         sort_options="".join(
-            f'<option value="{key}">{label}</option>' for key, label in SORTS.items()
+            f'<option value="{key}">{tr(label)}</option>' for key, label in SORTS.items()
         ),
     )
 

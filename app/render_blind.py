@@ -5,11 +5,10 @@ Pure, like app.render, whose rules hold here too.
 
 from app.cards import Card
 from app.catalog import ItemFilter
+from app.languages import tr
 from app.render import cover, info_button, item_data, text
 from app.render_recommendations import item_words, nothing_left
 from app.service import Answer
-
-LEAVE = '<button type="button" class="button" data-action="leave-blind">Back to both lists</button>'
 
 
 def render_blind(answer: Answer, seed: str, item_filter: ItemFilter) -> str:
@@ -23,8 +22,9 @@ def render_blind(answer: Answer, seed: str, item_filter: ItemFilter) -> str:
     if answer.blind is None:
         why = " ".join(c.info.message for c in answer.columns if c.result is None)
         return (
-            '<div class="column-message" role="note"><p>The blind test needs both models. '
-            f"{text(why)}</p>{LEAVE}</div>"
+            f'<div class="column-message" role="note"><p>{tr("The blind test needs both models.")} '
+            f'{text(why)}</p><button type="button" class="button" data-action="leave-blind">'
+            f"{tr('Back to both lists')}</button></div>"
         )
     rows = "".join(
         _row(answer.cards[draft.item_id], position)
@@ -35,7 +35,8 @@ def render_blind(answer: Answer, seed: str, item_filter: ItemFilter) -> str:
         candidates = [c.result.num_candidates for c in answer.columns if c.result is not None]
         return nothing_left(item_filter, max(candidates))
     return (
-        f'<ol class="recs" aria-label="Recommendations of both models" data-seed="{text(seed)}">'
+        f'<ol class="recs" aria-label="{tr("Recommendations of both models")}" '
+        f'data-seed="{text(seed)}">'
         f"{rows}</ol>"
     )
 

@@ -13,6 +13,7 @@ from app.catalog import CatalogItem
 from app.catalog.items import NOTES_KEY
 from app.columns import ColumnInfo
 from app.detail import ColumnDetail, Detail, Explanation
+from app.languages import marked, tr
 from app.render import byline, cover, info_button, item_data, number, plural, price, text
 from app.render_recommendations import item_words
 
@@ -25,6 +26,10 @@ MAX_FACT_CHARS = 1000
 MAX_TOKENS = 14  # in the band
 MAX_HEADLINE_CHARS = 80  # of a title; the drawer cuts a longer one after three lines
 SCALARS = (str, int, float)
+HOW_WHY = marked(
+    "Each model ranked again without one item. To the left: the score falls, so the item speaks "
+    "for this one. To the right: it speaks against it."
+)
 
 
 def render_detail(detail: Detail) -> str:
@@ -50,8 +55,8 @@ def render_inside(detail: Detail) -> str:
     shown = given.tokens[:MAX_TOKENS]
     tokens = "".join(f"<span>{text(token) or '&nbsp;'}</span>" for token in shown)
     more = given.num_tokens - len(shown)
-    rest = f" &hellip; {number(more)} more" if more > 0 else ""
-    last = "[ITEM]" if given.has_item_token else "mean of all"
+    rest = f" &hellip; {tr('{count} more', count=number(more))}" if more > 0 else ""
+    last = "[ITEM]" if given.has_item_token else tr("mean of all")
     numbers = " ".join(f"{value:+.2f}".replace("-", "−") for value in detail.embedding)
     return (
         f'<p class="opened" dir="auto">{text(detail.card.title)}</p>'
@@ -88,10 +93,10 @@ def render_why(explanation: Explanation) -> str:
         for place, card in enumerate(explanation.history, 1)
     )
     return (
-        '<p class="hint">Each model ranked again without one item. To the left: the score falls, '
-        "so the item speaks for this one. To the right: it speaks against it.</p>"
-        f'<table class="changes"><thead><tr><th scope="col">If removed</th>{heads}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
+        f'<p class="hint">{text(tr(HOW_WHY))}</p>'
+        f'<table class="changes"><thead><tr><th scope="col">{tr("If removed")}</th>{heads}'
+        "</tr></thead>"
+        + f"<tbody>{rows}</tbody></table>"
         + "".join(_unavailable(info) for info, found in explanation.columns if not found)
     )
 
@@ -101,11 +106,11 @@ def render_head(detail: Detail, source: str) -> str:
     card = detail.card
     if card.item_id in detail.history:
         place = detail.history.index(card.item_id) + 1
-        action = f'<p class="hint">Number {place} of this history</p>'
+        action = f'<p class="hint">{tr("Number {place} of this history", place=place)}</p>'
     else:
         action = (
             f'<a role="button" class="button add item" {item_data(card, source)}>'
-            "Add to your history</a>"
+            f"{tr('Add to your history')}</a>"
         )
     return (
         f'<header class="detail-head">{cover(card)}<div>'
@@ -116,31 +121,38 @@ def render_head(detail: Detail, source: str) -> str:
 def render_standing(detail: Detail) -> str:
     """Where both models rank the item."""
     if detail.is_blind:
-        words = "During the blind test ranks, reasons and neighbours stay hidden."
+        words = tr("During the blind test ranks, reasons and neighbours stay hidden.")
         return f'<p class="hint">{words}</p>'
     if not detail.history:
-        return part("Rank", '<p class="hint">The history is empty, so nothing is ranked yet.</p>')
+        words = tr("The history is empty, so nothing is ranked yet.")
+        return part(tr("Rank"), f'<p class="hint">{words}</p>')
     if detail.card.item_id in detail.history:
-        words = "It is in the history: such items are not ranked again."
-        return part("Rank", f'<p class="hint">{words}</p>')
+        words = tr("It is in the history: such items are not ranked again.")
+        return part(tr("Rank"), f'<p class="hint">{words}</p>')
     places = "".join(_place(column) for column in detail.columns)
+    words = tr(
+        "Among all items, whatever is filtered. A score is on its own model's scale: compare "
+        "ranks, not scores."
+    )
     return part(
-        "Rank for this history",
-        f'<dl class="standing">{places}</dl><p class="hint">Among all items, whatever is '
-        "filtered. A score is on its own model's scale: compare ranks, not scores.</p>",
+        tr("Rank for this history"),
+        f'<dl class="standing">{places}</dl><p class="hint">{words}</p>',
     )
 
 
 def _place(column: ColumnDetail) -> str:
     info, found = column.info, column.rank
     if found is None:
-        said = f"<dd>{text(info.message or 'no answer')}</dd>"
+        said = f"<dd>{text(info.message or tr('no answer'))}</dd>"
     else:
-        place = f"#{number(found.rank)} of" if found.rank else "not among the first"
-        said = (
-            f"<dd><b>{place} {number(found.num_ranked)}</b> "
-            f"<span>score {found.score:.3f}</span></dd>"
+        total = number(found.num_ranked)
+        place = (
+            tr("#{rank} of {total}", rank=number(found.rank), total=total)
+            if found.rank
+            else tr("not among the first {total}", total=total)
         )
+        score = tr("score {score}", score=f"{found.score:.3f}")
+        said = f"<dd><b>{place}</b> <span>{score}</span></dd>"
     return f'<div><dt class="{text(info.key)}-tone">{text(info.title)}</dt>{said}</div>'
 
 
@@ -148,17 +160,17 @@ def _why(detail: Detail) -> str:
     if detail.explains == "no":
         if detail.is_blind or len(detail.history) != 1 or detail.card.item_id in detail.history:
             return ""
-        body = (
-            '<p class="hint">The history has one item: without it there is nothing to compare.</p>'
-        )
+        words = tr("The history has one item: without it there is nothing to compare.")
+        body = f'<p class="hint">{words}</p>'
     elif detail.explains == "now":
-        body = '<p class="hint">Computing &hellip;</p>'
+        body = f'<p class="hint">{tr("Computing …")}</p>'
     else:
+        words = tr("A large model takes a while to read the history once without each item.")
         body = (
-            '<p class="hint">A large model takes a while to read the history once without each '
-            'item.</p><button type="button" class="button" data-action="why">Compute</button>'
+            f'<p class="hint">{words}</p><button type="button" class="button" data-action="why">'
+            f"{tr('Compute')}</button>"
         )
-    return part("Why: score change if removed", f'<div class="why-body">{body}</div>')
+    return part(tr("Why: score change if removed"), f'<div class="why-body">{body}</div>')
 
 
 def _change(found: ScoreChange | None, largest: float, info: ColumnInfo) -> str:
@@ -181,7 +193,7 @@ def _unavailable(info: ColumnInfo) -> str:
 def _description(item: CatalogItem) -> str:
     if not item.description:
         return ""
-    return part("Description", f'<p class="prose" dir="auto">{text(item.description)}</p>')
+    return part(tr("Description"), f'<p class="prose" dir="auto">{text(item.description)}</p>')
 
 
 def render_similar(detail: Detail) -> str:
@@ -190,7 +202,7 @@ def render_similar(detail: Detail) -> str:
         (column.info, [(near.item_id, near.cosine) for near in column.similar])
         for column in detail.columns
     ]
-    return render_spaces("Nearest items by embedding", "", lists, detail.cards)
+    return render_spaces(tr("Nearest items by embedding"), "", lists, detail.cards)
 
 
 def render_spaces(
@@ -213,7 +225,7 @@ def render_spaces(
 def _nears(found: Sequence[tuple[str, float]], cards: Mapping[str, Card]) -> str:
     return "".join(
         f'<li><a role="button" class="near item" {item_data(cards[item_id], "detail")} '
-        f'title="{text(cards[item_id].title)}, cosine {cosine:.3f}">'
+        f'title="{_near_tooltip(cards[item_id], cosine)}">'
         f'{cover(cards[item_id])}<span class="rec-text">{item_words(cards[item_id])}'
         f"</span></a>{info_button(cards[item_id])}</li>"
         for item_id, cosine in found
@@ -221,19 +233,29 @@ def _nears(found: Sequence[tuple[str, float]], cards: Mapping[str, Card]) -> str
     )
 
 
+def _near_tooltip(card: Card, cosine: float) -> str:
+    return text(tr("{title}, cosine {cosine}", title=card.title, cosine=f"{cosine:.3f}"))
+
+
 def render_given(given: ItemText | None) -> str:
     """The text that the Item LLM was given, and its tokens."""
     if given is None:
         return ""
-    tokens = f"{plural(given.num_tokens, 'token')}, special ones included"
-    if given.is_cut:
-        tokens = f"The first {tokens}; the rest was cut off"
-        if given.unread:
-            tokens += " and is struck through"
+    tokens = plural(given.num_tokens, "token")
+    if not given.is_cut:
+        said = tr("{tokens}, special ones included.", tokens=tokens)
+    elif given.unread:
+        said = tr(
+            "The first {tokens}, special ones included; the rest was cut off and is struck "
+            "through.",
+            tokens=tokens,
+        )
+    else:
+        said = tr("The first {tokens}, special ones included; the rest was cut off.", tokens=tokens)
     read = given.text.removesuffix(given.unread)
     unread = f"<s>{text(given.unread)}</s>" if given.unread else ""
     words = f'<p class="given" dir="auto">{text(read)}{unread}</p>' if given.text else ""
-    return part("What the Item LLM was given", f'<p class="hint">{tokens}.</p>{words}')
+    return part(tr("What the Item LLM was given"), f'<p class="hint">{said}</p>{words}')
 
 
 def _facts(item: CatalogItem) -> str:
@@ -242,22 +264,22 @@ def _facts(item: CatalogItem) -> str:
     # The columns that these were read from are among the others, too.
     shown = {item.title, categories, tags, item.creator}
     facts = [
-        ("Title", item.title if len(item.title) > MAX_HEADLINE_CHARS else ""),
-        ("Categories", categories),
-        ("Tags", tags),
-        ("Creator", item.creator),
-        ("Year", "" if item.year is None else str(item.year)),
-        ("Price", cost),
-        ("Popularity", number(item.popularity) if item.popularity else ""),
+        (tr("Title"), item.title if len(item.title) > MAX_HEADLINE_CHARS else ""),
+        (tr("Categories"), categories),
+        (tr("Tags"), tags),
+        (tr("Creator"), item.creator),
+        (tr("Year"), "" if item.year is None else str(item.year)),
+        (tr("Price"), cost),
+        (tr("Popularity"), number(item.popularity) if item.popularity else ""),
         *(fact for fact in _extra_facts(item.extra) if fact[1] not in shown),
-        ("Id", item.item_id),
+        (tr("Id"), item.item_id),
     ]
     rows = "".join(
         f'<dt dir="auto">{text(name)}</dt><dd dir="auto">{text(value[:MAX_FACT_CHARS])}</dd>'
         for name, value in facts
         if value
     )
-    return part("Facts", f'<dl class="detail-facts">{rows}</dl>')
+    return part(tr("Facts"), f'<dl class="detail-facts">{rows}</dl>')
 
 
 def _extra_facts(extra: Mapping[str, Any]) -> list[tuple[str, str]]:

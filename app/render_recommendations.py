@@ -12,11 +12,24 @@ from app.cards import Card
 from app.catalog import NO_FILTER, ItemFilter
 from app.columns import COMPARE_DEPTH, LIST_LENGTH, ColumnAnswer, ColumnInfo, ranks_of
 from app.examples import Example
-from app.render import ADD, byline, cover, info_button, item_data, plural, price, text
+from app.languages import marked, tr
+from app.render import add, byline, cover, info_button, item_data, plural, price, text
 
 if TYPE_CHECKING:
     from hllm.recommend import Recommendation, Recommendations
 
+IMPORT = "python -m app.ingest --help"
+NOTHING_YET = marked(
+    "The history is empty, so there is nothing to predict from yet. Click any item and both models "
+    "answer."
+)
+ALL_TAKEN = marked(
+    "Nothing is left to recommend: every item of this catalogue is in the history. Remove one to "
+    "go on."
+)
+SCORE = marked(
+    "score {score}, the bar relative to the highest; not comparable with the other column"
+)
 SKELETON = '<span class="skeleton"></span>'
 
 
@@ -45,7 +58,7 @@ def render_column(
     rows = "".join(
         _row(item, cards[item.item_id], answer.info, other.info, ranks, best) for item in shown
     )
-    label = f"Recommendations of {text(answer.info.title)}"
+    label = text(tr("Recommendations of {model}", model=answer.info.title))
     return f'{head}<ol class="recs" aria-label="{label}">{rows}</ol>'
 
 
@@ -53,8 +66,9 @@ def render_popular(cards: Sequence[Card], examples: Sequence[Example]) -> str:
     """What stands in the columns' place while the history is empty."""
     if not cards:
         return (
-            '<div class="popular"><h2>Nothing to recommend yet</h2><p>This catalogue is empty. '
-            "Import items with: <code>python -m app.ingest --help</code></p></div>"
+            f'<div class="popular"><h2>{tr("Nothing to recommend yet")}</h2>'
+            f"<p>{tr('This catalogue is empty.')} "
+            f"{tr('Import items with: {command}', command=f'<code>{IMPORT}</code>')}</p></div>"
         )
     rows = "".join(
         f'<li><a role="button" class="pop item" {item_data(card, "popular")}>'
@@ -65,9 +79,8 @@ def render_popular(cards: Sequence[Card], examples: Sequence[Example]) -> str:
     return (
         '<div class="popular">'
         f"{_render_examples(examples)}"
-        "<h2>Popular in this catalogue</h2>"
-        '<p class="popular-lead">The history is empty, so there is nothing to predict from yet. '
-        "Click any item and both models answer.</p>"
+        f"<h2>{tr('Popular in this catalogue')}</h2>"
+        f'<p class="popular-lead">{tr(NOTHING_YET)}</p>'
         f'<ol class="pops">{rows}</ol></div>'
     )
 
@@ -81,7 +94,8 @@ def summary(answers: Sequence[ColumnAnswer], top_k: int = LIST_LENGTH) -> str:
     ]
     if len(lists) < 2 or not all(lists):
         return ""
-    return f"{len(lists[0] & lists[1])} of {max(map(len, lists))} in both lists"
+    both, total = len(lists[0] & lists[1]), max(map(len, lists))
+    return tr("{count} of {total} in both lists", count=both, total=total)
 
 
 def _render_examples(examples: Sequence[Example]) -> str:
@@ -89,19 +103,24 @@ def _render_examples(examples: Sequence[Example]) -> str:
         return ""
     buttons = "".join(
         f'<li><button type="button" class="example" data-example="{text(example.name)}" '
-        f'aria-label="Start with the example {text(example.name)}, '
-        f'{plural(len(example.cards), "item")}">'
+        f'aria-label="{_example_label(example)}">'
         f'<span class="example-covers">{"".join(cover(card) for card in example.cards[:4])}</span>'
-        f'<span class="example-name" dir="auto">{text(example.name)}</span></button></li>'
+        f'<span class="example-name" dir="auto">{text(example.shown_name)}</span></button></li>'
         for example in examples
     )
-    return f'<h2>Start from an example</h2><ul class="examples">{buttons}</ul>'
+    return f'<h2>{tr("Start from an example")}</h2><ul class="examples">{buttons}</ul>'
+
+
+def _example_label(example: Example) -> str:
+    items = plural(len(example.cards), "item")
+    label = tr("Start with the example {name}, {items}", name=example.shown_name, items=items)
+    return text(label)
 
 
 # By key of the column: what the model does, for people who have read nothing about it.
 _DOES = {
-    "hllm": "Trained on histories: predicts your next choice.",
-    "baseline": "Not trained on histories: finds similar texts.",
+    "hllm": marked("Trained on histories: predicts your next choice."),
+    "baseline": marked("Not trained on histories: finds similar texts."),
 }
 
 
@@ -110,13 +129,14 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
     facts = []
     if result is not None:
         items = plural(result.num_candidates, "item")
-        facts = [_fact("ranks", items, "how many items were ranked for this history")]
+        facts = [_fact(tr("ranks"), items, tr("how many items were ranked for this history"))]
     if info.reads:
-        facts.append(_fact("reads", ", ".join(info.reads), "the fields of an item that it reads"))
+        meaning = tr("the fields of an item that it reads")
+        facts.append(_fact(tr("reads"), ", ".join(info.reads), meaning))
     model = f'<p class="model" title="{text(info.model)}">{text(info.model)}</p>'
     return (
         f'<header class="column-head"><h2>{text(info.title)}</h2>'
-        f'<p class="does">{_DOES[info.key]}</p>'
+        f'<p class="does">{tr(_DOES[info.key])}</p>'
         f"{model if info.model else ''}"
         f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}"
         f"{_sentence(info.note)}{_different_texts(info, other)}{_rerank_cost(result)}</header>"
@@ -129,8 +149,12 @@ def _rerank_cost(result: Recommendations | None) -> str:
     if cost is None:
         return ""
     return _sentence(
-        f"Re-ranked: costs {cost.score:.3f} of mean score, {cost.num_replaced} of "
-        f"{plural(cost.num_items, 'item')} replaced."
+        tr(
+            "Re-ranked: costs {score} of mean score, {count} of {items} replaced.",
+            score=f"{cost.score:.3f}",
+            count=cost.num_replaced,
+            items=plural(cost.num_items, "item"),
+        )
     )
 
 
@@ -139,8 +163,12 @@ def _different_texts(info: ColumnInfo, other: ColumnInfo) -> str:
     if not info.reads or not other.reads or set(info.reads) == set(other.reads):
         return ""
     return _sentence(
-        f"{info.title} and {other.title} do not read the same texts of an item: the lists differ "
-        "for this reason, too."
+        tr(
+            "{model} and {other} do not read the same texts of an item: the lists differ for this "
+            "reason, too.",
+            model=info.title,
+            other=other.title,
+        )
     )
 
 
@@ -162,35 +190,37 @@ def _message(info: ColumnInfo) -> str:
 def nothing_left(item_filter: ItemFilter, num_candidates: int) -> str:
     """What stands in the place of a list that has no items."""
     if not item_filter:
-        return (
-            '<p class="column-message">Nothing is left to recommend: every item of this catalogue '
-            "is in the history. Remove one to go on.</p>"
-        )
-    where = " ".join([*_category_words(item_filter), *_price_words(item_filter)])
+        return f'<p class="column-message">{tr(ALL_TAKEN)}</p>'
+    where = tr(
+        "{category} {prices}",
+        category=_category_words(item_filter),
+        prices=_price_words(item_filter),
+    )
     return (
-        f'<div class="column-message"><p>{text(_none_of(where, num_candidates))}</p>'
+        f'<div class="column-message"><p>{text(_none_of(where.strip(), num_candidates))}</p>'
         '<button type="button" class="button" data-action="everything">'
-        "Recommend from everything</button></div>"
+        f"{tr('Recommend from everything')}</button></div>"
     )
 
 
 def _none_of(where: str, num_candidates: int) -> str:
     if num_candidates:
-        return f"There is nothing {where} that you have not chosen."
-    return f"There is nothing {where}."
+        return tr("There is nothing {where} that you have not chosen.", where=where)
+    return tr("There is nothing {where}.", where=where)
 
 
-def _category_words(item_filter: ItemFilter) -> list[str]:
-    return [f"in “{item_filter.category}”"] if item_filter.category else []
+def _category_words(item_filter: ItemFilter) -> str:
+    category = item_filter.category
+    return tr("in “{category}”", category=category) if category else ""
 
 
-def _price_words(item_filter: ItemFilter) -> list[str]:
+def _price_words(item_filter: ItemFilter) -> str:
     low, high = item_filter.min_price, item_filter.max_price
     if low is not None and high is not None:
-        return [f"at a price from {price(low)} to {price(high)}"]
+        return tr("at a price from {low} to {high}", low=price(low), high=price(high))
     if low is not None:
-        return [f"at a price from {price(low)}"]
-    return [] if high is None else [f"at a price up to {price(high)}"]
+        return tr("at a price from {low}", low=price(low))
+    return "" if high is None else tr("at a price up to {high}", high=price(high))
 
 
 def _row(
@@ -208,8 +238,7 @@ def _row(
         f'<span class="rank">{item.rank}</span>{cover(card)}'
         f'<span class="rec-text">{item_words(card)}{_elsewhere(item.item_id, other, ranks)}</span>'
         # Cosines of two models cannot be compared: as numbers they would read as if they could.
-        f'<span class="rec-score" title="score {item.score:.3f}, the bar relative to the highest; '
-        'not comparable with the other column">'
+        f'<span class="rec-score" title="{tr(SCORE, score=f"{item.score:.3f}")}">'
         f'<span class="bar"><span style="width:{width * 100:.1f}%"></span></span>'
         f'<span class="move"></span></span></a>{info_button(card)}</li>'
     )
@@ -218,7 +247,7 @@ def _row(
 def item_words(card: Card) -> str:
     """Title and byline of an item in a list."""
     return (
-        f'{ADD}<span class="rec-title" dir="auto">{text(card.title)}</span>'
+        f'{add()}<span class="rec-title" dir="auto">{text(card.title)}</span>'
         f'<span class="rec-by" dir="auto">{byline(card)}</span>'
     )
 
@@ -229,7 +258,10 @@ def _elsewhere(item_id: str, other: ColumnInfo, ranks: Mapping[str, int] | None)
     rank = ranks.get(item_id)
     name = text(other.title)
     if rank is None:
-        return f'<span class="elsewhere none">not in {name} top {COMPARE_DEPTH}</span>'
+        words = tr("not in {model} top {depth}", model=name, depth=COMPARE_DEPTH)
+        return f'<span class="elsewhere none">{words}</span>'
     if rank <= LIST_LENGTH:
-        return f'<span class="elsewhere both">also #{rank} in {name}</span>'
-    return f'<span class="elsewhere">#{rank} in {name}</span>'
+        words = tr("also #{rank} in {model}", rank=rank, model=name)
+        return f'<span class="elsewhere both">{words}</span>'
+    words = tr("#{rank} in {model}", rank=rank, model=name)
+    return f'<span class="elsewhere">{words}</span>'

@@ -3,6 +3,7 @@
 Pure, like app.render, whose rules hold here too.
 """
 
+from app.languages import marked, tr
 from app.render import text
 from app.render_detail import (
     part,
@@ -14,11 +15,11 @@ from app.render_detail import (
 )
 from app.writing import Writing
 
-ALONE = (
+ALONE = marked(
     "The wish is taken for a history of one item. HLLM predicts what readers of such an item take "
     "next; the baseline finds similar texts."
 )
-BY_ID = (
+BY_ID = marked(
     "A model that knows items by their ids could do nothing with it: nobody has clicked it yet, so "
     "it would have learned nothing of it."
 )
@@ -44,7 +45,7 @@ def render_writing(writing: Writing) -> str:
     ]
     return "".join(
         (
-            render_spaces("Recommended for it", ALONE, lists, detail.cards),
+            render_spaces(tr("Recommended for it"), tr(ALONE), lists, detail.cards),
             render_similar(detail),
             _encoded(writing),
             render_given(detail.text),
@@ -56,7 +57,12 @@ def _unread(writing: Writing) -> str:
     if not writing.unread:
         return ""
     info = writing.detail.columns[0].info
-    words = f"{info.title} reads {', '.join(info.reads)}, and not {', '.join(writing.unread)}."
+    words = tr(
+        "{model} reads {read}, and not {unread}.",
+        model=info.title,
+        read=", ".join(info.reads),
+        unread=", ".join(writing.unread),
+    )
     return f'<p class="hint unread">{text(words)}</p>'
 
 
@@ -67,8 +73,8 @@ def _encoded(writing: Writing) -> str:
         for info in (column.info for column in writing.detail.columns)
     )
     return part(
-        "Encoded now, from the text alone",
-        f'<dl class="standing">{took}</dl><p class="hint by-id">{text(BY_ID)}</p>',
+        tr("Encoded now, from the text alone"),
+        f'<dl class="standing">{took}</dl><p class="hint by-id">{text(tr(BY_ID))}</p>',
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from app.cards import Card
 from app.catalog.events import PickSums
 from app.contract_picks import EstimatePayload, ModelScorePayload, ScoresPayload
+from app.languages import tr
 from app.places import place
 from app.service import Service
 
@@ -79,7 +80,7 @@ class Scoreboard:
         """
         events = self._service.events
         if not events.days:
-            message = "This server keeps no picks: only those of this visit count."
+            message = tr("This server keeps no picks: only those of this visit count.")
             return {"picks": 0, "visits": 0, "models": {}, "message": message}
         sums = events.pick_sums(HIT_RANK)
         keys = [column.key for column in self._service.columns]
@@ -87,7 +88,7 @@ class Scoreboard:
             "picks": sum(found.picks for found in sums),
             "visits": len(sums),
             "models": {key: model_score(sums, at) for at, key in enumerate(keys)} if sums else {},
-            "message": "" if sums else "There are no picks of other visits yet.",
+            "message": "" if sums else tr("There are no picks of other visits yet."),
         }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from app.catalog import CatalogItem, ItemFilter, Sort
 from app.catalog.items import MAX_ID_CHARS, MAX_LABEL_CHARS, storable, text_fields
+from app.languages import marked, tr
 from app.written import MAX_WRITTEN, written_item
 
 MAX_HISTORY = 50
@@ -23,12 +24,12 @@ MAX_PRICE = 10**12
 MAX_TABS = 100
 MAX_ROWS = 20
 SORTS: dict[Sort, str] = {
-    "popularity": "Most popular",
-    "title": "Title",
-    "newest": "Newest first",
-    "year": "Oldest first",
+    "popularity": marked("Most popular"),
+    "title": marked("Title"),
+    "newest": marked("Newest first"),
+    "year": marked("Oldest first"),
 }
-SLIDERS = {"diversity": "Diversity", "less_popular": "Less popular"}
+SLIDERS = {"diversity": marked("Diversity"), "less_popular": marked("Less popular")}
 SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail", "blind")
 _SESSION = re.compile(r"[0-9a-f-]{8,64}")
 _SEED = re.compile(r"[0-9a-f]{16,64}")
@@ -100,7 +101,8 @@ def clean_history(raw: Any, known: Callable[[list[str]], Iterable[str]]) -> Hist
         The history; repeated items count where they were last, the oldest leave when it is long.
     """
     if not isinstance(raw, (list, tuple)):
-        return History((), () if raw is None else ("The history was not a list: it starts empty.",))
+        notice = tr("The history was not a list: it starts empty.")
+        return History((), () if raw is None else (notice,))
     ids, written = _ids_and_written(raw)
     distinct = list(dict.fromkeys(reversed(ids)))[::-1]
     recent = distinct[-MAX_HISTORY:]
@@ -113,12 +115,24 @@ def clean_history(raw: Any, known: Callable[[list[str]], Iterable[str]]) -> Hist
     notices = []
     num_unknown = len(recent) - len(kept) - len(too_many) + len(raw) - len(ids)
     if num_unknown:
-        things = "1 item is" if num_unknown == 1 else f"{num_unknown} items are"
-        notices.append(f"{things} not in this catalogue and left the history.")
+        notices.append(
+            tr("1 item is not in this catalogue and left the history.")
+            if num_unknown == 1
+            else tr(
+                "{count} items are not in this catalogue and left the history.", count=num_unknown
+            )
+        )
     if too_many:
-        notices.append(f"Only {MAX_WRITTEN} items of your own count at a time; older ones left.")
+        notices.append(
+            tr(
+                "Only {count} items of your own count at a time; older ones left.",
+                count=MAX_WRITTEN,
+            )
+        )
     if len(distinct) > MAX_HISTORY:
-        notices.append(f"Only the {MAX_HISTORY} most recent items count; older ones left.")
+        notices.append(
+            tr("Only the {count} most recent items count; older ones left.", count=MAX_HISTORY)
+        )
     return History(kept, tuple(notices), {i: written[i] for i in own if i in present})
 
 
@@ -155,7 +169,10 @@ def clean_filter(
         low, high = high, low
     category = _text(raw.get("category"), MAX_LABEL_CHARS)
     if category and not has_category(category):
-        notice = f"The category “{category}” is not in this catalogue and left the filter."
+        notice = tr(
+            "The category “{category}” is not in this catalogue and left the filter.",
+            category=category,
+        )
         return ItemFilter(min_price=low, max_price=high), (notice,)
     return ItemFilter(category=category, min_price=low, max_price=high), ()
 
@@ -202,10 +219,12 @@ def clean_what_if(raw: Any, has_popularity: bool) -> WhatIf | None:
         is_number = type(value) in (int, float) and 0 <= value <= 1
         numbers[name] = float(value) if is_number else 0.0
         if not is_number:
-            notices.append(f"“{label}” must be a number from 0 to 1: it is off.")
+            notices.append(
+                tr("“{label}” must be a number from 0 to 1: it is off.", label=tr(label))
+            )
     if numbers["less_popular"] and not has_popularity:
         numbers["less_popular"] = 0.0
-        notices.append("Nothing is known here of how popular items are: “Less popular” is off.")
+        notices.append(tr("Nothing is known here of how popular items are: “Less popular” is off."))
     return WhatIf(**numbers, notices=tuple(notices))
 
 

@@ -2,8 +2,18 @@
 
 from dataclasses import dataclass
 
+from app.languages import marked, tr
+
 UNLIKELY = 0.05  # a smaller p-value is called unlikely to be chance
 CONFIDENCE = 0.95
+IS_UNLIKELY = marked(
+    "This is unlikely to be chance: of two equally good models, one would win at least as clearly "
+    "in {chance} of such tests (exact two-sided sign test, {p})."
+)
+IS_LIKELY = marked(
+    "This could well be chance: of two equally good models, one would win at least as clearly in "
+    "{chance} of such tests (exact two-sided sign test, {p})."
+)
 
 
 @dataclass(frozen=True)
@@ -37,14 +47,10 @@ def sign_test(wins: int, losses: int) -> SignTest:
 
 def verdict(test: SignTest) -> str:
     """What a test says, in one plain sentence."""
-    is_unlikely = test.p_value < UNLIKELY
-    says = "is unlikely to be chance" if is_unlikely else "could well be chance"
     chance, p = f"{100 * test.p_value:.2g}%", f"p = {test.p_value:.2g}"
     if test.p_value > 0.99:
-        chance, p = "all", f"p = {test.p_value:.2f}"
+        chance, p = tr("all"), f"p = {test.p_value:.2f}"
     elif test.p_value < 0.001:
-        chance, p = "fewer than 0.1%", "p < 0.001"
-    return (
-        f"This {says}: of two equally good models, one would win at least as clearly in {chance} "
-        f"of such tests (exact two-sided sign test, {p})."
-    )
+        chance, p = tr("fewer than 0.1%"), "p < 0.001"
+    is_unlikely = test.p_value < UNLIKELY
+    return tr(IS_UNLIKELY if is_unlikely else IS_LIKELY, chance=chance, p=p)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from app.catalog import ItemFilter
 from app.columns import LIST_LENGTH, Column, ColumnInfo
+from app.languages import tr
 from app.service import Answer
 from app.settings import ROOT
 from hllm.serving.precision import LOW_BITS_FROM_PARAMETERS
@@ -42,7 +43,7 @@ def make_snippet(column: Column, answer: Answer, item_filter: ItemFilter, catalo
     """
     info, result = answer.columns[0].info, answer.columns[0].result
     if column.model_folder is None or info.stages is None or result is None:
-        return Snippet("", info.message or "There is no model here that a program could open.")
+        return Snippet("", info.message or tr("There is no model here that a program could open."))
     opened = [_shown(column.model_folder)]
     if column.embeddings is not None:
         opened.append(f"embeddings={_shown(column.embeddings)}")
@@ -77,10 +78,11 @@ def make_snippet(column: Column, answer: Answer, item_filter: ItemFilter, catalo
 
 def _hint(files: list[Path]) -> str:
     """Where the lines run, and what has to be there."""
-    said = "Run it in a checkout of this project: it gives the list of HLLM that you see."
+    said = tr("Run it in a checkout of this project: it gives the list of HLLM that you see.")
     if all(_within(path) is not None for path in files):
         return said
-    return f"{said} Put your own path where a name stands alone: the file or folder of that name."
+    own = tr("Put your own path where a name stands alone: the file or folder of that name.")
+    return f"{said} {own}"
 
 
 def _needs_precision(info: ColumnInfo) -> bool:

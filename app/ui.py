@@ -34,6 +34,7 @@ from app.contract import (
     ErrorPayload,
     ForgetPayload,
     KeepPayload,
+    LanguagePayload,
     PushesPayload,
     WholePayload,
     WhyPayload,
@@ -44,6 +45,7 @@ from app.detail import Details
 from app.downloads import Downloads
 from app.gate import DEV_RELOAD, MCP_PATH, Gate
 from app.hosts import hosts_of
+from app.languages import in_its_language, marked, page_texts, tr
 from app.payloads import (
     answer_payload,
     blind_payload,
@@ -82,7 +84,7 @@ if TYPE_CHECKING:
 ASSETS = ROOT / "assets"
 # gr.HTML runs a script as the body of a function with these parameters.
 START = "startPage({ element, server });"
-BOOKS_ORIGIN = (
+BOOKS_ORIGIN = marked(
     "The books are real; the readers that the built-in HLLM has learned from are simulated "
     "(docs/data-card.md)."
 )
@@ -112,6 +114,9 @@ def build_demo(service: Service) -> gr.Blocks:
     def forget(raw: Any) -> ForgetPayload:
         return forget_payload(service, raw)
 
+    def language(_raw: Any) -> LanguagePayload:
+        return {"shell": shell(service), "texts": page_texts()}
+
     async def answer(raw: Any, request: gr.Request) -> AnswerPayload | ErrorPayload | None:
         try:
             return await line.run(partial(answer_payload, service, raw), request.is_disconnected)
@@ -125,7 +130,10 @@ def build_demo(service: Service) -> gr.Blocks:
             shell=shell(service),
             # A third of the first visit's own bytes would be comments and indentation.
             js_on_load=jsmin(f"{bundle(ASSETS / 'page' / 'page.js')}\n{START}"),
-            server_functions=[answer, browse, record, forget, *beside_clicks(service)],
+            server_functions=[
+                in_its_language(asked)
+                for asked in (answer, browse, record, forget, language, *beside_clicks(service))
+            ],
             apply_default_css=False,
             elem_id="hllm-page",
         )
@@ -319,6 +327,6 @@ def shell(service: Service) -> str:
         categories=service.categories,
         price_range=service.price_range,
         has_popularity=service.has_popularity,
-        origin=BOOKS_ORIGIN if service.is_built_in else "",
+        origin=tr(BOOKS_ORIGIN) if service.is_built_in else "",
         events_days=service.events.days,
     )

@@ -14,11 +14,17 @@ from app.catalog import CatalogItem
 from app.catalog.items import storable
 from app.contract import WrittenPayload
 from app.ingest.clean import clean_text
+from app.languages import marked, tr
 
 # Lengths in characters. Five of them fit a request, in any script (app.bodies.MAX_BODY_BYTES).
 MAX_WRITTEN = 5
 MAX_CHARS = {"title": 200, "creator": 120, "category": 80, "description": 1000}
-NAMES = {"title": "title", "creator": "author", "category": "category", "description": "text"}
+NAMES = {
+    "title": marked("title"),
+    "creator": marked("author"),
+    "category": marked("category"),
+    "description": marked("text"),
+}
 ID_PREFIX = "written-"
 
 
@@ -34,7 +40,7 @@ def written_item(raw: Any) -> CatalogItem:
     fields = raw if isinstance(raw, Mapping) else {}
     clean = {name: _clean(fields.get(name, ""), name) for name in MAX_CHARS}
     if not clean["title"]:
-        raise ValueError("It needs a title.")
+        raise ValueError(tr("It needs a title."))
     named = sha256(json.dumps(clean, sort_keys=True).encode()).hexdigest()
     return CatalogItem(
         item_id=ID_PREFIX + named[:16],
@@ -62,9 +68,15 @@ def cover_address(item: CatalogItem) -> str:
 
 def _clean(raw: Any, name: str) -> str:
     if not isinstance(raw, str):
-        raise ValueError(f"The {NAMES[name]} must be a text.")
+        raise ValueError(tr("The {field} must be a text.", field=tr(NAMES[name])))
     if len(raw) > MAX_CHARS[name]:
-        raise ValueError(f"The {NAMES[name]} must have at most {MAX_CHARS[name]:,} characters.")
+        raise ValueError(
+            tr(
+                "The {field} must have at most {count} characters.",
+                field=tr(NAMES[name]),
+                count=f"{MAX_CHARS[name]:,}",
+            )
+        )
     text = storable(raw)
     # Until nothing changes, or an item would have another id when the page sends it again.
     while (cleaned := clean_text(text)) != text:

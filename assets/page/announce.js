@@ -1,5 +1,7 @@
 // What a screen reader is told: changes of the history in words, and the region that speaks.
 
+import { tr } from "./language.js";
+
 /**
  * Gives a function that speaks a text, also if it is the same one as before.
  * @param {Element} region a live region that nobody sees
@@ -23,14 +25,16 @@ export function describeChange(before, after, movedId = null) {
   const added = without(after, before);
   const removed = without(before, after);
   const said = [];
-  if (removed.length) said.push(`${named(removed)} removed.`);
-  if (added.length) said.push(`${named(added)} added.`);
+  if (removed.length) said.push(tr("{items} removed.", { items: named(removed) }));
+  if (added.length) said.push(tr("{items} added.", { items: named(added) }));
   if (!said.length) {
     const moved = after.find(({ id }) => id === movedId) ?? movedOf(before, after);
     if (!moved) return "";
-    return `${moved.title} moved to number ${after.indexOf(moved) + 1} of ${after.length}.`;
+    const place = { title: moved.title, place: after.indexOf(moved) + 1, count: after.length };
+    return tr("{title} moved to number {place} of {count}.", place);
   }
-  said.push(after.length ? `${after.length} in the history.` : "The history is empty.");
+  const { length: count } = after;
+  said.push(count ? tr("{count} in the history.", { count }) : tr("The history is empty."));
   return said.join(" ");
 }
 
@@ -40,7 +44,7 @@ function without(items, others) {
 }
 
 function named(items) {
-  return items.length === 1 ? items[0].title : `${items.length} items`;
+  return items.length === 1 ? items[0].title : tr("{count} items", { count: items.length });
 }
 
 /** The item that makes the difference between two orders. */

@@ -1,6 +1,7 @@
 // The half of the page with the recommendations: one line about them, and the lists.
 
 import { makeColumns } from "./columns.js";
+import { tr } from "./language.js";
 
 /** @param {Element} section */
 export function makeAnswers(section) {
@@ -31,7 +32,7 @@ export function makeAnswers(section) {
 
   /** Where the lists stand, in words. */
   function standing() {
-    return `${status.textContent}.${section.querySelector(".columns").hidden ? "" : columns.firsts()}`;
+    return `${tr("{sentence}.", { sentence: status.textContent })}${section.querySelector(".columns").hidden ? "" : columns.firsts()}`;
   }
 
   /**
@@ -59,7 +60,10 @@ export function makeAnswers(section) {
   function markPushed(falls, title) {
     const count = columns.markPushed(falls ?? {});
     pushing.hidden = falls === null;
-    pushing.textContent = `${count === 1 ? "1 row" : `${count} rows`} would fall without ${title}`;
+    pushing.textContent =
+      count === 1
+        ? tr("1 row would fall without {title}", { title })
+        : tr("{count} rows would fall without {title}", { count, title });
   }
 
   /** The history of an example by its name. */

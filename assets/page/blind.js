@@ -11,6 +11,7 @@ import {
   withVote,
 } from "./ballot.js";
 import { node } from "./dom.js";
+import { tr } from "./language.js";
 import { randomId } from "./protocol.js";
 import { MODELS } from "./scores.js";
 import { readTab, storeTab } from "./storage.js";
@@ -48,14 +49,14 @@ export function makeBlind(root, page) {
   function begin() {
     problem.textContent = "";
     keep({ seed: randomId(), votes: [] });
-    page.onSwitch(`Blind test: one list of both models, ${NUM_PICKS} picks.`);
+    page.onSwitch(tr("Blind test: one list of both models, {count} picks.", { count: NUM_PICKS }));
   }
 
   /** Whether there was a test to leave. */
   function leave() {
     if (!isOn()) return false;
     keep(null);
-    page.onSwitch("The blind test is left, both lists are back.");
+    page.onSwitch(tr("The blind test is left, both lists are back."));
     return true;
   }
 
@@ -90,7 +91,7 @@ export function makeBlind(root, page) {
       const found = await page.judge({ ...asked, withdrawn: !vote.counts }).catch(() => null);
       if (seed() !== vote.seed) continue; // another test, or none
       if (!found) {
-        say("The app does not answer: your last pick is counted later.");
+        say(tr("The app does not answer: your last pick is counted later."));
         break;
       }
       keep({ ...test, votes: afterVerdict(test.votes, vote, found.team) });
@@ -111,7 +112,10 @@ export function makeBlind(root, page) {
     section.querySelector(".blind-how").hidden = isOver();
     panel.hidden = !isOver();
     if (!isOn()) return;
-    const count = `${counted(test.votes).length} of ${NUM_PICKS} picks`;
+    const count = tr("{count} of {total} picks", {
+      count: counted(test.votes).length,
+      total: NUM_PICKS,
+    });
     section.querySelector(".blind-count").textContent = isOver() ? "" : count;
     if (isOver() && before !== "reveal") reveal();
   }
@@ -123,7 +127,7 @@ export function makeBlind(root, page) {
     const wins = winsOf(test.votes);
     panel.querySelector(".reveal-picks").replaceChildren(...counted(test.votes).map(drawPick));
     result.textContent = Object.entries(MODELS)
-      .map(([key, name]) => `${name} ${wins[key]}`)
+      .map(([key, name]) => `${tr(name)} ${wins[key]}`)
       .join(", ");
     chance.textContent = "";
     panel.focus({ preventScroll: true }); // the list that had the keyboard is gone
@@ -131,7 +135,7 @@ export function makeBlind(root, page) {
     if (seed() !== mine) return;
     if (found) result.textContent = found.result;
     chance.textContent =
-      found?.chance ?? "The app does not answer: whether that is chance is open.";
+      found?.chance ?? tr("The app does not answer: whether that is chance is open.");
     page.announce(`${result.textContent} ${chance.textContent}`);
   }
 
@@ -144,6 +148,6 @@ function drawPick(vote, at) {
   return node("li", {}, [
     node("span", {}, [String(at + 1)]),
     node("span", { dir: "auto" }, [vote.title]),
-    node("span", { class: `${vote.team}-tone` }, [MODELS[vote.team] ?? ""]),
+    node("span", { class: `${vote.team}-tone` }, [tr(MODELS[vote.team] ?? "")]),
   ]);
 }

@@ -3,6 +3,7 @@
 
 import { makeSettling } from "./clicks.js";
 import { retryButton } from "./dom.js";
+import { tr } from "./language.js";
 import { makeRoving } from "./roving.js";
 import { readTab, storeTab } from "./storage.js";
 
@@ -46,11 +47,15 @@ export function makeBrowse(section, page) {
       });
       if (mine !== version) return; // a later request was made meanwhile
       show(found, more);
-      if (grid.dataset.version !== "0") page.announce(more ? "More items are shown." : found.count);
+      if (grid.dataset.version !== "0")
+        page.announce(more ? tr("More items are shown.") : found.count);
       grid.dataset.version = String(mine);
     } catch {
       if (mine !== version) return;
-      count.replaceChildren("The catalogue does not answer. ", retryButton("reload-browse"));
+      count.replaceChildren(
+        `${tr("The catalogue does not answer.")} `,
+        retryButton("reload-browse"),
+      );
       page.announce(count.textContent);
     } finally {
       if (mine === version) grid.setAttribute("aria-busy", "false");

@@ -3,6 +3,7 @@
 
 import { makeSettling } from "./clicks.js";
 import { sameFilter } from "./filter.js";
+import { tr } from "./language.js";
 import { isComparable, moveOf } from "./moves.js";
 import { makeRoving } from "./roving.js";
 
@@ -83,7 +84,9 @@ export function makeColumns(start, columns) {
   function firsts() {
     return [...columns.querySelectorAll(".column")]
       .map((column) => [column.getAttribute("aria-label"), column.querySelector(".rec")])
-      .map(([name, first]) => (first ? ` First in ${name}: ${first.dataset.title}.` : ""))
+      .map(([name, first]) =>
+        first ? ` ${tr("First in {name}: {title}.", { name, title: first.dataset.title })}` : "",
+      )
       .join("");
   }
 

@@ -102,6 +102,19 @@
  */
 
 /**
+ * Asks for the page in a language: what `server.language` takes; any other question may have it, too.
+ * @typedef {object} LanguageQuery
+ * @property {string} lang
+ */
+
+/**
+ * The page in a language: what `server.language` gives. `shell` is HTML of its frame.
+ * @typedef {object} LanguagePayload
+ * @property {string} shell
+ * @property {Object<string, string>} texts
+ */
+
+/**
  * Asks for a part of the catalogue: what `server.browse` takes.
  * @typedef {object} BrowseQuery
  * @property {string} text

@@ -1,5 +1,7 @@
 // A box with a text to copy, over the page.
 
+import { tr } from "./language.js";
+
 /** Whether a text is in the clipboard now: browsers forbid it at times, and without https. */
 export async function copyText(text) {
   try {
@@ -36,13 +38,13 @@ export function makeCopyBox(dialog) {
 
   async function take() {
     if (await copyText(field.value)) {
-      said.textContent = "Copied.";
+      said.textContent = tr("Copied.");
       return;
     }
     field.focus();
     field.select();
     const done = document.execCommand("copy"); // the only way without https
-    said.textContent = done ? "Copied." : "Copy what is selected by Ctrl+C.";
+    said.textContent = done ? tr("Copied.") : tr("Copy what is selected by Ctrl+C.");
   }
 
   copy.addEventListener("click", take);

@@ -3,9 +3,10 @@
 
 import { describeChange } from "./announce.js";
 import { changed, cutNotices } from "./history.js";
+import { marked, tr } from "./language.js";
 import { leaveLink } from "./links.js";
 
-const LEFT_SHARED = "This is your own history; the shared one is behind its link.";
+const LEFT_SHARED = marked("This is your own history; the shared one is behind its link.");
 
 /**
  * @param {object} page its parts by name: state, guests, whatIf, blind, speech, answers, strip,
@@ -25,12 +26,12 @@ export function makeDesk(page) {
   function change(
     history,
     movedId = null,
-    told = guests.isShared ? [LEFT_SHARED] : [],
+    told = guests.isShared ? [tr(LEFT_SHARED)] : [],
     isStep = false,
   ) {
     const before = state.history.items;
     if (whatIf.isOpen() && history !== state.history) {
-      speech.tell("Keep what you try, or go back, before the history changes.");
+      speech.tell(tr("Keep what you try, or go back, before the history changes."));
       return;
     }
     if (!state.setHistory(history)) return;
@@ -73,7 +74,7 @@ export function makeDesk(page) {
   function keepShared() {
     const { items, filter } = guests;
     if (!items.length) return; // they are still on their way
-    const told = state.history.items.length ? ["Undo brings the history before back."] : [];
+    const told = state.history.items.length ? [tr("Undo brings the history before back.")] : [];
     state.setFilter(filter);
     change(changed(state.history, items), null, told);
     strip.focus();
@@ -81,13 +82,13 @@ export function makeDesk(page) {
 
   /** Undo and redo are of the visitor's own history. */
   function step(take) {
-    if (guests.isShared) speech.say("Undo is for your own history: go back to it first.");
+    if (guests.isShared) speech.say(tr("Undo is for your own history: go back to it first."));
     else change(take(state.history), null, [], true);
   }
 
   function changeFilter(filter) {
     if (!guests.setFilter(filter)) return;
-    speech.did("Other items are recommended.");
+    speech.did(tr("Other items are recommended."));
     speech.notice([]);
     filterControl.draw(filter);
     page.ask();

@@ -1,5 +1,7 @@
 // Making elements. Text is only ever set as text or as an attribute, never as markup.
 
+import { tr } from "./language.js";
+
 export function node(tag, attributes, children = []) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -15,5 +17,5 @@ export function setAttributes(element, attributes) {
 
 export function retryButton(action) {
   const attributes = { type: "button", class: "button", "data-action": action };
-  return node("button", attributes, ["Try again"]);
+  return node("button", attributes, [tr("Try again")]);
 }

@@ -1,6 +1,7 @@
 // The drawer about one item, or with a form: over the catalogue, or from below on a phone. HTML comes
 // escaped from app/render_detail.py.
 
+import { tr } from "./language.js";
 import { makeRoving } from "./roving.js";
 
 /**
@@ -84,7 +85,7 @@ export function makeDrawer(section, page) {
       if (found.explains === "now") await explain();
     } catch {
       if (mine !== version) return;
-      title.textContent = "The app does not answer.";
+      title.textContent = tr("The app does not answer.");
       body.replaceChildren();
       page.announce(title.textContent);
     } finally {
@@ -102,7 +103,7 @@ export function makeDrawer(section, page) {
     body.innerHTML = found.html;
     rove();
     page.onInside(found.inside);
-    if (isNew) page.announce(`Details of ${found.title}.`);
+    if (isNew) page.announce(tr("Details of {title}.", { title: found.title }));
     if (!hadFocus) return;
     const same = [...body.querySelectorAll(".item")].find(({ dataset }) => dataset.id === focused);
     (same || close).focus({ preventScroll: true });
@@ -115,12 +116,12 @@ export function makeDrawer(section, page) {
     const button = place.querySelector("button");
     if (button?.getAttribute("aria-disabled") === "true") return;
     button?.setAttribute("aria-disabled", "true");
-    if (button) button.textContent = "Computing \u2026";
+    if (button) button.textContent = tr("Computing \u2026");
     const found = await page.explain(query()).catch(() => null);
     if (mine !== version) return;
     const hadFocus = place.contains(document.activeElement);
     if (found) place.innerHTML = found.html;
-    else place.textContent = "The app does not answer.";
+    else place.textContent = tr("The app does not answer.");
     if (hadFocus) close.focus({ preventScroll: true });
     page.mark(found?.changes ?? {});
   }

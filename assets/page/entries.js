@@ -1,12 +1,13 @@
 // The entries of the menu.
 
 import { makeKeep } from "./keep.js";
+import { switchLanguage, tr } from "./language.js";
 import { sharedLink } from "./links.js";
 
 /**
  * @param {object} menu
  * @param {HTMLDialogElement} dialog for what is to be copied
- * @param {object} page its parts by name: guests, place, stage, blind, yours
+ * @param {object} page its parts by name: guests, place, stage, blind, yours, lang
  * @param {function} page.keep asks the server for what a visitor can take along
  * @param {function(string): void} page.write opens the form for an item, with a title
  * @param {function(string): void} page.say
@@ -24,14 +25,16 @@ export function addEntries(menu, dialog, page) {
       return stage.address(sharedLink(place, known, guests.filter));
     },
     refusal: () =>
-      blind.isOn() ? "That would tell whose list is whose: leave the blind test first." : "",
+      blind.isOn() ? tr("That would tell whose list is whose: leave the blind test first.") : "",
     say: page.say,
   });
-  menu.add({ label: "Write an item or a wish \u2026", act: () => page.write("") });
+  menu.add({ label: tr("Write an item or a wish \u2026"), act: () => page.write("") });
   menu.add({
-    label: "Blind test",
+    label: tr("Blind test"),
     act: () => blind.leave() || blind.begin(),
     checked: blind.isOn,
   });
-  menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
+  menu.add({ label: tr("Stage mode"), act: stage.toggle, checked: stage.isOn });
+  const [other, name] = page.lang === "en" ? ["zh", "中文"] : ["en", "English"];
+  menu.add({ label: name, lang: other, act: () => switchLanguage(other) });
 }

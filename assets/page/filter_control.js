@@ -2,6 +2,7 @@
 
 import { node } from "./dom.js";
 import { EVERYTHING } from "./filter.js";
+import { tr } from "./language.js";
 
 /**
  * @param {HTMLElement} group
@@ -38,7 +39,7 @@ export function makeFilterControl(group, act, tell) {
     category.querySelector("optgroup")?.remove();
     if (name) {
       const option = node("option", { value: name }, [name]);
-      category.options[0].after(node("optgroup", { label: "What you browse" }, [option]));
+      category.options[0].after(node("optgroup", { label: tr("What you browse") }, [option]));
     }
     category.value = filter.category;
   }
@@ -63,7 +64,12 @@ export function makeFilterControl(group, act, tell) {
     const crossed = low !== null && high !== null && low > high;
     for (const input of Object.values(prices)) input.setAttribute("aria-invalid", String(crossed));
     if (crossed)
-      tell(`The lowest price, ${low}, is above the highest, ${high}: change one of them.`);
+      tell(
+        tr("The lowest price, {low}, is above the highest, {high}: change one of them.", {
+          low,
+          high,
+        }),
+      );
     else act({ ...filter, min_price: low, max_price: high });
   }
 

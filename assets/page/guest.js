@@ -2,6 +2,7 @@
 // example for those who have none yet, or the one that a link brought.
 
 import { sameFilter } from "./filter.js";
+import { tr } from "./language.js";
 
 /**
  * @typedef {object} Guest
@@ -53,7 +54,7 @@ export function makeGuests(state, wantsExample) {
     /** @param {import("./links.js").Shared} shared */
     open({ ids, filter }) {
       asked = { ids, filter };
-      guest = { title: "A shared history", items: [], isShared: true };
+      guest = { title: tr("A shared history"), items: [], isShared: true };
     },
 
     /** Take over what the server knows of the shared history; gives whether anything is new. */
@@ -66,7 +67,7 @@ export function makeGuests(state, wantsExample) {
     },
 
     meetExample(name, items) {
-      guest = { title: `Example: ${name}`, items, isShared: false };
+      guest = { title: tr("Example: {name}", { name }), items, isShared: false };
     },
 
     /** Whether this is a change. */

@@ -1,5 +1,7 @@
 // The history of one visitor: pure functions, each of which gives the next history.
 
+import { tr } from "./language.js";
+
 const MAX_UNDO = 100;
 const MAX_KEPT_UNDO = 10; // what is stored is written at every click
 
@@ -52,8 +54,11 @@ export function changed(history, items) {
 /** What is said where items had to leave: a sentence, or none. */
 export function cutNotices({ cut, limit }) {
   if (!cut) return [];
-  const left = cut === 1 ? "the oldest one" : `${cut} older ones`;
-  return [`Only the ${limit} most recent items count: ${left} left.`];
+  return [
+    cut === 1
+      ? tr("Only the {limit} most recent items count: the oldest one left.", { limit })
+      : tr("Only the {limit} most recent items count: {cut} older ones left.", { limit, cut }),
+  ];
 }
 
 /** Where an item is, from 0; -1 if it is not there. */

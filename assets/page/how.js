@@ -1,6 +1,7 @@
 // How it works: three boxes that the data of every answer run through, with the numbers of that
 // answer. HTML of an opened item comes escaped from app/render_detail.py.
 
+import { tr } from "./language.js";
 import { drawPlot, milliseconds } from "./plot.js";
 
 const MAX_POINTS = 60; // answers in the plot
@@ -30,7 +31,7 @@ export function makeHow(section, page) {
   function show(shown) {
     how = shown;
     version += 1;
-    line.textContent = how ? lineOf(how) : "Numbers follow when HLLM has answered.";
+    line.textContent = how ? lineOf(how) : tr("Numbers follow when HLLM has answered.");
     section.querySelector(".how-short").textContent = how ? milliseconds(how.encode_ms) : "";
     if (isOpen()) draw();
   }
@@ -58,26 +59,42 @@ export function makeHow(section, page) {
       say(`[data-stage="${at}"] .stage-facts`, stage.facts);
     });
     const items = how.num_read + how.num_known;
-    say(".item-did", `0 ms now: all ${count(how.num_items)} texts were read ahead`);
-    say(".item-gives", `${count(how.num_items)} embeddings of ${how.width} numbers`);
+    const total = count(how.num_items);
+    say(".item-did", tr("0 ms now: all {count} texts were read ahead", { count: total }));
+    say(
+      ".item-gives",
+      tr("{count} embeddings of {width} numbers", { count: total, width: how.width }),
+    );
     say(
       ".user-did",
-      `${milliseconds(how.encode_ms)}: ${how.num_read} read now, ${how.num_known} from the cache`,
+      tr("{time}: {read} read now, {known} from the cache", {
+        time: milliseconds(how.encode_ms),
+        read: how.num_read,
+        known: how.num_known,
+      }),
     );
     say(
       ".user-gives",
-      `${items} ${items === 1 ? "embedding" : "embeddings"} in, one prediction out`,
+      items === 1
+        ? tr("1 embedding in, one prediction out")
+        : tr("{items} embeddings in, one prediction out", { items }),
     );
     say(
       ".search-did",
-      `${milliseconds(how.search_ms)}: compared with ${count(how.num_candidates)} items`,
+      tr("{time}: compared with {count} items", {
+        time: milliseconds(how.search_ms),
+        count: count(how.num_candidates),
+      }),
     );
     const other = how.baseline_ms;
     say(
       ".baseline-did",
       other === null
         ? ""
-        : `The baseline takes the weighted mean of the history's MiniLM embeddings and the same kind of search: ${milliseconds(other)}.`,
+        : tr(
+            "The baseline takes the weighted mean of the history's MiniLM embeddings and the same kind of search: {time}.",
+            { time: milliseconds(other) },
+          ),
     );
     drawLatencies();
     compare();
@@ -95,10 +112,10 @@ export function makeHow(section, page) {
     whole.textContent = "";
     if (!without.checked || !how) return;
     const before = how;
-    whole.textContent = "Reading all of it \u2026";
+    whole.textContent = tr("Reading all of it \u2026");
     const found = await page.readWhole({ history: page.history() }).catch(() => null);
     if (mine !== version) return;
-    whole.textContent = found ? difference(before, found) : "The app does not answer.";
+    whole.textContent = found ? difference(before, found) : tr("The app does not answer.");
   }
 
   /** @param {string} html of the item that was opened last; "" if it has no embedding */
@@ -114,10 +131,14 @@ export function makeHow(section, page) {
 /** One line about an answer. */
 export function lineOf(how) {
   const { num_read: read, num_known: known } = how;
-  return (
-    "Item LLM ahead \u2192 " +
-    `User LLM ${read} read, ${known} cached, ${milliseconds(how.encode_ms)} \u2192 ` +
-    `nearest of ${how.num_candidates.toLocaleString("en")}, ${milliseconds(how.search_ms)}`
+  return tr(
+    "Item LLM ahead \u2192 User LLM {read} read, {known} cached, {time} \u2192 nearest of {count}, {searched}",
+    {
+      ...{ read, known },
+      time: milliseconds(how.encode_ms),
+      count: how.num_candidates.toLocaleString("en"),
+      searched: milliseconds(how.search_ms),
+    },
   );
 }
 
@@ -129,9 +150,19 @@ export function lineOf(how) {
 export function difference(how, found) {
   if (found.message) return found.message;
   const saved = found.encode_ms - how.encode_ms;
-  const words = saved >= 0 ? "more" : "less";
-  return (
-    `Without the cache: ${found.num_read} read, ${milliseconds(found.encode_ms)}, ` +
-    `${milliseconds(Math.abs(saved))} ${words}. The same prediction: cosine ${found.cosine.toFixed(5)}.`
-  );
+  const values = {
+    read: found.num_read,
+    time: milliseconds(found.encode_ms),
+    saved: milliseconds(Math.abs(saved)),
+    cosine: found.cosine.toFixed(5),
+  };
+  return saved >= 0
+    ? tr(
+        "Without the cache: {read} read, {time}, {saved} more. The same prediction: cosine {cosine}.",
+        values,
+      )
+    : tr(
+        "Without the cache: {read} read, {time}, {saved} less. The same prediction: cosine {cosine}.",
+        values,
+      );
 }

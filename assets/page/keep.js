@@ -2,6 +2,7 @@
 
 import { copyText, makeCopyBox } from "./copybox.js";
 import { node } from "./dom.js";
+import { tr } from "./language.js";
 
 /**
  * @param {object} menu to which the entries are added
@@ -19,10 +20,12 @@ export function makeKeep(menu, dialog, page) {
 
   async function copyLink() {
     const link = page.link();
-    if (!page.query().history.length) page.say("There is no history yet that a link could hold.");
-    else if (!link) page.say("This history is too long for a link: download it as JSON.");
-    else if (await copyText(link)) page.say("The link is copied: it shows this history to others.");
-    else box.open("Link", "It shows this history to others.", link);
+    if (!page.query().history.length)
+      page.say(tr("There is no history yet that a link could hold."));
+    else if (!link) page.say(tr("This history is too long for a link: download it as JSON."));
+    else if (await copyText(link))
+      page.say(tr("The link is copied: it shows this history to others."));
+    else box.open(tr("Link"), tr("It shows this history to others."), link);
   }
 
   /** @param {function(import("./contract.js").KeepPayload): void} use is given what the server made */
@@ -33,22 +36,22 @@ export function makeKeep(menu, dialog, page) {
       return;
     }
     const found = await page.fetch(page.query()).catch(() => null);
-    if (found === null) page.say("The app does not answer.");
+    if (found === null) page.say(tr("The app does not answer."));
     else if (found.message) page.say(found.message);
     else use(found);
   };
 
-  menu.add({ label: "Copy link", act: copyLink });
+  menu.add({ label: tr("Copy link"), act: copyLink });
   menu.add({
-    label: "Download as JSON",
+    label: tr("Download as JSON"),
     act: fetched(({ json }) => download("hllm-live.json", "application/json", json)),
   });
   menu.add({
-    label: "Download as CSV",
+    label: tr("Download as CSV"),
     act: fetched(({ csv }) => download("hllm-live.csv", "text/csv", csv)),
   });
   menu.add({
-    label: "Python snippet",
+    label: tr("Python snippet"),
     act: fetched(({ snippet, hint }) => box.open("Python", hint, snippet)),
   });
 }

@@ -2,6 +2,7 @@
 // can be anything: whoever makes a link need not be a friend.
 
 import { restoredFilter } from "./filter.js";
+import { tr } from "./language.js";
 
 const LINK_VERSION = "1";
 const MAX_LINK_CHARS = 100_000;
@@ -66,23 +67,28 @@ export function sharedLink({ catalog, name }, ids, filter) {
 export function sharedHistory(hash, { catalog, name, limit }) {
   if (!isShared(hash)) return null;
   const refused = (problem) => ({ problem, ids: [], filter: restoredFilter(null), notices: [] });
-  if (hash.length > MAX_LINK_CHARS) return refused("This link is too long to be read.");
+  if (hash.length > MAX_LINK_CHARS) return refused(tr("This link is too long to be read."));
   const parts = partsOf(hash);
   if (parts.get("v") !== LINK_VERSION)
-    return refused("This link is of another version of the page, which this one cannot read.");
+    return refused(tr("This link is of another version of the page, which this one cannot read."));
   if (parts.get("c") !== catalog) {
-    const other = (parts.get("name") || "another one").slice(0, MAX_NAME_CHARS);
+    const other = (parts.get("name") || tr("another one")).slice(0, MAX_NAME_CHARS);
     return refused(
-      `This link is for the catalogue \u201c${other}\u201d; here is \u201c${name}\u201d.`,
+      tr("This link is for the catalogue \u201c{other}\u201d; here is \u201c{name}\u201d.", {
+        other,
+        name,
+      }),
     );
   }
   const ids = parts.getAll("h");
-  if (!ids.length) return refused("There is no history in this link.");
+  if (!ids.length) return refused(tr("There is no history in this link."));
   const { filter, unread } = filterOf(parts);
   const unknown = [...new Set(parts.keys())].filter((part) => !PARTS.includes(part));
   const cut = ids.length - limit;
   const notices = [
-    cut > 0 ? `Only the ${limit} most recent items of the link count: ${cut} left.` : "",
+    cut > 0
+      ? tr("Only the {limit} most recent items of the link count: {cut} left.", { limit, cut })
+      : "",
     leftOut([...unread, ...unknown]),
   ];
   return { problem: "", ids: ids.slice(-limit), filter, notices: notices.filter(Boolean) };
@@ -103,10 +109,11 @@ function priceOf(text) {
   return Number.isFinite(price) && price >= 0 ? price : Number.NaN;
 }
 
-function leftOut(names) {
-  if (!names.length) return "";
-  const said = names.slice(0, 3).map((name) => `\u201c${name.slice(0, 20)}\u201d`);
-  return `What this page cannot read of the link was left out: ${said.join(", ")}.`;
+function leftOut(parts) {
+  if (!parts.length) return "";
+  const said = parts.slice(0, 3).map((name) => `\u201c${name.slice(0, 20)}\u201d`);
+  const names = said.join(", ");
+  return tr("What this page cannot read of the link was left out: {names}.", { names });
 }
 
 function isShared(hash) {

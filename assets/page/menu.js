@@ -7,6 +7,7 @@ import { node } from "./dom.js";
  * @property {string} label says what it does
  * @property {function(): void} act does it; the menu is closed by then, the keyboard on its button
  * @property {function(): boolean} [checked] whether it is switched on; left out where that says nothing
+ * @property {string} [lang] of the label, where it is not that of the page
  */
 
 /** @param {Element} section with a button, and an empty list that it opens */
@@ -31,9 +32,10 @@ export function makeMenu(section) {
     document.addEventListener("pointerdown", closeBeside, true);
   }
 
-  function drawn({ label, act, checked }) {
+  function drawn({ label, act, checked, lang }) {
     const role = checked ? "menuitemcheckbox" : "menuitem";
     const item = node("button", { type: "button", role, tabindex: "-1" }, [label]);
+    if (lang) item.lang = lang;
     if (checked) item.setAttribute("aria-checked", String(checked()));
     item.addEventListener("click", () => {
       close();

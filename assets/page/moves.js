@@ -1,6 +1,7 @@
 // How a list of recommendations differs from the one before.
 
 import { sameFilter } from "./filter.js";
+import { tr } from "./language.js";
 
 /**
  * Moves are against the list before, unless another filter made that.
@@ -19,7 +20,7 @@ export function isComparable(shown, ids, filter) {
  */
 export function moveOf(before, id, rank) {
   const from = before[id];
-  if (from === undefined) return { text: "new", kind: "new" };
+  if (from === undefined) return { text: tr("new"), kind: "new" };
   if (from > rank) return { text: `\u25b2${from - rank}`, kind: "up" };
   if (from < rank) return { text: `\u25bc${rank - from}`, kind: "down" };
   return null;

@@ -27,6 +27,7 @@ import {
 } from "./history.js";
 import { makeHow } from "./how.js";
 import { listenToKeys } from "./keys.js";
+import { speakLanguage, tr } from "./language.js";
 import { leaveLink, linkedItem } from "./links.js";
 import { makeMenu } from "./menu.js";
 import { replaceLostPictures } from "./pictures.js";
@@ -47,7 +48,8 @@ import { makeWriter } from "./writer.js";
 import { isOwn, makeYours } from "./yours.js";
 
 /** Runs once in a gr.HTML with what Gradio gives to its script. */
-export function startPage({ element, server }) {
+export async function startPage({ element, server: unspoken }) {
+  const { server, lang } = await speakLanguage(element, unspoken);
   const root = element.querySelector(".hllm");
   const session = newSession();
   const storageKey = `hllm-live/${root.dataset.catalog}`;
@@ -97,7 +99,7 @@ export function startPage({ element, server }) {
       drawHistory();
       if (!hasTried) return;
       leaveWhatIf();
-      speech.did("Back at your history.");
+      speech.did(tr("Back at your history."));
       ask();
     },
     tell,
@@ -193,7 +195,7 @@ export function startPage({ element, server }) {
     setBusy: answers.setBusy,
     isAlive,
     onSilence: () => {
-      tell("The app does not answer. ", retryButton("retry"));
+      tell(`${tr("The app does not answer.")} `, retryButton("retry"));
       recordClicks();
     },
     onError: (...sentence) => {
@@ -303,7 +305,8 @@ export function startPage({ element, server }) {
     const position = placeOf(id);
     if (position >= 0) {
       strip.flash(id);
-      tell(`${title} is already number ${position + 1} of your history.`);
+      const place = { title, place: position + 1 };
+      tell(tr("{title} is already number {place} of your history.", place));
       return;
     }
     if (own || source === "yours") {
@@ -343,7 +346,7 @@ export function startPage({ element, server }) {
   }
 
   function write(title, pressed = null) {
-    if (blind.isOn()) say("Both models would be named: leave the blind test first.");
+    if (blind.isOn()) say(tr("Both models would be named: leave the blind test first."));
     else writer.open(title, pressed);
   }
 
@@ -351,7 +354,7 @@ export function startPage({ element, server }) {
   function removeOwn(id) {
     desk.change(forgetItem(state.history, id));
     yours.remove(id);
-    announce("Removed from this browser.");
+    announce(tr("Removed from this browser."));
     browse.focusFirst();
   }
 
@@ -361,7 +364,9 @@ export function startPage({ element, server }) {
       server
         .forget({ sessions: ownSessions(session) })
         .then(({ message }) => speech.tellForgotten(message))
-        .catch(() => speech.tellForgotten("Nothing could be deleted: the app does not answer.")),
+        .catch(() =>
+          speech.tellForgotten(tr("Nothing could be deleted: the app does not answer.")),
+        ),
     undo: () => desk.step(undo),
     redo: () => desk.step(redo),
     clear: () => desk.change(changed(state.history, [])),
@@ -409,7 +414,7 @@ export function startPage({ element, server }) {
   const close = () => drawer.close() || whatIf.back() || blind.leave() || stage.leave();
   listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
   addEntries(menu, root.querySelector("dialog.copy"), {
-    ...{ guests, place, stage, blind, yours },
+    ...{ guests, place, stage, blind, yours, lang },
     keep: about("keep"),
     write,
     say,

@@ -1,11 +1,13 @@
 // A plot of the session's latencies: lines in milliseconds over clicks, as SVG.
 
 import { node } from "./dom.js";
+import { marked, tr } from "./language.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 320;
 const HEIGHT = 72;
 const LOWEST = 0.1; // milliseconds
+const NAMES = { browser: marked("browser"), server: marked("server"), model: marked("model") };
 
 /** Where a value stands on a logarithmic scale up to a power of ten, from 0 at the bottom to 1. */
 export function heightOf(value, top) {
@@ -66,13 +68,20 @@ export function drawPlot(series) {
   }
   const legend = Object.entries(series).map(([name, values]) =>
     node("li", { class: `legend-${name}` }, [
-      `${name} ${milliseconds(values.at(-1))}, median ${milliseconds(median(values))}`,
+      tr("{name} {last}, median {median}", {
+        name: tr(NAMES[name]),
+        last: milliseconds(values.at(-1)),
+        median: milliseconds(median(values)),
+      }),
     ]),
   );
   return [
     picture,
     node("p", { class: "scale" }, [
-      `${LOWEST} to ${top.toLocaleString("en")} ms, each line ten times the one below`,
+      tr("{low} to {high} ms, each line ten times the one below", {
+        low: LOWEST,
+        high: top.toLocaleString("en"),
+      }),
     ]),
     node("ul", { class: "legend" }, legend),
   ];

@@ -1,6 +1,7 @@
 // The scoreboard: what is picked from the catalogue was predicted by both models before.
 
 import { node } from "./dom.js";
+import { tr } from "./language.js";
 import { linkOf } from "./links.js";
 import {
   closerOf,
@@ -50,14 +51,14 @@ export function makeScoreboard(section, page) {
 
   function drawLine() {
     if (!picks.length) {
-      line.textContent = "Pick from the catalogue: both models have already ranked it.";
+      line.textContent = tr("Pick from the catalogue: both models have already ranked it.");
       short.textContent = "";
       return;
     }
     const { hllm, baseline } = scoresOf(picks);
     const last = picks.at(-1);
     line.replaceChildren(
-      node("span", { class: "score-title" }, [`You chose ${last.title}`]),
+      node("span", { class: "score-title" }, [tr("You chose {title}", { title: last.title })]),
       node("span", { class: "score-rest" }, [`${verdictText(last)} \u00b7 ${standingText(picks)}`]),
     );
     short.textContent = `${hllm.closer} : ${baseline.closer}`;
@@ -74,13 +75,13 @@ export function makeScoreboard(section, page) {
     if (mine !== version) return;
     all = found ?? all;
     drawTable();
-    if (!found) panel.querySelector(".score-note").textContent = "The app does not answer.";
+    if (!found) panel.querySelector(".score-note").textContent = tr("The app does not answer.");
   }
 
   const table = node("table", { class: "scores" });
 
   function drawTable() {
-    const head = ["", "Model", "Closer", "Hit@10", "MRR"];
+    const head = ["", tr("Model"), tr("Closer"), tr("Hit@10"), "MRR"];
     const rows = [];
     const fixed = (value) => ({ value, low: null, high: null });
     if (picks.length) {
@@ -89,11 +90,13 @@ export function makeScoreboard(section, page) {
         score.hit = fixed(score.hit);
         score.mrr = fixed(score.mrr);
       }
-      rows.push(...modelRows(`This visit, ${plural(picks.length, "pick")}`, own));
+      rows.push(
+        ...modelRows(tr("This visit, {picks}", { picks: plural(picks.length, "pick") }), own),
+      );
     }
     if (all?.picks) {
-      const name = `${plural(all.visits, "visit")}, ${plural(all.picks, "pick")}`;
-      rows.push(...modelRows(`All ${name}`, all.models));
+      const found = { visits: plural(all.visits, "visit"), picks: plural(all.picks, "pick") };
+      rows.push(...modelRows(tr("All {visits}, {picks}", found), all.models));
     }
     table.replaceChildren(
       node("thead", {}, [
@@ -113,8 +116,12 @@ export function makeScoreboard(section, page) {
     if (all === null) return "";
     if (all.message) return all.message;
     return Object.values(all.models)[0].hit.low === null
-      ? "Intervals are given from five visits on. Hit@10: how often it was among the first ten. MRR: mean of 1 / rank."
-      : "In brackets: 95% intervals, visits drawn again at random. Hit@10: how often it was among the first ten. MRR: mean of 1 / rank.";
+      ? tr(
+          "Intervals are given from five visits on. Hit@10: how often it was among the first ten. MRR: mean of 1 / rank.",
+        )
+      : tr(
+          "In brackets: 95% intervals, visits drawn again at random. Hit@10: how often it was among the first ten. MRR: mean of 1 / rank.",
+        );
   }
 
   function drawPast() {
@@ -124,7 +131,7 @@ export function makeScoreboard(section, page) {
         node("a", { href: linkOf(pick.item), dir: "auto" }, [pick.title]),
         ...Object.entries(MODELS).map(([key, name]) =>
           node("span", { class: closer === key ? `won ${key}-tone` : "" }, [
-            `${name} ${rankText(pick, key)}`,
+            `${tr(name)} ${rankText(pick, key)}`,
           ]),
         ),
       ]);
@@ -145,7 +152,7 @@ export function makeScoreboard(section, page) {
 function modelRows(name, models) {
   return Object.entries(MODELS).map(([key, model], at) => {
     const { closer, hit, mrr } = models[key];
-    const cells = [model, String(closer), estimateText(hit), estimateText(mrr)];
+    const cells = [tr(model), String(closer), estimateText(hit), estimateText(mrr)];
     const first = at ? [] : [node("th", { scope: "rowgroup", rowspan: "2" }, [name])];
     return node("tr", {}, [
       ...first,
@@ -159,6 +166,9 @@ function estimateText({ value, low, high }) {
   return value.toFixed(3) + range;
 }
 
+/** A count with its noun; translations have one form, that of several. */
 function plural(count, noun) {
-  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+  const [one, more] = [`{count} ${noun}`, `{count} ${noun}s`];
+  const isOne = count === 1 && tr(more) === more;
+  return tr(isOne ? one : more, { count: count.toLocaleString("en") });
 }

@@ -1,8 +1,10 @@
 // The picks of this visit and what they say of the models: pure functions.
 
+import { marked, tr } from "./language.js";
+
 const HIT_RANK = 10;
 const MAX_PICKS = 500;
-export const MODELS = { hllm: "HLLM", baseline: "Baseline" };
+export const MODELS = { hllm: "HLLM", baseline: marked("Baseline") };
 
 const far = (rank) => rank ?? Number.POSITIVE_INFINITY;
 
@@ -38,21 +40,26 @@ export function scoresOf(picks) {
 export function rankText({ ranks, num_ranked: of }, key) {
   const rank = ranks[key];
   return rank === null
-    ? "far behind"
-    : `#${rank.toLocaleString("en")} of ${of[key].toLocaleString("en")}`;
+    ? tr("far behind")
+    : tr("#{rank} of {total}", {
+        rank: rank.toLocaleString("en"),
+        total: of[key].toLocaleString("en"),
+      });
 }
 
 /** Where both models had the last pick, in words that follow its title. */
 export function verdictText(pick) {
   const place = (key) =>
-    pick.ranks[key] === null ? "far behind" : `#${pick.ranks[key].toLocaleString("en")}`;
-  return `: HLLM ${place("hllm")}, baseline ${place("baseline")}`;
+    pick.ranks[key] === null ? tr("far behind") : `#${pick.ranks[key].toLocaleString("en")}`;
+  const places = { hllm: place("hllm"), baseline: place("baseline") };
+  return tr(": HLLM {hllm}, baseline {baseline}", places);
 }
 
 /** Which model is ahead so far, in words. */
 export function standingText(picks) {
   const { hllm, baseline } = scoresOf(picks);
-  return `closer so far: HLLM ${hllm.closer}, baseline ${baseline.closer}`;
+  const closer = { hllm: hllm.closer, baseline: baseline.closer };
+  return tr("closer so far: HLLM {hllm}, baseline {baseline}", closer);
 }
 
 /** The picks that were stored: anything may be in the storage. */

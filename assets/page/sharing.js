@@ -1,6 +1,7 @@
 // Opening a link that holds a history: it is shown as a guest's, until the visitor keeps it as their
 // own or goes back to theirs.
 
+import { tr } from "./language.js";
 import { leaveLink, sharedHistory } from "./links.js";
 
 /**
@@ -45,7 +46,7 @@ export function makeSharing(guests, place, page) {
     if (!answer.history.length) {
       leaveLink();
       close();
-      page.say("Nothing of the shared history is in this catalogue.");
+      page.say(tr("Nothing of the shared history is in this catalogue."));
       page.ask();
     } else if (guests.meet(answer.history, answer.filter)) {
       page.notice([...notices, ...answer.notices]);

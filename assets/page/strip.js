@@ -3,6 +3,7 @@
 import { makeSettling } from "./clicks.js";
 import { node, setAttributes } from "./dom.js";
 import { makeDraggable } from "./drag.js";
+import { tr } from "./language.js";
 import { linkOf } from "./links.js";
 import { makeRoving } from "./roving.js";
 
@@ -27,26 +28,32 @@ function makeEntry() {
     toolButton("later", "\u203a"),
   ]);
   const title = node("span", { class: "history-title", dir: "auto", "aria-hidden": "true" });
-  const info = node("button", { type: "button", class: "info", tabindex: "-1", title: "Details" }, [
-    "i",
-  ]);
+  const info = node(
+    "button",
+    { type: "button", class: "info", tabindex: "-1", title: tr("Details") },
+    ["i"],
+  );
   const push = node("span", { class: "push", "aria-hidden": "true", hidden: "" });
   return node("li", { draggable: "true" }, [face, title, tools, info, push]);
 }
 
 const TOOL_LABELS = {
-  earlier: (title) => `Move ${title} earlier`,
-  remove: (title) => `Remove ${title}`,
-  later: (title) => `Move ${title} later`,
+  earlier: (title) => tr("Move {title} earlier", { title }),
+  remove: (title) => tr("Remove {title}", { title }),
+  later: (title) => tr("Move {title} later", { title }),
 };
 
 /** What a cover of the strip is and what its keys do, for those who hear it. */
 function labelOf(title, index, count, guest, isBeyond) {
-  const place = `${title}, number ${index + 1} of ${count}${isBeyond ? ", which does not count" : ""}`;
-  if (guest === null) return `${place}. Delete removes it, Shift with an arrow key moves it.`;
+  const values = { title, place: index + 1, count };
+  const place = isBeyond
+    ? tr("{title}, number {place} of {count}, which does not count", values)
+    : tr("{title}, number {place} of {count}", values);
+  if (guest === null)
+    return tr("{place}. Delete removes it, Shift with an arrow key moves it.", { place });
   return guest.isShared
-    ? `${place} of the shared history. Add it to your own.`
-    : `${place} of the example. Begin your own history with it.`;
+    ? tr("{place} of the shared history. Add it to your own.", { place })
+    : tr("{place} of the example. Begin your own history with it.", { place });
 }
 
 /** An entry stays as long as its item does: making pictures anew is most of what a click costs. */
@@ -66,7 +73,7 @@ function fillEntry(entry, item, index, count, guest, isBeyond) {
   if (number.textContent !== String(index + 1)) number.textContent = String(index + 1);
   setAttributes(entry.querySelector(".info"), {
     "data-info": item.id,
-    "aria-label": `Details of ${item.title}`,
+    "aria-label": tr("Details of {title}", { title: item.title }),
   });
   for (const tool of entry.querySelectorAll(".tool")) {
     const label = TOOL_LABELS[tool.dataset.tool](item.title);
@@ -104,12 +111,13 @@ export function makeStrip(section, acts) {
     guest = shown;
     const drawn = tried ?? guest ?? history;
     drawItems(drawn.items, tried?.counting ?? drawn.items.length);
-    title.textContent = (tried ?? guest)?.title ?? "Your history";
+    title.textContent = (tried ?? guest)?.title ?? tr("Your history");
     section.setAttribute("aria-label", title.textContent);
     section.classList.toggle("is-guest", guest !== null);
     section.classList.toggle("is-shared", guest?.isShared === true);
     section.classList.toggle("is-what-if", tried !== null);
-    own.textContent = guest?.isShared && history.items.length ? "Back to yours" : "Start your own";
+    const isBack = guest?.isShared && history.items.length > 0;
+    own.textContent = isBack ? tr("Back to yours") : tr("Start your own");
     count.textContent = items.length && drawn === history ? String(items.length) : "";
     empty.hidden = items.length > 0 || guest !== null;
     setEnabled("undo", history.past.length > 0);

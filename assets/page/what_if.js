@@ -2,6 +2,7 @@
 // gives the next state.
 
 import { movedTo } from "./history.js";
+import { tr } from "./language.js";
 
 /**
  * @typedef {object} WhatIf
@@ -66,18 +67,22 @@ export function isOther(whatIf, items) {
 export function whatIfText(whatIf, items) {
   const { counting } = whatIf;
   const total = whatIf.items.length;
-  const words = [counting < total ? `first ${counting} of ${total} items` : `${total} items`];
+  const words = [
+    counting < total
+      ? tr("first {counting} of {total} items", { counting, total })
+      : tr("{count} items", { count: total }),
+  ];
   const [before, now] = [idsOf(items), idsOf(whatIf.items)];
   const added = now.filter((id) => !before.includes(id)).length;
   const removed = before.filter((id) => !now.includes(id)).length;
   const [kept, order] = [both(before, now), both(now, before)].map((ids) => ids.join(" "));
   if (order !== kept) {
     const isReversed = order === both(before, now).toReversed().join(" ");
-    words.push(isReversed ? "reversed" : "reordered");
+    words.push(isReversed ? tr("reversed") : tr("reordered"));
   }
-  if (added) words.push(`${added} added`);
-  if (removed) words.push(`${removed} removed`);
-  return `What if: ${words.join(", ")}`;
+  if (added) words.push(tr("{added} added", { added }));
+  if (removed) words.push(tr("{removed} removed", { removed }));
+  return tr("What if: {words}", { words: words.join(", ") });
 }
 
 /** Those of some ids that are among others, too. */
@@ -87,5 +92,5 @@ function both(ids, others) {
 
 /** Where a slider stands, in words. */
 export function strengthText(value) {
-  return value ? value.toFixed(2) : "off";
+  return value ? value.toFixed(2) : tr("off");
 }

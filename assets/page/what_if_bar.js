@@ -2,6 +2,7 @@
 // history changes only what is tried, until it is kept.
 
 import { setAttributes } from "./dom.js";
+import { tr } from "./language.js";
 import {
   countingItems,
   isOther,
@@ -44,7 +45,7 @@ export function makeWhatIf(root, page) {
 
   function open() {
     if (items().length < FEWEST) {
-      page.tell("Two items are needed, at least: then there is something to try.");
+      page.tell(tr("Two items are needed, at least: then there is something to try."));
       return;
     }
     tried = startedFrom(items());
@@ -73,7 +74,7 @@ export function makeWhatIf(root, page) {
 
   function keep() {
     if (!isOther(tried, items())) {
-      page.tell("The history is as it was: there is nothing to keep.");
+      page.tell(tr("The history is as it was: there is nothing to keep."));
       return;
     }
     const kept = countingItems(tried);
@@ -106,10 +107,10 @@ export function makeWhatIf(root, page) {
     button.setAttribute("aria-expanded", "true");
     setAttributes(scrubber, {
       max: String(total),
-      "aria-valuetext": `the first ${counting} of ${total}`,
+      "aria-valuetext": tr("the first {counting} of {total}", { counting, total }),
     });
     scrubber.value = String(counting);
-    bar.querySelector(".scrubbed").textContent = `${counting} of ${total}`;
+    bar.querySelector(".scrubbed").textContent = tr("{counting} of {total}", { counting, total });
     for (const slider of sliders) {
       const strength = strengthText(tried[slider.dataset.slider]);
       slider.value = String(tried[slider.dataset.slider]);

@@ -1,10 +1,16 @@
 // The form for an item that does not exist, or a wish in words: what both models make of it, live. HTML
 // comes escaped from app/render_writing.py.
 
+import { marked, tr } from "./language.js";
+
 const RETRY_MS = 1500;
 const LEADS = {
-  item: "An Item LLM reads texts, so it can place an item that nobody has ever seen. Make one up.",
-  wish: "Say in your own words what you would like. The Item LLM reads it as the text of an item.",
+  item: marked(
+    "An Item LLM reads texts, so it can place an item that nobody has ever seen. Make one up.",
+  ),
+  wish: marked(
+    "Say in your own words what you would like. The Item LLM reads it as the text of an item.",
+  ),
 };
 const EMPTY = { title: "", creator: "", category: "", description: "" };
 
@@ -25,7 +31,7 @@ export function makeWriter(form, page) {
   const state = form.querySelector(".writer-state");
   const result = form.querySelector(".writer-result");
   const submit = form.querySelector('[type="submit"]');
-  const view = { title: "Write an item that does not exist", body: form, refresh };
+  const view = { title: tr("Write an item that does not exist"), body: form, refresh };
   let mode = "item";
   let asked = null; // what the result is of
   let kept = null; // id of the item that was made of the form
@@ -62,8 +68,8 @@ export function makeWriter(form, page) {
       button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
     form.querySelector(".for-item").hidden = mode !== "item";
     form.querySelector(".for-wish").hidden = mode !== "wish";
-    form.querySelector(".writer-lead").textContent = LEADS[mode];
-    submit.textContent = mode === "item" ? "Encode" : "Find";
+    form.querySelector(".writer-lead").textContent = tr(LEADS[mode]);
+    submit.textContent = mode === "item" ? tr("Encode") : tr("Find");
   }
 
   function say(text) {
@@ -80,10 +86,10 @@ export function makeWriter(form, page) {
     clearTimeout(timer);
     version += 1;
     const mine = version;
-    say("Loading the Item LLM \u2026");
+    say(tr("Loading the Item LLM \u2026"));
     const found = await page.write({ item: null, history: [], wish: false }).catch(() => null);
     if (mine !== version) return;
-    if (!found) say("The app does not answer.");
+    if (!found) say(tr("The app does not answer."));
     else say(found.message);
     const failed = found?.state === "failed";
     for (const input of form.elements) input.disabled = failed;
@@ -95,7 +101,7 @@ export function makeWriter(form, page) {
     const texts = mode === "wish" ? { ...EMPTY, title: text } : {};
     if (mode === "item") for (const name of Object.keys(EMPTY)) texts[name] = field(name).value;
     if (!texts.title.trim()) {
-      say(mode === "item" ? "It needs a title." : "Describe what you would like.");
+      say(mode === "item" ? tr("It needs a title.") : tr("Describe what you would like."));
       field(mode === "item" ? "title" : "wish").focus();
       return;
     }
@@ -107,16 +113,16 @@ export function makeWriter(form, page) {
     version += 1;
     const mine = version;
     setBusy(true);
-    if (isNew) say("Encoding \u2026");
+    if (isNew) say(tr("Encoding \u2026"));
     const found = await page.write({ ...question, history: page.history() }).catch(() => null);
     if (mine !== version) return; // overtaken
     setBusy(false);
     if (found?.state !== "ready") {
-      say(found ? found.message : "The app does not answer: try again.");
+      say(found ? found.message : tr("The app does not answer: try again."));
       return;
     }
     asked = question;
-    if (isNew) say(question.wish ? "Found." : "Encoded.");
+    if (isNew) say(question.wish ? tr("Found.") : tr("Encoded."));
     if (!question.wish && isNew) keep(found);
     const hadFocus = result.contains(document.activeElement);
     result.innerHTML = found.html;

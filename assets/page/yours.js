@@ -2,6 +2,7 @@
 // catalogue's.
 
 import { node } from "./dom.js";
+import { tr } from "./language.js";
 import { linkOf } from "./links.js";
 import { readStored, store } from "./storage.js";
 
@@ -104,20 +105,26 @@ function entryOf({ id, title, creator, cover }) {
         height: 300,
         draggable: "false",
       }),
-      node("span", { class: "unseen" }, ["Add "]),
+      node("span", { class: "unseen" }, [`${tr("Add")} `]),
       node("span", { class: "card-title", dir: "auto" }, [title]),
       node("span", { class: "card-by", dir: "auto" }, [creator]),
     ],
   );
-  const button = (attributes, label, sign) =>
-    node(
-      "button",
-      { type: "button", title: label, "aria-label": `${label} ${title}`, ...attributes },
-      [sign],
-    );
+  const button = (attributes, name, label, sign) =>
+    node("button", { type: "button", title: name, "aria-label": label, ...attributes }, [sign]);
   return node("li", {}, [
     face,
-    button({ class: "info", "data-info": id }, "Details of", "i"),
-    button({ class: "info remove", "data-remove": id }, "Remove", "\u00d7"),
+    button(
+      { class: "info", "data-info": id },
+      tr("Details"),
+      tr("Details of {title}", { title }),
+      "i",
+    ),
+    button(
+      { class: "info remove", "data-remove": id },
+      tr("Remove"),
+      tr("Remove {title}", { title }),
+      "\u00d7",
+    ),
   ]);
 }
