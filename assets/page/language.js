@@ -1,5 +1,5 @@
 // The language of the page. English sentences in the scripts are the keys of their translations:
-// tr("…") translates one, marked("…") is for one that tr is given later. Those of another language
+// `tr` translates one, `marked` is for one that it is given later. Translations into another language
 // come from the server (app/languages.py), with the page's frame in it, only if it is chosen.
 
 import { readStored, store } from "./storage.js";

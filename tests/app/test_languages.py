@@ -23,6 +23,13 @@ from app.languages import (
 from app.render import plural
 from app.settings import ROOT
 
+# What an app says that has its sentence from hllm, which knows nothing of languages.
+OF_HLLM = {
+    "exact cosine": "hllm/recommend.py",
+    "FAISS, then exact cosine": "hllm/recommend.py",
+    "Too many texts are being encoded: try again in a minute.": "hllm/serving/new_items.py",
+    "Too many visitors at once: try again in a minute.": "hllm/serving/request_batching.py",
+}
 PLACEHOLDER = re.compile(r"\{\w+\}|\$\w+")
 IN_SCRIPT = re.compile(r'\b(?:tr|marked)\(\s*("(?:[^"\\\n]|\\.)*")')
 NOUN_IN_SCRIPT = re.compile(r'\bplural\([^"()]*, "(\w+)"\)')
@@ -59,11 +66,11 @@ def constants(node):
 
 def marked_in_sources():
     scripts = [path.read_text("utf-8") for path in (ROOT / "assets" / "page").glob("*.js")]
-    modules = [path.read_text("utf-8") for path in (ROOT / "app").rglob("*.py")]
+    modules = [path.read_text("utf-8") for path in (ROOT / "app").glob("*.py")]
     frame = (ROOT / "assets" / "page.html").read_text("utf-8")
     return {
         "page": set().union(*map(marked_in_script, scripts)),
-        "server": set(template_sentences(frame)).union(*map(marked_in_python, modules)),
+        "server": set(template_sentences(frame)).union(OF_HLLM, *map(marked_in_python, modules)),
     }
 
 
@@ -91,15 +98,26 @@ def test_what_the_scripts_mark_stands_where_it_can_be_read():
         assert not re.search(r"\b(?:tr|marked)\(\s*[`']", path.read_text("utf-8")), path.name
 
 
+def test_what_hllm_says_is_still_said_there():
+    for sentence, module in OF_HLLM.items():
+        assert f'"{sentence}"' in (ROOT / module).read_text("utf-8"), module
+
+
 def test_marks_are_found():
-    script = 'tr("One {a}\\u2026", { a }); marked(\n  "Two",\n); plural(all.picks, "pick"); other("No")'
+    script = (
+        'tr("One {a}\\u2026", { a }); marked(\n  "Two",\n); plural(all.picks, "pick"); other("No")'
+    )
     assert marked_in_script(script) == {"One {a}…", "Two", "{count} picks"}
-    module = 'tr("One", a=1); marked("Two" "Three"); plural(n, "item"); plural(n, "entry", "entries")'
+    module = (
+        'tr("One", a=1); marked("Two" "Three"); plural(n, "item"); plural(n, "entry", "entries")'
+    )
     assert marked_in_python(module) == {"One", "TwoThree", "{count} items", "{count} entries"}
     assert marked_in_python('tr("One" if yes else "Two"); tr(name)') == {"One", "Two"}
     with pytest.raises(AssertionError):
         marked_in_python('tr(f"One {a}")')
-    html = '<p title="Tip">Up to <b>$max_x</b> &hellip; $n items<i>&times;</i><a aria-label="L"></a>'
+    html = (
+        '<p title="Tip">Up to <b>$max_x</b> &hellip; $n items<i>&times;</i><a aria-label="L"></a>'
+    )
     assert template_sentences(html) == ["Tip", "Up to", "… $n items", "L"]
 
 
