@@ -124,16 +124,15 @@ def build_demo(service: Service) -> gr.Blocks:
             return busy_payload(raw)
 
     line = service.line
+    functions: list[Callable[..., Any]] = [answer, browse, record, forget, language]
+    functions += beside_clicks(service)
     with gr.Blocks(title="HLLM Live", analytics_enabled=False, fill_width=True) as demo:
         gr.HTML(
             html_template="${shell}",
             shell=shell(service),
             # A third of the first visit's own bytes would be comments and indentation.
             js_on_load=jsmin(f"{bundle(ASSETS / 'page' / 'page.js')}\n{START}"),
-            server_functions=[
-                in_its_language(asked)
-                for asked in (answer, browse, record, forget, language, *beside_clicks(service))
-            ],
+            server_functions=[in_its_language(function) for function in functions],
             apply_default_css=False,
             elem_id="hllm-page",
         )

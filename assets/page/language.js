@@ -33,7 +33,8 @@ export function marked(sentence) {
 export function languageOf(search, stored, preferred) {
   const spoken = preferred.map((tag) => tag.toLowerCase().split("-")[0]);
   const wanted = [new URLSearchParams(search).get(PARAMETER), stored, ...spoken];
-  return wanted.find((language) => Object.hasOwn(TAGS, language)) ?? "en";
+  const isOurs = (language) => typeof language === "string" && Object.hasOwn(TAGS, language);
+  return wanted.find(isOurs) ?? "en";
 }
 
 /** The address of the page, with a language in it or with none. */

@@ -28,5 +28,5 @@ def typed_dicts():
 
 
 def test_scripts_and_python_know_the_same_payloads():
-    assert len(typed_dicts()) == 35
+    assert len(typed_dicts()) == 37
     assert contract() == typed_dicts()
