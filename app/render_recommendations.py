@@ -133,7 +133,8 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
     if info.reads:
         meaning = tr("the fields of an item that it reads")
         facts.append(_fact(tr("reads"), ", ".join(info.reads), meaning))
-    model = f'<p class="model" title="{text(info.model)}">{text(info.model)}</p>'
+    name = text(tr(info.model))
+    model = f'<p class="model" title="{name}">{name}</p>'
     return (
         f'<header class="column-head"><h2>{text(info.title)}</h2>'
         f'<p class="does">{tr(_DOES[info.key])}</p>'

@@ -128,7 +128,7 @@ export function makeBlind(root, page) {
     panel.querySelector(".reveal-picks").replaceChildren(...counted(test.votes).map(drawPick));
     result.textContent = Object.entries(MODELS)
       .map(([key, name]) => `${tr(name)} ${wins[key]}`)
-      .join(", ");
+      .join(tr(", "));
     chance.textContent = "";
     panel.focus({ preventScroll: true }); // the list that had the keyboard is gone
     const found = await page.reveal({ wins }).catch(() => null);

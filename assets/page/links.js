@@ -112,7 +112,7 @@ function priceOf(text) {
 function leftOut(parts) {
   if (!parts.length) return "";
   const said = parts.slice(0, 3).map((name) => `\u201c${name.slice(0, 20)}\u201d`);
-  const names = said.join(", ");
+  const names = said.join(tr(", "));
   return tr("What this page cannot read of the link was left out: {names}.", { names });
 }
 

@@ -82,7 +82,7 @@ export function whatIfText(whatIf, items) {
   }
   if (added) words.push(tr("{added} added", { added }));
   if (removed) words.push(tr("{removed} removed", { removed }));
-  return tr("What if: {words}", { words: words.join(", ") });
+  return tr("What if: {words}", { words: words.join(tr(", ")) });
 }
 
 /** Those of some ids that are among others, too. */
