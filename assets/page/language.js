@@ -38,7 +38,7 @@ export function languageOf(search, stored, preferred) {
 }
 
 /** The address of the page, with a language in it or with none. */
-export function addressIn(address, language) {
+export function addressWith(address, language) {
   const url = new URL(address);
   url.searchParams.delete(PARAMETER);
   if (language) url.searchParams.set(PARAMETER, language);
@@ -77,7 +77,7 @@ function inLanguage(server, lang) {
 export function switchLanguage(lang) {
   store(LANGUAGE_KEY, lang);
   const isKept = readStored(LANGUAGE_KEY) === lang;
-  const address = addressIn(location.href, isKept ? "" : lang);
+  const address = addressWith(location.href, isKept ? "" : lang);
   window.history.replaceState(window.history.state, "", address);
   location.reload();
 }

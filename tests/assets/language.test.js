@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addressIn, languageOf, marked, tr } from "../../assets/page/language.js";
+import { addressWith, languageOf, marked, tr } from "../../assets/page/language.js";
 
 test("a sentence without a translation stays as it is, with its values", () => {
   assert.equal(tr("{a} and {b}", { a: "{b}", b: "$&" }), "{b} and $&");
@@ -25,7 +25,7 @@ test("what is no language of the page says nothing", () => {
 
 test("an address names a language, or none", () => {
   const page = "https://x.org/live/?stage&lang=zh#item=a%20b";
-  assert.equal(addressIn(page, ""), "https://x.org/live/?stage#item=a%20b");
-  assert.equal(addressIn(page, "en"), "https://x.org/live/?stage&lang=en#item=a%20b");
-  assert.equal(addressIn("https://x.org/?lang=zh", ""), "https://x.org/");
+  assert.equal(addressWith(page, ""), "https://x.org/live/?stage#item=a%20b");
+  assert.equal(addressWith(page, "en"), "https://x.org/live/?stage&lang=en#item=a%20b");
+  assert.equal(addressWith("https://x.org/?lang=zh", ""), "https://x.org/");
 });
