@@ -21,7 +21,8 @@ CHINESE = "zh-CN"
 ALSO_CHINESE = re.compile(
     r"\b(?:HLLM|Live|Item LLM|User LLM|LLM|MiniLM|token|MRR|MMR|JSON|CSV|Python|ITEM|ID|Esc|Ctrl"
     r"|Shift|Delete|fp32|float32|int4|cpu|MB|ms|fake|Baseline(?= )|title|description|categories"
-    r"|category|English|team-draft interleaving|Radlinski et al)\b"
+    r"|category|English|team-draft interleaving|Radlinski et al)\b",
+    re.ASCII,  # a Chinese character beside a name is no part of it
 )
 # Everything that is seen or heard: texts, names and hints of elements that have a box.
 SAID = """() => {
