@@ -58,9 +58,9 @@ class ModelFolder:
     """A trained or converted HLLM on disk.
 
     Whoever starts from a path makes one and hands it on, so that config.json and the headers of the
-    weight files are read once. Files that its manifest.json says were other ones when the folder was
-    written are named in the log. It describes the folder as it was when it was opened: open it again
-    after something was saved there.
+    weight files are read once. It describes the folder as it was when it was opened: open it again
+    after something was saved there. Files that are not those of its manifest.json are named in the
+    log.
 
     Args:
         path: the folder.
