@@ -310,7 +310,7 @@ def setup_of(name, folder):
 
 
 STRIDES = {"embed": 9, "blend": 1, "evaluate": 1, "graph": 60, "index": 20, "train": 40}
-TAKES_LONG = ("embed", "blend", "graph", "evaluate", "train")
+FAST = ("exchange export", "exchange import", "sentence", "runs", "index")
 
 
 def run(name, folder, tmp_path, *, full, stride):
@@ -325,7 +325,7 @@ def run(name, folder, tmp_path, *, full, stride):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=pytest.mark.slow if n in TAKES_LONG else ()) for n in SETUPS],
+    [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in SETUPS],
 )
 def test_a_full_disk_is_one_sentence_and_the_old_file_stands(name, whole_folder, tmp_path):
     run(name, whole_folder, tmp_path, full=True, stride=STRIDES.get(name, 9))
