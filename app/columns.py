@@ -119,6 +119,17 @@ class Column:
         finally:
             self._loaded.set()
 
+    def wait(self) -> ItemRanker:
+        """The recommender, once it is loaded.
+
+        Raises:
+            HLLMError: it could not be loaded.
+        """
+        self._loaded.wait()
+        if self._recommender is None:
+            raise HLLMError(self._message)
+        return self._recommender
+
     def info(self) -> ColumnInfo:
         """Describe the column as it is now."""
         recommender = self._recommender

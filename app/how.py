@@ -27,7 +27,7 @@ def how_payload(columns: Sequence[ColumnAnswer], started: float) -> HowPayload |
     hllm, stages = columns[0].result, columns[0].info.stages
     other = columns[1].result if len(columns) > 1 else None
     return {
-        "stages": [_stage(stage) for stage in (stages.item, stages.user, stages.search)],
+        "stages": [stage_payload(stage) for stage in (stages.item, stages.user, stages.search)],
         "width": stages.width,
         "num_items": columns[0].info.num_items,
         "num_read": hllm.num_read,
@@ -40,7 +40,8 @@ def how_payload(columns: Sequence[ColumnAnswer], started: float) -> HowPayload |
     }
 
 
-def _stage(stage: Stage) -> StagePayload:
+def stage_payload(stage: Stage) -> StagePayload:
+    """A step as the band names it."""
     size = f"{_short(stage.num_parameters)} parameters" if stage.num_parameters else ""
     held = f"{stage.num_bytes / 1e6:,.1f} MB" if stage.num_bytes else ""
     facts = (size, stage.precision, stage.device, held)

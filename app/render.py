@@ -17,6 +17,7 @@ MAX_TOOLTIP_CHARS = 300
 # What a click does, before the title, for those who hear it. No aria-label: it would have to repeat
 # all that is seen, for those who say it (WCAG 2.5.3).
 ADD = '<span class="unseen">Add </span>'
+NO_SERVER = "There is no server: catalogue and models run in it, and nothing is sent or recorded."
 SHOW_EVERYTHING = (
     '<button type="button" class="button" data-action="reset-search">Show everything</button>'
 )
@@ -43,11 +44,14 @@ def price(value: float) -> str:
 
 
 def byline(card: Card) -> str:
-    """Creator, year and price, as far as they are known; escaped."""
+    """What `byline_words` says, escaped."""
+    return text(byline_words(card))
+
+
+def byline_words(card: Card) -> str:
+    """Creator, year and price, as far as they are known."""
     cost = "" if card.price is None else price(card.price)
-    return text(
-        " · ".join(part for part in (card.creator, card.year, cost and f"price {cost}") if part)
-    )
+    return " · ".join(part for part in (card.creator, card.year, cost and f"price {cost}") if part)
 
 
 def item_data(card: Card, source: str) -> str:
@@ -57,10 +61,15 @@ def item_data(card: Card, source: str) -> str:
     (assets/page/drawer.js).
     """
     return (
-        f'href="#item={quote(card.item_id, safe="")}" draggable="false" '
+        f'href="#item={link_of(card.item_id)}" draggable="false" '
         f'data-id="{text(card.item_id)}" data-title="{text(card.title)}" '
         f'data-creator="{text(card.creator)}" data-source="{text(source)}"'
     )
+
+
+def link_of(item_id: str) -> str:
+    """An item id as the part of an address; needs no escaping."""
+    return quote(item_id, safe="")
 
 
 def info_button(card: Card) -> str:
@@ -83,7 +92,7 @@ def render_cards(cards: Iterable[Card]) -> str:
     """The covers of the browse grid, as list items with one link each."""
     return "".join(
         f'<li><a role="button" class="card item" {item_data(card, "browse")} '
-        f'title="{_tooltip(card)}">{cover(card)}{ADD}'
+        f'title="{text(tooltip(card))}">{cover(card)}{ADD}'
         f'<span class="card-title" dir="auto">{text(card.title)}</span>'
         f'<span class="card-by" dir="auto">{byline(card)}</span></a>{info_button(card)}</li>'
         for card in cards
@@ -120,6 +129,15 @@ def _recorded(days: int) -> str:
     )
 
 
+def _by_server(days: int, has_server: bool) -> dict[str, str]:
+    """What of the page depends on whether there is a server."""
+    return {
+        "recorded": _recorded(days) if has_server else NO_SERVER,
+        "needs_server": "" if has_server else "hidden",
+        "without_server": "hidden" if has_server else "",
+    }
+
+
 def render_shell(
     template: str,
     *,
@@ -131,6 +149,7 @@ def render_shell(
     has_popularity: bool = True,
     origin: str = "",
     events_days: int = 0,
+    has_server: bool = True,
 ) -> str:
     """Fill assets/page.html, the frame into which everything else is put.
 
@@ -144,6 +163,7 @@ def render_shell(
         has_popularity: whether it is known how popular items are.
         origin: what to know of where the data come from, a sentence; shown at the bottom.
         events_days: how long what was shown and clicked is kept; 0: it is not.
+        has_server: False: what needs one is hidden, and a sentence says so (app.export_static).
     """
     low, high = price_range or (0.0, 0.0)
     return Template(template).substitute(
@@ -154,7 +174,7 @@ def render_shell(
         **{f"max_{name}": limit for name, limit in MAX_CHARS.items()},
         catalog_size=text(plural(catalog_size, "item")),
         origin=text(origin),
-        recorded=_recorded(events_days),
+        **_by_server(events_days, has_server),
         category_options="".join(
             f'<option value="{text(name)}">{text(name)} ({number(count)})</option>'
             for name, count in categories
@@ -170,11 +190,12 @@ def render_shell(
     )
 
 
-def _tooltip(card: Card) -> str:
+def tooltip(card: Card) -> str:
+    """Title and the beginning of the description."""
     description = card.description
     if len(description) > MAX_TOOLTIP_CHARS:
         description = description[: MAX_TOOLTIP_CHARS - 1].rstrip() + "…"
-    return text(f"{card.title}\n{description}" if description else card.title)
+    return f"{card.title}\n{description}" if description else card.title
 
 
 def _nothing(headline: str, advice: str, button: str = "") -> str:

@@ -6,7 +6,6 @@ most of a click's time. app.line bounds how many answers are computed at once; t
 question under way at a time (assets/page/protocol.js). The queue is for programs.
 """
 
-import hashlib
 import inspect
 import logging
 import os
@@ -62,7 +61,6 @@ from app.payloads import (
 )
 from app.pictures import picture_route
 from app.reloading import AnswerOnceWatched, is_reloading
-from app.render import render_shell
 from app.scoreboard import Scoreboard
 from app.service import Service
 from app.serving.admin import admin_routes
@@ -73,6 +71,7 @@ from app.serving.probes import probe_routes
 from app.serving.server import Server, address_of, listen
 from app.session import clean_click
 from app.settings import ROOT, Settings, writable_dir
+from app.shell import shell
 from app.writing import Writer
 from hllm.serving.request_batching import BusyError
 
@@ -82,10 +81,6 @@ if TYPE_CHECKING:
 ASSETS = ROOT / "assets"
 # gr.HTML runs a script as the body of a function with these parameters.
 START = "startPage({ element, server });"
-BOOKS_ORIGIN = (
-    "The books are real; the readers that the built-in HLLM has learned from are simulated "
-    "(docs/data-card.md)."
-)
 # Those of the system: a theme's own would be loaded, and the page does not use them.
 FONTS, MONOSPACED = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
 # After every answer Gradio makes a table (pandas) of the last 10,000 answers, for its monitoring,
@@ -306,19 +301,3 @@ def _launch_reloading(demo: gr.Blocks, service: Service, settings: Settings) -> 
     # Here is the end of the app, or the thread that watches the files, for which launch() is over
     # at once.
     _watched.set()
-
-
-def shell(service: Service) -> str:
-    """The frame of the page for a catalogue."""
-    key = hashlib.sha256(service.catalog_name.encode()).hexdigest()[:12]
-    return render_shell(
-        (ASSETS / "page.html").read_text("utf-8"),
-        catalog_name=service.catalog_name,
-        catalog_key=key,
-        catalog_size=service.num_items,
-        categories=service.categories,
-        price_range=service.price_range,
-        has_popularity=service.has_popularity,
-        origin=BOOKS_ORIGIN if service.is_built_in else "",
-        events_days=service.events.days,
-    )

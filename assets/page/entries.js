@@ -3,11 +3,15 @@
 import { makeKeep } from "./keep.js";
 import { sharedLink } from "./links.js";
 
+const NEEDS_SERVER =
+  "Writing items, the blind test, downloads and the picks of all visits need a server, which this page has not.";
+
 /**
  * @param {object} menu
  * @param {HTMLDialogElement} dialog for what is to be copied
  * @param {object} page its parts by name: guests, place, stage, blind, yours
- * @param {function} page.keep asks the server for what a visitor can take along
+ * @param {function} [page.keep] asks the server for what a visitor can take along
+ * @param {boolean} page.hasServer without one, an entry says what there is with one
  * @param {function(string): void} page.write opens the form for an item, with a title
  * @param {function(string): void} page.say
  */
@@ -27,11 +31,16 @@ export function addEntries(menu, dialog, page) {
       blind.isOn() ? "That would tell whose list is whose: leave the blind test first." : "",
     say: page.say,
   });
-  menu.add({ label: "Write an item or a wish \u2026", act: () => page.write("") });
-  menu.add({
-    label: "Blind test",
-    act: () => blind.leave() || blind.begin(),
-    checked: blind.isOn,
-  });
+  if (page.hasServer) {
+    menu.add({ label: "Write an item or a wish \u2026", act: () => page.write("") });
+    menu.add({
+      label: "Blind test",
+      act: () => blind.leave() || blind.begin(),
+      checked: blind.isOn,
+    });
+  }
   menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
+  if (!page.hasServer) {
+    menu.add({ label: "What needs a server \u2026", act: () => page.say(NEEDS_SERVER) });
+  }
 }

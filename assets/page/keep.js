@@ -8,7 +8,7 @@ import { node } from "./dom.js";
  * @param {HTMLDialogElement} dialog
  * @param {object} page
  * @param {function(import("./contract.js").KeepQuery):
- *   Promise<import("./contract.js").KeepPayload>} page.fetch
+ *   Promise<import("./contract.js").KeepPayload>} [page.fetch] without it there is the link alone
  * @param {function(): import("./contract.js").KeepQuery} page.query about what is shown
  * @param {function(): string} page.link address of what is shown, "" where it is too long
  * @param {function(): string} page.refusal why both lists may not be told now, mostly ""
@@ -20,7 +20,8 @@ export function makeKeep(menu, dialog, page) {
   async function copyLink() {
     const link = page.link();
     if (!page.query().history.length) page.say("There is no history yet that a link could hold.");
-    else if (!link) page.say("This history is too long for a link: download it as JSON.");
+    else if (!link)
+      page.say(`This history is too long for a link${page.fetch ? ": download it as JSON" : ""}.`);
     else if (await copyText(link)) page.say("The link is copied: it shows this history to others.");
     else box.open("Link", "It shows this history to others.", link);
   }
@@ -39,6 +40,7 @@ export function makeKeep(menu, dialog, page) {
   };
 
   menu.add({ label: "Copy link", act: copyLink });
+  if (!page.fetch) return;
   menu.add({
     label: "Download as JSON",
     act: fetched(({ json }) => download("hllm-live.json", "application/json", json)),

@@ -46,8 +46,14 @@ import { makeWhatIf } from "./what_if_bar.js";
 import { makeWriter } from "./writer.js";
 import { isOwn, makeYours } from "./yours.js";
 
-/** Runs once in a gr.HTML with what Gradio gives to its script. */
-export function startPage({ element, server }) {
+/**
+ * Runs once in a gr.HTML with what Gradio gives to its script, or by static.js without a server.
+ * @param {object} page
+ * @param {Element} page.element that holds the page
+ * @param {object} page.server answers by the names of contract.js; what it has not is not offered
+ * @param {function(): Promise<boolean>} [page.alive] whether it answers at all
+ */
+export function startPage({ element, server, alive = isAlive }) {
   const root = element.querySelector(".hllm");
   const session = newSession();
   const storageKey = `hllm-live/${root.dataset.catalog}`;
@@ -114,7 +120,8 @@ export function startPage({ element, server }) {
     onDraw: () => browse.markItems(),
   });
   /** What the page asks beside its clicks about a history, by the name of the function. */
-  const about = (name) => (query) => server[name]({ ...query, history: yours.sent(query.history) });
+  const about = (name) =>
+    server[name] && ((query) => server[name]({ ...query, history: yours.sent(query.history) }));
   const how = makeHow(bandSection, {
     readWhole: about("whole"),
     history: () => shownIds,
@@ -191,7 +198,7 @@ export function startPage({ element, server }) {
       return found?.history ? { ...found, history: yours.filled(found.history) } : found;
     },
     setBusy: answers.setBusy,
-    isAlive,
+    isAlive: alive,
     onSilence: () => {
       tell("The app does not answer. ", retryButton("retry"));
       recordClicks();
@@ -331,7 +338,7 @@ export function startPage({ element, server }) {
   }
 
   function recordClicks() {
-    for (const click of clicks) server.record(click).catch(() => {}); // not counted: no harm
+    for (const click of clicks) server.record?.(click).catch(() => {}); // not counted: no harm
     clicks = [];
   }
 
@@ -411,6 +418,7 @@ export function startPage({ element, server }) {
   addEntries(menu, root.querySelector("dialog.copy"), {
     ...{ guests, place, stage, blind, yours },
     keep: about("keep"),
+    hasServer: server.write !== undefined,
     write,
     say,
   });
