@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from app.asking import Asker
 from app.cards import Card, make_card
 from app.catalog import CatalogItem
 from app.catalog.items import text_fields
 from app.columns import ColumnInfo
-from app.detail import NUM_SIMILAR, Detail, column_detail
+from app.detail import NUM_SIMILAR, Detail, column_detail, first_text
 from app.places import place
 from app.service import Service
 from app.written import cover_address
@@ -41,15 +42,15 @@ class Writing:
     alone: Mapping[str, Sequence[Recommendation]]
 
 
-class Writer:
+class Writer(Asker):
     """Answers what the page asks about written items."""
 
     def __init__(self, service: Service) -> None:
-        self._service = service
+        super().__init__(service)
         self._places = threading.BoundedSemaphore(MAX_AT_ONCE)
 
     def prepare(self) -> ColumnInfo:
-        """Load what encodes texts; HLLM's column says what came of it.
+        """Load what encodes texts; the first column that can, or will be able to, says so.
 
         Raises:
             BusyError: too many ask at once.
@@ -59,7 +60,8 @@ class Writer:
                 column.question(lambda r: r.load_item_encoder())[0]
                 for column in self._service.columns
             ]
-        return infos[0]
+        able = [info for info in infos if info.state != "failed"]
+        return (able or infos)[0]
 
     def write(self, item: CatalogItem, raw_history: object, *, is_wish: bool) -> Writing:
         """What both models make of a written item.
@@ -86,7 +88,7 @@ class Writer:
                     alone[column.key] = found.items
                 known = column_detail(column, fields, ranked_for)
                 columns.append(known if new is not None else replace(known, info=info))
-            _, text = service.columns[0].question(lambda r: r.item_text(fields))
+            _, text = first_text(service.columns, fields)
         near = [near.item_id for column in columns for near in column.similar]
         near += [found.item_id for items in alone.values() for found in items]
         detail = Detail(
@@ -99,14 +101,18 @@ class Writer:
             {card.item_id: card for card in service.cards_of(list(dict.fromkeys(near)))},
             "no",
         )
-        return Writing(is_wish, detail, _unread(fields, columns[0].info), encode_ms, alone)
+        return Writing(
+            is_wish, detail, _unread(fields, [column.info for column in columns]), encode_ms, alone
+        )
 
 
-def _unread(fields: Mapping[str, Any], info: ColumnInfo) -> list[str]:
-    """Names of fields that say something and that a column does not read; [] until it is loaded."""
-    return [
-        name for name, value in fields.items() if value and info.reads and name not in info.reads
-    ]
+def _unread(fields: Mapping[str, Any], infos: Sequence[ColumnInfo]) -> list[str]:
+    """Names of fields that say something and that the first column that reads texts does not read.
+
+    [] until one is loaded.
+    """
+    reads = next((info.reads for info in infos if info.reads), ())
+    return [name for name, value in fields.items() if value and reads and name not in reads]
 
 
 def own_card(item: CatalogItem) -> Card:
