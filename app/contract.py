@@ -126,7 +126,7 @@ class AnswerPayload(TypedDict):
             if the history is.
         example: name of the example whose history this is; "" for the visitor's own.
         how: what the answer took; None where no HLLM has answered.
-        shown: which models have answered.
+        shown: which models have answered; None in a blind test, which tells no names.
     """
 
     version: int
@@ -141,7 +141,7 @@ class AnswerPayload(TypedDict):
     columns: dict[str, str]
     example: str
     how: HowPayload | None
-    shown: ShownPayload
+    shown: ShownPayload | None
 
 
 class ErrorPayload(TypedDict):

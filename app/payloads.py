@@ -159,8 +159,9 @@ def write_payload(writer: Writer, raw: Any) -> WritePayload:
         return _not_written("refused", str(error))
     except (CatalogError, HLLMError) as error:
         return _not_written("later", str(error))
-    if not found.encode_ms:
-        return _not_written("later", found.detail.columns[0].info.message)
+    lead = found.detail.columns[found.lead].info
+    if lead.key not in found.encode_ms:
+        return _not_written("later", lead.message)
     return {
         "state": "ready",
         "message": "",
@@ -286,7 +287,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         "columns": columns,
         "example": answer.example,
         "how": None if seed else how_payload(answer.columns, started),
-        "shown": shown_payload(service),
+        "shown": None if seed else shown_payload(service),
     }
 
 

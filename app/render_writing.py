@@ -55,7 +55,7 @@ def render_writing(writing: Writing) -> str:
 def _unread(writing: Writing) -> str:
     if not writing.unread:
         return ""
-    info = next(c.info for c in writing.detail.columns if c.info.reads)
+    info = writing.detail.columns[writing.lead].info
     words = f"{info.title} reads {', '.join(info.reads)}, and not {', '.join(writing.unread)}."
     return f'<p class="hint unread">{text(words)}</p>'
 

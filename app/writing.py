@@ -11,7 +11,7 @@ from app.asking import Asker
 from app.cards import Card, make_card
 from app.catalog import CatalogItem
 from app.catalog.items import text_fields
-from app.columns import ColumnInfo
+from app.columns import Column, ColumnInfo
 from app.detail import NUM_SIMILAR, Detail, column_detail, first_text
 from app.places import place
 from app.service import Service
@@ -30,13 +30,15 @@ class Writing:
     Attributes:
         is_wish: it is a wish: what is near it is wanted.
         detail: as of an item of the catalogue, without an explanation.
-        unread: names of the fields that were written and that HLLM does not read.
+        lead: which column speaks for what was written: the first whose model reads texts.
+        unread: names of the fields that were written and that its model does not read.
         encode_ms: by key of the column: that its encoder took; those that have answered.
         alone: by key of the column: what it recommends for a history of a wish alone.
     """
 
     is_wish: bool
     detail: Detail
+    lead: int
     unread: list[str]
     encode_ms: Mapping[str, float]
     alone: Mapping[str, Sequence[Recommendation]]
@@ -50,18 +52,15 @@ class Writer(Asker):
         self._places = threading.BoundedSemaphore(MAX_AT_ONCE)
 
     def prepare(self) -> ColumnInfo:
-        """Load what encodes texts; the first column that can, or will be able to, says so.
+        """Load what encodes texts; the first column whose model reads them says what came of it.
 
         Raises:
             BusyError: too many ask at once.
         """
         with place(self._places):
-            infos = [
-                column.question(lambda r: r.load_item_encoder())[0]
-                for column in self._service.columns
-            ]
-        able = [info for info in infos if info.state != "failed"]
-        return (able or infos)[0]
+            columns = self._service.columns
+            infos = [column.question(lambda r: r.load_item_encoder())[0] for column in columns]
+        return infos[_lead(columns)]
 
     def write(self, item: CatalogItem, raw_history: object, *, is_wish: bool) -> Writing:
         """What both models make of a written item.
@@ -101,18 +100,23 @@ class Writer(Asker):
             {card.item_id: card for card in service.cards_of(list(dict.fromkeys(near)))},
             "no",
         )
-        return Writing(
-            is_wish, detail, _unread(fields, [column.info for column in columns]), encode_ms, alone
-        )
+        lead = _lead(service.columns)
+        unread = _unread(fields, service.columns[lead].info())
+        return Writing(is_wish, detail, lead, unread, encode_ms, alone)
 
 
-def _unread(fields: Mapping[str, Any], infos: Sequence[ColumnInfo]) -> list[str]:
-    """Names of fields that say something and that the first column that reads texts does not read.
+def _lead(columns: Sequence[Column]) -> int:
+    """The first column whose model reads texts, as far as that is known; 0 where none does."""
+    infos = [column.info() for column in columns]
+    reading = (at for at, info in enumerate(infos) if info.reads or info.state == "loading")
+    return next(reading, 0)
 
-    [] until one is loaded.
-    """
-    reads = next((info.reads for info in infos if info.reads), ())
-    return [name for name, value in fields.items() if value and reads and name not in reads]
+
+def _unread(fields: Mapping[str, Any], info: ColumnInfo) -> list[str]:
+    """Names of fields that say something and that a column does not read; [] until it is loaded."""
+    return [
+        name for name, value in fields.items() if value and info.reads and name not in info.reads
+    ]
 
 
 def own_card(item: CatalogItem) -> Card:

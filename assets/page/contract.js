@@ -93,7 +93,7 @@
  * @property {Object<string, string>} columns
  * @property {string} example
  * @property {?HowPayload} how
- * @property {ShownPayload} shown
+ * @property {?ShownPayload} shown
  */
 
 /**

@@ -10,7 +10,8 @@ const COLUMNS = { left: "hllm", right: "baseline" };
 
 /** Two names, or null for anything else. */
 export function restoredPair(stored) {
-  const isName = (name) => typeof name === "string" && name.length <= MAX_MODEL_CHARS && name !== "";
+  const isName = (name) =>
+    typeof name === "string" && name.length <= MAX_MODEL_CHARS && name !== "";
   const isPair = Array.isArray(stored) && stored.length === 2 && stored.every(isName);
   return isPair && stored[0] !== stored[1] ? stored : null;
 }
@@ -36,8 +37,8 @@ export function makeModels(root, page) {
   /** What to send with a question. */
   const chosen = () => (page.isBlind() ? null : (linked ?? own));
 
-  /** Whether picks count: only those from the models by which they are counted. */
-  const counts = () => shown?.counts === true;
+  /** Whether picks count: those of other models than HLLM and the baseline do not. */
+  const counts = () => shown?.counts !== false;
 
   /** For a link; null where the models of the start are shown. */
   const pairOf = () => (shown && !shown.usual ? [shown.left, shown.right] : null);

@@ -305,7 +305,7 @@ export function startPage({ element, server }) {
     pushes.leave();
     answers.show(answer, ids);
     how.show(answer.how);
-    models.show(answer.shown);
+    if (answer.shown) models.show(answer.shown);
     scoreboard.count(models.counts());
     if (isLast) {
       isStanding = hasLists && guests.guest === null && !answer.warming;
@@ -357,7 +357,8 @@ export function startPage({ element, server }) {
     if (whatIf.add(item)) return; // nobody has chosen it
     desk.change(addItem(state.history, item));
     if (isOwn(item)) return; // the server keeps nothing of it
-    if (rank !== null && !models.counts()) return; // it would be counted for another model
+    const isColumn = source === "hllm" || source === "baseline";
+    if (isColumn && !models.counts()) return; // it would be counted for another model
     clicks.push({ item_id: item.id, source, rank, session });
   }
 
