@@ -32,7 +32,9 @@ def numbers_in(report: Path, name: str) -> str:
         found = values["models"].get(name)
         if found is None:
             return NOT_EVALUATED
-        where = f"{values['phase']}, {values['split']['split']}, {int(values['num_cases']):,} users"
+        # The built-in report is of simulated readers, and says so.
+        who = f"{int(values['num_cases']):,} {values.get('who', 'users')}"
+        where = f"{values['phase']}, {values['split']['split']}, {who}"
         return _words(found["metrics"], where)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         logger.warning("%s cannot be read (%s): its numbers are not shown.", report, error)

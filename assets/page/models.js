@@ -6,6 +6,7 @@ import { readTab, storeTab } from "./storage.js";
 
 const MAX_MODEL_CHARS = 64;
 const SIDES = ["left", "right"];
+const NAMES = { left: "Left", right: "Right" };
 const COLUMNS = { left: "hllm", right: "baseline" };
 
 /** Two names, or null for anything else. */
@@ -99,19 +100,16 @@ export function makeModels(root, page) {
   }
 
   function draw(body, offers) {
-    const state = node("span", { class: "models-state", role: "status" }, []);
-    const fields = SIDES.map((side) =>
-      node("fieldset", { class: `${COLUMNS[side]}-choice` }, [
-        node("legend", {}, [side === "left" ? "Left column" : "Right column"]),
-        ...offers.map((offer) => drawn(offer, side)),
-      ]),
-    );
+    const state = node("span", { class: "models-state", role: "status" });
     const button = node("button", { type: "submit", class: "button" }, ["Show these two"]);
     body.replaceChildren(
       node("p", { class: "hint" }, [
         "For you alone, in this tab. Numbers are of one evaluation each: compare those of the same split and users.",
       ]),
-      node("div", { class: "choices" }, fields),
+      node("p", { class: "sides", "aria-hidden": "true" }, [
+        ...SIDES.map((side) => node("span", { class: `${COLUMNS[side]}-tone` }, [NAMES[side]])),
+      ]),
+      ...offers.map(drawn),
       node("p", { class: "models-act" }, [button, " ", state]),
     );
     body.addEventListener("submit", (event) => {
@@ -125,10 +123,15 @@ export function makeModels(root, page) {
     });
   }
 
-  function drawn(offer, side) {
-    const radio = node("input", { type: "radio", name: side, value: offer.name });
-    radio.disabled = offer.problem !== "";
-    radio.checked = !radio.disabled && shown?.[side] === offer.name;
+  function drawn(offer) {
+    const radios = SIDES.map((side) => {
+      const label = `${offer.title} in the ${side} column`;
+      const attributes = { type: "radio", name: side, value: offer.name, "aria-label": label };
+      const radio = node("input", attributes);
+      radio.disabled = offer.problem !== "";
+      radio.checked = !radio.disabled && shown?.[side] === offer.name;
+      return node("label", {}, [radio]); // a larger target
+    });
     const words = [
       node("b", {}, [offer.title]),
       node("span", {}, [offer.does]),
@@ -136,7 +139,8 @@ export function makeModels(root, page) {
     ];
     if (offer.problem) words.push(node("span", { class: "misfit" }, [offer.problem]));
     if (offer.remedy) words.push(node("code", {}, [offer.remedy]));
-    return node("label", {}, [radio, node("span", { class: "offer" }, words)]);
+    const attributes = { class: offer.problem ? "model-row unfit" : "model-row" };
+    return node("div", attributes, [...radios, node("p", { class: "offer" }, words)]);
   }
 
   return { chosen, counts, pairOf, follow, show, open };

@@ -92,8 +92,10 @@ class ScoredRecommender(ABC):
         kept = np.arange(self.num_items) if allowed is None else allowed
         kept = remaining(kept, np.array(rows), self.num_items)
         wanted = max(top_k, NUM_CANDIDATES) if reranking else top_k
-        best = best_rows(scores[torch.from_numpy(kept)], wanted)
-        found = [(int(kept[place]), score) for place, score in best]
+        scores = scores[torch.from_numpy(kept)]
+        # Counts tie often: stable, so that the list and rank_of tell the same.
+        order = scores.argsort(descending=True, stable=True)[:wanted]
+        found = list(zip(kept[order.numpy()].tolist(), scores[order].tolist(), strict=True))
         by_score = None
         if reranking:
             by_score = self._ranked(found[:top_k])

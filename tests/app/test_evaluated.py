@@ -14,7 +14,7 @@ def test_numbers_of_the_built_in_models_come_from_their_report():
     for name, model in values["models"].items():
         said = numbers_in(report, name)
         assert f"recall@10 {model['metrics']['recall@10']:.3f}" in said
-        assert "test, leave-one-out, 5,000 users" in said
+        assert "test, leave-one-out, 5,000 simulated readers" in said
     assert numbers_in(report, "another") == NOT_EVALUATED
 
 

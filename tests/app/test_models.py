@@ -78,7 +78,7 @@ def test_what_was_not_asked_for_the_longest_goes_first(held, monkeypatch):
     held.columns_of(("m5", "m4"))
     told = []
     monkeypatch.setattr(held, "_on_let_go", lambda: told.append(1))
-    ready(held, "m6", "m0")
+    wait_until(lambda: held.columns_of(("m6", "m0"))[0].info().state == "ready")
     assert told == [1]
     assert list(held._others) == ["m3", "m5", "m4", "m6"]
     assert in_use[0].ask(["a"], 3).result.items  # a question that was under way is answered
