@@ -23,7 +23,6 @@ from hllm.errors import CheckpointError, StaleEmbeddingsError
 from hllm.evaluation.run_records import RESULTS
 from hllm.schema.configs import CONFIG_BYTES, ID_MODEL_TYPE, check_id_model
 from hllm.schema.rules import one_line, parse_json, read_object
-from hllm.store import EMBEDDINGS
 
 if TYPE_CHECKING:
     from hllm.recommend import ItemRanker
@@ -32,6 +31,7 @@ BOOKS = ROOT / "assets" / "books"
 PAIR_OF_SMOLLM2 = BOOKS / "smollm2"
 MOST_FOLDERS = 50
 FEWEST_KNOWN = 0.5  # of the catalogue's items that an ID model must know
+EMBEDDINGS = "embeddings.safetensors"  # of hllm.store, which imports torch
 ID_TITLES = {"sasrec": "SASRec", "esasrec": "eSASRec", "hstu": "HSTU", "id-llama": "ID-Llama"}
 ID_DOES = "Trained on histories: knows items by number, reads no texts."
 HLLM_DOES = "Trained on histories, reads texts: another HLLM."
@@ -205,13 +205,22 @@ def _folder_model(shop: Shop, folder: Path, name: str, load_hllm: LoadHLLM) -> I
 
     def check() -> None:
         from hllm.model_folder import ModelFolder  # noqa: PLC0415  imports torch
+        from hllm.store import ItemEmbeddings  # noqa: PLC0415  imports torch
 
         opened = ModelFolder(folder)
         _ = opened.shapes  # reads the headers of its weights
         if not (folder / EMBEDDINGS).is_file():
             raise StaleEmbeddingsError(f"{folder.name} has no item embeddings of this catalogue.")
+        # Without its checksums, which are compared when it is opened.
+        known = set(ItemEmbeddings.load(folder / EMBEDDINGS, verify=False).item_ids)
+        missing = sum(item_id not in known for item_id, _ in shop.catalog.iter_texts())
+        if missing:
+            raise StaleEmbeddingsError(
+                f"{folder.name} has no embeddings of {missing:,} of the "
+                f"{shop.catalog.num_items:,} items of this catalogue."
+            )
 
-    remedy = f"python -m hllm.embed --model {folder.name} --help"
+    remedy = f"python -m hllm.embed --model {folder.name} --items ITEMS"
     return Installed(name, column, numbers, check, remedy)
 
 
