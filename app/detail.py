@@ -43,11 +43,13 @@ class ColumnDetail:
         info: of the column; its message says why there is nothing.
         rank: for the history; None where nothing is ranked.
         similar: nearest items by its item embeddings.
+        no_similar: why there are none although the item is ranked, as a sentence; mostly empty.
     """
 
     info: ColumnInfo
     rank: ItemRank | None
     similar: Sequence[Neighbour]
+    no_similar: str = ""
 
 
 @dataclass(frozen=True)
@@ -248,10 +250,10 @@ def first_text(
 def column_detail(column: Column, item: Item, history: Sequence[Item]) -> ColumnDetail:
     """What one column knows of an item; its rank is for a history that may be empty."""
     info, similar = column.question(lambda r: r.similar(item, NUM_SIMILAR))
-    rank = None
+    rank, why_none = None, info.message if similar is None else ""
     if history:  # a model may rank what it knows no neighbours of
         info, rank = column.question(lambda r: r.rank_of(history, item))
-    return ColumnDetail(info, rank, similar or [])
+    return ColumnDetail(info, rank, similar or [], why_none if rank is not None else "")
 
 
 def _first_numbers(column: Column, item_id: str) -> tuple[float, ...]:

@@ -6,7 +6,8 @@ The modules of the models are imported in the functions that load them, as in ap
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +20,10 @@ from app.filter_rows import FilterRows
 from app.models import Installed
 from app.settings import ROOT, Settings, writable_dir
 from app.taken import check_taken, interactions_of
-from hllm.errors import CheckpointError, StaleEmbeddingsError
+from hllm.errors import CheckpointError, HLLMError, StaleEmbeddingsError
 from hllm.evaluation.run_records import RESULTS
 from hllm.schema.configs import CONFIG_BYTES, ID_MODEL_TYPE, check_id_model
-from hllm.schema.rules import one_line, parse_json, read_object
+from hllm.schema.rules import parse_json, read_object
 
 if TYPE_CHECKING:
     from hllm.recommend import ItemRanker
@@ -63,12 +64,25 @@ class Shop:
         """Whether the catalogue is that of the built-in books."""
         return self.settings.catalog is None
 
-    @property
-    def report(self) -> Path:
-        """Of the default model and the baselines beside it."""
-        if self.settings.model is None or not (self.settings.model / RESULTS).is_file():
-            return BOOKS / RESULTS if self.built_in else Path(RESULTS)
-        return self.settings.model / RESULTS
+    def baseline_numbers(self, name: str) -> str:
+        """Of a baseline, from the report beside the default model, or that of the built-in books.
+
+        Args:
+            name: as hllm.evaluate calls it.
+        """
+        own = self.settings.model
+        found = numbers_in(own / RESULTS, name) if own else NOT_EVALUATED
+        if found == NOT_EVALUATED and self.built_in:
+            found = numbers_in(BOOKS / RESULTS, name)
+        return found
+
+
+def model_numbers(folder: Path) -> str:
+    """Of a model folder, from what lies in it; of the built-in ones, from the report beside."""
+    found = numbers_of(folder)
+    if found == NOT_EVALUATED and folder.resolve().parent == BOOKS.resolve():
+        found = numbers_in(BOOKS / RESULTS, folder.resolve().name)
+    return found
 
 
 def installed_models(
@@ -82,10 +96,8 @@ def installed_models(
         sentences: MiniLM embeddings of the catalogue; None: there are none.
         load_hllm: opens a model folder.
     """
-    own = shop.settings.model
-    numbers = numbers_of(own) if own else NOT_EVALUATED
-    if numbers == NOT_EVALUATED:
-        numbers = numbers_in(shop.report, own.resolve().name if own else "model")
+    own = shop.settings.model or (BOOKS / "model" if shop.built_in else None)
+    numbers = model_numbers(own) if own else NOT_EVALUATED
     found = [Installed("hllm", lambda: _numbered(hllm(), numbers), numbers)]
     found += [_sentence_model(shop, sentences, pooling) for pooling in POOLINGS]
     found += [_count_model(shop, name) for name in _COUNTS]
@@ -132,7 +144,7 @@ def _numbered(column: Column, numbers: str) -> Column:
 
 def _sentence_model(shop: Shop, path: Path | None, pooling: str) -> Installed:
     name, title = f"minilm-{pooling}", POOLINGS[pooling]
-    numbers = numbers_in(shop.report, f"MiniLM {pooling}")
+    numbers = shop.baseline_numbers(f"MiniLM {pooling}")
 
     def load() -> ItemRanker:
         check()
@@ -168,7 +180,7 @@ def _sentence_model(shop: Shop, path: Path | None, pooling: str) -> Installed:
 
 def _count_model(shop: Shop, name: str) -> Installed:
     title = _COUNTS[name]
-    numbers = numbers_in(shop.report, title)
+    numbers = shop.baseline_numbers(title)
 
     def load() -> ItemRanker:
         from hllm.baselines import scored_recommender as kinds  # noqa: PLC0415  imports torch
@@ -189,21 +201,25 @@ def _count_model(shop: Shop, name: str) -> Installed:
 
 def _folder_model(shop: Shop, folder: Path, name: str, load_hllm: LoadHLLM) -> Installed:
     """A model folder of either kind; what its config.json says is read again when it is opened."""
-    numbers = numbers_of(folder)
-    if numbers == NOT_EVALUATED and folder == PAIR_OF_SMOLLM2:
-        numbers = numbers_in(BOOKS / RESULTS, folder.name)
+    numbers = model_numbers(folder)
     kind = _id_kind(folder)
     if kind:
         return _id_model(shop, folder, name, kind, numbers)
 
     def column() -> Column:
-        made = Column(
-            "hllm", f"HLLM {name}", lambda: load_hllm(folder), does=HLLM_DOES, numbers=numbers
-        )
+        made = Column("hllm", f"HLLM {name}", load, does=HLLM_DOES, numbers=numbers)
         made.model_folder = folder
         return made
 
+    def load() -> ItemRanker:
+        with _no_paths(folder):
+            return load_hllm(folder)
+
     def check() -> None:
+        with _no_paths(folder):
+            check_files()
+
+    def check_files() -> None:
         from hllm.model_folder import ModelFolder  # noqa: PLC0415  imports torch
         from hllm.store import ItemEmbeddings  # noqa: PLC0415  imports torch
 
@@ -224,6 +240,18 @@ def _folder_model(shop: Shop, folder: Path, name: str, load_hllm: LoadHLLM) -> I
     return Installed(name, column, numbers, check, remedy)
 
 
+@contextmanager
+def _no_paths(folder: Path) -> Iterator[None]:
+    """Visitors read what is wrong with a model, but not where it lies."""
+    try:
+        yield
+    except HLLMError as error:
+        sentence = str(error)
+        for path in {str(folder.resolve()), str(folder)}:
+            sentence = sentence.replace(path, folder.name)
+        raise CheckpointError(sentence) from error
+
+
 def _id_kind(folder: Path) -> str:
     """The kind of an ID model; "" of anything else, also of what cannot be read."""
     try:
@@ -242,7 +270,7 @@ def _id_model(shop: Shop, folder: Path, name: str, kind: str, numbers: str) -> I
             known = set(parse_json((folder / "item_ids.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise CheckpointError(
-                f"{folder.name} is damaged ({one_line(error)}): restore it or train again."
+                f"{folder.name} is damaged ({type(error).__name__}): restore it or train again."
             ) from error
         there = sum(item_id in known for item_id, _ in shop.catalog.iter_texts())
         if there < FEWEST_KNOWN * shop.catalog.num_items:
@@ -255,7 +283,8 @@ def _id_model(shop: Shop, folder: Path, name: str, kind: str, numbers: str) -> I
         from hllm.baselines.scored_recommender import load_id_recommender  # noqa: PLC0415  imports torch
 
         check()
-        recommender = load_id_recommender(folder)
+        with _no_paths(folder):
+            recommender = load_id_recommender(folder)
         shop.rows.prepare(recommender)
         return recommender
 

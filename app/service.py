@@ -128,6 +128,11 @@ class Service:
         self.is_built_in = built_in
         self.examples = self._make_examples()
 
+    @property
+    def model_names(self) -> tuple[str, str]:
+        """Of both columns, for the operator: their keys where HLLM and the baseline stand there."""
+        return KEYS if self.counts_picks else self.pair
+
     def seen_with(self, raw: Any) -> Service:
         """This service with the two models that a page names in its question, for one question.
 

@@ -61,6 +61,7 @@ def test_all_kinds_are_offered_and_those_that_do_not_fit_say_why(books):
     assert fitting == [n for n in offers if n not in ("damaged", "foreign")]
     assert "knows 0 of the 1,397 items" in offers["foreign"].problem
     assert "--model_kind sasrec" in offers["foreign"].remedy
+    assert str(books.catalog.path.parent.parent) not in "".join(o.problem for o in offers.values())
     assert "config.json" in offers["damaged"].problem and "\n" not in offers["damaged"].problem
     assert "recall@10 0.340" in offers["hllm"].numbers
     assert "recall@10 0.330" in offers["item-knn"].numbers

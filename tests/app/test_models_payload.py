@@ -79,3 +79,9 @@ def test_a_service_without_a_choice_says_its_own_two(service):
     shown = shown_payload(service)
     assert (shown["left_title"], shown["right_title"]) == ("HLLM", "Baseline")
     assert shown["usual"] and shown["counts"]
+
+
+def test_the_operator_reads_the_names_of_other_models(service, chosen):
+    assert service.model_names == ("hllm", "baseline")
+    assert chosen.model_names == ("hllm", "baseline")
+    assert chosen.seen_with({"models": ["sasrec", "b"]}).model_names == ("sasrec", "b")
