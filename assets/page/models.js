@@ -26,6 +26,7 @@ export function restoredPair(stored) {
  * @param {function(): boolean} page.isBlind whether the models of the start must answer
  * @param {function(string): void} page.onChoice others are to answer
  * @param {function(string): void} page.say
+ * @param {function(string[]): void} page.notice shows sentences that stay
  * @param {string} page.storageKey
  */
 export function makeModels(root, page) {
@@ -68,7 +69,7 @@ export function makeModels(root, page) {
       own = null;
       linked = null;
       storeTab(page.storageKey, null);
-      page.say("The models that were chosen are not installed here: the usual ones answer.");
+      page.notice(["The models that were chosen are not installed here: the usual ones answer."]);
     }
     const titles = { left: next.left_title, right: next.right_title };
     for (const side of SIDES) {

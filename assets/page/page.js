@@ -186,7 +186,7 @@ export function startPage({ element, server }) {
       isStanding = false; // what is shown is not what will be
       ask();
     },
-    say: speech.say,
+    ...{ say, notice },
     storageKey: `${storageKey}/models`,
   });
   const filterControl = makeFilterControl(

@@ -57,7 +57,8 @@ def page_service(new_service, new_items, fake_recommender, tmp_path_factory):
 
 
 def heads(page):
-    return page.locator(".column:not(.blind-column) h2").all_text_contents()
+    expect(page.locator(".column-head h2")).to_have_count(2)
+    return page.locator(".column-head h2").all_text_contents()
 
 
 def opened(page):
@@ -122,7 +123,7 @@ def test_a_link_names_its_models_and_two_equal_ones_are_refused(open_page, url):
     expect(guest.locator(".baseline-column h2")).to_have_text("SASRec")
     expect(guest.locator(".hllm-column h2")).to_have_text("Baseline")
     gone = open_page(f"{url}#v=1&c={key}&h=book-001&m=gone&m=sasrec", DESKTOP)
-    expect(gone.locator(".status")).to_contain_text("not installed here")
+    expect(gone.locator(".notices")).to_contain_text("not installed here")
     assert heads(gone) == ["HLLM", "Baseline"]
 
 
