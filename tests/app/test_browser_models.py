@@ -95,7 +95,7 @@ def test_a_choice_loads_in_sight_and_is_one_visitors_own(open_page, url, events_
     expect(page.locator(".score-line")).to_contain_text("alone, not for these models")
     page.get_by_role("button", name="More", exact=True).click()
     page.get_by_role("menu").get_by_text("Blind test", exact=True).click()
-    expect(page.locator(".status")).to_contain_text("choose these two first")
+    expect(page.locator(".notices")).to_contain_text("choose these two first")
     recorded = len(events_of(page_service))
     page.locator(".hllm-column .rec").first.evaluate("row => row.click()")
     expect(page.locator(".hllm")).to_have_attribute("data-history", re.compile(r"^book-\d+$"))
