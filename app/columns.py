@@ -6,6 +6,7 @@ history, the column says so in one sentence and the other column goes on.
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,9 @@ if TYPE_CHECKING:  # At run time this would import torch, for which the page mus
 
 Found = TypeVar("Found")
 State = Literal["loading", "ready", "failed"]
+HLLM_DOES = "Trained on histories: predicts your next choice."
+BASELINE_DOES = "Not trained on histories: finds similar texts."
+_DOES = {"hllm": HLLM_DOES, "baseline": BASELINE_DOES}
 COMPARE_DEPTH = 100
 LIST_LENGTH = 10  # how many items a list of the page shows, and a program gets by default
 
@@ -45,6 +49,8 @@ class ColumnInfo:
         num_items: how many items it ranks.
         reads: the fields of an item that it reads, empty until it is loaded.
         note: what else to say of it, as a sentence; mostly empty.
+        does: what it does, for people who have read nothing about it.
+        numbers: recall@10 and ndcg@10 of an evaluation, or that there was none; "" says nothing.
     """
 
     key: str
@@ -58,6 +64,8 @@ class ColumnInfo:
     num_items: int = 0
     reads: tuple[str, ...] = ()
     note: str = ""
+    does: str = ""
+    numbers: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,13 @@ class ColumnAnswer:
 class Column:
     """One recommender of the page, from the moment the app starts.
 
+    Args:
+        key: "hllm" of the left column, "baseline" of the right one, whatever stands there.
+        title: name for people.
+        load: gives the recommender.
+        does: see ColumnInfo; default: what stands in a column of that key by default.
+        numbers: see ColumnInfo.
+
     Attributes:
         note: shown above its answers.
         model_folder: from which a program can open the same model; None where there is none.
@@ -79,9 +94,19 @@ class Column:
     Whoever loads the recommender may set them.
     """
 
-    def __init__(self, key: str, title: str, load: Callable[[], ItemRanker]) -> None:
+    def __init__(
+        self,
+        key: str,
+        title: str,
+        load: Callable[[], ItemRanker],
+        *,
+        does: str = "",
+        numbers: str = "",
+    ) -> None:
         self.key = key
         self.title = title
+        self.does = does or _DOES[key]
+        self.numbers = numbers
         self.note = ""
         self.model_folder: Path | None = None
         self.embeddings: Path | None = None
@@ -89,6 +114,24 @@ class Column:
         self._recommender: ItemRanker | None = None
         self._message = ""
         self._loaded = threading.Event()
+
+    def at(self, key: str) -> Column:
+        """This column as it is now, in the place of another one, for one question."""
+        was_loaded = self.is_loaded  # before it is copied: it may be loaded meanwhile
+        view = copy.copy(self)
+        view.key = key
+        if not was_loaded:
+            view._recommender, view._loaded = None, threading.Event()
+        return view
+
+    def wait(self, message: str) -> None:
+        """Say what it waits for in the place of an answer."""
+        self._message = message
+
+    def fail(self, message: str) -> None:
+        """Say why there will be no answer."""
+        self._message = message
+        self._loaded.set()
 
     @property
     def is_loaded(self) -> bool:
@@ -145,14 +188,17 @@ class Column:
                 num_items=recommender.num_items,
                 reads=recommender.text_keys,
                 note=self.note,
+                does=self.does,
+                numbers=self.numbers,
             )
-        if self._loaded.is_set():
-            return ColumnInfo(self.key, self.title, "failed", message=self._message)
+        waits = f"{self.title} is warming up; recommendations follow in a few seconds."
         return ColumnInfo(
             self.key,
             self.title,
-            "loading",
-            message=f"{self.title} is warming up; recommendations follow in a few seconds.",
+            "failed" if self._loaded.is_set() else "loading",
+            self._message if self._loaded.is_set() else self._message or waits,
+            does=self.does,
+            numbers=self.numbers,
         )
 
     def counts(self) -> EncoderCounts | None:
@@ -198,7 +244,9 @@ class Column:
         except Exception:
             logger.exception("%s failed", self.title)
             message = f"{self.title} failed on this history; the reason is in the log of the app."
-        return ColumnInfo(self.key, self.title, "failed", message=message), None
+        return ColumnInfo(
+            self.key, self.title, "failed", message, does=self.does, numbers=self.numbers
+        ), None
 
 
 def load_in_background(columns: Sequence[Column]) -> threading.Thread:

@@ -30,6 +30,7 @@ from app.errors import CatalogError
 from app.examples import Example
 from app.how import how_payload
 from app.line import TOO_MANY
+from app.models_payload import shown_payload
 from app.render import plural, render_cards, render_no_cards
 from app.render_blind import render_blind
 from app.render_detail import render_detail, render_inside, render_no_detail, render_why
@@ -158,9 +159,9 @@ def write_payload(writer: Writer, raw: Any) -> WritePayload:
         return _not_written("refused", str(error))
     except (CatalogError, HLLMError) as error:
         return _not_written("later", str(error))
-    hllm = found.detail.columns[0].info
-    if hllm.key not in found.encode_ms:
-        return _not_written("later", hllm.message)
+    lead = found.detail.columns[found.lead].info
+    if lead.key not in found.encode_ms:
+        return _not_written("later", lead.message)
     return {
         "state": "ready",
         "message": "",
@@ -286,6 +287,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         "columns": columns,
         "example": answer.example,
         "how": None if seed else how_payload(answer.columns, started),
+        "shown": None if seed else shown_payload(service),
     }
 
 

@@ -192,7 +192,8 @@ def render_similar(detail: Detail) -> str:
         (column.info, [(near.item_id, near.cosine) for near in column.similar])
         for column in detail.columns
     ]
-    return render_spaces("Nearest items by embedding", "", lists, detail.cards)
+    missing = " ".join(column.no_similar for column in detail.columns if column.no_similar)
+    return render_spaces("Nearest items by embedding", missing, lists, detail.cards)
 
 
 def render_spaces(

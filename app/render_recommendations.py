@@ -98,13 +98,6 @@ def _render_examples(examples: Sequence[Example]) -> str:
     return f'<h2>Start from an example</h2><ul class="examples">{buttons}</ul>'
 
 
-# By key of the column: what the model does, for people who have read nothing about it.
-_DOES = {
-    "hllm": "Trained on histories: predicts your next choice.",
-    "baseline": "Not trained on histories: finds similar texts.",
-}
-
-
 def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
     info, result = answer.info, answer.result
     facts = []
@@ -116,8 +109,9 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
     model = f'<p class="model" title="{text(info.model)}">{text(info.model)}</p>'
     return (
         f'<header class="column-head"><h2>{text(info.title)}</h2>'
-        f'<p class="does">{_DOES[info.key]}</p>'
+        f'<p class="does">{text(info.does)}</p>'
         f"{model if info.model else ''}"
+        f"{_numbers(info.numbers)}"
         f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}"
         f"{_sentence(info.note)}{_different_texts(info, other)}{_rerank_cost(result)}</header>"
     )
@@ -146,6 +140,10 @@ def _different_texts(info: ColumnInfo, other: ColumnInfo) -> str:
 
 def _sentence(words: str) -> str:
     return f'<p class="column-note" role="note">{text(words)}</p>' if words else ""
+
+
+def _numbers(numbers: str) -> str:
+    return f'<p class="numbers-of" title="{text(numbers)}">{text(numbers)}</p>' if numbers else ""
 
 
 def _fact(name: str, value: str, meaning: str) -> str:

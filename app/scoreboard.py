@@ -27,6 +27,7 @@ FEWEST_VISITS = 5  # for an interval
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 MAX_AT_ONCE = 2
+OTHER_MODELS = "Picks are counted for HLLM and the baseline alone; here other models were started."
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Scoreboard:
             CatalogError: the catalogue cannot be read.
             BusyError: too many ask at once.
         """
+        if not self._service.counts_picks:
+            return None
         history = self._service.clean(raw_history)
         cards = self._service.cards_of([item_id])
         if not history.item_ids or item_id in history.item_ids or not cards:
@@ -77,6 +80,8 @@ class Scoreboard:
         Raises:
             CatalogError: they cannot be read.
         """
+        if not self._service.counts_picks:
+            return {"picks": 0, "visits": 0, "models": {}, "message": OTHER_MODELS}
         events = self._service.events
         if not events.days:
             message = "This server keeps no picks: only those of this visit count."

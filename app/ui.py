@@ -38,11 +38,13 @@ from app.contract import (
     WhyPayload,
     WritePayload,
 )
+from app.contract_models import OffersPayload
 from app.contract_picks import BlindPickPayload, RevealPayload, ScoresPayload, VerdictPayload
 from app.detail import Details
 from app.downloads import Downloads
 from app.gate import DEV_RELOAD, MCP_PATH, Gate
 from app.hosts import hosts_of
+from app.models_payload import Offers
 from app.payloads import (
     answer_payload,
     blind_payload,
@@ -109,7 +111,8 @@ def build_demo(service: Service) -> gr.Blocks:
 
     async def answer(raw: Any, request: gr.Request) -> AnswerPayload | ErrorPayload | None:
         try:
-            return await line.run(partial(answer_payload, service, raw), request.is_disconnected)
+            seen = service.seen_with(raw)
+            return await line.run(partial(answer_payload, seen, raw), request.is_disconnected)
         except BusyError:
             return busy_payload(raw)
 
@@ -130,7 +133,12 @@ def build_demo(service: Service) -> gr.Blocks:
 
 def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     """The functions that the page calls beside its clicks, by their names."""
-    return [*about_items(service), *about_picks(service)]
+    offers = Offers(service)
+
+    def models(_raw: Any) -> OffersPayload:
+        return offers.payload()
+
+    return [*about_items(service), *about_picks(service), models]
 
 
 def about_items(service: Service) -> list[Callable[[Any], Any]]:
@@ -138,22 +146,22 @@ def about_items(service: Service) -> list[Callable[[Any], Any]]:
     details, downloads, writer = Details(service), Downloads(service), Writer(service)
 
     def detail(raw: Any) -> DetailPayload:
-        return detail_payload(details, raw)
+        return detail_payload(details.seen_with(raw), raw)
 
     def why(raw: Any) -> WhyPayload:
-        return why_payload(details, raw)
+        return why_payload(details.seen_with(raw), raw)
 
     def whole(raw: Any) -> WholePayload:
-        return whole_payload(details, raw)
+        return whole_payload(details.seen_with(raw), raw)
 
     def pushes(raw: Any) -> PushesPayload:
-        return pushes_payload(details, raw)
+        return pushes_payload(details.seen_with(raw), raw)
 
     def keep(raw: Any) -> KeepPayload:
-        return keep_payload(downloads, service, raw)
+        return keep_payload(downloads.seen_with(raw), service, raw)
 
     def write(raw: Any) -> WritePayload:
-        return write_payload(writer, raw)
+        return write_payload(writer.seen_with(raw), raw)
 
     return [detail, why, whole, pushes, keep, write]
 

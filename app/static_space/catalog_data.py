@@ -20,6 +20,7 @@ from app.catalog.write import search_tokens
 from app.columns import COMPARE_DEPTH, LIST_LENGTH
 from app.detail import NUM_SIMILAR, NUMBERS_SHOWN, Detail
 from app.examples import Example
+from app.models_payload import shown_payload
 from app.render import byline_words, tooltip
 from app.render_detail import render_description, render_facts, render_given, render_inside
 from app.render_recommendations import render_popular
@@ -102,6 +103,7 @@ def catalog_data(
             for example in service.examples
         ],
         "popular": _popular(service.examples, cards, number_of),
+        "shown": shown_payload(service),
     }
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from app.columns import Column
-from app.how import stage_payload
+from app.how import beside_words, stage_payload
 from app.session import MAX_HISTORY
 from app.static_space.files import write_numbers, write_parts
 from hllm.baselines.text_scorer import DECAY
@@ -123,7 +123,7 @@ def write_baseline(folder: Path, column: Column, number_of: Mapping[str, int]) -
     """Write the text baseline's embeddings; gives what the page must know of it."""
     ranker = column.wait()
     data = _column_data(folder, column, ranker, _half(ranker), number_of)
-    return {**data, "decay": DECAY}
+    return {**data, "decay": DECAY, "beside": beside_words(column.info())}
 
 
 def check_like_the_server(

@@ -45,6 +45,7 @@
  * @property {boolean} example
  * @property {string} blind
  * @property {?WhatIfPayload} what_if
+ * @property {?string[]} models
  */
 
 /**
@@ -72,6 +73,7 @@
  * @property {number} encode_ms
  * @property {number} search_ms
  * @property {number} num_candidates
+ * @property {string} beside
  * @property {?number} baseline_ms
  * @property {number} server_ms
  */
@@ -91,6 +93,7 @@
  * @property {Object<string, string>} columns
  * @property {string} example
  * @property {?HowPayload} how
+ * @property {?ShownPayload} shown
  */
 
 /**
@@ -124,6 +127,7 @@
  * @property {string} item
  * @property {Array<string|WrittenPayload>} history
  * @property {boolean} blind
+ * @property {?string[]} models
  */
 
 /**
@@ -147,6 +151,7 @@
  * Asks to read a history anew, without what is known of it: what `server.whole` takes.
  * @typedef {object} WholeQuery
  * @property {Array<string|WrittenPayload>} history
+ * @property {?string[]} models
  */
 
 /**
@@ -163,6 +168,7 @@
  * @typedef {object} PushesQuery
  * @property {Array<string|WrittenPayload>} history
  * @property {Object<string, string[]>} rows
+ * @property {?string[]} models
  */
 
 /**
@@ -178,6 +184,7 @@
  * @property {?WrittenPayload} item
  * @property {Array<string|WrittenPayload>} history
  * @property {boolean} wish
+ * @property {?string[]} models
  */
 
 /**
@@ -279,6 +286,7 @@
  * @typedef {object} KeepQuery
  * @property {Array<string|WrittenPayload>} history
  * @property {FilterPayload} filter
+ * @property {?string[]} models
  */
 
 /**
@@ -300,5 +308,34 @@
 /**
  * What came of that, as a sentence: what `server.forget` gives.
  * @typedef {object} ForgetPayload
+ * @property {string} message
+ */
+
+/**
+ * Which models an answer is of. `usual`: the app was started with them; `counts`: picks count.
+ * @typedef {object} ShownPayload
+ * @property {string} left
+ * @property {string} right
+ * @property {string} left_title
+ * @property {string} right_title
+ * @property {boolean} usual
+ * @property {boolean} counts
+ */
+
+/**
+ * A model that is installed; `problem` says why it cannot be chosen.
+ * @typedef {object} OfferPayload
+ * @property {string} name
+ * @property {string} title
+ * @property {string} does
+ * @property {string} numbers
+ * @property {string} problem
+ * @property {string} remedy
+ */
+
+/**
+ * Everything that is installed: what `server.models` gives.
+ * @typedef {object} OffersPayload
+ * @property {OfferPayload[]} offers
  * @property {string} message
  */

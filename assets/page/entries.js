@@ -9,14 +9,14 @@ const NEEDS_SERVER =
 /**
  * @param {object} menu
  * @param {HTMLDialogElement} dialog for what is to be copied
- * @param {object} page its parts by name: guests, place, stage, blind, yours
+ * @param {object} page its parts by name: guests, place, stage, blind, yours, models
  * @param {function} [page.keep] asks the server for what a visitor can take along
  * @param {boolean} page.hasServer without one, an entry says what there is with one
  * @param {function(string): void} page.write opens the form for an item, with a title
  * @param {function(string): void} page.say
  */
 export function addEntries(menu, dialog, page) {
-  const { guests, place, stage, blind, yours } = page;
+  const { guests, place, stage, blind, yours, models } = page;
   const history = () => guests.items.map(({ id }) => id);
 
   makeKeep(menu, dialog, {
@@ -25,7 +25,7 @@ export function addEntries(menu, dialog, page) {
     // What the visitor has written stays in this browser.
     link: () => {
       const known = history().filter((id) => !yours.find(id));
-      return stage.address(sharedLink(place, known, guests.filter));
+      return stage.address(sharedLink(place, known, guests.filter, models.pairOf()));
     },
     refusal: () =>
       blind.isOn() ? "That would tell whose list is whose: leave the blind test first." : "",
@@ -35,9 +35,14 @@ export function addEntries(menu, dialog, page) {
     menu.add({ label: "Write an item or a wish \u2026", act: () => page.write("") });
     menu.add({
       label: "Blind test",
-      act: () => blind.leave() || blind.begin(),
+      act: () => {
+        if (blind.leave()) return;
+        if (models.counts()) blind.begin();
+        else page.say("The blind test counts for HLLM and the baseline: choose these two first.");
+      },
       checked: blind.isOn,
     });
+    menu.add({ label: "Models \u2026", act: models.open });
   }
   menu.add({ label: "Stage mode", act: stage.toggle, checked: stage.isOn });
   if (!page.hasServer) {

@@ -75,9 +75,7 @@ export function makeHow(section, page) {
     const other = how.baseline_ms;
     say(
       ".baseline-did",
-      other === null
-        ? ""
-        : `The baseline takes the weighted mean of the history's MiniLM embeddings and the same kind of search: ${milliseconds(other)}.`,
+      other === null ? "" : `The other column, ${how.beside}: ${milliseconds(other)}.`,
     );
     drawLatencies();
     compare();

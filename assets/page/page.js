@@ -29,6 +29,7 @@ import { makeHow } from "./how.js";
 import { listenToKeys } from "./keys.js";
 import { leaveLink, linkedItem } from "./links.js";
 import { makeMenu } from "./menu.js";
+import { makeModels } from "./models.js";
 import { replaceLostPictures } from "./pictures.js";
 import { makeProtocol } from "./protocol.js";
 import { makePushes } from "./pushes.js";
@@ -121,7 +122,9 @@ export function startPage({ element, server, alive = isAlive }) {
   });
   /** What the page asks beside its clicks about a history, by the name of the function. */
   const about = (name) =>
-    server[name] && ((query) => server[name]({ ...query, history: yours.sent(query.history) }));
+    server[name] &&
+    ((query) =>
+      server[name]({ ...query, history: yours.sent(query.history), models: models.chosen() }));
   const how = makeHow(bandSection, {
     readWhole: about("whole"),
     history: () => shownIds,
@@ -179,6 +182,21 @@ export function startPage({ element, server, alive = isAlive }) {
     keep: yours.keep,
     isUsed: (id) => positionOf(state.history, id) >= 0,
   });
+  const models = makeModels(root, {
+    fetch: () => server.models({}),
+    open: drawer.openForm,
+    close: drawer.close,
+    isBlind: blind.isOn,
+    onChoice: (sentence) => {
+      whatIf.back(); // its moves are against the lists of other models
+      answers.forget();
+      speech.did(sentence);
+      isStanding = false; // what is shown is not what will be
+      ask();
+    },
+    ...{ say, notice },
+    storageKey: `${storageKey}/models`,
+  });
   const filterControl = makeFilterControl(
     root.querySelector(".filter"),
     (filter) => desk.changeFilter(filter),
@@ -217,7 +235,14 @@ export function startPage({ element, server, alive = isAlive }) {
     drawHistory,
     ask,
   });
-  const sharing = makeSharing(guests, place, { draw, forget, ask, notice, say });
+  const sharing = makeSharing(guests, place, {
+    draw,
+    forget,
+    ask,
+    notice,
+    say,
+    follow: models.follow,
+  });
 
   /** Whether the lists are those of the history in the strip. */
   function isShown() {
@@ -238,7 +263,10 @@ export function startPage({ element, server, alive = isAlive }) {
 
   function ask() {
     askedAt = performance.now();
-    const question = { ...guests.question, blind: blind.seed(), what_if: whatIf.request() };
+    const question = {
+      ...{ ...guests.question, blind: blind.seed() },
+      ...{ what_if: whatIf.request(), models: models.chosen() },
+    };
     const tried = whatIf.items()?.map(({ id }) => id);
     protocol.ask({ ...question, history: yours.sent(tried ?? question.history) });
   }
@@ -285,6 +313,8 @@ export function startPage({ element, server, alive = isAlive }) {
     pushes.leave();
     answers.show(answer, ids);
     how.show(answer.how);
+    if (answer.shown) models.show(answer.shown);
+    scoreboard.count(models.counts());
     if (isLast) {
       isStanding = hasLists && guests.guest === null && !answer.warming;
       speech.tellAnswer();
@@ -320,7 +350,8 @@ export function startPage({ element, server, alive = isAlive }) {
     // The button in the drawer stands beside the cover.
     const picture = row.querySelector("img") ?? row.closest("header").querySelector("img");
     const cover = picture.getAttribute("src"); // as the server writes it: it is compared
-    if (source === "browse" && isStanding && isShown() && !whatIf.isOpen())
+    const isPrediction = source === "browse" && isStanding && models.counts();
+    if (isPrediction && isShown() && !whatIf.isOpen())
       scoreboard.wait({ item: id, history: shownIds, session });
     const place = answers.blindPlace(id);
     // From the list itself, or from the drawer about an item of it.
@@ -334,6 +365,8 @@ export function startPage({ element, server, alive = isAlive }) {
     if (whatIf.add(item)) return; // nobody has chosen it
     desk.change(addItem(state.history, item));
     if (isOwn(item)) return; // the server keeps nothing of it
+    const isColumn = source === "hllm" || source === "baseline";
+    if (isColumn && !models.counts()) return; // it would be counted for another model
     clicks.push({ item_id: item.id, source, rank, session });
   }
 
@@ -416,7 +449,7 @@ export function startPage({ element, server, alive = isAlive }) {
   const close = () => drawer.close() || whatIf.back() || blind.leave() || stage.leave();
   listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
   addEntries(menu, root.querySelector("dialog.copy"), {
-    ...{ guests, place, stage, blind, yours },
+    ...{ guests, place, stage, blind, yours, models },
     keep: about("keep"),
     hasServer: server.write !== undefined,
     write,

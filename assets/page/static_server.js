@@ -104,6 +104,7 @@ function openCatalog(read, data, openUserLLM) {
       notices: [...notices, ...gone],
       example,
       examples: [],
+      shown: data.shown,
       ...{ warming: false, agreement: "", start: null, columns: {}, how: null },
     };
     if (!numbers.length) {
@@ -159,6 +160,7 @@ function openCatalog(read, data, openUserLLM) {
       num_items: hllm.numItems,
       ...{ num_read: hllm.numRead, num_known: 0, num_candidates: hllm.numCandidates },
       ...{ encode_ms: hllm.encodeMs, search_ms: hllm.searchMs },
+      beside: baseline ? stored[1].beside : "",
       baseline_ms: baseline ? baseline.encodeMs + baseline.searchMs : null,
       server_ms: Number.NaN, // there is none
     };

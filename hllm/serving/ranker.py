@@ -27,7 +27,7 @@ class Recommendation:
     Attributes:
         item_id: external id.
         score: cosine of user and item embedding, -1 to 1; of a blended model its sum with the other
-            parts (hllm.serving.blend).
+            parts (hllm.serving.blend), of counts what they rank by.
         rank: 1-based among the candidates.
     """
 
