@@ -22,6 +22,7 @@ from app.event_log import EventLog
 from app.examples import MAX_ITEMS, Example, book_examples, category_examples
 from app.filter_rows import FilterRows
 from app.interleaving import Draft, coin_of, interleave, list_id_of
+from app.item_map import ItemMap
 from app.line import Line
 from app.session import BrowseRequest, Click, History, WhatIf, clean_history
 
@@ -107,6 +108,7 @@ class Service:
         self.catalog = catalog
         self.line = Line()
         self.columns = list(columns)
+        self.item_map = ItemMap(self.columns, catalog)
         self.covers = covers
         self.events = events or EventLog(events_path(catalog.path))
         self._filter_rows = filter_rows or FilterRows(catalog)
