@@ -189,7 +189,7 @@ def about_picks(service: Service) -> list[Callable[[Any], Any]]:
 def about_the_map(service: Service) -> list[Callable[[Any], Any]]:
     """What the page asks once its map is open."""
 
-    def map_opened(_raw: Any) -> MapPayload:
+    def open_map(_raw: Any) -> MapPayload:
         return map_payload(service)
 
     def map_marks(raw: Any) -> MapMarksPayload:
@@ -198,7 +198,7 @@ def about_the_map(service: Service) -> list[Callable[[Any], Any]]:
     def map_item(raw: Any) -> ItemPayload | None:
         return map_item_payload(service, raw)
 
-    return [map_opened, map_marks, map_item]
+    return [open_map, map_marks, map_item]
 
 
 def surface_of(demo: gr.Blocks) -> Surface:

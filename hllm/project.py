@@ -49,11 +49,14 @@ def fit_umap(vectors: "Tensor") -> "Projection":
 
     from hllm.serving.projection import UMAP, fitted  # noqa: PLC0415  the same
 
-    # With a seed it computes in one thread; said, or it would warn.
     model = umap.UMAP(
-        metric="cosine", n_neighbors=min(15, len(vectors) - 1), random_state=_SEED, n_jobs=1,
+        metric="cosine",
+        n_neighbors=min(15, len(vectors) - 1),
+        min_dist=0.5,  # looser than its default: points that lie on each other cannot be clicked
+        random_state=_SEED,
+        n_jobs=1,  # all that a seed allows; it would warn if this were not said
         verbose=True,
-    )  # fmt: skip
+    )
     return fitted(UMAP, torch.from_numpy(model.fit_transform(vectors.float().cpu().numpy())))
 
 
