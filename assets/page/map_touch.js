@@ -3,9 +3,9 @@
 
 /**
  * @param {Element} canvas
- * @param {function(): object} camera of the library
+ * @param {function(function(object): void): void} move gives the camera of the library, to be changed
  */
-export function listenToFingers(canvas, camera) {
+export function listenToFingers(canvas, move) {
   const fingers = new Map(); // by pointer: its last x and y
 
   /** The middle of all fingers, and how far the first two are apart. */
@@ -34,10 +34,11 @@ export function listenToFingers(canvas, camera) {
     const { width, height } = place(event);
     const now = grip();
     const unit = 2 / height; // of the camera, for a pixel: its height is 2
-    camera().pan([(now.x - before.x) * unit, (before.y - now.y) * unit]);
-    if (!before.span || !now.span) return;
     const middle = [(now.x - width / 2) * unit, (height / 2 - now.y) * unit];
-    camera().scale(now.span / before.span, middle);
+    move((camera) => {
+      camera.pan([(now.x - before.x) * unit, (before.y - now.y) * unit]);
+      if (before.span && now.span) camera.scale(now.span / before.span, middle);
+    });
   });
   for (const kind of ["pointerup", "pointercancel"])
     canvas.addEventListener(kind, (event) => fingers.delete(event.pointerId));

@@ -64,6 +64,11 @@ export function makeMapView(host, map, data, page) {
     spatialIndexUseWorker: false, // it would be a script from nowhere, which the policy forbids
   });
   const camera = () => plot.get("camera");
+  /** The library looks at what it is told itself, and draws again only when asked. */
+  function move(change) {
+    change(camera());
+    plot.redraw();
+  }
   const items = new Map(); // by point, as promises
   let pointed = -1;
   let timer = 0;
@@ -154,13 +159,13 @@ export function makeMapView(host, map, data, page) {
   }
 
   tools.append(
-    button("+", "Zoom in", () => camera().scale(ZOOM)),
-    button("−", "Zoom out", () => camera().scale(1 / ZOOM)),
+    button("+", "Zoom in", () => move((of) => of.scale(ZOOM))),
+    button("−", "Zoom out", () => move((of) => of.scale(1 / ZOOM))),
     button("⤢", "Whole map", () => plot.reset()),
-    button("⌖", "Zoom to what is marked", zoomToMarks),
+    button("◎", "Zoom to what is marked", zoomToMarks),
   );
   makeRoving(tools, "button")();
-  listenToFingers(canvas, camera);
+  listenToFingers(canvas, move);
   plot.subscribe("view", moved);
   plot.subscribe("pointOver", pointAt);
   plot.subscribe("pointOut", leave);

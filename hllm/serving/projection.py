@@ -146,7 +146,7 @@ def load_projection(path: str | Path, embeddings: ItemEmbeddings) -> Projection:
                 raise ValueError("it says of itself that it is something else")
             verified = VerifiedFile(file)
             # A closed list, and shapes before memory.
-            wanted = {"places": (len(embeddings.item_ids), 2)}
+            wanted: dict[str, tuple[int, ...]] = {"places": (len(embeddings.item_ids), 2)}
             if names != {"places"}:
                 wanted |= {"axes": (embeddings.vectors.shape[1], 2), "offset": (2,)}
             if names != wanted.keys():

@@ -83,6 +83,7 @@ def test_the_map_opens_marks_names_and_adds(open_page, url, page_service, events
     expect(page.locator(".grid .card").first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_zoom_and_pan_move_points_and_marks_alike(open_page, url):
     page = open_page(url, DESKTOP)
     begin(page, 0, 1)
@@ -132,6 +133,7 @@ def test_the_map_takes_one_tab_stop_and_traps_nobody(open_page, url):
     expect(page.locator(".grid .card").first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_finger_moves_the_map_and_a_tap_adds(open_page, url):
     page = open_page(url, PHONE)
     open_map(page)
@@ -161,17 +163,19 @@ def test_a_finger_moves_the_map_and_a_tap_adds(open_page, url):
     expect(page.locator(".hllm")).not_to_have_attribute("data-history", before)
 
 
+@pytest.mark.slow
 def test_a_blind_test_marks_nothing_of_the_models(open_page, url):
     page = open_page(url, DESKTOP)
     begin(page, 0, 1)
     open_map(page)
     expect(page.locator(".mark.user")).to_have_count(1)
     page.get_by_role("button", name="More", exact=True).click()
-    page.get_by_role("menuitem", name="Blind test").click()
+    page.get_by_role("menuitemcheckbox", name="Blind test").click()
     expect(page.locator(".mark.user, .mark.of-hllm, .mark.of-baseline")).to_have_count(0)
     expect(page.locator(".mark.chosen")).to_have_count(2)
 
 
+@pytest.mark.slow
 @needs_axe
 def test_nothing_serious_for_axe(open_page, url):
     page = open_page(url, DESKTOP)
@@ -179,16 +183,20 @@ def test_nothing_serious_for_axe(open_page, url):
     assert serious_problems(page) == []
 
 
+@pytest.mark.slow
 def test_titles_are_text(open_page, serve, new_service, new_hostile_items, tmp_path):
     page = open_page(serve(new_service(tmp_path / "c.db", new_hostile_items())), DESKTOP)
+    page.locator(".card").first.click()
+    expect(page.locator(".hllm-column .rec").first).to_be_visible()
     page.get_by_role("button", name="Map", exact=True).click()
-    expect(page.locator(".mark").first).to_be_attached()
+    expect(page.locator(".mark.chosen")).to_be_attached()
     for mark in page.locator(".mark.of-hllm, .mark.chosen").all()[:3]:
         page.mouse.move(*middle(mark.bounding_box()), steps=2)
         expect(page.locator(".map-tip b")).to_be_visible()
     assert page.locator(".map-tip img").count() == 0
 
 
+@pytest.mark.slow
 def test_without_webgl_a_sentence_says_so_and_the_covers_stay(open_page, url, chromium):
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     context.add_init_script(
