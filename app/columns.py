@@ -124,7 +124,7 @@ class Column:
             view._recommender, view._loaded = None, threading.Event()
         return view
 
-    def wait(self, message: str) -> None:
+    def say_meanwhile(self, message: str) -> None:
         """Say what it waits for in the place of an answer."""
         self._message = message
 

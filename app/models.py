@@ -135,7 +135,7 @@ class Models:
             if held is None:
                 column = self._installed[name].column()
                 if len(self._others) >= MOST_OTHERS and not self._let_one_go():
-                    column.wait(
+                    column.say_meanwhile(
                         f"{column.title} waits: {MOST_OTHERS} other models are in use, and it is "
                         "loaded as soon as one of them is not asked for any more."
                     )

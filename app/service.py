@@ -23,6 +23,7 @@ from app.event_log import EventLog
 from app.examples import MAX_ITEMS, Example, book_examples, category_examples
 from app.filter_rows import FilterRows
 from app.interleaving import Draft, coin_of, interleave, list_id_of
+from app.item_map import ItemMap
 from app.line import Line
 from app.models import KEYS, Models
 from app.session import BrowseRequest, Click, History, WhatIf, clean_history
@@ -117,6 +118,7 @@ class Service:
         self.models = models
         self.pair = models.default if models else KEYS
         self.counts_picks = counts_picks
+        self.item_map = ItemMap(self.columns, catalog)
         self.covers = covers
         self.events = events or EventLog(events_path(catalog.path))
         self._filter_rows = filter_rows or FilterRows(catalog)

@@ -29,7 +29,7 @@ SORTS: dict[Sort, str] = {
     "year": "Oldest first",
 }
 SLIDERS = {"diversity": "Diversity", "less_popular": "Less popular"}
-SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail", "blind")
+SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail", "blind", "map")
 _SESSION = re.compile(r"[0-9a-f-]{8,64}")
 _SEED = re.compile(r"[0-9a-f]{16,64}")
 

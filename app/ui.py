@@ -32,18 +32,22 @@ from app.contract import (
     DetailPayload,
     ErrorPayload,
     ForgetPayload,
+    ItemPayload,
     KeepPayload,
     PushesPayload,
     WholePayload,
     WhyPayload,
     WritePayload,
 )
+from app.contract_map import MapMarksPayload, MapPayload
 from app.contract_models import OffersPayload
 from app.contract_picks import BlindPickPayload, RevealPayload, ScoresPayload, VerdictPayload
 from app.detail import Details
 from app.downloads import Downloads
 from app.gate import DEV_RELOAD, MCP_PATH, Gate
 from app.hosts import hosts_of
+from app.map_payloads import map_item_payload, map_marks_payload, map_payload
+from app.map_routes import map_routes
 from app.models_payload import Offers
 from app.payloads import (
     answer_payload,
@@ -138,7 +142,7 @@ def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     def models(_raw: Any) -> OffersPayload:
         return offers.payload()
 
-    return [*about_items(service), *about_picks(service), models]
+    return [*about_items(service), *about_picks(service), *about_the_map(service), models]
 
 
 def about_items(service: Service) -> list[Callable[[Any], Any]]:
@@ -185,6 +189,21 @@ def about_picks(service: Service) -> list[Callable[[Any], Any]]:
     return [judge, scores, blind, reveal]
 
 
+def about_the_map(service: Service) -> list[Callable[[Any], Any]]:
+    """What the page asks once its map is open."""
+
+    def open_map(_raw: Any) -> MapPayload:
+        return map_payload(service)
+
+    def map_marks(raw: Any) -> MapMarksPayload:
+        return map_marks_payload(service, raw)
+
+    def map_item(raw: Any) -> ItemPayload | None:
+        return map_item_payload(service, raw)
+
+    return [open_map, map_marks, map_item]
+
+
 def surface_of(demo: gr.Blocks) -> Surface:
     """What of the blocks the page and programs call."""
     endpoints, events = {}, {}
@@ -225,7 +244,11 @@ def app_options(
     """Arguments of Gradio's web app: nothing from elsewhere, the gate in front."""
     reloading = is_reloading(os.environ)
     pictures = writable_dir(settings.data_dir) / "pictures"
-    routes = [picture_route(service, pictures), *probe_routes(service)]
+    routes = [
+        picture_route(service, pictures),
+        *map_routes(service.item_map),
+        *probe_routes(service),
+    ]
     asked_for = operator_routes(service, settings, metrics)
     gate = Middleware(
         Gate,

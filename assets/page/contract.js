@@ -339,3 +339,38 @@
  * @property {OfferPayload[]} offers
  * @property {string} message
  */
+
+/**
+ * What the map is drawn from, and by: what `server.open_map` gives.
+ * @typedef {object} MapPayload
+ * @property {string} state
+ * @property {string} message
+ * @property {string} method
+ * @property {number} count
+ * @property {string[]} categories
+ * @property {string} version
+ * @property {string} points
+ * @property {string} script
+ */
+
+/**
+ * Asks where on the map a history and rows of the lists are: what `server.map_marks` takes.
+ * @typedef {object} MapMarksQuery
+ * @property {Array<string|WrittenPayload>} history
+ * @property {Object<string, string[]>} rows
+ */
+
+/**
+ * Places, null for what has none: what `server.map_marks` gives.
+ * @typedef {object} MapMarksPayload
+ * @property {Array<?number[]>} history
+ * @property {Object<string, Array<?number[]>>} rows
+ * @property {?number[]} user
+ */
+
+/**
+ * Asks which item a point is: what `server.map_item` takes; it gives an ItemPayload or null.
+ * @typedef {object} MapItemQuery
+ * @property {string} version
+ * @property {number} point
+ */

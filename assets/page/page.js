@@ -28,6 +28,7 @@ import {
 import { makeHow } from "./how.js";
 import { listenToKeys } from "./keys.js";
 import { leaveLink, linkedItem } from "./links.js";
+import { makeMap } from "./map.js";
 import { makeMenu } from "./menu.js";
 import { makeModels } from "./models.js";
 import { replaceLostPictures } from "./pictures.js";
@@ -210,6 +211,16 @@ export function startPage({ element, server, alive = isAlive }) {
     storageKey: `${storageKey}/browse`,
     onCategory: filterControl.browsing,
   });
+  const map = makeMap(browseSection, {
+    open: (query) => server.open_map(query),
+    marks: about("map_marks"),
+    item: (query) => server.map_item(query),
+    query: () =>
+      isShown() ? { history: shownIds, rows: blind.isOn() ? {} : answers.rows() } : null,
+    isBlind: blind.isOn,
+    pick: pickPoint,
+    announce,
+  });
   const protocol = makeProtocol(session, {
     fetch: async (request) => {
       const found = await server.answer(request);
@@ -315,6 +326,7 @@ export function startPage({ element, server, alive = isAlive }) {
     how.show(answer.how);
     if (answer.shown) models.show(answer.shown);
     scoreboard.count(models.counts());
+    map.mark();
     if (isLast) {
       isStanding = hasLists && guests.guest === null && !answer.warming;
       speech.tellAnswer();
@@ -334,15 +346,24 @@ export function startPage({ element, server, alive = isAlive }) {
     requestAnimationFrame(() => setTimeout(() => tell(performance.now() - since)));
   }
 
+  /** Whether an item is in the history already, which is then said. */
+  function isChosen(id, title) {
+    const position = placeOf(id);
+    if (position < 0) return false;
+    strip.flash(id);
+    tell(`${title} is already number ${position + 1} of your history.`);
+    return true;
+  }
+
+  /** From the map. It marks what the models recommend, so the scoreboard does not count it. */
+  function pickPoint(item) {
+    if (!isChosen(item.id, item.title)) add(item, "map");
+  }
+
   function pick(row) {
     const { id, title, creator, source, rank } = row.dataset;
     const own = yours.find(id);
-    const position = placeOf(id);
-    if (position >= 0) {
-      strip.flash(id);
-      tell(`${title} is already number ${position + 1} of your history.`);
-      return;
-    }
+    if (isChosen(id, title)) return;
     if (own || source === "yours") {
       if (own) add(own, source); // otherwise it has been removed
       return;
@@ -431,7 +452,7 @@ export function startPage({ element, server, alive = isAlive }) {
   };
 
   listenToClicks(root, (pressed) => {
-    const { action, band, tab, example: name, dismiss, info, remove } = pressed.dataset;
+    const { action, band, tab, example: name, dismiss, info, remove, view } = pressed.dataset;
     if (action) actions[action](pressed);
     else if (band) bands.toggle(band);
     else if (tab) tabs.show(tab);
@@ -439,6 +460,7 @@ export function startPage({ element, server, alive = isAlive }) {
     else if (dismiss) captions.dismiss(dismiss);
     else if (info) openItem(info, pressed);
     else if (remove) removeOwn(remove);
+    else if (view) map.choose(view);
     else if (pressed.classList.contains("item")) pick(pressed);
   });
   replaceLostPictures(root);

@@ -102,6 +102,10 @@ class TextBaseline(Explainer):
         """None: it has no Item LLM."""
         return None
 
+    def projection(self) -> None:
+        """None: it is no HLLM."""
+        return None
+
     def stages(self) -> None:
         """None: it is no HLLM."""
         return None

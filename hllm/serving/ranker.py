@@ -6,7 +6,7 @@ D dimensions.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch.nn.functional as F
@@ -18,6 +18,9 @@ from hllm.serving.index import Index, Search
 from hllm.serving.item_model import ItemText
 from hllm.serving.new_items import Item, Key, NewItem, rows_of
 from hllm.serving.rerank import NUM_CANDIDATES, RerankCost, Reranking, cost_of
+
+if TYPE_CHECKING:
+    from hllm.serving.projection import Projection
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,18 @@ class ItemRanker(Protocol):
 
     def new_item(self, fields: Mapping[str, Any]) -> NewItem:
         """See hllm.serving.explain.Explainer."""
+        ...
+
+    def user_embedding(self, history: Sequence[Item]) -> Tensor:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
+    def nearest(self, vector: Tensor, top_k: int) -> list[tuple[int, float]]:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
+    def projection(self) -> "Projection | None":
+        """Where its items stand on a map; None where it is no HLLM."""
         ...
 
     def stages(self) -> Stages | None:
