@@ -3,12 +3,14 @@
 import os
 import sys
 
+from app.serving.arenas import use_few_arenas
 from app.serving.stopping import exit_on_sigterm
 from app.settings import parse_settings
 from hllm.shell import exit_code, set_up_output
 
 set_up_output()
 if __name__ == "__main__":
+    use_few_arenas()
     exit_on_sigterm()
 
 try:

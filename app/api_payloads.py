@@ -10,7 +10,7 @@ MAX_TOP_K = 100
 
 
 class RecommendationPayload(TypedDict):
-    """A recommended item; its score is a cosine."""
+    """A recommended item; its score is on the scale of its model, a cosine for HLLM and MiniLM."""
 
     item_id: str
     title: str

@@ -14,6 +14,7 @@ from app.catalog import ItemFilter
 from app.catalog.events import BlindPick
 from app.languages import marked, tr
 from app.places import place
+from app.scoreboard import OTHER_MODELS
 from app.service import Service, blind_list_id
 from app.sign_test import SignTest, sign_test, verdict
 
@@ -63,6 +64,8 @@ class BlindTest:
             CatalogError: the catalogue cannot be read.
             BusyError: too many ask at once.
         """
+        if not self.service.counts_picks:
+            return "", tr(OTHER_MODELS)
         history = self.service.clean(raw_history)
         if not vote.seed or not history.item_ids or history.notices:
             return "", tr(GONE)

@@ -6,6 +6,7 @@ history, the column says so in one sentence and the other column goes on.
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from app.languages import marked, tr, tr_reason
+from app.languages import marked, tr, tr_parts, tr_reason
 from hllm.errors import HLLMError
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
@@ -26,6 +27,9 @@ if TYPE_CHECKING:  # At run time this would import torch, for which the page mus
 
 Found = TypeVar("Found")
 State = Literal["loading", "ready", "failed"]
+HLLM_DOES = marked("Trained on histories: predicts your next choice.")
+BASELINE_DOES = marked("Not trained on histories: finds similar texts.")
+_DOES = {"hllm": HLLM_DOES, "baseline": BASELINE_DOES}
 COMPARE_DEPTH = 100
 LIST_LENGTH = 10  # how many items a list of the page shows, and a program gets by default
 
@@ -50,6 +54,8 @@ class ColumnInfo:
         num_items: how many items it ranks.
         reads: the fields of an item that it reads, empty until it is loaded.
         note: what else to say of it, as a sentence; mostly empty.
+        does: what it does, for people who have read nothing about it.
+        numbers: recall@10 and ndcg@10 of an evaluation, or that there was none; "" says nothing.
     """
 
     key: str
@@ -63,6 +69,8 @@ class ColumnInfo:
     num_items: int = 0
     reads: tuple[str, ...] = ()
     note: str = ""
+    does: str = ""
+    numbers: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,13 @@ class ColumnAnswer:
 class Column:
     """One recommender of the page, from the moment the app starts.
 
+    Args:
+        key: "hllm" of the left column, "baseline" of the right one, whatever stands there.
+        title: name for people.
+        load: gives the recommender.
+        does: see ColumnInfo; default: what stands in a column of that key by default.
+        numbers: see ColumnInfo.
+
     Attributes:
         note: shown above its answers.
         model_folder: from which a program can open the same model; None where there is none.
@@ -84,9 +99,19 @@ class Column:
     Whoever loads the recommender may set them.
     """
 
-    def __init__(self, key: str, title: str, load: Callable[[], ItemRanker]) -> None:
+    def __init__(
+        self,
+        key: str,
+        title: str,
+        load: Callable[[], ItemRanker],
+        *,
+        does: str = "",
+        numbers: str = "",
+    ) -> None:
         self.key = key
         self.title = title
+        self.does = does or _DOES[key]
+        self.numbers = numbers
         self.note = ""
         self.model_folder: Path | None = None
         self.embeddings: Path | None = None
@@ -94,6 +119,24 @@ class Column:
         self._recommender: ItemRanker | None = None
         self._message = ""
         self._loaded = threading.Event()
+
+    def at(self, key: str) -> Column:
+        """This column as it is now, in the place of another one, for one question."""
+        was_loaded = self.is_loaded  # before it is copied: it may be loaded meanwhile
+        view = copy.copy(self)
+        view.key = key
+        if not was_loaded:
+            view._recommender, view._loaded = None, threading.Event()
+        return view
+
+    def say_meanwhile(self, message: str) -> None:
+        """Say what it waits for in the place of an answer, in the language of the question."""
+        self._message = message
+
+    def fail(self, message: str) -> None:
+        """Say why there will be no answer."""
+        self._message = message
+        self._loaded.set()
 
     @property
     def is_loaded(self) -> bool:
@@ -122,6 +165,17 @@ class Column:
         finally:
             self._loaded.set()
 
+    def wait(self) -> ItemRanker:
+        """The recommender, once it is loaded.
+
+        Raises:
+            HLLMError: it could not be loaded.
+        """
+        self._loaded.wait()
+        if self._recommender is None:
+            raise HLLMError(self._reason())
+        return self._recommender
+
     def info(self) -> ColumnInfo:
         """Describe the column as it is now."""
         recommender, title = self._recommender, tr(self.title)
@@ -137,14 +191,17 @@ class Column:
                 num_items=recommender.num_items,
                 reads=recommender.text_keys,
                 note=self.note,
+                does=tr(self.does),
+                numbers=tr_parts(self.numbers),
             )
-        if self._loaded.is_set():
-            return ColumnInfo(self.key, title, "failed", message=self._reason())
+        meanwhile = self._message or tr(WARMING_UP, model=title)
         return ColumnInfo(
             self.key,
             title,
-            "loading",
-            message=tr(WARMING_UP, model=title),
+            "failed" if self._loaded.is_set() else "loading",
+            self._reason() if self._loaded.is_set() else meanwhile,
+            does=tr(self.does),
+            numbers=tr_parts(self.numbers),
         )
 
     def _reason(self) -> str:
@@ -196,7 +253,9 @@ class Column:
         except Exception:
             logger.exception("%s failed", self.title)
             message = tr(FAILED, model=info.title)
-        return ColumnInfo(self.key, info.title, "failed", message=message), None
+        return ColumnInfo(
+            self.key, info.title, "failed", message, does=info.does, numbers=info.numbers
+        ), None
 
 
 def load_in_background(columns: Sequence[Column]) -> threading.Thread:

@@ -6,6 +6,8 @@ together. What a page sends can be anything, whatever the types here say: app.se
 
 from typing import TypedDict
 
+from app.contract_models import ShownPayload
+
 
 class ItemPayload(TypedDict):
     """An item of the history; the page sets its texts as text, never as markup."""
@@ -51,6 +53,8 @@ class AnswerRequest(TypedDict):
         example: while the history is empty, answer for the first example.
         blind: seed of the blind test; "" where there is none.
         what_if: the history is one that is only tried, and nothing is recorded; None: it is real.
+        models: names of the two that are to answer; None: those that the app was started with. So
+            in every question below.
     """
 
     version: int
@@ -60,6 +64,7 @@ class AnswerRequest(TypedDict):
     example: bool
     blind: str
     what_if: WhatIfPayload | None
+    models: list[str] | None
 
 
 class ExamplePayload(TypedDict):
@@ -86,7 +91,8 @@ class HowPayload(TypedDict):
         num_read, num_known: items of the history that the User LLM read now, or knew already.
         encode_ms, search_ms: of HLLM.
         num_candidates: items that were ranked.
-        baseline_ms: of the baseline, both steps; None where it has not answered.
+        beside: the other column's model; "" where it has not answered.
+        baseline_ms: of the other column, both steps; None where it has not answered.
         server_ms: of the whole answer, from the checked request on.
     """
 
@@ -98,6 +104,7 @@ class HowPayload(TypedDict):
     encode_ms: float
     search_ms: float
     num_candidates: int
+    beside: str
     baseline_ms: float | None
     server_ms: float
 
@@ -119,6 +126,7 @@ class AnswerPayload(TypedDict):
             if the history is.
         example: name of the example whose history this is; "" for the visitor's own.
         how: what the answer took; None where no HLLM has answered.
+        shown: which models have answered; None in a blind test, which tells no names.
     """
 
     version: int
@@ -133,6 +141,7 @@ class AnswerPayload(TypedDict):
     columns: dict[str, str]
     example: str
     how: HowPayload | None
+    shown: ShownPayload | None
 
 
 class ErrorPayload(TypedDict):
@@ -199,6 +208,7 @@ class DetailQuery(TypedDict):
     item: str
     history: list[str | WrittenPayload]
     blind: bool
+    models: list[str] | None
 
 
 class DetailPayload(TypedDict):
@@ -233,6 +243,7 @@ class WholeQuery(TypedDict):
     """The page asks to read a history anew, without what is known of it."""
 
     history: list[str | WrittenPayload]
+    models: list[str] | None
 
 
 class WholePayload(TypedDict):
@@ -256,6 +267,7 @@ class PushesQuery(TypedDict):
 
     history: list[str | WrittenPayload]
     rows: dict[str, list[str]]
+    models: list[str] | None
 
 
 class PushesPayload(TypedDict):
@@ -279,6 +291,7 @@ class WriteRequest(TypedDict):
     item: WrittenPayload | None
     history: list[str | WrittenPayload]
     wish: bool
+    models: list[str] | None
 
 
 class WritePayload(TypedDict):
@@ -314,6 +327,7 @@ class KeepQuery(TypedDict):
 
     history: list[str | WrittenPayload]
     filter: FilterPayload
+    models: list[str] | None
 
 
 class KeepPayload(TypedDict):

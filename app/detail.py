@@ -10,8 +10,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from app.asking import Asker
 from app.cards import Card, make_card
 from app.catalog import CatalogItem
 from app.catalog.items import text_fields
@@ -42,11 +43,13 @@ class ColumnDetail:
         info: of the column; its message says why there is nothing.
         rank: for the history; None where nothing is ranked.
         similar: nearest items by its item embeddings.
+        no_similar: why there are none although the item is ranked, as a sentence; mostly empty.
     """
 
     info: ColumnInfo
     rank: ItemRank | None
     similar: Sequence[Neighbour]
+    no_similar: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,18 +99,18 @@ class Explanation:
         return {found.item_id: found.change / (largest or 1.0) for found in changes}
 
 
-class Details:
-    """Answers what the page asks beside its clicks.
-
-    Attributes:
-        columns: HLLM, then baseline.
-    """
+class Details(Asker):
+    """Answers what the page asks beside its clicks."""
 
     def __init__(self, service: Service) -> None:
-        self._service = service
-        self.columns = service.columns
+        super().__init__(service)
         self._finding = threading.BoundedSemaphore(MAX_AT_ONCE)
         self._explaining = threading.BoundedSemaphore(1)
+
+    @property
+    def columns(self) -> list[Column]:
+        """Left, then right."""
+        return self._service.columns
 
     def find(self, item_id: str, raw_history: object, *, is_blind: bool = False) -> Detail | None:
         """Everything about an item but the explanation; None if the catalogue does not have it.
@@ -133,8 +136,8 @@ class Details:
                 column_detail(column, item_id, history.items if is_ranked else ())
                 for column in ([] if is_blind else service.columns)
             ]
-            _, text = service.columns[0].question(lambda r: r.item_text(text_fields(item)))
-            numbers = _first_numbers(service.columns[0], item_id) if text else ()
+            reader, text = first_text(service.columns, text_fields(item))
+            numbers = _first_numbers(reader, item_id) if reader else ()
         near = dict.fromkeys(n.item_id for column in columns for n in column.similar)
         return Detail(
             item,
@@ -200,7 +203,8 @@ class Details:
         if not history.item_ids:
             return None
         with place(self._explaining):
-            return self.columns[0].question(lambda r: r.read_whole(history.items))[1]
+            found = (c.question(lambda r: r.read_whole(history.items))[1] for c in self.columns)
+            return next((whole for whole in found if whole is not None), None)
 
     def pushes(
         self, raw_history: object, rows: Mapping[str, Sequence[str]]
@@ -232,13 +236,24 @@ class Details:
         return found
 
 
+def first_text(
+    columns: Sequence[Column], fields: Mapping[str, Any]
+) -> tuple[Column | None, ItemText | None]:
+    """The first column with an Item LLM, and what that is given of an item."""
+    for column in columns:
+        _, text = column.question(lambda r: r.item_text(fields))
+        if text is not None:
+            return column, text
+    return None, None
+
+
 def column_detail(column: Column, item: Item, history: Sequence[Item]) -> ColumnDetail:
     """What one column knows of an item; its rank is for a history that may be empty."""
     info, similar = column.question(lambda r: r.similar(item, NUM_SIMILAR))
-    rank = None
-    if history and similar is not None:
+    rank, why_none = None, info.message if similar is None else ""
+    if history:  # a model may rank what it knows no neighbours of
         info, rank = column.question(lambda r: r.rank_of(history, item))
-    return ColumnDetail(info, rank, similar or [])
+    return ColumnDetail(info, rank, similar or [], why_none if rank is not None else "")
 
 
 def _first_numbers(column: Column, item_id: str) -> tuple[float, ...]:

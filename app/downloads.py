@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 
 from app.api_payloads import model_payload
+from app.asking import Asker
 from app.catalog import ItemFilter
 from app.columns import LIST_LENGTH
 from app.languages import speaking
@@ -39,11 +40,11 @@ class Download:
     snippet: Snippet
 
 
-class Downloads:
+class Downloads(Asker):
     """Makes downloads."""
 
     def __init__(self, service: Service) -> None:
-        self._service = service
+        super().__init__(service)
         self._places = threading.BoundedSemaphore(MAX_AT_ONCE)
 
     def make(self, raw_history: object, item_filter: ItemFilter) -> Download | None:
@@ -66,7 +67,7 @@ class Downloads:
         return Download(
             to_json(answer, service.catalog_name, item_filter),
             to_csv(answer),
-            make_snippet(service.columns[0], answer, item_filter, service.catalog.path),
+            make_snippet(service.columns, answer, item_filter, service.catalog.path),
         )
 
 

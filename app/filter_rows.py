@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # At run time this would import torch, for which the page mus
 
 # 4 bytes a row: 2.8 MB for a filter that allows all of 700,000 items.
 MAX_REMEMBERED = 32
-MAX_RECOMMENDERS = 4
+MAX_RECOMMENDERS = 6  # as many as app.models holds
 
 
 class FilterRows:
@@ -39,6 +39,11 @@ class FilterRows:
     def prepare(self, recommender: ItemRanker) -> None:
         """Do what the first filter would have to wait for."""
         self._row_of(self._filters.version(), recommender)
+
+    def forget(self) -> None:
+        """Keep no recommender from being let go: what is asked again is looked up anew."""
+        for remembered in (self._row_of, self._rows, self._popularity):
+            remembered.cache_clear()
 
     def rows(self, item_filter: ItemFilter, recommender: ItemRanker) -> np.ndarray:
         """Rows that a filter allows, ascending.

@@ -31,9 +31,9 @@ MAX_DRAINED_BYTES = 8 * 1024 * 1024
 MAX_DRAIN_S = 2
 READ, CALL = ("GET", "HEAD"), ("POST",)
 _ID = r"[0-9A-Za-z_-]{1,64}"
-# What is read: the page and its parts, pictures, the description of the API, answers.
+# What is read: the page and its parts, pictures, the map, the description of the API, answers.
 _READ = re.compile(
-    r"/|/config/?|/theme\.css|/favicon\.ico|/manifest\.json|/robots\.txt|/covers"
+    r"/|/config/?|/theme\.css|/favicon\.ico|/manifest\.json|/robots\.txt|/covers|/map/(?:script|points)"
     r"|/-/(?:health|ready|versions)"
     r"|/(?:static|assets)(?:/[\w@-][\w@.-]*)+"
     r"|/gradio_api/(?:info/?|app_id|startup-events|theme\.css|queue/data"

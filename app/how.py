@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.columns import ColumnAnswer
+from app.columns import ColumnAnswer, ColumnInfo
 from app.contract import HowPayload, StagePayload
-from app.languages import tr
+from app.languages import tr, tr_parts
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
     from hllm.serving.ranker import Stage
@@ -17,31 +17,42 @@ _UNITS = ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k"))
 
 
 def how_payload(columns: Sequence[ColumnAnswer], started: float) -> HowPayload | None:
-    """What an answer took; None where HLLM has not answered.
+    """What an answer took; None where no HLLM has answered.
 
     Args:
-        columns: HLLM, then baseline; may be empty.
+        columns: left, then right; may be empty. The first HLLM of them is told of.
         started: time.perf_counter() when the request came.
     """
-    if not columns or columns[0].result is None or columns[0].info.stages is None:
+    told = next((c for c in columns if c.result is not None and c.info.stages is not None), None)
+    if told is None or told.result is None or told.info.stages is None:
         return None
-    hllm, stages = columns[0].result, columns[0].info.stages
-    other = columns[1].result if len(columns) > 1 else None
+    hllm, stages = told.result, told.info.stages
+    beside = next((c for c in columns if c is not told), None)
+    other = beside.result if beside else None
     return {
-        "stages": [_stage(stage) for stage in (stages.item, stages.user, stages.search)],
+        "stages": [stage_payload(stage) for stage in (stages.item, stages.user, stages.search)],
         "width": stages.width,
-        "num_items": columns[0].info.num_items,
+        "num_items": told.info.num_items,
         "num_read": hllm.num_read,
         "num_known": hllm.num_known,
         "encode_ms": round(hllm.encode_ms, 3),
         "search_ms": round(hllm.search_ms, 3),
         "num_candidates": hllm.num_candidates,
+        "beside": beside_words(beside.info) if beside and other else "",
         "baseline_ms": round(other.encode_ms + other.search_ms, 3) if other else None,
         "server_ms": round((time.perf_counter() - started) * 1e3, 3),
     }
 
 
-def _stage(stage: Stage) -> StagePayload:
+def beside_words(info: ColumnInfo) -> str:
+    """What the other column is, for people."""
+    if not info.model:
+        return info.title
+    return tr("{model} ({what})", model=info.title, what=tr_parts(info.model))
+
+
+def stage_payload(stage: Stage) -> StagePayload:
+    """A step as the band names it."""
     size = (
         tr("{count} parameters", count=_short(stage.num_parameters)) if stage.num_parameters else ""
     )

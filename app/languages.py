@@ -25,7 +25,10 @@ _SEEN = re.compile(
     r'(?<=>)[^<>]+(?=<)|(?<= (?:title|label)=")[^"]+|(?<=-label=")[^"]+'
     r'|(?<= placeholder=")[^"]+'
 )
-_WORD = re.compile(r"(?<![$\w])[^\W\d_]")  # a letter, but not of a $name
+# A letter, but not of a $name; or the end of a sentence, which other languages write differently.
+_WORD = re.compile(r"(?<![$\w])[^\W\d_]|^\.$")
+_NUMBER = re.compile(r"\d[\d,.]*")
+_BETWEEN_PARTS = re.compile(r"(, | \(|\))")
 _language: ContextVar[str] = ContextVar("language", default="en")
 
 
@@ -40,9 +43,22 @@ def tr(sentence: str, **values: object) -> str:
     return _PLACEHOLDER.sub(lambda name: str(values.get(name[1], name[0])), found)
 
 
+def tr_parts(words: str) -> str:
+    """Facts in a row such as "A, 5 B (C)": as a whole, or each by itself with {0} for its number.
+
+    They come from reports and from hllm, which knows nothing of languages.
+    """
+    if words in _server_texts():
+        return tr(words)
+    return "".join(_tr_part(part) for part in _BETWEEN_PARTS.split(words))
+
+
 def marked(sentence: str) -> str:
     """A sentence that `tr` will be given later, where the language is known."""
     return sentence
+
+
+PUNCTUATION = (marked(", "), marked(" ("), marked(")"))  # between parts
 
 
 def tr_reason(error: object) -> str:
@@ -112,6 +128,12 @@ def in_its_language(answer: Callable[..., Any]) -> Callable[..., Any]:
             return answer(raw, *others)
 
     return answer_now
+
+
+def _tr_part(part: str) -> str:
+    numbers = {str(place): found for place, found in enumerate(_NUMBER.findall(part))}
+    places = iter(numbers)
+    return tr(_NUMBER.sub(lambda _: f"{{{next(places)}}}", part), **numbers)
 
 
 def _server_texts() -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,14 @@ from app.columns import Column, load_in_background
 from app.errors import CatalogError
 from app.event_log import EventLog
 from app.filter_rows import FilterRows
-from app.languages import marked
+from app.installed import Shop, installed_models
+from app.models import Models
 from app.picture_files import noted_folder
 from app.reloading import is_reloading
 from app.service import Service
 from app.settings import ROOT, Settings, writable_dir
 from hllm.atomic import locked
-from hllm.errors import CheckpointError, MissingWeightsError, StaleEmbeddingsError
+from hllm.errors import CheckpointError, MissingWeightsError
 
 if TYPE_CHECKING:
     from hllm.recommend import ItemRanker
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 BUILT_IN_MODELS = (ROOT / "assets" / "books" / "model",)
 BUILT_IN_BASELINE = ROOT / "assets" / "books" / "baseline.safetensors"
 BASELINE_NAME = "baseline.safetensors"
+USUAL = ("hllm", "minilm-decay")  # whose picks count
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +55,10 @@ def open_service(settings: Settings) -> Service:
     events = EventLog(events_path(catalog.path), settings.events_days)
     covers = _picture_folder(settings, catalog)
     rows = FilterRows(catalog)
-    columns = [_hllm_column(settings, catalog, rows), _baseline_column(settings, catalog, rows)]
-    for column, chosen in zip(columns, (settings.model, settings.baseline), strict=True):
-        if chosen is not None:
+    models = _open_models(settings, catalog, rows)
+    columns = models.columns
+    for column, is_named in zip(columns, _named(settings, models), strict=True):
+        if is_named:
             column.load_or_raise()
     # The baseline first: it loads faster, so that a visitor soon sees one column answer.
     loading = load_in_background([column for column in reversed(columns) if not column.is_loaded])
@@ -69,7 +73,35 @@ def open_service(settings: Settings) -> Service:
         events=events,
         covers=covers,
         built_in=settings.catalog is None,
+        models=models,
+        counts_picks=models.default == USUAL,
     )
+
+
+def _open_models(settings: Settings, catalog: Catalog, rows: FilterRows) -> Models:
+    shop = Shop(settings, catalog, rows)
+
+    def load(folder: Path) -> ItemRanker:
+        return _load_hllm(folder, replace(settings, embeddings=None), catalog, rows)
+
+    installed = installed_models(
+        shop,
+        lambda: _hllm_column(settings, catalog, rows),
+        settings.baseline or _beside_model(settings),
+        load,
+    )
+    chosen = (settings.left or USUAL[0], settings.right or USUAL[1])
+    return Models(installed, chosen, rows.forget)
+
+
+def _named(settings: Settings, models: Models) -> list[bool]:
+    """Of each column, whether somebody has named its model: then it must work."""
+    named = [settings.left is not None, settings.right is not None]
+    paths = {"hllm": settings.model, "minilm-decay": settings.baseline}
+    return [
+        is_named or paths.get(name) is not None
+        for is_named, name in zip(named, models.default, strict=True)
+    ]
 
 
 def _check_paths(settings: Settings) -> None:
@@ -185,29 +217,6 @@ def _load_hllm(folder: Path, settings: Settings, catalog: Catalog, rows: FilterR
         recommender.recommend([item.item_id], top_k=1)
     rows.prepare(recommender)
     return recommender
-
-
-def _baseline_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> Column:
-    path = settings.baseline or _beside_model(settings)
-
-    def load() -> ItemRanker:
-        if path is None:
-            raise StaleEmbeddingsError(
-                "There are no baseline embeddings for this catalogue yet: make them with "
-                "python -m hllm.sentence and start the app with --baseline FILE."
-            )
-        from hllm.baselines.text_recommender import load_text_baseline  # noqa: PLC0415  imports torch
-
-        recommender = load_text_baseline(
-            path,
-            fields=catalog.iter_texts(),
-            texts_version=catalog.data_version,
-            cache=writable_dir(settings.data_dir),
-        )
-        rows.prepare(recommender)
-        return recommender
-
-    return Column("baseline", marked("Baseline"), load)
 
 
 def _beside_model(settings: Settings) -> Path | None:

@@ -31,6 +31,7 @@ from app.examples import Example, shown_name
 from app.how import how_payload
 from app.languages import marked, tr, tr_reason
 from app.line import TOO_MANY
+from app.models_payload import shown_payload
 from app.render import plural, render_cards, render_no_cards
 from app.render_blind import render_blind
 from app.render_detail import render_detail, render_inside, render_no_detail, render_why
@@ -162,9 +163,9 @@ def write_payload(writer: Writer, raw: Any) -> WritePayload:
         return _not_written("refused", str(error))
     except (CatalogError, HLLMError) as error:
         return _not_written("later", tr_reason(error))
-    hllm = found.detail.columns[0].info
-    if hllm.key not in found.encode_ms:
-        return _not_written("later", hllm.message)
+    lead = found.detail.columns[found.lead].info
+    if lead.key not in found.encode_ms:
+        return _not_written("later", lead.message)
     return {
         "state": "ready",
         "message": "",
@@ -290,6 +291,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         "columns": columns,
         "example": shown_name(answer.example),
         "how": None if seed else how_payload(answer.columns, started),
+        "shown": None if seed else shown_payload(service),
     }
 
 

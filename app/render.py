@@ -15,6 +15,9 @@ from app.session import MAX_HISTORY, MAX_SEARCH_CHARS, SORTS, BrowseRequest
 from app.written import MAX_CHARS
 
 MAX_TOOLTIP_CHARS = 300
+NO_SERVER = marked(
+    "There is no server: catalogue and models run in it, and nothing is sent or recorded."
+)
 _ADD = marked("Add")
 _SHOW_EVERYTHING = marked("Show everything")
 
@@ -51,15 +54,15 @@ def price(value: float) -> str:
 
 
 def byline(card: Card) -> str:
-    """Creator, year and price, as far as they are known; escaped."""
+    """What `byline_words` says, escaped."""
+    return text(byline_words(card))
+
+
+def byline_words(card: Card) -> str:
+    """Creator, year and price, as far as they are known."""
     cost = "" if card.price is None else price(card.price)
-    return text(
-        " · ".join(
-            part
-            for part in (card.creator, card.year, cost and tr("price {price}", price=cost))
-            if part
-        )
-    )
+    words = (card.creator, card.year, cost and tr("price {price}", price=cost))
+    return " · ".join(part for part in words if part)
 
 
 def item_data(card: Card, source: str) -> str:
@@ -69,10 +72,15 @@ def item_data(card: Card, source: str) -> str:
     (assets/page/drawer.js).
     """
     return (
-        f'href="#item={quote(card.item_id, safe="")}" draggable="false" '
+        f'href="#item={link_of(card.item_id)}" draggable="false" '
         f'data-id="{text(card.item_id)}" data-title="{text(card.title)}" '
         f'data-creator="{text(card.creator)}" data-source="{text(source)}"'
     )
+
+
+def link_of(item_id: str) -> str:
+    """An item id as the part of an address; needs no escaping."""
+    return quote(item_id, safe="")
 
 
 def info_button(card: Card) -> str:
@@ -96,7 +104,7 @@ def render_cards(cards: Iterable[Card]) -> str:
     """The covers of the browse grid, as list items with one link each."""
     return "".join(
         f'<li><a role="button" class="card item" {item_data(card, "browse")} '
-        f'title="{_tooltip(card)}">{cover(card)}{add()}'
+        f'title="{text(tooltip(card))}">{cover(card)}{add()}'
         f'<span class="card-title" dir="auto">{text(card.title)}</span>'
         f'<span class="card-by" dir="auto">{byline(card)}</span></a>{info_button(card)}</li>'
         for card in cards
@@ -144,6 +152,15 @@ def _recorded(days: int) -> str:
     )
 
 
+def _by_server(days: int, has_server: bool) -> dict[str, str]:
+    """What of the page depends on whether there is a server."""
+    return {
+        "recorded": _recorded(days) if has_server else tr(NO_SERVER),
+        "needs_server": "" if has_server else "hidden",
+        "without_server": "hidden" if has_server else "",
+    }
+
+
 def render_shell(
     template: str,
     *,
@@ -155,6 +172,7 @@ def render_shell(
     has_popularity: bool = True,
     origin: str = "",
     events_days: int = 0,
+    has_server: bool = True,
 ) -> str:
     """Fill assets/page.html, the frame into which everything else is put.
 
@@ -168,6 +186,7 @@ def render_shell(
         has_popularity: whether it is known how popular items are.
         origin: what to know of where the data come from, a sentence; shown at the bottom.
         events_days: how long what was shown and clicked is kept; 0: it is not.
+        has_server: False: what needs one is hidden, and a sentence says so (app.export_static).
     """
     low, high = price_range or (0.0, 0.0)
     return Template(tr_template(template)).substitute(
@@ -178,7 +197,7 @@ def render_shell(
         **{f"max_{name}": limit for name, limit in MAX_CHARS.items()},
         catalog_size=text(plural(catalog_size, "item")),
         origin=text(origin),
-        recorded=_recorded(events_days),
+        **_by_server(events_days, has_server),
         category_options="".join(
             f'<option value="{text(name)}">{text(name)} ({number(count)})</option>'
             for name, count in categories
@@ -194,11 +213,12 @@ def render_shell(
     )
 
 
-def _tooltip(card: Card) -> str:
+def tooltip(card: Card) -> str:
+    """Title and the beginning of the description."""
     description = card.description
     if len(description) > MAX_TOOLTIP_CHARS:
         description = description[: MAX_TOOLTIP_CHARS - 1].rstrip() + "…"
-    return text(f"{card.title}\n{description}" if description else card.title)
+    return f"{card.title}\n{description}" if description else card.title
 
 
 def _nothing(headline: str, advice: str, button: str = "") -> str:

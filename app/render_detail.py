@@ -38,11 +38,11 @@ def render_detail(detail: Detail) -> str:
         (
             render_head(detail, "detail"),
             render_standing(detail),
-            _why(detail),
-            _description(detail.item),
+            render_why_part(detail),
+            render_description(detail.item),
             render_similar(detail),
             render_given(detail.text),
-            _facts(detail.item),
+            render_facts(detail.item),
         )
     )
 
@@ -156,7 +156,8 @@ def _place(column: ColumnDetail) -> str:
     return f'<div><dt class="{text(info.key)}-tone">{text(info.title)}</dt>{said}</div>'
 
 
-def _why(detail: Detail) -> str:
+def render_why_part(detail: Detail) -> str:
+    """Where the explanation comes, or why there is none."""
     if detail.explains == "no":
         if detail.is_blind or len(detail.history) != 1 or detail.card.item_id in detail.history:
             return ""
@@ -190,7 +191,8 @@ def _unavailable(info: ColumnInfo) -> str:
     return f'<p class="hint">{text(info.title)}: {text(info.message)}</p>' if info.message else ""
 
 
-def _description(item: CatalogItem) -> str:
+def render_description(item: CatalogItem) -> str:
+    """Its description, if it has one."""
     if not item.description:
         return ""
     return part(tr("Description"), f'<p class="prose" dir="auto">{text(item.description)}</p>')
@@ -202,7 +204,8 @@ def render_similar(detail: Detail) -> str:
         (column.info, [(near.item_id, near.cosine) for near in column.similar])
         for column in detail.columns
     ]
-    return render_spaces(tr("Nearest items by embedding"), "", lists, detail.cards)
+    missing = " ".join(column.no_similar for column in detail.columns if column.no_similar)
+    return render_spaces(tr("Nearest items by embedding"), missing, lists, detail.cards)
 
 
 def render_spaces(
@@ -258,7 +261,8 @@ def render_given(given: ItemText | None) -> str:
     return part(tr("What the Item LLM was given"), f'<p class="hint">{said}</p>{words}')
 
 
-def _facts(item: CatalogItem) -> str:
+def render_facts(item: CatalogItem) -> str:
+    """Every other field."""
     cost = "" if item.price is None else price(item.price)
     categories, tags = ", ".join(item.categories), ", ".join(item.tags)
     # The columns that these were read from are among the others, too.

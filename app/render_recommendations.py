@@ -12,7 +12,7 @@ from app.cards import Card
 from app.catalog import NO_FILTER, ItemFilter
 from app.columns import COMPARE_DEPTH, LIST_LENGTH, ColumnAnswer, ColumnInfo, ranks_of
 from app.examples import Example
-from app.languages import marked, tr
+from app.languages import marked, tr, tr_parts
 from app.render import add, byline, cover, info_button, item_data, plural, price, text
 
 if TYPE_CHECKING:
@@ -117,13 +117,6 @@ def _example_label(example: Example) -> str:
     return text(label)
 
 
-# By key of the column: what the model does, for people who have read nothing about it.
-_DOES = {
-    "hllm": marked("Trained on histories: predicts your next choice."),
-    "baseline": marked("Not trained on histories: finds similar texts."),
-}
-
-
 def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
     info, result = answer.info, answer.result
     facts = []
@@ -133,12 +126,13 @@ def _head(answer: ColumnAnswer, other: ColumnInfo) -> str:
     if info.reads:
         meaning = tr("the fields of an item that it reads")
         facts.append(_fact(tr("reads"), ", ".join(info.reads), meaning))
-    name = text(tr(info.model))
+    name = text(tr_parts(info.model))
     model = f'<p class="model" title="{name}">{name}</p>'
     return (
         f'<header class="column-head"><h2>{text(info.title)}</h2>'
-        f'<p class="does">{tr(_DOES[info.key])}</p>'
+        f'<p class="does">{text(info.does)}</p>'
         f"{model if info.model else ''}"
+        f"{_numbers(info.numbers)}"
         f"{'<p class=facts>' + ' '.join(facts) + '</p>' if facts else ''}"
         f"{_sentence(info.note)}{_different_texts(info, other)}{_rerank_cost(result)}</header>"
     )
@@ -175,6 +169,10 @@ def _different_texts(info: ColumnInfo, other: ColumnInfo) -> str:
 
 def _sentence(words: str) -> str:
     return f'<p class="column-note" role="note">{text(words)}</p>' if words else ""
+
+
+def _numbers(numbers: str) -> str:
+    return f'<p class="numbers-of" title="{text(numbers)}">{text(numbers)}</p>' if numbers else ""
 
 
 def _fact(name: str, value: str, meaning: str) -> str:

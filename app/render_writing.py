@@ -17,7 +17,7 @@ from app.writing import Writing
 
 ALONE = marked(
     "The wish is taken for a history of one item. HLLM predicts what readers of such an item take "
-    "next; the baseline finds similar texts."
+    "next; MiniLM finds similar texts. Models that know items by number find nothing."
 )
 BY_ID = marked(
     "A model that knows items by their ids could do nothing with it: nobody has clicked it yet, so "
@@ -56,7 +56,7 @@ def render_writing(writing: Writing) -> str:
 def _unread(writing: Writing) -> str:
     if not writing.unread:
         return ""
-    info = writing.detail.columns[0].info
+    info = writing.detail.columns[writing.lead].info
     words = tr(
         "{model} reads {read}, and not {unread}.",
         model=info.title,

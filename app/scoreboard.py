@@ -16,7 +16,7 @@ import numpy as np
 from app.cards import Card
 from app.catalog.events import PickSums
 from app.contract_picks import EstimatePayload, ModelScorePayload, ScoresPayload
-from app.languages import tr
+from app.languages import marked, tr
 from app.places import place
 from app.service import Service
 
@@ -28,6 +28,9 @@ FEWEST_VISITS = 5  # for an interval
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 MAX_AT_ONCE = 2
+OTHER_MODELS = marked(
+    "Picks are counted for HLLM and the baseline alone; here other models were started."
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Scoreboard:
             CatalogError: the catalogue cannot be read.
             BusyError: too many ask at once.
         """
+        if not self._service.counts_picks:
+            return None
         history = self._service.clean(raw_history)
         cards = self._service.cards_of([item_id])
         if not history.item_ids or item_id in history.item_ids or not cards:
@@ -78,6 +83,8 @@ class Scoreboard:
         Raises:
             CatalogError: they cannot be read.
         """
+        if not self._service.counts_picks:
+            return {"picks": 0, "visits": 0, "models": {}, "message": tr(OTHER_MODELS)}
         events = self._service.events
         if not events.days:
             message = tr("This server keeps no picks: only those of this visit count.")

@@ -6,6 +6,7 @@ calls; every call brings the whole history.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field, replace
@@ -22,7 +23,9 @@ from app.event_log import EventLog
 from app.examples import MAX_ITEMS, Example, book_examples, category_examples
 from app.filter_rows import FilterRows
 from app.interleaving import Draft, coin_of, interleave, list_id_of
+from app.item_map import ItemMap
 from app.line import Line
+from app.models import KEYS, Models
 from app.session import BrowseRequest, Click, History, WhatIf, clean_history
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
@@ -92,6 +95,9 @@ class Service:
         events: where to note what is shown and clicked; default: beside the catalogue.
         covers: folder with pictures, or None.
         built_in: the catalogue is the built-in one, which has examples by name.
+        models: from which a visitor may choose two; None: the columns are all there is.
+        counts_picks: the columns are HLLM and the MiniLM baseline, as which what is shown and
+            picked is recorded; of other models nothing is.
     """
 
     def __init__(
@@ -103,10 +109,16 @@ class Service:
         events: EventLog | None = None,
         covers: Path | None = None,
         built_in: bool = False,
+        models: Models | None = None,
+        counts_picks: bool = True,
     ) -> None:
         self.catalog = catalog
         self.line = Line()
         self.columns = list(columns)
+        self.models = models
+        self.pair = models.default if models else KEYS
+        self.counts_picks = counts_picks
+        self.item_map = ItemMap(self.columns, catalog)
         self.covers = covers
         self.events = events or EventLog(events_path(catalog.path))
         self._filter_rows = filter_rows or FilterRows(catalog)
@@ -117,6 +129,28 @@ class Service:
         self.has_popularity = catalog.filters.has_popularity()
         self.is_built_in = built_in
         self.examples = self._make_examples()
+
+    @property
+    def model_names(self) -> tuple[str, str]:
+        """Of both columns, for the operator: their keys where HLLM and the baseline stand there."""
+        return KEYS if self.counts_picks else self.pair
+
+    def seen_with(self, raw: Any) -> Service:
+        """This service with the two models that a page names in its question, for one question.
+
+        Args:
+            raw: what a page sent; of a dictionary `models` counts, two names of what is installed.
+                For anything else these are the models that the app was started with.
+        """
+        if self.models is None:
+            return self
+        pair = self.models.pair_of(raw.get("models") if isinstance(raw, dict) else None)
+        if pair == self.models.default:
+            return self
+        view = copy.copy(self)
+        view.pair = pair
+        view.columns, view.counts_picks = self.models.columns_of(pair), False
+        return view
 
     def cards_of(self, item_ids: Sequence[str]) -> list[Card]:
         """The cards of those items that exist, in the order asked for."""
@@ -209,6 +243,8 @@ class Service:
 
     def record_click(self, click: Click) -> None:
         """Note a click on an item of the catalogue; never fails."""
+        if click.source in KEYS and not self.counts_picks:
+            return
         try:
             if not self.catalog.get([click.item_id]):
                 return
@@ -257,7 +293,8 @@ class Service:
         return lambda recommender: {**options, "popularity": popularity(recommender)}
 
     def _record_shown(self, session_id: str | None, what: str, item_ids: list[str]) -> None:
-        if session_id is not None:
+        # Under the key of a column another model would be taken for the usual one.
+        if session_id is not None and (self.counts_picks or what not in (*KEYS, "blind")):
             self.events.add(session_id, "shown", what, item_ids)
 
     def _cards(self, items: Sequence[CatalogItem]) -> list[Card]:

@@ -30,7 +30,7 @@ SORTS: dict[Sort, str] = {
     "year": marked("Oldest first"),
 }
 SLIDERS = {"diversity": marked("Diversity"), "less_popular": marked("Less popular")}
-SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail", "blind")
+SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail", "blind", "map")
 _SESSION = re.compile(r"[0-9a-f-]{8,64}")
 _SEED = re.compile(r"[0-9a-f]{16,64}")
 

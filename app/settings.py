@@ -27,6 +27,8 @@ _EPILOG = """examples:
       the built-in books, with the model that ships
   python app.py --catalog games.db --model runs/games --covers covers/
       your own catalogue (python -m app.ingest makes one) and your own model (python -m hllm.train)
+  python app.py --models runs --left books-sasrec --right item-knn
+      two other models in the columns; the page's menu offers all that are installed
   python app.py --host 0.0.0.0 --port 8000
       let other machines in your network open the page
   python app.py --host 0.0.0.0 --allowed-hosts books.example.org
@@ -45,6 +47,8 @@ class Settings:
     Attributes:
         catalog: SQLite file made by app.ingest; None: the built-in books.
         model: HLLM folder; None: the built-in model, if the catalogue is the built-in one.
+        models: further model folders, or folders of such, that the page offers.
+        left, right: names of the models in the two columns; None: the HLLM, the baseline.
         embeddings: item embeddings of the HLLM; None: embeddings.safetensors in the model folder.
         baseline: item embeddings of the baseline; None: beside the model.
         precision: of the User LLM; None: chosen for the model and the machine.
@@ -61,6 +65,9 @@ class Settings:
 
     catalog: Path | None = None
     model: Path | None = None
+    models: tuple[Path, ...] = ()
+    left: str | None = None
+    right: str | None = None
     embeddings: Path | None = None
     baseline: Path | None = None
     precision: str | None = None
@@ -109,6 +116,7 @@ def parse_settings(
             "--mcp needs the package mcp: pip install -r requirements-mcp.txt -c constraints.txt"
         )
     values["allowed_hosts"] = values["allowed_hosts"] or ()
+    values["models"] = values["models"] or ()
     values["metrics"] = bool(values["metrics"])
     if values["events_days"] is None:
         values["events_days"] = EVENTS_DAYS
@@ -133,6 +141,11 @@ def host_names(text: str) -> tuple[str, ...]:
                 "http://, port and path"
             )
     return names
+
+
+def folder_names(text: str) -> tuple[Path, ...]:
+    """Folders, with commas between."""
+    return tuple(Path(name.strip()) for name in text.split(",") if name.strip())
 
 
 def yes_or_no(word: str) -> bool:
@@ -163,6 +176,15 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
 
     add("--catalog", Path, "FILE", "catalogue to show (default: the built-in books)")
     add("--model", Path, "FOLDER", "HLLM to recommend with (default: the built-in model)")
+    add(
+        "--models",
+        folder_names,
+        "FOLDERS",
+        "further models for the page to choose from, with commas between: model folders of any "
+        "kind, or folders with such below",
+    )
+    add("--left", str, "NAME", "model of the left column, by name or folder name (default: hllm)")
+    add("--right", str, "NAME", "model of the right column (default: minilm-decay)")
     add("--embeddings", Path, "FILE", "item embeddings (default: embeddings.safetensors of MODEL)")
     add("--baseline", Path, "FILE", "baseline embeddings (default: baseline.safetensors of MODEL)")
     add("--precision", str, "NAME", f"of the User LLM: {', '.join(PRECISIONS)} (default: auto)")

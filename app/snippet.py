@@ -6,6 +6,7 @@ themselves: a path within this project, or the last name of any other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,18 +33,23 @@ class Snippet:
     hint: str
 
 
-def make_snippet(column: Column, answer: Answer, item_filter: ItemFilter, catalog: Path) -> Snippet:
-    """Python that gives the list of an HLLM.
+def make_snippet(
+    columns: Sequence[Column], answer: Answer, item_filter: ItemFilter, catalog: Path
+) -> Snippet:
+    """Python that gives the list of the first HLLM.
 
     Args:
-        column: of the HLLM.
-        answer: of all columns, this one's first.
+        columns: of the page.
+        answer: of these columns.
         item_filter: what may be recommended.
         catalog: file of the catalogue.
     """
-    info, result = answer.columns[0].info, answer.columns[0].result
+    stages = [found.info.stages is not None for found in answer.columns]
+    at = stages.index(True) if any(stages) else 0
+    column, info, result = columns[at], answer.columns[at].info, answer.columns[at].result
     if column.model_folder is None or info.stages is None or result is None:
-        return Snippet("", info.message or tr("There is no model here that a program could open."))
+        none = tr("There is no HLLM in these columns that a program could open like this.")
+        return Snippet("", info.message or none)
     opened = [_shown(column.model_folder)]
     if column.embeddings is not None:
         opened.append(f"embeddings={_shown(column.embeddings)}")
@@ -73,12 +79,17 @@ def make_snippet(column: Column, answer: Answer, item_filter: ItemFilter, catalo
         "    print(item.rank, item.item_id, round(item.score, 3))",
     ]
     files = [path for path in (column.model_folder, column.embeddings) if path is not None]
-    return Snippet("\n".join(lines) + "\n", _hint([*files, *([catalog] if item_filter else [])]))
+    return Snippet(
+        "\n".join(lines) + "\n", _hint([*files, *([catalog] if item_filter else [])], info.title)
+    )
 
 
-def _hint(files: list[Path]) -> str:
+def _hint(files: list[Path], title: str) -> str:
     """Where the lines run, and what has to be there."""
-    said = tr("Run it in a checkout of this project: it gives the list of HLLM that you see.")
+    said = tr(
+        "Run it in a checkout of this project: it gives the list of {model} that you see.",
+        model=title,
+    )
     if all(_within(path) is not None for path in files):
         return said
     own = tr("Put your own path where a name stands alone: the file or folder of that name.")

@@ -6,7 +6,6 @@ most of a click's time. app.line bounds how many answers are computed at once; t
 question under way at a time (assets/page/protocol.js). The queue is for programs.
 """
 
-import hashlib
 import inspect
 import logging
 import os
@@ -33,6 +32,7 @@ from app.contract import (
     DetailPayload,
     ErrorPayload,
     ForgetPayload,
+    ItemPayload,
     KeepPayload,
     LanguagePayload,
     PushesPayload,
@@ -40,12 +40,17 @@ from app.contract import (
     WhyPayload,
     WritePayload,
 )
+from app.contract_map import MapMarksPayload, MapPayload
+from app.contract_models import OffersPayload
 from app.contract_picks import BlindPickPayload, RevealPayload, ScoresPayload, VerdictPayload
 from app.detail import Details
 from app.downloads import Downloads
 from app.gate import DEV_RELOAD, MCP_PATH, Gate
 from app.hosts import hosts_of
-from app.languages import in_its_language, marked, page_texts, tr
+from app.languages import in_its_language, page_texts
+from app.map_payloads import map_item_payload, map_marks_payload, map_payload
+from app.map_routes import map_routes
+from app.models_payload import Offers
 from app.payloads import (
     answer_payload,
     blind_payload,
@@ -64,7 +69,6 @@ from app.payloads import (
 )
 from app.pictures import picture_route
 from app.reloading import AnswerOnceWatched, is_reloading
-from app.render import render_shell
 from app.scoreboard import Scoreboard
 from app.service import Service
 from app.serving.admin import admin_routes
@@ -75,6 +79,7 @@ from app.serving.probes import probe_routes
 from app.serving.server import Server, address_of, listen
 from app.session import clean_click
 from app.settings import ROOT, Settings, writable_dir
+from app.shell import shell
 from app.writing import Writer
 from hllm.serving.request_batching import BusyError
 
@@ -84,10 +89,6 @@ if TYPE_CHECKING:
 ASSETS = ROOT / "assets"
 # gr.HTML runs a script as the body of a function with these parameters.
 START = "startPage({ element, server });"
-BOOKS_ORIGIN = marked(
-    "The books are real; the readers that the built-in HLLM has learned from are simulated "
-    "(docs/data-card.md)."
-)
 # Those of the system: a theme's own would be loaded, and the page does not use them.
 FONTS, MONOSPACED = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
 # After every answer Gradio makes a table (pandas) of the last 10,000 answers, for its monitoring,
@@ -119,7 +120,8 @@ def build_demo(service: Service) -> gr.Blocks:
 
     async def answer(raw: Any, request: gr.Request) -> AnswerPayload | ErrorPayload | None:
         try:
-            return await line.run(partial(answer_payload, service, raw), request.is_disconnected)
+            seen = service.seen_with(raw)
+            return await line.run(partial(answer_payload, seen, raw), request.is_disconnected)
         except BusyError:
             return busy_payload(raw)
 
@@ -142,7 +144,12 @@ def build_demo(service: Service) -> gr.Blocks:
 
 def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     """The functions that the page calls beside its clicks, by their names."""
-    return [*about_items(service), *about_picks(service)]
+    offers = Offers(service)
+
+    def models(_raw: Any) -> OffersPayload:
+        return offers.payload()
+
+    return [*about_items(service), *about_picks(service), *about_the_map(service), models]
 
 
 def about_items(service: Service) -> list[Callable[[Any], Any]]:
@@ -150,22 +157,22 @@ def about_items(service: Service) -> list[Callable[[Any], Any]]:
     details, downloads, writer = Details(service), Downloads(service), Writer(service)
 
     def detail(raw: Any) -> DetailPayload:
-        return detail_payload(details, raw)
+        return detail_payload(details.seen_with(raw), raw)
 
     def why(raw: Any) -> WhyPayload:
-        return why_payload(details, raw)
+        return why_payload(details.seen_with(raw), raw)
 
     def whole(raw: Any) -> WholePayload:
-        return whole_payload(details, raw)
+        return whole_payload(details.seen_with(raw), raw)
 
     def pushes(raw: Any) -> PushesPayload:
-        return pushes_payload(details, raw)
+        return pushes_payload(details.seen_with(raw), raw)
 
     def keep(raw: Any) -> KeepPayload:
-        return keep_payload(downloads, service, raw)
+        return keep_payload(downloads.seen_with(raw), service, raw)
 
     def write(raw: Any) -> WritePayload:
-        return write_payload(writer, raw)
+        return write_payload(writer.seen_with(raw), raw)
 
     return [detail, why, whole, pushes, keep, write]
 
@@ -187,6 +194,21 @@ def about_picks(service: Service) -> list[Callable[[Any], Any]]:
         return reveal_payload(test, raw)
 
     return [judge, scores, blind, reveal]
+
+
+def about_the_map(service: Service) -> list[Callable[[Any], Any]]:
+    """What the page asks once its map is open."""
+
+    def open_map(_raw: Any) -> MapPayload:
+        return map_payload(service)
+
+    def map_marks(raw: Any) -> MapMarksPayload:
+        return map_marks_payload(service, raw)
+
+    def map_item(raw: Any) -> ItemPayload | None:
+        return map_item_payload(service, raw)
+
+    return [open_map, map_marks, map_item]
 
 
 def surface_of(demo: gr.Blocks) -> Surface:
@@ -229,7 +251,11 @@ def app_options(
     """Arguments of Gradio's web app: nothing from elsewhere, the gate in front."""
     reloading = is_reloading(os.environ)
     pictures = writable_dir(settings.data_dir) / "pictures"
-    routes = [picture_route(service, pictures), *probe_routes(service)]
+    routes = [
+        picture_route(service, pictures),
+        *map_routes(service.item_map),
+        *probe_routes(service),
+    ]
     asked_for = operator_routes(service, settings, metrics)
     gate = Middleware(
         Gate,
@@ -313,19 +339,3 @@ def _launch_reloading(demo: gr.Blocks, service: Service, settings: Settings) -> 
     # Here is the end of the app, or the thread that watches the files, for which launch() is over
     # at once.
     _watched.set()
-
-
-def shell(service: Service) -> str:
-    """The frame of the page for a catalogue."""
-    key = hashlib.sha256(service.catalog_name.encode()).hexdigest()[:12]
-    return render_shell(
-        (ASSETS / "page.html").read_text("utf-8"),
-        catalog_name=service.catalog_name,
-        catalog_key=key,
-        catalog_size=service.num_items,
-        categories=service.categories,
-        price_range=service.price_range,
-        has_popularity=service.has_popularity,
-        origin=tr(BOOKS_ORIGIN) if service.is_built_in else "",
-        events_days=service.events.days,
-    )

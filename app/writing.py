@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from app.asking import Asker
 from app.cards import Card, make_card
 from app.catalog import CatalogItem
 from app.catalog.items import text_fields
-from app.columns import ColumnInfo
-from app.detail import NUM_SIMILAR, Detail, column_detail
+from app.columns import Column, ColumnInfo
+from app.detail import NUM_SIMILAR, Detail, column_detail, first_text
 from app.places import place
 from app.service import Service
 from app.written import cover_address
@@ -29,37 +30,37 @@ class Writing:
     Attributes:
         is_wish: it is a wish: what is near it is wanted.
         detail: as of an item of the catalogue, without an explanation.
-        unread: names of the fields that were written and that HLLM does not read.
+        lead: which column speaks for what was written: the first whose model reads texts.
+        unread: names of the fields that were written and that its model does not read.
         encode_ms: by key of the column: that its encoder took; those that have answered.
         alone: by key of the column: what it recommends for a history of a wish alone.
     """
 
     is_wish: bool
     detail: Detail
+    lead: int
     unread: list[str]
     encode_ms: Mapping[str, float]
     alone: Mapping[str, Sequence[Recommendation]]
 
 
-class Writer:
+class Writer(Asker):
     """Answers what the page asks about written items."""
 
     def __init__(self, service: Service) -> None:
-        self._service = service
+        super().__init__(service)
         self._places = threading.BoundedSemaphore(MAX_AT_ONCE)
 
     def prepare(self) -> ColumnInfo:
-        """Load what encodes texts; HLLM's column says what came of it.
+        """Load what encodes texts; the first column whose model reads them says what came of it.
 
         Raises:
             BusyError: too many ask at once.
         """
         with place(self._places):
-            infos = [
-                column.question(lambda r: r.load_item_encoder())[0]
-                for column in self._service.columns
-            ]
-        return infos[0]
+            columns = self._service.columns
+            infos = [column.question(lambda r: r.load_item_encoder())[0] for column in columns]
+        return infos[_lead(columns)]
 
     def write(self, item: CatalogItem, raw_history: object, *, is_wish: bool) -> Writing:
         """What both models make of a written item.
@@ -86,7 +87,7 @@ class Writer:
                     alone[column.key] = found.items
                 known = column_detail(column, fields, ranked_for)
                 columns.append(known if new is not None else replace(known, info=info))
-            _, text = service.columns[0].question(lambda r: r.item_text(fields))
+            _, text = first_text(service.columns, fields)
         near = [near.item_id for column in columns for near in column.similar]
         near += [found.item_id for items in alone.values() for found in items]
         detail = Detail(
@@ -99,7 +100,16 @@ class Writer:
             {card.item_id: card for card in service.cards_of(list(dict.fromkeys(near)))},
             "no",
         )
-        return Writing(is_wish, detail, _unread(fields, columns[0].info), encode_ms, alone)
+        lead = _lead(service.columns)
+        unread = _unread(fields, service.columns[lead].info())
+        return Writing(is_wish, detail, lead, unread, encode_ms, alone)
+
+
+def _lead(columns: Sequence[Column]) -> int:
+    """The first column whose model reads texts, as far as that is known; 0 where none does."""
+    infos = [column.info() for column in columns]
+    reading = (at for at, info in enumerate(infos) if info.reads or info.state == "loading")
+    return next(reading, 0)
 
 
 def _unread(fields: Mapping[str, Any], info: ColumnInfo) -> list[str]:

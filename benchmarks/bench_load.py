@@ -80,7 +80,11 @@ async def visit(
                 if time.monotonic() >= end:
                     return
                 asked = time.perf_counter()
-                answer = await client.post("/gradio_api/component_server/", json=body)
+                try:
+                    answer = await client.post("/gradio_api/component_server/", json=body)
+                except httpx.TransportError as error:
+                    seen.other.append(f"{error!r}")
+                    continue  # a browser, too, asks again where a kept connection has just ended
                 if seen.answer((time.perf_counter() - asked) * 1e3, answer):
                     break
                 await asyncio.sleep(chance.uniform(*BUSY_S))

@@ -20,14 +20,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from safetensors import SafetensorError
-
 from hllm.errors import StorageError
 
 SUFFIX = ".partial"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
-# safetensors and torch.save raise no OSError when the disk is full, so their words have to do.
-# Those of torch.save for an incomplete write do not even name the reason.
+# safetensors, tokenizers and torch.save raise no OSError when the disk is full, tokenizers not even
+# an error of a class of its own, so their words have to do. Those of torch.save for an incomplete
+# write do not name the reason.
 _DISK_FULL_WORDS = re.compile(r"No space left|quota exceeded|inline_container\.cc|StreamWriter")
 
 
@@ -158,7 +157,7 @@ def storage_errors(path: Path, remedy: str = "then do the same again") -> Iterat
         yield
     except StorageError:
         raise
-    except (OSError, RuntimeError, SafetensorError) as error:
+    except Exception as error:
         is_full = getattr(error, "errno", None) in _DISK_FULL or _DISK_FULL_WORDS.search(str(error))
         if not is_full:
             raise

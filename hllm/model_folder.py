@@ -24,6 +24,7 @@ from hllm.weights.files import (
     read_shapes,
     weight_files,
 )
+from hllm.weights.manifest import warn_of_changes
 from hllm.weights.merged import Merge, merged_shapes, merged_tensors
 from hllm.weights.nf4_format import PackedMatrix
 from hllm.weights.packaged import pretrained_folder
@@ -58,7 +59,8 @@ class ModelFolder:
 
     Whoever starts from a path makes one and hands it on, so that config.json and the headers of the
     weight files are read once. It describes the folder as it was when it was opened: open it again
-    after something was saved there.
+    after something was saved there. Files that are not those of its manifest.json are named in the
+    log.
 
     Args:
         path: the folder.
@@ -74,6 +76,7 @@ class ModelFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.config = _read_config(self.path)
+        warn_of_changes(self.path)
 
     def __str__(self) -> str:
         return str(self.path)

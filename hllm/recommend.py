@@ -11,7 +11,7 @@ if __name__ == "__main__":  # before torch is imported, so that --help answers a
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -46,6 +46,9 @@ from hllm.serving.rerank import Reranking
 from hllm.serving.user_model import UserModel, load_user_model
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import text_hash
+
+if TYPE_CHECKING:
+    from hllm.serving.projection import Projection
 
 # Encoding the next window ahead pays where encoding it anew takes long: 1.6 s for 50 items at 1.1
 # billion parameters, but 6 ms at 1.3 million, where the thread costs more than it saves.
@@ -109,7 +112,7 @@ class Recommender(Explainer):
         self._steps = user.steps
         self._inputs = embeddings.vectors
         self._max_history, self._stride = config.max_history, window_stride
-        self._blend = blend
+        self._blend, self._beside = blend, index_beside
         self._encoder = HistoryEncoder(
             user.steps,
             embeddings.vectors,
@@ -233,6 +236,12 @@ class Recommender(Explainer):
             UnknownItemError: the item has no embedding.
         """
         return self._inputs[self._index.rows([item])[0]].float()
+
+    def projection(self) -> "Projection":
+        """Where the items stand on a map: stored beside the embeddings, or computed now."""
+        from hllm.serving.projection import open_projection  # noqa: PLC0415  only for the map
+
+        return open_projection(self._inputs, self._beside)
 
     def stages(self) -> Stages:
         """The steps of a recommendation as they run here."""

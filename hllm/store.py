@@ -26,6 +26,7 @@ EMBEDDINGS = "embeddings.safetensors"  # default file name inside a model folder
 FORMAT = "hllm-item-embeddings/1"
 REMEDY = "python -m hllm.embed"
 BLEND = "blend.safetensors"  # see hllm.serving.blend
+PROJECTION = "projection.safetensors"  # see hllm.serving.projection
 BASELINE = "baseline.safetensors"  # sentence embeddings of the text baseline in a model folder
 SENTENCE_FINGERPRINT = f"sentence-embeddings/{MINILM}/1"
 _NUMBERS_AT_ONCE = 1 << 24  # so that checking a memory-mapped file does not read it into memory

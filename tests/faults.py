@@ -22,8 +22,10 @@ SHIM = r"""
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static long count = 0, due = -1;
@@ -68,6 +70,24 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off_t place) {
 ssize_t pwrite(int fd, const void *data, size_t size, off_t place) {
     return pwrite64(fd, data, size, place);
 }
+/* So does torch.save, whose parts are long: half of them is the half of the first. */
+ssize_t writev(int fd, const struct iovec *parts, int count) {
+    struct iovec half = {parts->iov_base, parts->iov_len / 2};
+    switch (fate(fd, 1)) {
+        case DIE: syscall(SYS_writev, fd, &half, 1); _exit(77);
+        case SHORT: if (half.iov_len) return syscall(SYS_writev, fd, &half, 1); /* fall through */
+        case FULL: errno = ENOSPC; return -1;
+        default: return syscall(SYS_writev, fd, parts, count);
+    }
+}
+/* shutil copies so. */
+ssize_t sendfile64(int fd, int source, off_t *place, size_t size) {
+    WRITES(syscall(SYS_sendfile, fd, source, place, size / 2),
+           syscall(SYS_sendfile, fd, source, place, size))
+}
+ssize_t sendfile(int fd, int source, off_t *place, size_t size) {
+    return sendfile64(fd, source, place, size);
+}
 /* FAISS and NumPy write so, and the C library's own buffers do not come through here. */
 size_t fwrite(const void *data, size_t size, size_t count, FILE *file) {
     static size_t (*real)(const void *, size_t, size_t, FILE *);
@@ -85,6 +105,16 @@ int fdatasync(int fd) { CHANGES(fd, 1, syscall(SYS_fdatasync, fd)) }
 int rename(const char *old, const char *new) {
     CHANGES(-1, 0, syscall(SYS_renameat2, AT_FDCWD, old, AT_FDCWD, new, 0))
 }
+int mkdir(const char *path, mode_t mode) {
+    CHANGES(-1, 1, syscall(SYS_mkdirat, AT_FDCWD, path, mode))
+}
+int link(const char *old, const char *new) {
+    CHANGES(-1, 1, syscall(SYS_linkat, AT_FDCWD, old, AT_FDCWD, new, 0))
+}
+int linkat(int from, const char *old, int to, const char *new, int flags) {
+    CHANGES(-1, 1, syscall(SYS_linkat, from, old, to, new, flags))
+}
+int rmdir(const char *path) { CHANGES(-1, 0, syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR)) }
 int unlink(const char *path) { CHANGES(-1, 0, syscall(SYS_unlinkat, AT_FDCWD, path, 0)) }
 """
 

@@ -64,6 +64,7 @@ def test_requirements_files_repeat_pyproject():
     assert requirements("requirements.txt") == PROJECT["dependencies"] + extras["app"]
     assert requirements("requirements-dev.txt") == extras["dev"]
     assert requirements("requirements-mcp.txt") == extras["mcp"]
+    assert requirements("requirements-umap.txt") == extras["umap"]
     assert "-r requirements.txt" in (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")
 
 

@@ -266,15 +266,18 @@ def _write_categories_and_tokens(
     tokens = [
         (
             row_id,
-            index_tokens(
-                (item.title, item.creator),
-                (*item.tags, *item.categories, item.description),
-                [category_ids[name] for name in item.categories],
-            ),
+            search_tokens(item, [category_ids[name] for name in item.categories]),
         )
         for row_id, _, item in changed
     ]
     db.conn.executemany("INSERT OR REPLACE INTO item_search (item, tokens) VALUES (?, ?)", tokens)
+
+
+def search_tokens(item: CatalogItem, category_ids: Iterable[int] = ()) -> str:
+    """What the full-text index holds of an item: see app.catalog.search_text.index_tokens."""
+    return index_tokens(
+        (item.title, item.creator), (*item.tags, *item.categories, item.description), category_ids
+    )
 
 
 def insert_interactions(

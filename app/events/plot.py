@@ -19,7 +19,7 @@ TEAMS = {"hllm": ("HLLM", "#3f46b8"), "baseline": ("Baseline", "#8f4d12")}
 WIDTH, LEFT, SCALE = 720, 150, 380  # of the picture; where scales begin, and how long they are
 LINE = 22
 BARS = 110  # height of the highest one
-MAX_LINE_CHARS = 98
+MAX_LINE_CHARS, MAX_HEAD_CHARS = 98, 60
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#1f1d1a}.h{font-size:17px;font-weight:650}"
     ".soft{fill:#625c52}.axis{stroke:#e4ded3}.half{stroke:#625c52;stroke-dasharray:3 3}"
@@ -35,7 +35,7 @@ class _Sheet:
 
     def line(self, words: str, css: str = "") -> None:
         """A line of text, or as many as it needs."""
-        for part in wrap(words, MAX_LINE_CHARS):
+        for part in wrap(words, MAX_HEAD_CHARS if css == "h" else MAX_LINE_CHARS):
             self.y += LINE
             self.parts.append(f'<text x="20" y="{self.y}" class="{css}">{text(part)}</text>')
 

@@ -4,14 +4,14 @@ Nothing on it runs: it is drawn here. Texts that are not ours are escaped by app
 """
 
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
 from app.catalog.event_reader import COLUMNS, DayCount, EventReader
@@ -30,10 +30,19 @@ BAR_WIDTH, BAR_HEIGHT = 20, 100
 _HEADERS = {"Cache-Control": "no-store"}
 _ASK = {"WWW-Authenticate": 'Basic realm="HLLM Live", charset="UTF-8"'}
 _STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;color:#1f1d1a;background:#fff;max-width:760px;"
-    "margin:2rem auto;padding:0 1rem}table{border-collapse:collapse}"
-    "td,th{padding:.2rem .6rem .2rem 0;text-align:left;overflow-wrap:anywhere}"
-    "th,td.n{overflow-wrap:normal}td.n{text-align:right}svg{max-width:100%;height:auto}"
+    ":root{color-scheme:light dark;--ink:#1f1d1a;--paper:#fff;--link:#3f46b8;--line:#e4ded3}"
+    "@media(prefers-color-scheme:dark){:root{--ink:#ece7de;--paper:#191817;--link:#a9b0ff;"
+    "--line:#3a3733}}"
+    "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);"
+    "max-width:760px;margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}"
+    "h1{line-height:1.2}a{color:var(--link)}table{border-collapse:collapse}"
+    "td,th{padding:.2rem .7rem .2rem 0;text-align:left;vertical-align:top;"
+    "border-top:1px solid var(--line)}th{border:0}"
+    "th,.n,.days td{overflow-wrap:normal;white-space:nowrap}"
+    ".n{text-align:right;font-variant-numeric:tabular-nums}"
+    ".bars{max-width:100%;height:auto;fill:var(--link)}"
+    # Drawn in dark ink, and as wide as its words need.
+    ".picture{overflow-x:auto;background:#fff;border-radius:6px}.picture svg{display:block}"
 )
 
 
@@ -53,10 +62,9 @@ def admin_routes(service: Service, guard: Guard) -> list[Route]:
                 return await run_in_threadpool(answer)
             except RefusedError as refusal:
                 wait = {"Retry-After": f"{WINDOW_S:.0f}"} if refusal.status == 429 else _ASK
-                body = {"detail": refusal.sentence}
-                return JSONResponse(body, refusal.status, {**_HEADERS, **wait})
+                return _sentence(refusal.sentence, refusal.status, {**_HEADERS, **wait})
             except CatalogError as error:
-                return JSONResponse({"detail": str(error)}, 503, _HEADERS)
+                return _sentence(str(error), 503, _HEADERS)
 
         return checked
 
@@ -64,6 +72,20 @@ def admin_routes(service: Service, guard: Guard) -> list[Route]:
         Route("/-/admin", behind_password(lambda: HTMLResponse(render(service), 200, _HEADERS))),
         Route("/-/admin/events.csv", behind_password(lambda: _csv(service))),
     ]
+
+
+def _sentence(sentence: str, status: int, headers: Mapping[str, str]) -> Response:
+    """An answer without the page: a person reads it in a browser."""
+    return HTMLResponse(_page("HLLM Live", f"<p>{text(sentence)}</p>"), status, headers)
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>Admin: {text(title)}</title><style>{_STYLE}</style>"
+        f"<h1>{text(title)}</h1>{body}</html>\n"
+    )
 
 
 def _reader(service: Service) -> EventReader:
@@ -90,6 +112,8 @@ def render(service: Service) -> str:
         CatalogError: events or catalogue cannot be read.
     """
     reader, name = _reader(service), service.catalog_name
+    if not reader.path.exists():
+        return _page(name, "<p>Nothing yet: nothing was shown, or nothing is to be kept of it.</p>")
     picture, _ = draw(name, reader.blind_counts(), reader.pick_sums(HIT_RANK))
     days = by_day(reader.day_counts())
     clicked = reader.most_clicked(MOST_ITEMS)
@@ -97,17 +121,15 @@ def render(service: Service) -> str:
     titles = [
         (items[item_id].title if item_id in items else item_id, count) for item_id, count in clicked
     ]
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>Admin: {text(name)}</title><style>{_STYLE}</style>"
-        f"<h1>{text(name)}</h1>"
-        f'<p><a href="admin/events.csv" download>Download all events as csv</a></p>'
+    return _page(
+        name,
+        '<p><a href="admin/events.csv" download>Download all events as csv</a></p>'
         f"<h2>The last {DAYS} days with events</h2>"
-        f"<p>Clicks a day, the latest on the right.</p>{_bars([d.counts[1] for d in days[::-1]])}"
-        f"{_table(('Day', *KINDS), [(day.day, *day.counts) for day in days])}"
-        f"<h2>Picks</h2>{picture}"
-        f"<h2>Clicked most</h2>{_table(('Item', 'clicks'), titles)}</html>\n"
+        f"{_bars([day.counts[1] for day in days[::-1]])}"
+        f"{_table(('Day', *KINDS), [(day.day, *day.counts) for day in days], 'days')}"
+        '<h2>Picks</h2><div class="picture" role="region" aria-label="Picks" tabindex="0">'
+        f"{picture}</div>"
+        f"<h2>Clicked most</h2>{_table(('Item', 'clicks'), titles)}",
     )
 
 
@@ -128,30 +150,35 @@ def by_day(found: Iterable[DayCount]) -> list[Day]:
     return [Day(day, tuple(counts[day].get(kind, 0) for kind in KINDS)) for day in latest]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]], css: str = "") -> str:
     if not rows:
         return "<p>Nothing yet.</p>"
 
-    def cell(value: object, tag: str) -> str:
+    def cell(value: object) -> str:
         if isinstance(value, int):
-            return f'<{tag} class="n">{number(value)}</{tag}>'
-        return f"<{tag}>{text(value)}</{tag}>"
+            return f'<td class="n">{number(value)}</td>'
+        return f"<td>{text(value)}</td>"
 
-    lines = ["".join(cell(value, "th") for value in head)]
-    lines += ["".join(cell(value, "td") for value in row) for row in rows]
-    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+    titles = [f'<th class="n">{text(value)}</th>' for value in head[1:]]
+    lines = [f"<th>{text(head[0])}</th>{''.join(titles)}"]
+    lines += ["".join(cell(value) for value in row) for row in rows]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<table class="{css}">{body}</table>'
 
 
 def _bars(counts: Sequence[int]) -> str:
-    """A bar for each count, as SVG."""
-    most, width = max(counts, default=0) or 1, BAR_WIDTH * max(1, len(counts))
+    """A bar for each count, as SVG, below a line that says how much the highest one is."""
+    if not any(counts):
+        return ""
+    most, width = max(counts), BAR_WIDTH * len(counts)
     bars = "".join(
         f'<rect x="{BAR_WIDTH * at}" y="{BAR_HEIGHT * (1 - count / most):.1f}" '
-        f'width="{BAR_WIDTH - 4}" height="{BAR_HEIGHT * count / most:.1f}" fill="#3f46b8">'
+        f'width="{BAR_WIDTH - 4}" height="{BAR_HEIGHT * count / most:.1f}">'
         f"<title>{number(count)}</title></rect>"
         for at, count in enumerate(counts)
     )
     return (
-        f'<svg viewBox="0 0 {width} {BAR_HEIGHT}" width="{width}" height="{BAR_HEIGHT}" '
-        f'role="img" aria-label="Clicks a day">{bars}</svg>'
+        f"<p>Clicks a day, {number(most)} at most, the latest on the right.</p>"
+        f'<svg class="bars" viewBox="0 0 {width} {BAR_HEIGHT}" width="{width}" '
+        f'height="{BAR_HEIGHT}" role="img" aria-label="Clicks a day">{bars}</svg>'
     )

@@ -173,19 +173,20 @@ class _State(Collector):
         batches = HistogramMetricFamily(
             "hllm_batch_size", "Histories that were read side by side.", labels=["model"]
         )
-        for column in self._service.columns:
-            ready.add_metric([column.key], column.info().state == "ready")
+        service = self._service
+        for name, column in zip(service.model_names, service.columns, strict=True):
+            ready.add_metric([name], column.info().state == "ready")
             counts = column.counts()
             if counts is None:
                 continue
-            items.add_metric([column.key, "known"], counts.reused)
-            items.add_metric([column.key, "read"], counts.encoded)
-            items.add_metric([column.key, "ahead"], counts.prepared)
+            items.add_metric([name, "known"], counts.reused)
+            items.add_metric([name, "read"], counts.encoded)
+            items.add_metric([name, "ahead"], counts.prepared)
             sizes = dict(counts.batches)
             below = [(str(most), _up_to(sizes, most)) for most in BATCH_SIZES]
             buckets = [*below, ("+Inf", sum(sizes.values()))]
             total = sum(size * count for size, count in sizes.items())
-            batches.add_metric([column.key], buckets, total)
+            batches.add_metric([name], buckets, total)
         yield from (ready, items, batches)
 
 

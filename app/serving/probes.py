@@ -28,7 +28,10 @@ def probe_routes(service: Service) -> list[Route]:
         return JSONResponse({"status": "ready"}, headers=_NOW)
 
     def versions(_: Request) -> JSONResponse:
-        models = {column.key: column.info().model for column in service.columns}
+        models = {
+            name: column.info().model
+            for name, column in zip(service.model_names, service.columns, strict=True)
+        }
         return JSONResponse({**installed_versions(), "models": models}, headers=_NOW)
 
     return [

@@ -1,5 +1,7 @@
 // The two lines above the lists, each of which opens into a panel: how it works, and the scoreboard.
 
+import { makeRoving } from "./roving.js";
+
 /**
  * @param {Element} section
  * @param {function(string): void} onOpen is given the name of a panel that opens
@@ -17,5 +19,6 @@ export function makeBands(section, onOpen) {
     }
   }
 
+  makeRoving(section.querySelector(".band-heads"), "[data-band]")();
   return { toggle };
 }

@@ -45,6 +45,7 @@
  * @property {boolean} example
  * @property {string} blind
  * @property {?WhatIfPayload} what_if
+ * @property {?string[]} models
  */
 
 /**
@@ -72,6 +73,7 @@
  * @property {number} encode_ms
  * @property {number} search_ms
  * @property {number} num_candidates
+ * @property {string} beside
  * @property {?number} baseline_ms
  * @property {number} server_ms
  */
@@ -91,6 +93,7 @@
  * @property {Object<string, string>} columns
  * @property {string} example
  * @property {?HowPayload} how
+ * @property {?ShownPayload} shown
  */
 
 /**
@@ -137,6 +140,7 @@
  * @property {string} item
  * @property {Array<string|WrittenPayload>} history
  * @property {boolean} blind
+ * @property {?string[]} models
  */
 
 /**
@@ -160,6 +164,7 @@
  * Asks to read a history anew, without what is known of it: what `server.whole` takes.
  * @typedef {object} WholeQuery
  * @property {Array<string|WrittenPayload>} history
+ * @property {?string[]} models
  */
 
 /**
@@ -176,6 +181,7 @@
  * @typedef {object} PushesQuery
  * @property {Array<string|WrittenPayload>} history
  * @property {Object<string, string[]>} rows
+ * @property {?string[]} models
  */
 
 /**
@@ -191,6 +197,7 @@
  * @property {?WrittenPayload} item
  * @property {Array<string|WrittenPayload>} history
  * @property {boolean} wish
+ * @property {?string[]} models
  */
 
 /**
@@ -292,6 +299,7 @@
  * @typedef {object} KeepQuery
  * @property {Array<string|WrittenPayload>} history
  * @property {FilterPayload} filter
+ * @property {?string[]} models
  */
 
 /**
@@ -314,4 +322,68 @@
  * What came of that, as a sentence: what `server.forget` gives.
  * @typedef {object} ForgetPayload
  * @property {string} message
+ */
+
+/**
+ * Which models an answer is of. `usual`: the app was started with them; `counts`: picks count.
+ * @typedef {object} ShownPayload
+ * @property {string} left
+ * @property {string} right
+ * @property {string} left_title
+ * @property {string} right_title
+ * @property {boolean} usual
+ * @property {boolean} counts
+ */
+
+/**
+ * A model that is installed; `problem` says why it cannot be chosen.
+ * @typedef {object} OfferPayload
+ * @property {string} name
+ * @property {string} title
+ * @property {string} does
+ * @property {string} numbers
+ * @property {string} problem
+ * @property {string} remedy
+ */
+
+/**
+ * Everything that is installed: what `server.models` gives.
+ * @typedef {object} OffersPayload
+ * @property {OfferPayload[]} offers
+ * @property {string} message
+ */
+
+/**
+ * What the map is drawn from, and by: what `server.open_map` gives.
+ * @typedef {object} MapPayload
+ * @property {string} state
+ * @property {string} message
+ * @property {string} method
+ * @property {number} count
+ * @property {string[]} categories
+ * @property {string} version
+ * @property {string} points
+ * @property {string} script
+ */
+
+/**
+ * Asks where on the map a history and rows of the lists are: what `server.map_marks` takes.
+ * @typedef {object} MapMarksQuery
+ * @property {Array<string|WrittenPayload>} history
+ * @property {Object<string, string[]>} rows
+ */
+
+/**
+ * Places, null for what has none: what `server.map_marks` gives.
+ * @typedef {object} MapMarksPayload
+ * @property {Array<?number[]>} history
+ * @property {Object<string, Array<?number[]>>} rows
+ * @property {?number[]} user
+ */
+
+/**
+ * Asks which item a point is: what `server.map_item` takes; it gives an ItemPayload or null.
+ * @typedef {object} MapItemQuery
+ * @property {string} version
+ * @property {number} point
  */

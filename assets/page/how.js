@@ -91,10 +91,10 @@ export function makeHow(section, page) {
       ".baseline-did",
       other === null
         ? ""
-        : tr(
-            "The baseline takes the weighted mean of the history's MiniLM embeddings and the same kind of search: {time}.",
-            { time: milliseconds(other) },
-          ),
+        : tr("The other column, {model}: {time}.", {
+            model: how.beside,
+            time: milliseconds(other),
+          }),
     );
     drawLatencies();
     compare();

@@ -2,14 +2,17 @@
 
 import { copyText, makeCopyBox } from "./copybox.js";
 import { node } from "./dom.js";
-import { tr } from "./language.js";
+import { marked, tr } from "./language.js";
+
+const TOO_LONG = marked("This history is too long for a link.");
+const TOO_LONG_TO_LINK = marked("This history is too long for a link: download it as JSON.");
 
 /**
  * @param {object} menu to which the entries are added
  * @param {HTMLDialogElement} dialog
  * @param {object} page
  * @param {function(import("./contract.js").KeepQuery):
- *   Promise<import("./contract.js").KeepPayload>} page.fetch
+ *   Promise<import("./contract.js").KeepPayload>} [page.fetch] without it there is the link alone
  * @param {function(): import("./contract.js").KeepQuery} page.query about what is shown
  * @param {function(): string} page.link address of what is shown, "" where it is too long
  * @param {function(): string} page.refusal why both lists may not be told now, mostly ""
@@ -22,7 +25,7 @@ export function makeKeep(menu, dialog, page) {
     const link = page.link();
     if (!page.query().history.length)
       page.say(tr("There is no history yet that a link could hold."));
-    else if (!link) page.say(tr("This history is too long for a link: download it as JSON."));
+    else if (!link) page.say(page.fetch ? tr(TOO_LONG_TO_LINK) : tr(TOO_LONG));
     else if (await copyText(link))
       page.say(tr("The link is copied: it shows this history to others."));
     else box.open(tr("Link"), tr("It shows this history to others."), link);
@@ -42,6 +45,7 @@ export function makeKeep(menu, dialog, page) {
   };
 
   menu.add({ label: tr("Copy link"), act: copyLink });
+  if (!page.fetch) return;
   menu.add({
     label: tr("Download as JSON"),
     act: fetched(({ json }) => download("hllm-live.json", "application/json", json)),

@@ -47,11 +47,13 @@ export function addressWith(address, language) {
 }
 
 /**
- * Gives the server whose answers are in the language of the page, which is made to be in it.
+ * Gives the server whose answers are in the language of the page, which is made to be in it. The
+ * language is null where it cannot be chosen: without what has the translations, all is English.
  * @param {Element} element with the page's frame in English
  * @param {object} server
  */
 export async function speakLanguage(element, server) {
+  if (server.language === undefined) return { server, lang: null };
   const lang = languageOf(location.search, readStored(LANGUAGE_KEY), navigator.languages);
   const spoken = inLanguage(server, lang);
   if (lang === "en") return { server, lang };
@@ -69,7 +71,7 @@ export async function speakLanguage(element, server) {
 /** A server that is told with every question in which language to answer. */
 function inLanguage(server, lang) {
   return new Proxy(server, {
-    get: (all, name) => (question) => all[name]({ ...question, lang }),
+    get: (all, name) => all[name] && ((question) => all[name]({ ...question, lang })),
   });
 }
 

@@ -3,12 +3,13 @@
 
 import { restoredFilter } from "./filter.js";
 import { tr } from "./language.js";
+import { restoredPair } from "./models.js";
 
 const LINK_VERSION = "1";
 const MAX_LINK_CHARS = 100_000;
 const MAX_ITEM_CHARS = 500; // as in app/catalog/items.py
 const MAX_NAME_CHARS = 80;
-const PARTS = ["v", "c", "name", "h", "category", "min", "max"];
+const PARTS = ["v", "c", "name", "h", "category", "min", "max", "m"];
 
 /**
  * The address of an item; of the same form as in app/render.py.
@@ -38,13 +39,15 @@ export function leaveLink() {
  * @param {{catalog: string, name: string}} place key and name of the catalogue
  * @param {string[]} ids oldest first
  * @param {import("./contract.js").FilterPayload} filter
+ * @param {?string[]} models left and right, null for those that any visitor sees
  */
-export function sharedLink({ catalog, name }, ids, filter) {
+export function sharedLink({ catalog, name }, ids, filter, models = null) {
   const parts = new URLSearchParams({ v: LINK_VERSION, c: catalog, name });
   for (const id of ids) parts.append("h", id);
   if (filter.category) parts.set("category", filter.category);
   if (filter.min_price !== null) parts.set("min", filter.min_price);
   if (filter.max_price !== null) parts.set("max", filter.max_price);
+  for (const model of models ?? []) parts.append("m", model);
   const link = `#${parts}`;
   return link.length > MAX_LINK_CHARS ? "" : link;
 }
@@ -54,6 +57,7 @@ export function sharedLink({ catalog, name }, ids, filter) {
  * @property {string} problem why it cannot be shown, as a sentence; mostly empty
  * @property {string[]} ids oldest first; which of them exist, the server says
  * @property {import("./contract.js").FilterPayload} filter
+ * @property {?string[]} models that are to answer, null where it names none
  * @property {string[]} notices what was left out, as sentences
  */
 
@@ -66,7 +70,10 @@ export function sharedLink({ catalog, name }, ids, filter) {
  */
 export function sharedHistory(hash, { catalog, name, limit }) {
   if (!isShared(hash)) return null;
-  const refused = (problem) => ({ problem, ids: [], filter: restoredFilter(null), notices: [] });
+  const refused = (problem) => ({
+    ...{ problem, ids: [], filter: restoredFilter(null) },
+    ...{ models: null, notices: [] },
+  });
   if (hash.length > MAX_LINK_CHARS) return refused(tr("This link is too long to be read."));
   const parts = partsOf(hash);
   if (parts.get("v") !== LINK_VERSION)
@@ -91,7 +98,8 @@ export function sharedHistory(hash, { catalog, name, limit }) {
       : "",
     leftOut([...unread, ...unknown]),
   ];
-  return { problem: "", ids: ids.slice(-limit), filter, notices: notices.filter(Boolean) };
+  const models = restoredPair(parts.getAll("m"));
+  return { problem: "", ids: ids.slice(-limit), filter, models, notices: notices.filter(Boolean) };
 }
 
 function filterOf(parts) {

@@ -29,7 +29,9 @@ import { makeHow } from "./how.js";
 import { listenToKeys } from "./keys.js";
 import { speakLanguage, tr } from "./language.js";
 import { leaveLink, linkedItem } from "./links.js";
+import { makeMap } from "./map.js";
 import { makeMenu } from "./menu.js";
+import { makeModels } from "./models.js";
 import { replaceLostPictures } from "./pictures.js";
 import { makeProtocol } from "./protocol.js";
 import { makePushes } from "./pushes.js";
@@ -47,8 +49,14 @@ import { makeWhatIf } from "./what_if_bar.js";
 import { makeWriter } from "./writer.js";
 import { isOwn, makeYours } from "./yours.js";
 
-/** Runs once in a gr.HTML with what Gradio gives to its script. */
-export async function startPage({ element, server: unspoken }) {
+/**
+ * Runs once in a gr.HTML with what Gradio gives to its script, or by static.js without a server.
+ * @param {object} page
+ * @param {Element} page.element that holds the page
+ * @param {object} page.server answers by the names of contract.js; what it has not is not offered
+ * @param {function(): Promise<boolean>} [page.alive] whether it answers at all
+ */
+export async function startPage({ element, server: unspoken, alive = isAlive }) {
   const { server, lang } = await speakLanguage(element, unspoken);
   const root = element.querySelector(".hllm");
   const session = newSession();
@@ -116,7 +124,10 @@ export async function startPage({ element, server: unspoken }) {
     onDraw: () => browse.markItems(),
   });
   /** What the page asks beside its clicks about a history, by the name of the function. */
-  const about = (name) => (query) => server[name]({ ...query, history: yours.sent(query.history) });
+  const about = (name) =>
+    server[name] &&
+    ((query) =>
+      server[name]({ ...query, history: yours.sent(query.history), models: models.chosen() }));
   const how = makeHow(bandSection, {
     readWhole: about("whole"),
     history: () => shownIds,
@@ -174,6 +185,21 @@ export async function startPage({ element, server: unspoken }) {
     keep: yours.keep,
     isUsed: (id) => positionOf(state.history, id) >= 0,
   });
+  const models = makeModels(root, {
+    fetch: () => server.models({}),
+    open: drawer.openForm,
+    close: drawer.close,
+    isBlind: blind.isOn,
+    onChoice: (sentence) => {
+      whatIf.back(); // its moves are against the lists of other models
+      answers.forget();
+      speech.did(sentence);
+      isStanding = false; // what is shown is not what will be
+      ask();
+    },
+    ...{ say, notice },
+    storageKey: `${storageKey}/models`,
+  });
   const filterControl = makeFilterControl(
     root.querySelector(".filter"),
     (filter) => desk.changeFilter(filter),
@@ -187,13 +213,23 @@ export async function startPage({ element, server: unspoken }) {
     storageKey: `${storageKey}/browse`,
     onCategory: filterControl.browsing,
   });
+  const map = makeMap(browseSection, {
+    open: (query) => server.open_map(query),
+    marks: about("map_marks"),
+    item: (query) => server.map_item(query),
+    query: () =>
+      isShown() ? { history: shownIds, rows: blind.isOn() ? {} : answers.rows() } : null,
+    isBlind: blind.isOn,
+    pick: pickPoint,
+    announce,
+  });
   const protocol = makeProtocol(session, {
     fetch: async (request) => {
       const found = await server.answer(request);
       return found?.history ? { ...found, history: yours.filled(found.history) } : found;
     },
     setBusy: answers.setBusy,
-    isAlive,
+    isAlive: alive,
     onSilence: () => {
       tell(`${tr("The app does not answer.")} `, retryButton("retry"));
       recordClicks();
@@ -212,7 +248,14 @@ export async function startPage({ element, server: unspoken }) {
     drawHistory,
     ask,
   });
-  const sharing = makeSharing(guests, place, { draw, forget, ask, notice, say });
+  const sharing = makeSharing(guests, place, {
+    draw,
+    forget,
+    ask,
+    notice,
+    say,
+    follow: models.follow,
+  });
 
   /** Whether the lists are those of the history in the strip. */
   function isShown() {
@@ -233,7 +276,10 @@ export async function startPage({ element, server: unspoken }) {
 
   function ask() {
     askedAt = performance.now();
-    const question = { ...guests.question, blind: blind.seed(), what_if: whatIf.request() };
+    const question = {
+      ...{ ...guests.question, blind: blind.seed() },
+      ...{ what_if: whatIf.request(), models: models.chosen() },
+    };
     const tried = whatIf.items()?.map(({ id }) => id);
     protocol.ask({ ...question, history: yours.sent(tried ?? question.history) });
   }
@@ -280,6 +326,9 @@ export async function startPage({ element, server: unspoken }) {
     pushes.leave();
     answers.show(answer, ids);
     how.show(answer.how);
+    if (answer.shown) models.show(answer.shown);
+    scoreboard.count(models.counts());
+    map.mark();
     if (isLast) {
       isStanding = hasLists && guests.guest === null && !answer.warming;
       speech.tellAnswer();
@@ -299,16 +348,25 @@ export async function startPage({ element, server: unspoken }) {
     requestAnimationFrame(() => setTimeout(() => tell(performance.now() - since)));
   }
 
+  /** Whether an item is in the history already, which is then said. */
+  function isChosen(id, title) {
+    const position = placeOf(id);
+    if (position < 0) return false;
+    strip.flash(id);
+    const place = { title, place: position + 1 };
+    tell(tr("{title} is already number {place} of your history.", place));
+    return true;
+  }
+
+  /** From the map. It marks what the models recommend, so the scoreboard does not count it. */
+  function pickPoint(item) {
+    if (!isChosen(item.id, item.title)) add(item, "map");
+  }
+
   function pick(row) {
     const { id, title, creator, source, rank } = row.dataset;
     const own = yours.find(id);
-    const position = placeOf(id);
-    if (position >= 0) {
-      strip.flash(id);
-      const place = { title, place: position + 1 };
-      tell(tr("{title} is already number {place} of your history.", place));
-      return;
-    }
+    if (isChosen(id, title)) return;
     if (own || source === "yours") {
       if (own) add(own, source); // otherwise it has been removed
       return;
@@ -316,7 +374,8 @@ export async function startPage({ element, server: unspoken }) {
     // The button in the drawer stands beside the cover.
     const picture = row.querySelector("img") ?? row.closest("header").querySelector("img");
     const cover = picture.getAttribute("src"); // as the server writes it: it is compared
-    if (source === "browse" && isStanding && isShown() && !whatIf.isOpen())
+    const isPrediction = source === "browse" && isStanding && models.counts();
+    if (isPrediction && isShown() && !whatIf.isOpen())
       scoreboard.wait({ item: id, history: shownIds, session });
     const place = answers.blindPlace(id);
     // From the list itself, or from the drawer about an item of it.
@@ -330,11 +389,13 @@ export async function startPage({ element, server: unspoken }) {
     if (whatIf.add(item)) return; // nobody has chosen it
     desk.change(addItem(state.history, item));
     if (isOwn(item)) return; // the server keeps nothing of it
+    const isColumn = source === "hllm" || source === "baseline";
+    if (isColumn && !models.counts()) return; // it would be counted for another model
     clicks.push({ item_id: item.id, source, rank, session });
   }
 
   function recordClicks() {
-    for (const click of clicks) server.record(click).catch(() => {}); // not counted: no harm
+    for (const click of clicks) server.record?.(click).catch(() => {}); // not counted: no harm
     clicks = [];
   }
 
@@ -396,7 +457,7 @@ export async function startPage({ element, server: unspoken }) {
   };
 
   listenToClicks(root, (pressed) => {
-    const { action, band, tab, example: name, dismiss, info, remove } = pressed.dataset;
+    const { action, band, tab, example: name, dismiss, info, remove, view } = pressed.dataset;
     if (action) actions[action](pressed);
     else if (band) bands.toggle(band);
     else if (tab) tabs.show(tab);
@@ -404,6 +465,7 @@ export async function startPage({ element, server: unspoken }) {
     else if (dismiss) captions.dismiss(dismiss);
     else if (info) openItem(info, pressed);
     else if (remove) removeOwn(remove);
+    else if (view) map.choose(view);
     else if (pressed.classList.contains("item")) pick(pressed);
   });
   replaceLostPictures(root);
@@ -414,8 +476,9 @@ export async function startPage({ element, server: unspoken }) {
   const close = () => drawer.close() || whatIf.back() || blind.leave() || stage.leave();
   listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
   addEntries(menu, root.querySelector("dialog.copy"), {
-    ...{ guests, place, stage, blind, yours, lang },
+    ...{ guests, place, stage, blind, yours, models, lang },
     keep: about("keep"),
+    hasServer: server.write !== undefined,
     write,
     say,
   });

@@ -39,10 +39,12 @@ export function median(values) {
 }
 
 /**
- * @param {Object<string, number[]>} series milliseconds of every click, by name, oldest first
+ * @param {Object<string, number[]>} series milliseconds of every click, by name, oldest first; one
+ *   that is never known is left out
  * @returns {Element[]} a picture and its legend
  */
 export function drawPlot(series) {
+  const lines = Object.entries(series).filter(([, values]) => values.some(Number.isFinite));
   const all = Object.values(series).flat().filter(Number.isFinite);
   const top = ceiling(Math.max(...all));
   const shape = (tag, attributes) => {
@@ -59,14 +61,14 @@ export function drawPlot(series) {
     const y = (HEIGHT * decade) / decades;
     picture.append(shape("line", { x1: 0, x2: WIDTH, y1: y, y2: y, class: "axis" }));
   }
-  for (const [name, values] of Object.entries(series)) {
+  for (const [name, values] of lines) {
     const points = pointsOf(values, top);
     picture.append(shape("polyline", { points, class: `line-${name}` }));
     const last = points.split(" ").at(-1).split(",");
     if (last.length === 2)
       picture.append(shape("circle", { cx: last[0], cy: last[1], r: 3, class: `line-${name}` }));
   }
-  const legend = Object.entries(series).map(([name, values]) =>
+  const legend = lines.map(([name, values]) =>
     node("li", { class: `legend-${name}` }, [
       tr("{name} {last}, median {median}", {
         name: tr(NAMES[name]),

@@ -30,6 +30,7 @@ export function makeScoreboard(section, page) {
   let picks = restoredPicks(readTab(page.storageKey));
   let version = 0;
   let all = null; // picks of all visits, as they were last asked for
+  let isCounted = true; // whether the models that are shown are those that picks count for
   const waiting = []; // picks that are judged when the click is answered, so as not to slow it
 
   /** @param {import("./contract.js").PickRequest} pick */
@@ -49,7 +50,19 @@ export function makeScoreboard(section, page) {
     }
   }
 
+  /** @param {boolean} next whether picks count for the models that are shown */
+  function count(next) {
+    if (next === isCounted) return;
+    isCounted = next;
+    drawLine();
+  }
+
   function drawLine() {
+    if (!isCounted) {
+      line.textContent = tr("Picks count for HLLM and the baseline alone, not for these models.");
+      short.textContent = "";
+      return;
+    }
     if (!picks.length) {
       line.textContent = tr("Pick from the catalogue: both models have already ranked it.");
       short.textContent = "";
@@ -141,7 +154,7 @@ export function makeScoreboard(section, page) {
   }
 
   drawLine();
-  return { wait, settle, draw };
+  return { wait, settle, draw, count };
 }
 
 /**

@@ -12,6 +12,7 @@ import { leaveLink, sharedHistory } from "./links.js";
  * @param {function(): void} page.forget the lists that follow are not compared with those before
  * @param {function(): void} page.ask asks for what is shown now
  * @param {function(string[]): void} page.notice shows sentences
+ * @param {function(?string[]): void} page.follow takes over the models that a link names
  * @param {function(string): void} page.say shows one that belongs to no answer
  */
 export function makeSharing(guests, place, page) {
@@ -26,6 +27,7 @@ export function makeSharing(guests, place, page) {
     }
     if (!shared || shared.problem) return false;
     guests.open(shared);
+    page.follow(shared.models);
     notices = shared.notices;
     page.forget();
     page.draw();
@@ -36,6 +38,7 @@ export function makeSharing(guests, place, page) {
   function close() {
     if (!guests.isShared) return false;
     guests.close();
+    page.follow(null);
     page.forget();
     page.draw();
     return true;

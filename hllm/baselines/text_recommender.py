@@ -24,10 +24,15 @@ from hllm.text import sentence_text, text_hash
 from hllm.weights.packaged import MINILM
 
 REMEDY = "python -m hllm.sentence"
+POOLED = {
+    "decay": "weighted mean of the history",
+    "mean": "mean of the history",
+    "last": "last item of the history",
+}
 
 
 class TextBaseline(Explainer):
-    """The page's comparison: MiniLM sentence embeddings, history pooled with decay.
+    """The page's comparison: MiniLM sentence embeddings of a history, pooled.
 
     Its text_keys are those that the embeddings were made from, as their file says. MiniLM itself is
     loaded for the first item that the catalogue does not have.
@@ -35,6 +40,7 @@ class TextBaseline(Explainer):
     Args:
         embeddings: of a catalogue, from hllm.sentence.embed_sentences; their vectors have length 1.
         index_beside: their file; the index of a large catalogue is kept beside it.
+        pooling: see hllm.baselines.text_scorer.pool_history.
     """
 
     name = "MiniLM baseline"
@@ -42,9 +48,15 @@ class TextBaseline(Explainer):
     device = "cpu"
     explains_at_once = True
 
-    def __init__(self, embeddings: ItemEmbeddings, index_beside: Path | None = None) -> None:
+    def __init__(
+        self,
+        embeddings: ItemEmbeddings,
+        index_beside: Path | None = None,
+        pooling: str = "decay",
+    ) -> None:
+        self._pooling = pooling
         self._index = make_index(embeddings, index_beside)
-        self.model = f"{MINILM}, weighted mean of the history"
+        self.model = f"{MINILM}, {POOLED[pooling]}"
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
         self.text_keys = tuple(_text_keys(embeddings))
@@ -90,6 +102,10 @@ class TextBaseline(Explainer):
         """None: it has no Item LLM."""
         return None
 
+    def projection(self) -> None:
+        """None: it is no HLLM."""
+        return None
+
     def stages(self) -> None:
         """None: it is no HLLM."""
         return None
@@ -107,7 +123,7 @@ class TextBaseline(Explainer):
 
     def _users(self, histories: Sequence[Sequence[Key]]) -> Tensor:
         inputs = (vectors_of(self._index.vectors, history).float() for history in histories)
-        return torch.stack([pool_history(vectors, "decay") for vectors in inputs])
+        return torch.stack([pool_history(vectors, self._pooling) for vectors in inputs])
 
 
 def load_text_baseline(
@@ -116,6 +132,7 @@ def load_text_baseline(
     fields: Iterable[tuple[str, Mapping[str, Any]]] | None = None,
     texts_version: str = "",
     cache: Path | None = None,
+    pooling: str = "decay",
 ) -> TextBaseline:
     """Load the baseline from its embeddings file.
 
@@ -125,6 +142,7 @@ def load_text_baseline(
             embeddings are not older than it; None trusts them.
         texts_version: names what `fields` gives; see hllm.serving.fit_check.
         cache: folder of hllm.serving.fit_check's notes.
+        pooling: see hllm.baselines.text_scorer.pool_history.
 
     Raises:
         StaleEmbeddingsError: missing, damaged, of another model or too old.
@@ -145,7 +163,7 @@ def load_text_baseline(
         texts_version=texts_version,
         notes=cache,
     )
-    return TextBaseline(embeddings, Path(path))
+    return TextBaseline(embeddings, Path(path), pooling)
 
 
 def _text_keys(embeddings: ItemEmbeddings) -> list[str]:

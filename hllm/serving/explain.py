@@ -77,6 +77,24 @@ class Explainer(ABC):
         """The user embedding (D,) of one history, which may be remembered."""
         return self._users([keys])[0]
 
+    @torch.inference_mode()
+    def user_embedding(self, history: Sequence[Item]) -> Tensor:
+        """(D,) of a history, oldest first; not normalised.
+
+        Raises:
+            ValueError: an empty history.
+            UnknownItemError: an item without an embedding.
+            CheckpointError: see new_item.
+        """
+        if not history:
+            raise ValueError("the history is empty: nobody has chosen anything")
+        return self._user(self._keys(history))
+
+    @torch.inference_mode()
+    def nearest(self, vector: Tensor, top_k: int) -> list[tuple[int, float]]:
+        """Rows and cosines of the items nearest to an embedding (D,), nearest first."""
+        return self._index.search(vector.float(), top_k)
+
     def load_item_encoder(self) -> None:
         """Load what encodes items that the catalogue does not have, before the first is asked for.
 

@@ -67,9 +67,12 @@ def faster_precision(config: PretrainedConfig, choices: Sequence[str], cache: Pa
             best = choice
     measured = ", ".join(f"{choice} {ms:.2f} ms" for choice, ms in milliseconds.items())
     logger.info("%s: a few layers took %s an item.", best, measured)
-    cache.mkdir(parents=True, exist_ok=True)
-    with atomic_text(path) as file:
-        json.dump({"precision": best, "milliseconds": milliseconds}, file, indent=1)
+    # A read-only folder or a full disk costs time at every start, but must not prevent one.
+    try:
+        with atomic_text(path) as file:
+            json.dump({"precision": best, "milliseconds": milliseconds}, file, indent=1)
+    except OSError as error:
+        logger.warning("%s: this is measured again at every start", error)
     return best
 
 

@@ -6,7 +6,7 @@ D dimensions.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch.nn.functional as F
@@ -19,6 +19,9 @@ from hllm.serving.item_model import ItemText
 from hllm.serving.new_items import Item, Key, NewItem, rows_of
 from hllm.serving.rerank import NUM_CANDIDATES, RerankCost, Reranking, cost_of
 
+if TYPE_CHECKING:
+    from hllm.serving.projection import Projection
+
 
 @dataclass(frozen=True)
 class Recommendation:
@@ -27,7 +30,7 @@ class Recommendation:
     Attributes:
         item_id: external id.
         score: cosine of user and item embedding, -1 to 1; of a blended model its sum with the other
-            parts (hllm.serving.blend).
+            parts (hllm.serving.blend), of counts what they rank by.
         rank: 1-based among the candidates.
     """
 
@@ -181,6 +184,18 @@ class ItemRanker(Protocol):
 
     def new_item(self, fields: Mapping[str, Any]) -> NewItem:
         """See hllm.serving.explain.Explainer."""
+        ...
+
+    def user_embedding(self, history: Sequence[Item]) -> Tensor:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
+    def nearest(self, vector: Tensor, top_k: int) -> list[tuple[int, float]]:
+        """See hllm.serving.explain.Explainer."""
+        ...
+
+    def projection(self) -> "Projection | None":
+        """Where its items stand on a map; None where it is no HLLM."""
         ...
 
     def stages(self) -> Stages | None:

@@ -5,6 +5,7 @@ Weights and embeddings have checksums of their own, in their own files.
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ _MAX_BYTES = 100_000
 _ENTRIES = table(text(100), text(64), 100)
 # Tensors, and what people write for people.
 _LEFT_OUT = (".safetensors", ".md")
+# Compared at every start: a tokenizer has 10 MB, and a stranger's manifest may name anything.
+_MAX_COMPARED_BYTES = 50_000_000
+
+logger = logging.getLogger(__name__)
 
 
 def write_manifest(folder: Path) -> None:
@@ -50,7 +55,10 @@ def compare_manifest(folder: Path) -> Iterator[tuple[Path, str]]:
     for name, digest in digests.items():
         file = folder / Path(name).name
         try:
-            changed = "" if _digest(file) == digest else "is not as it was written"
+            if file.stat().st_size > _MAX_COMPARED_BYTES:
+                changed = f"has more than {_MAX_COMPARED_BYTES // 1_000_000} MB"
+            else:
+                changed = "" if _digest(file) == digest else "is not as it was written"
         except OSError as error:
             changed = f"cannot be read ({error.strerror})"
         yield (
@@ -60,6 +68,16 @@ def compare_manifest(folder: Path) -> Iterator[tuple[Path, str]]:
                 f"{file} {changed}: restore it, or, if you changed it yourself, delete {MANIFEST}"
             ),
         )
+
+
+def warn_of_changes(folder: Path) -> None:
+    """Say in the log which files of a folder are not those that its manifest names.
+
+    A warning, because editing config.json by hand is allowed.
+    """
+    for _, problem in compare_manifest(folder):
+        if problem:
+            logger.warning("%s.", problem)
 
 
 def _digest(path: Path) -> str:

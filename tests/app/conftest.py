@@ -23,6 +23,7 @@ from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
 from hllm.serving.history_encoder import EncoderCounts
 from hllm.serving.item_model import ItemText
 from hllm.serving.new_items import Item, NewItem
+from hllm.serving.projection import Projection, fit_pca
 from hllm.serving.ranker import Stage, Stages, WholeReading
 from hllm.serving.rerank import NUM_CANDIDATES, Reranking
 from tests.served import page_of, served
@@ -138,6 +139,21 @@ class FakeRecommender:
 
     def item_embedding(self, item: str) -> torch.Tensor:
         return torch.linspace(-1, 1, 8)
+
+    def _vectors(self) -> torch.Tensor:
+        return torch.randn(self.num_items, 8, generator=torch.Generator().manual_seed(0))
+
+    def projection(self) -> Projection | None:
+        return fit_pca(self._vectors()) if self.name == "HLLM" else None
+
+    def user_embedding(self, history: Sequence[Item]) -> torch.Tensor:
+        rows = [self.item_ids.index(item) for item in history if isinstance(item, str)]
+        return self._vectors()[rows].sum(dim=0) + 0.1
+
+    def nearest(self, vector: torch.Tensor, top_k: int) -> list[tuple[int, float]]:
+        cosines = torch.cosine_similarity(self._vectors(), vector[None])
+        values, rows = cosines.topk(min(top_k, len(cosines)))
+        return list(zip(rows.tolist(), values.tolist(), strict=True))
 
     def stages(self) -> Stages | None:
         if self.name != "HLLM":

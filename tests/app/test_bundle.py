@@ -70,13 +70,15 @@ def test_what_would_lose_its_meaning_is_refused(tmp_path, line):
 
 
 def test_page_has_every_module_and_each_says_what_it_is_for():
-    script = bundle(PAGE / "page.js")
-    assert not re.search(r"^(import|export)\b", script, re.M)
+    script, without_server = bundle(PAGE / "page.js"), bundle(PAGE / "static.js")
+    assert not re.search(r"^(import|export)\b", without_server, re.M)
     for module in PAGE.glob("*.js"):
         headline = module.read_text("utf-8").split("\n", 1)[0]
         assert headline.startswith("// ") and len(headline) > len("// ")
         # contract.js holds types only: nothing of it runs.
-        assert (headline in script) == (module.name != "contract.js"), module.name
+        is_part = module.name != "contract.js"
+        assert (headline in without_server) == is_part, module.name
+        assert (headline in script) == (is_part and not module.stem.startswith("static"))
 
 
 def test_every_action_of_the_page_is_known():

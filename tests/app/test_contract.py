@@ -1,10 +1,10 @@
-"""The types of app/contract.py, contract_picks.py and assets/page/contract.js are the same ones."""
+"""The types of app/contract*.py and assets/page/contract.js are the same ones."""
 
 import re
 import typing
 
 from app import contract as contract_module
-from app import contract_picks
+from app import contract_map, contract_models, contract_picks
 from app.settings import ROOT
 
 
@@ -22,11 +22,12 @@ def contract():
 def typed_dicts():
     return {
         name: list(typing.get_type_hints(value))
-        for name, value in {**vars(contract_module), **vars(contract_picks)}.items()
+        for module in (contract_module, contract_map, contract_picks, contract_models)
+        for name, value in vars(module).items()
         if typing.is_typeddict(value)
     }
 
 
 def test_scripts_and_python_know_the_same_payloads():
-    assert len(typed_dicts()) == 37
+    assert len(typed_dicts()) == 44
     assert contract() == typed_dicts()

@@ -136,3 +136,20 @@ def test_during_a_blind_test_no_column_is_asked(service):
     assert [len(calls) for calls in asked] == before
     assert (found.columns, found.explains, found.is_blind) == ([], "no", True)
     assert found.text is not None and found.item.item_id == "book-007"
+
+
+def test_a_model_without_neighbours_ranks_all_the_same_and_says_why(
+    service, monkeypatch, fake_recommender
+):
+    def none(self, item, top_k=10):
+        if self.name == "Baseline":
+            raise CheckpointError("Popularity knows no likeness of items.")
+        return []
+
+    monkeypatch.setattr(fake_recommender, "similar", none)
+    found = Details(service).find("book-007", ["book-001", "book-002"])
+    assert [column.rank is not None for column in found.columns] == [True, True]
+    assert [column.no_similar for column in found.columns] == [
+        "",
+        "Popularity knows no likeness of items.",
+    ]

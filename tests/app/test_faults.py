@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults import DIED, num_killed_of, outcomes_of
+from tests.faults import DIED, ROOT, num_killed_of, outcomes_of
 
 CREATE = """
 from app.catalog import Catalog
@@ -113,6 +113,115 @@ def after(folder, code):
 def test_import_and_export_go_on_after_whatever_fails(tmp_path, full, setup, stride):
     outcomes = outcomes_of(setup, tmp_path, full=full, stride=stride)
     assert len(outcomes) > 5 and are_as_expected(outcomes, full)
+
+
+# Steps of the build are commands of their own; these files are what it writes itself.
+BUILD = """
+import json
+from app.build import _write_options
+from app.build_record import BuildRecord
+def before(folder):
+    (folder / "items.csv").write_text("item_id,title\\n")
+    (folder / "preset.json").write_text('{"text_keys": ["title"]}')
+    work(folder)
+def work(folder):
+    record = BuildRecord.open(folder / "run", {"items": [folder / "items.csv"]}, ["table"])
+    record.begin("options")
+    _write_options(folder / "run/options.json", str(folder / "preset.json"), folder, folder)
+    record.finish("options")
+def after(folder, code):
+    steps = json.loads((folder / "run/build.json").read_text())["done"]
+    assert steps in ([], ["options"])
+    assert json.loads((folder / "run/options.json").read_text()) == {"text_keys": ["title"]}
+    work(folder)
+    assert json.loads((folder / "run/build.json").read_text())["done"] == ["options"]
+    assert sorted(path.name for path in (folder / "run").iterdir()) == [
+        "build.json", "options.json"]
+"""
+
+EVENTS = """
+from app.catalog import Catalog
+from app.catalog.events import Event, EventFile, events_path
+from app.events.__main__ import main
+NAMES = ("events.csv", "events.html")
+def before(folder):
+    Catalog.create(folder / "c.db").close()
+    file = EventFile(events_path(folder / "c.db"))
+    file.add(Event(time=float(n), session="s", kind="shown", model="hllm", item_ids=["a"])
+             for n in range(50))
+    file.close()
+    for name in NAMES:
+        (folder / name).write_text("old")
+def work(folder):
+    return (main(["export", str(folder / "c.db"), str(folder / NAMES[0])])
+            or main(["plot", str(folder / "c.db"), str(folder / NAMES[1])]))
+def lines(folder):
+    return len((folder / NAMES[0]).read_text().splitlines())
+def after(folder, code):
+    assert lines(folder) in (1, 51)
+    picture = (folder / NAMES[1]).read_text()
+    assert picture == "old" or picture.rstrip().endswith("</html>")
+    assert work(folder) == 0 and lines(folder) == 51
+    assert not list(folder.glob(".*.partial*"))
+"""
+
+SIMULATE = """
+from app.books.simulate import main
+def before(folder): work(folder, 20)
+def work(folder, readers=30):
+    return main(["--output", str(folder), "--readers", str(readers)])
+def readers(folder):
+    rows = (folder / "interactions.csv").read_text().splitlines()[1:]
+    return len({row.split(",")[1] for row in rows})
+def after(folder, code):
+    assert readers(folder) in (20, 30)
+    assert work(folder) == 0 and readers(folder) == 30
+    assert sorted(path.name for path in folder.iterdir()) == ["interactions.csv", "items.csv"]
+"""
+
+# The page's pictures, which serving makes small and keeps if it can.
+PICTURES = """
+import io
+from PIL import Image
+from app.picture_files import SmallPictures
+def before(folder):
+    Image.effect_noise((300, 300), 90).convert("RGB").save(folder / "a.png")
+def work(folder):
+    assert SmallPictures(folder / "small").get(folder / "a.png")
+def after(folder, code):
+    work(folder)
+    (kept,) = (folder / "small").iterdir()
+    Image.open(io.BytesIO(kept.read_bytes())).load()
+"""
+
+# Of app.catalog: tests/app/catalog/test_backup.py.
+COMMANDS = {"build": BUILD, "events": EVENTS, "ingest import": IMPORT, "ingest export": EXPORT,
+            "books.simulate": SIMULATE}  # fmt: skip
+READS_ALONE = {"doctor"}
+STRIDES = {"books.simulate": 3}  # the simulation takes a second
+
+
+def test_every_command_is_among_them():
+    modules = {
+        ".".join(path.relative_to(ROOT / "app").with_suffix("").parts).removesuffix(".__main__")
+        for path in ROOT.glob("app/**/*.py")
+        if "__main__" in path.read_text()
+    }
+    assert {name.split()[0] for name in COMMANDS} | READS_ALONE | {"catalog"} == modules
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("name", ["build", "events", "books.simulate"])
+def test_what_a_command_writes_is_the_old_or_the_new(tmp_path, full, name):
+    outcomes = outcomes_of(COMMANDS[name], tmp_path, full=full, stride=STRIDES.get(name, 1))
+    assert len(outcomes) > 2 and are_as_expected(outcomes, full)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_picture_that_cannot_be_kept_is_shown(tmp_path, full):
+    outcomes = outcomes_of(PICTURES, tmp_path, full=full)
+    assert set(outcomes) == ({3} if full else {DIED})
 
 
 KILLED = {"create": CREATE, "first start": f"REPLACES = True\n{FIRST_START}", "import": IMPORT,

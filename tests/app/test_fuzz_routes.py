@@ -18,6 +18,8 @@ READ = (
     "/config",
     "/theme.css",
     "/covers",
+    "/map/script",
+    "/map/points",
     "/static/x",
     "/assets/index.js",
     "/gradio_api/info",

@@ -27,6 +27,8 @@ def test_without_an_answer_of_hllm_there_is_nothing_to_tell(service):
     hllm, baseline = (column.ask(["book-001"], 10) for column in service.columns)
     assert how_payload([], 0.0) is None
     assert how_payload([ColumnAnswer(hllm.info, None), baseline], 0.0) is None
-    assert how_payload([baseline, hllm], 0.0) is None  # it is no HLLM
+    assert how_payload([baseline, baseline], 0.0) is None  # it is no HLLM
+    swapped = how_payload([baseline, hllm], 0.0)
+    assert swapped["stages"] and swapped["beside"] == "Baseline (fake Baseline)"
     alone = how_payload([hllm, ColumnAnswer(baseline.info, None)], 0.0)
     assert alone["baseline_ms"] is None

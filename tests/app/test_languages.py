@@ -17,20 +17,36 @@ from app.languages import (
     speaking,
     template_sentences,
     tr,
+    tr_parts,
     tr_reason,
     tr_template,
 )
 from app.render import plural
 from app.settings import ROOT
-from hllm.weights.packaged import MINILM
 
 # What an app says that has its sentence from hllm, which knows nothing of languages.
 OF_HLLM = {
-    f"{MINILM}, weighted mean of the history": "hllm/baselines/text_recommender.py",
+    "weighted mean of the history": "hllm/baselines/text_recommender.py",
+    "mean of the history": "hllm/baselines/text_recommender.py",
+    "last item of the history": "hllm/baselines/text_recommender.py",
+    "Item-to-item neighbours: what the same users took": "hllm/baselines/scored_recommender.py",
+    "Number of training interactions, the same list for everybody": (
+        "hllm/baselines/scored_recommender.py"
+    ),
+    "items by number": "hllm/baselines/scored_recommender.py",
+    "{0} layers of {1}": "hllm/baselines/scored_recommender.py",
+    "The stored map cannot be used (the log of the app says why): this is a PCA.": (
+        "hllm/serving/projection.py"
+    ),
     "exact cosine": "hllm/recommend.py",
     "FAISS, then exact cosine": "hllm/recommend.py",
     "Too many texts are being encoded: try again in a minute.": "hllm/serving/new_items.py",
     "Too many visitors at once: try again in a minute.": "hllm/serving/request_batching.py",
+}
+# How it is written there, if not as a string of its own.
+WRITTEN = {
+    "items by number": ', items by number"',
+    "{0} layers of {1}": '"{config.num_layers} layers of {config.hidden_size}"',
 }
 PLACEHOLDER = re.compile(r"\{\w+\}|\$\w+")
 IN_SCRIPT = re.compile(r'\b(?:tr|marked)\(\s*("(?:[^"\\\n]|\\.)*")')
@@ -102,8 +118,7 @@ def test_what_the_scripts_mark_stands_where_it_can_be_read():
 
 def test_what_hllm_says_is_still_said_there():
     for sentence, module in OF_HLLM.items():
-        said = sentence.replace(MINILM, "{MINILM}")
-        assert f'"{said}"' in (ROOT / module).read_text("utf-8"), module
+        assert WRITTEN.get(sentence, f'"{sentence}"') in (ROOT / module).read_text("utf-8"), module
 
 
 def test_marks_are_found():
@@ -133,6 +148,17 @@ def test_a_sentence_is_said_in_the_language_of_the_question():
         assert page_texts()["Encode"] == "编码"
     assert (plural(1, "item"), plural(2, "item")) == ("1 item", "2 items")
     assert page_texts() == {}
+
+
+def test_facts_in_a_row_are_translated_one_by_one():
+    numbers = "recall@10 0.340, ndcg@10 0.273 (test, leave-one-out, 5,000 simulated readers)"
+    assert tr_parts(numbers) == numbers
+    with speaking("zh"):
+        said = "recall@10 0.340，ndcg@10 0.273（测试集，留一法，5,000 名模拟读者）"
+        assert tr_parts(numbers) == said
+        assert tr_parts("not evaluated") == "未评估"
+        assert tr_parts("all-MiniLM-L6-v2, mean of the history").startswith("all-MiniLM-L6-v2，")
+        assert tr_parts("SASRec, 2 layers of 64, items by number").startswith("SASRec，2 层")
 
 
 @pytest.mark.parametrize("language", ["de", "../zh", "", None, 7, ["zh"], {"zh": 1}])

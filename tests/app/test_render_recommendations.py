@@ -6,16 +6,18 @@ from dataclasses import replace
 import pytest
 
 from app.catalog import ItemFilter
-from app.columns import ColumnAnswer, ColumnInfo
+from app.columns import BASELINE_DOES, HLLM_DOES, ColumnAnswer, ColumnInfo
 from app.examples import Example
 from app.render_recommendations import render_column, render_popular, summary
 from hllm.recommend import Recommendation, Recommendations
 from tests.app.page_html import Reader, assert_only_text, card, hostile_card
 
-READY = ColumnInfo("hllm", "HLLM", "ready", model="m <1>", precision="fp32", device="cpu")
+READY = ColumnInfo(
+    "hllm", "HLLM", "ready", model="m <1>", precision="fp32", device="cpu", does=HLLM_DOES
+)
 
 
-OTHER = ColumnInfo("baseline", "Baseline", "ready")
+OTHER = ColumnInfo("baseline", "Baseline", "ready", does=BASELINE_DOES)
 
 
 def answer(info, *pairs):
@@ -59,6 +61,13 @@ def test_head_says_what_each_model_does_also_while_it_loads():
     )
     loading = answer(replace(OTHER, state="loading", message="warming up"))
     assert "Not trained on histories" in render_column(loading, answer(READY), {})
+
+
+def test_numbers_of_an_evaluation_stand_in_the_head_as_text():
+    info = replace(READY, numbers="recall@10 0.340 <b>(test)</b>")
+    html = render_column(answer(info, ("a", 1.0)), answer(OTHER), {"a": card()})
+    assert "recall@10 0.340 &lt;b&gt;(test)&lt;/b&gt;" in html.split("</header>")[0]
+    assert "numbers-of" not in render_column(answer(READY), answer(OTHER), {})
 
 
 def test_also_is_said_within_the_ten_that_are_shown():

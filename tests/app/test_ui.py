@@ -9,40 +9,14 @@ from urllib.request import Request, urlopen
 import gradio as gr
 import pytest
 
-from app.catalog import CatalogItem
 from app.line import MAX_WAITING, PLACES, TOO_MANY
 from app.session import MAX_HISTORY, MAX_SEARCH_CHARS
 from app.settings import Settings
-from app.ui import app_options, build_demo, launch, shell, surface_of, web_app
+from app.shell import shell
+from app.ui import app_options, build_demo, launch, surface_of, web_app
 from hllm.errors import HLLMError
 from tests.served import served
 from tests.waiting import PATIENCE_S, wait_until
-
-
-def test_shell_names_the_catalogue_and_its_history_has_a_key_of_its_own(
-    tmp_path, new_service, new_items
-):
-    one = shell(new_service(tmp_path / "1.db", new_items(2), name="One & <only>"))
-    two = shell(new_service(tmp_path / "2.db", new_items(2), name="Two"))
-    assert "One &amp; &lt;only&gt;" in one
-    assert one.split('data-catalog="')[1][:12] != two.split('data-catalog="')[1][:12]
-
-
-def test_the_page_of_the_built_in_books_says_that_their_readers_are_simulated(
-    tmp_path, new_service, new_items
-):
-    service = new_service(tmp_path / "1.db", new_items(2))
-    assert "simulated" not in shell(service)
-    service.is_built_in = True
-    assert "readers that the built-in HLLM has learned from are simulated" in shell(service)
-
-
-def test_filter_offers_what_the_catalogue_has(tmp_path, new_service, new_items):
-    priced = shell(new_service(tmp_path / "1.db", new_items(8)))
-    assert 'class="prices" title' in priced.replace("  ", " ")
-    assert 'placeholder="0"' in priced and 'placeholder="7"' in priced
-    bare = shell(new_service(tmp_path / "2.db", [CatalogItem(item_id="a")]))
-    assert 'class="from" hidden' in bare and 'class="prices" hidden' in bare
 
 
 def test_template_of_the_page_holds_no_text_of_the_catalogue(service):

@@ -24,9 +24,17 @@ test("a link leads back to its item, whatever the id is", () => {
 test("a link leads back to its history and filter, whatever they are", () => {
   const filter = { category: "War & <b>\u202e", min_price: 0, max_price: 12.5 };
   const found = sharedHistory(sharedLink(HERE, ODD_IDS, filter), HERE);
-  assert.deepEqual(found, { problem: "", ids: ODD_IDS, filter, notices: [] });
+  assert.deepEqual(found, { problem: "", ids: ODD_IDS, filter, models: null, notices: [] });
   const plain = sharedHistory(sharedLink(HERE, ["a"], EVERYTHING), HERE);
   assert.deepEqual(plain.filter, EVERYTHING);
+});
+
+test("a link leads back to its two models, and to none where it names anything else", () => {
+  const models = (pair) => sharedHistory(sharedLink(HERE, ["a"], EVERYTHING, pair), HERE).models;
+  assert.deepEqual(models(["hllm", "item-knn"]), ["hllm", "item-knn"]);
+  for (const pair of [null, [], ["hllm"], ["hllm", "hllm"], ["", "b"], ["a", "b", "c"]])
+    assert.equal(models(pair), null);
+  assert.equal(models(["a", "x".repeat(65)]), null);
 });
 
 test("an address holds an item, a history, or neither", () => {

@@ -181,6 +181,16 @@ def test_a_full_disk_is_one_sentence_and_the_old_file_stands(tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_full_disk_is_known_by_its_words_where_a_library_says_no_more(tmp_path):
+    from tokenizers import Tokenizer, models
+
+    with (
+        pytest.raises(StorageError, match=r"the disk is full"),
+        storage_errors(tmp_path),
+    ):
+        Tokenizer(models.WordLevel({"a": 0}, "a")).save("/dev/full")
+
+
 def test_other_errors_pass_as_they_are(tmp_path):
     with pytest.raises(PermissionError), storage_errors(tmp_path):
         raise PermissionError(errno.EACCES, "no")

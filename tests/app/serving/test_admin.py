@@ -95,7 +95,13 @@ def test_events_that_cannot_be_read_are_one_sentence(url, service):
     for path in service.catalog.path.parent.glob("c.db.events.db*"):
         path.unlink()
     status, _, text = ask(url, PAGE, PASSWORD)
+    assert status == 200 and "Nothing yet" in text
+    status, _, text = ask(url, CSV, PASSWORD)
     assert status == 503 and "There is no file" in text
+    (service.catalog.path.parent / "c.db.events.db").write_bytes(b"no database" * 1000)
+    status, headers, text = ask(url, PAGE, PASSWORD)
+    assert status == 503 and "c.db.events.db" in text and "Traceback" not in text
+    assert headers["Content-Type"].startswith("text/html")
 
 
 def test_days_are_the_latest_first_and_not_too_many():

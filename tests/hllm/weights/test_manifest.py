@@ -1,6 +1,7 @@
 """Files without tensors: what was written is whole, what changed is named, strangers are let be."""
 
 import json
+import os
 
 import pytest
 
@@ -22,15 +23,25 @@ def test_a_saved_and_a_split_folder_are_whole(model_folder, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
-def test_a_changed_file_is_named_with_what_to_do(model_folder, name, capsys):
+def test_a_changed_file_is_named_with_what_to_do(model_folder, name, capsys, caplog):
     path = model_folder / name
     path.write_text(path.read_text() + " ")
     assert main(["verify", str(model_folder)]) == 2
-    said = capsys.readouterr().err
-    assert f"{path} is not as it was written: restore it, or, if you changed it" in said
+    said, words = capsys.readouterr().err, f"{path} is not as it was written: restore it, or, if"
+    assert words in said
+    caplog.clear()
     load_model(model_folder)  # it opens all the same: editing it is allowed
+    (warning,) = (record for record in caplog.records if record.levelname == "WARNING")
+    assert warning.message.startswith(words) and warning.message.endswith("delete manifest.json.")
     path.unlink()
     assert problems(model_folder)[0].startswith(f"{path} cannot be read")
+
+
+def test_a_file_that_would_take_long_is_not_read(model_folder):
+    path = model_folder / "tokenizer.json"
+    os.truncate(path, 50_000_001)
+    (problem,) = problems(model_folder)
+    assert problem.startswith(f"{path} has more than 50 MB")
 
 
 @pytest.mark.parametrize(
