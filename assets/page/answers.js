@@ -59,7 +59,8 @@ export function makeAnswers(section) {
   function markPushed(falls, title) {
     const count = columns.markPushed(falls ?? {});
     pushing.hidden = falls === null;
-    pushing.textContent = `${count === 1 ? "1 row" : `${count} rows`} would fall without ${title}`;
+    const rows = count === 1 ? "1 row" : `${count} rows`;
+    pushing.textContent = `${rows} would fall without ${title}`;
   }
 
   /** The history of an example by its name. */

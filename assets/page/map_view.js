@@ -180,7 +180,7 @@ export function makeMapView(host, map, data, page) {
   });
 
   return {
-    sentence: `${map.count.toLocaleString("en")} items${map.message && `. ${map.message}`}`,
+    sentence: [`${map.count.toLocaleString("en")} items`, map.message].filter(Boolean).join(". "),
     mark: (found) => {
       marks.show(found);
       moved();
