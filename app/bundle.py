@@ -7,6 +7,8 @@ after the other into one scope, what is imported before what imports it.
 import re
 from pathlib import Path
 
+from rjsmin import jsmin
+
 # As the formatter writes them; an import or export that looks otherwise is refused.
 NAMES = r"\{(?:\s*\w+\s*,)*(?:\s*\w+)?\s*\}"
 IMPORT = re.compile(rf'^import {NAMES} from "\./([\w-]+\.js)";\n', re.M)
@@ -35,6 +37,18 @@ def bundle(entry: Path) -> str:
             owners[name] = path.name
         scripts.append(script)
     return "\n".join(scripts)
+
+
+def minified(entry: Path, start: str) -> str:
+    """The script of `bundle` and a line that starts it, without comments and indentation.
+
+    rjsmin eats blanks in template literals within template literals: a test finds that out, and
+    anything else that would become another script.
+
+    Raises:
+        ValueError: as `bundle`.
+    """
+    return jsmin(f"{bundle(entry)}\n{start}\n")
 
 
 def _modules(path: Path, importers: tuple[Path, ...] = ()) -> dict[Path, str]:

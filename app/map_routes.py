@@ -3,17 +3,17 @@
 import hashlib
 from functools import cache
 
-from rjsmin import jsmin
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.bundle import bundle
+from app.bundle import minified
 from app.item_map import ItemMap
 from app.settings import ROOT
 
 LIBRARY = ROOT / "assets" / "vendor" / "scatterplot.js"
 ENTRY = ROOT / "assets" / "page" / "map_view.js"
+START = "globalThis.hllmMap = makeMapView;"
 _KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}
 _ASKED_AGAIN = {"Cache-Control": "no-cache"}
 
@@ -21,7 +21,7 @@ _ASKED_AGAIN = {"Cache-Control": "no-cache"}
 @cache
 def map_script() -> bytes:
     """The library that draws points, and ours that uses it: gives `hllmMap` to the page."""
-    ours = jsmin(f"{bundle(ENTRY)}\nglobalThis.hllmMap = makeMapView;")
+    ours = minified(ENTRY, START)
     return f"{LIBRARY.read_text('utf-8')}\n(() => {{{ours}}})();\n".encode()
 
 

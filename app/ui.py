@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from fastapi import FastAPI
 from rcssmin import cssmin
-from rjsmin import jsmin
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
@@ -25,7 +24,7 @@ from starlette.routing import Route
 from app.api import add_api
 from app.blind import BlindTest
 from app.bodies import Endpoint, Surface
-from app.bundle import bundle
+from app.bundle import minified
 from app.contract import (
     AnswerPayload,
     BrowsePayload,
@@ -133,7 +132,7 @@ def build_demo(service: Service) -> gr.Blocks:
             html_template="${shell}",
             shell=shell(service),
             # A third of the first visit's own bytes would be comments and indentation.
-            js_on_load=jsmin(f"{bundle(ASSETS / 'page' / 'page.js')}\n{START}"),
+            js_on_load=minified(ASSETS / "page" / "page.js", START),
             server_functions=[in_its_language(function) for function in functions],
             apply_default_css=False,
             elem_id="hllm-page",

@@ -6,9 +6,8 @@ import shutil
 from pathlib import Path
 
 from rcssmin import cssmin
-from rjsmin import jsmin
 
-from app.bundle import bundle
+from app.bundle import minified
 from app.render import text
 from app.settings import ROOT
 
@@ -86,7 +85,7 @@ def write_page(folder: Path, shell: str, catalog_name: str) -> None:
         catalog_name: for the card.
     """
     html = _HTML.format(policy=text(POLICY), shell=shell)
-    script = jsmin(f"{bundle(ASSETS / 'page' / 'static.js')}\n{START}\n")
+    script = minified(ASSETS / "page" / "static.js", START)
     title = " ".join(f"HLLM Live: {catalog_name}".split())[:MAX_TITLE_CHARS]
     # A title is a line of YAML: as JSON it is one, whatever is in it.
     files = {

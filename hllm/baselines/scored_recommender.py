@@ -174,6 +174,21 @@ class ScoredRecommender(ABC):
         """Raises NoSuchAnswerError: it reads no texts."""
         raise self._reads_no_texts()
 
+    def projection(self) -> None:
+        """None: it is no HLLM, and has no place on a map."""
+        return None
+
+    def user_embedding(self, history: Sequence[Item]) -> Tensor:
+        """Raises NoSuchAnswerError: it has none in a space of texts."""
+        raise self._has_no_map()
+
+    def nearest(self, vector: Tensor, top_k: int) -> list[tuple[int, float]]:
+        """Raises NoSuchAnswerError, as `user_embedding`."""
+        raise self._has_no_map()
+
+    def _has_no_map(self) -> NoSuchAnswerError:
+        return NoSuchAnswerError(f"{self.name} has no embeddings that could be drawn.")
+
     def stages(self) -> None:
         """None: it is no HLLM."""
         return None

@@ -125,6 +125,14 @@ def test_what_a_kind_cannot_do_is_a_sentence(make):
         recommender.recommend([])
 
 
+def test_an_id_model_has_no_place_on_the_map(id_folder):
+    model = load_id_recommender(id_folder)
+    assert model.projection() is None
+    for ask in (lambda: model.user_embedding(["item-1"]), lambda: model.nearest(None, 3)):
+        with pytest.raises(NoSuchAnswerError, match="no embeddings that could be drawn"):
+            ask()
+
+
 def test_popularity_knows_no_likeness():
     recommender = PopularityRecommender(interactions())
     for ask in (
