@@ -12,7 +12,7 @@ const NEEDS_SERVER = marked(
  * @param {object} menu
  * @param {HTMLDialogElement} dialog for what is to be copied
  * @param {object} page its parts by name: guests, place, stage, blind, yours, models
- * @param {?string} page.lang in which the page is; null where it cannot be switched
+ * @param {?string} page.lang in which the page is; null where it cannot be chosen
  * @param {function} [page.keep] asks the server for what a visitor can take along
  * @param {boolean} page.hasServer without one, an entry says what there is with one
  * @param {function(string): void} page.write opens the form for an item, with a title

@@ -7,7 +7,7 @@ import { readTab, storeTab } from "./storage.js";
 
 const MAX_MODEL_CHARS = 64;
 const SIDES = ["left", "right"];
-const NAMES = { left: marked("Left"), right: marked("Right") };
+const SIDE_NAMES = { left: marked("Left"), right: marked("Right") };
 const IN_COLUMN = {
   left: marked("{model} in the left column"),
   right: marked("{model} in the right column"),
@@ -117,7 +117,9 @@ export function makeModels(root, page) {
         ),
       ]),
       node("p", { class: "sides", "aria-hidden": "true" }, [
-        ...SIDES.map((side) => node("span", { class: `${COLUMNS[side]}-tone` }, [tr(NAMES[side])])),
+        ...SIDES.map((side) =>
+          node("span", { class: `${COLUMNS[side]}-tone` }, [tr(SIDE_NAMES[side])]),
+        ),
       ]),
       ...offers.map(drawn),
       node("p", { class: "models-act" }, [button, " ", state]),

@@ -6,7 +6,12 @@ import shutil
 import pytest
 
 from app.catalog import Query
+from app.columns import BASELINE_DOES, Column
+from app.installed import HLLM_DOES, KNN_DOES, POOLINGS
+from app.models import Installed, Models
+from app.service import Service
 from tests.app.axe import needs_axe, serious_problems
+from tests.app.test_browser_map import FLAGS, SOFTWARE
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
@@ -20,8 +25,8 @@ CHINESE = "zh-CN"
 # What is written so in Chinese, too: names of models and metrics, units, keys, fields, fakes.
 ALSO_CHINESE = re.compile(
     r"\b(?:HLLM|Live|Item LLM|User LLM|LLM|MiniLM|token|MRR|MMR|JSON|CSV|Python|ITEM|ID|Esc|Ctrl"
-    r"|Shift|Delete|fp32|float32|int4|cpu|MB|ms|fake|Baseline(?= )|title|description|categories"
-    r"|category|English|team-draft interleaving|Radlinski et al)\b",
+    r"|Shift|Delete|fp32|float32|int4|cpu|MB|ms|fake|title|description|categories"
+    r"|category|English|team-draft interleaving|Radlinski et al|Item-kNN|recall|ndcg|PCA)\b",
     re.ASCII,  # a Chinese character beside a name is no part of it
 )
 # Everything that is seen or heard: texts, names and hints of elements that have a box.
@@ -38,6 +43,46 @@ SAID = """() => {
                 if (e.hasAttribute(name)) said.push(e.getAttribute(name));
     return said;
 }"""
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """With WebGL, for the map."""
+    sync_api.expect.set_options(timeout=20_000)
+    with sync_api.sync_playwright() as playwright:
+        path = shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *SOFTWARE])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def page_service(new_service, new_items, fake_recommender, tmp_path_factory):
+    """Both models of the start, and others to choose from."""
+    base = new_service(tmp_path_factory.mktemp("books") / "c.db", new_items(60))
+    item_ids = [item.item_id for item in base.catalog.iter_items()]
+    numbers = "recall@10 0.340, ndcg@10 0.273 (test, leave-one-out, 5,000 simulated readers)"
+
+    def offered(name, title, does, said):
+        def column():
+            load = lambda: fake_recommender("MiniLM", item_ids)  # noqa: E731
+            return Column("baseline", title, load, does=does, numbers=said)
+
+        return Installed(name, column, said)
+
+    models = Models(
+        [
+            Installed("hllm", lambda: base.columns[0], numbers),
+            offered("minilm-decay", POOLINGS["decay"], BASELINE_DOES, numbers),
+            offered("minilm-mean", POOLINGS["mean"], BASELINE_DOES, "not evaluated"),
+            offered("other", "HLLM", HLLM_DOES, "recall@10 0.1 (validation, temporal)"),
+            offered("item-knn", "Item-kNN", KNN_DOES, "ndcg@10 0.1 (test, files, 7 users)"),
+        ],
+        ("hllm", "minilm-decay"),
+    )
+    for one in models.columns:
+        one.load()
+    return Service(base.catalog, models.columns, models=models, events=base.events)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +115,7 @@ def choose(page, name):
     page.get_by_role("menuitem", name=name).click()
 
 
-def test_the_browser_chooses_the_menu_switches_and_the_address_wins(open_page, url):
+def test_the_browser_chooses_and_the_menu_switches(open_page, url):
     page = open_page(url, DESKTOP, locale=CHINESE)
     expect(heading(page)).to_have_text("工作原理")
     expect(page.locator(".hllm-column .does")).to_have_text("用历史记录训练：预测你的下一个选择。")
@@ -81,6 +126,13 @@ def test_the_browser_chooses_the_menu_switches_and_the_address_wins(open_page, u
     choose(page, "English")
     expect(heading(page)).to_have_text("How it works")
     expect(page.locator(".history li")).to_have_count(1)
+
+
+@pytest.mark.slow
+def test_the_choice_is_remembered_and_the_address_wins(open_page, url):
+    page = open_page(url, DESKTOP, locale=CHINESE)
+    choose(page, "English")
+    expect(heading(page)).to_have_text("How it works")
     page.reload()
     expect(heading(page)).to_have_text("How it works")
     page.goto(f"{url}?lang=zh")
@@ -167,6 +219,28 @@ def test_nothing_is_left_in_english(open_page, url, of_catalogue, size):
     expect(page.locator(".reveal-chance")).to_contain_text("符号检验")
     look("reveal")
     page.locator("[data-action=leave-blind]").click()
+    show("browse")
+    page.locator("[data-view=map]").click()
+    expect(page.locator(".map")).to_have_attribute("data-points", "60")
+    expect(page.locator(".map .hint")).to_contain_text("距离会失真")
+    look("map")
+    assert serious_problems(page) == []
+    page.locator("[data-view=covers]").click()
+    choose(page, "模型……")
+    expect(page.locator(".models .model-row")).to_have_count(5)
+    look("models")
+    page.locator(".models [name=left][value=minilm-decay]").check()
+    page.locator(".models [name=right][value=minilm-decay]").check()
+    page.locator(".models [type=submit]").click()
+    expect(page.locator(".models-state")).to_have_text("请选择两个不同的模型。")
+    look("the same model twice")
+    page.locator(".models [name=left][value=hllm]").check()
+    page.locator(".models [name=right][value=minilm-mean]").check()
+    page.locator(".models [type=submit]").click()
+    expect(page.locator(".baseline-column h2")).to_have_text("MiniLM，全部平均")
+    expect(page.locator(".score-line")).to_contain_text("不为这两个模型统计")
+    show("baseline")
+    look("other models")
     show("browse")
     page.locator(".search").fill("zzz")
     expect(page.locator(".nothing")).to_contain_text("没有找到“zzz”")

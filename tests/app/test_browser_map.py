@@ -1,5 +1,6 @@
 """The map, in a real browser with WebGL in software, and in one without WebGL."""
 
+import re
 import shutil
 
 import pytest
@@ -81,6 +82,9 @@ def test_the_map_opens_marks_names_and_adds(open_page, url, page_service, events
     page.get_by_role("searchbox").fill("Book number 7")
     expect(page.locator(".browse")).to_have_attribute("data-view", "covers")
     expect(page.locator(".grid .card").first).to_be_visible()
+    open_map(page)  # marks are placed anew, and were not while there was no place
+    placed = re.compile(r"^translate\(\d")
+    expect(page.locator(".mark.chosen").last).to_have_attribute("transform", placed)
 
 
 @pytest.mark.slow
