@@ -91,6 +91,7 @@ export function makeMapView(host, map, data, page) {
   }
 
   function moved() {
+    if (canvas.clientWidth === 0) return; // hidden: there are no places on it
     marks.move(toScreen);
     if (pointed < 0 || tip.hidden) return;
     const [x, y] = plot.getScreenPosition(pointed);
