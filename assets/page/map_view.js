@@ -94,7 +94,7 @@ export function makeMapView(host, map, data, page) {
   }
 
   function moved() {
-    if (canvas.clientWidth === 0) return; // behind the covers; it comes back by a change of size
+    if (canvas.clientWidth === 0) return; // hidden: there are no places on it
     marks.move(toScreen);
     if (pointed < 0 || tip.hidden) return;
     const [x, y] = plot.getScreenPosition(pointed);

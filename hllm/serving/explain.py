@@ -73,6 +73,10 @@ class Explainer(ABC):
     def _users(self, histories: Sequence[Sequence[Key]]) -> Tensor:
         """User embeddings (B, D) of histories, oldest first; nothing is remembered."""
 
+    def _users_to_compare(self, histories: Sequence[Sequence[Key]]) -> Tensor:
+        """As `_users`, as near to each other as recommending would have them."""
+        return self._users(histories)
+
     def _user(self, keys: list[Key]) -> Tensor:
         """The user embedding (D,) of one history, which may be remembered."""
         return self._users([keys])[0]
@@ -224,7 +228,7 @@ class Explainer(ABC):
     def _scores(self, histories: Sequence[Sequence[Key]], keys: Sequence[Key]) -> Tensor:
         """Scores (B, K) of some items for each history."""
         vectors = F.normalize(vectors_of(self._index.vectors, keys).float(), dim=-1)  # (K, D)
-        cosines = unit_query(self._users(histories)).to(vectors.device) @ vectors.T
+        cosines = unit_query(self._users_to_compare(histories)).to(vectors.device) @ vectors.T
         if self._blend is None:
             return cosines
         rows = [rows_of(history) for history in histories]

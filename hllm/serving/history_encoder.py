@@ -144,11 +144,12 @@ class HistoryEncoder:
         """As `read`: the user embedding (D,) alone."""
         return self.read(rows).user
 
-    def read(self, rows: Sequence[Key]) -> Reading:
+    def read(self, rows: Sequence[Key], *, ahead: bool = True) -> Reading:
         """The user embedding of a history.
 
         Args:
             rows: of the items, or items that have none, oldest first, at least one.
+            ahead: the next click's window may be encoded ahead; False where none will come.
 
         Raises:
             ValueError: an empty history.
@@ -163,7 +164,8 @@ class HistoryEncoder:
         with self._changed:
             self.counts.encoded += new
             self.counts.reused += len(window) - new
-        self._queue_next_window(rows)
+        if ahead:
+            self._queue_next_window(rows)
         return Reading(state, new, len(window) - new)
 
     def read_whole(self, rows: Sequence[Key]) -> Reading:

@@ -22,10 +22,13 @@ class IncrementalModel(Protocol):
         can_resume: whether it keeps a memory of one fixed size per item; if not, past is always
             None.
         can_batch: whether append works.
+        rounds_activations: whether they are rounded to few bits: then the last digits, which depend
+            on what is read beside a history, are now and then rounded up here and down there.
     """
 
     can_resume: bool
     can_batch: bool
+    rounds_activations: bool
 
     def extend(self, past: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
         """Read items behind a prefix.
@@ -70,6 +73,8 @@ class TransformersIncremental:
         user_llm: reads embeddings, in evaluation mode.
         max_history: longest sequence it will read.
     """
+
+    rounds_activations = False
 
     def __init__(self, user_llm: PreTrainedModel, max_history: int) -> None:
         self._user_llm = user_llm

@@ -42,6 +42,7 @@ class OnnxIncremental:
 
     can_resume = True
     can_batch = True
+    rounds_activations = True
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         options = onnxruntime.SessionOptions()

@@ -194,9 +194,35 @@ def after(folder, code):
     Image.open(io.BytesIO(kept.read_bytes())).load()
 """
 
+EXPORT_STATIC = """
+import gzip, json
+from app import export_static
+from app.static_space import export, files
+def write(folder, settings, tell):
+    files.write_json(folder, "data/data.json.gz", WHAT)
+    files.write_parts(folder, "model/user_llm", b"x" * 5000)
+    (folder / "index.html").write_text("<!doctype html>")
+    tell("written")
+export.write_static = write
+def before(folder):
+    global WHAT
+    WHAT = "old"
+    work(folder)
+    WHAT = "new"
+def work(folder): return export_static.main([str(folder / "page")])
+def read(page): return json.loads(gzip.decompress((page / "data/data.json.gz").read_bytes()))
+def after(folder, code):
+    # Between two renames the old page stands under a name beside it.
+    pages = [page for page in (folder / "page", folder / ".page.old") if page.exists()]
+    assert pages and read(pages[0]) in ("old", "new")
+    assert (pages[0] / "index.html").read_text() == "<!doctype html>"
+    assert not work(folder) and read(folder / "page") == "new"
+    assert [path.name for path in folder.iterdir()] == ["page"]
+"""
+
 # Of app.catalog: tests/app/catalog/test_backup.py.
 COMMANDS = {"build": BUILD, "events": EVENTS, "ingest import": IMPORT, "ingest export": EXPORT,
-            "books.simulate": SIMULATE}  # fmt: skip
+            "books.simulate": SIMULATE, "export_static": EXPORT_STATIC}  # fmt: skip
 READS_ALONE = {"doctor"}
 STRIDES = {"books.simulate": 3}  # the simulation takes a second
 
@@ -212,7 +238,7 @@ def test_every_command_is_among_them():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize("name", ["build", "events", "books.simulate"])
+@pytest.mark.parametrize("name", ["build", "events", "books.simulate", "export_static"])
 def test_what_a_command_writes_is_the_old_or_the_new(tmp_path, full, name):
     outcomes = outcomes_of(COMMANDS[name], tmp_path, full=full, stride=STRIDES.get(name, 1))
     assert len(outcomes) > 2 and are_as_expected(outcomes, full)

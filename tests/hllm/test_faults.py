@@ -171,6 +171,23 @@ def read(folder):
     return text != "old" and text.endswith("</html>\\n")
 """
 
+PROJECT = """
+import torch
+from hllm.project import main
+from hllm.serving.projection import fitted, load_projection, save_projection
+from hllm.store import EMBEDDINGS, PROJECTION, ItemEmbeddings
+NEW, OLD = "PCA", "UMAP"
+def prepare(folder):
+    stored = ItemEmbeddings.load(folder / "model" / EMBEDDINGS)
+    places = torch.arange(2.0 * len(stored.item_ids)).reshape(-1, 2)
+    save_projection(fitted(OLD, places), stored, folder / "model" / PROJECTION)
+def work(folder):
+    return main(["--model", str(folder / "model"), "--method", "pca"])
+def read(folder):
+    stored = ItemEmbeddings.load(folder / "model" / EMBEDDINGS)
+    return load_projection(folder / "model" / PROJECTION, stored).method
+"""
+
 CONVERT = """
 from hllm.commands.checkpoint import main
 from hllm.model_folder import ModelFolder
@@ -268,7 +285,7 @@ def read(folder):
 COMMANDS = {"embed": EMBED, "exchange export": EXPORT, "exchange import": IMPORT,
             "sentence": SENTENCE, "blend": BLEND, "evaluate": EVALUATE, "recommend": RECOMMEND,
             "runs": RUNS, "checkpoint convert": CONVERT, "checkpoint split": SPLIT,
-            "train": TRAIN}  # fmt: skip
+            "train": TRAIN, "project": PROJECT}  # fmt: skip
 SERVING = {"graph": GRAPH, "index": INDEX, "precision": PRECISION}
 SETUPS = COMMANDS | SERVING
 # Done without where it cannot be kept.
