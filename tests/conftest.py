@@ -1,4 +1,4 @@
-"""Tests do not depend on the cache of whoever runs them, nor on what the processor computes fast."""
+"""Tests depend neither on the cache of whoever runs them nor on what the processor does fast."""
 
 import itertools
 

@@ -269,6 +269,7 @@ def test_the_bar_fits_and_axe_finds_nothing_serious(open_page, url, size, scheme
     assert page.locator(".what-if").evaluate("bar => bar.scrollWidth <= bar.clientWidth")
     if size == DESKTOP:  # the lists stick below the bar, and end inside the window
         page.mouse.wheel(0, 400)
+        page.wait_for_function("scrollY >= 300")  # a wheel is not waited for
         strip_box, lists_box = (
             page.locator(name).bounding_box() for name in (".strip", ".answers")
         )
