@@ -119,6 +119,7 @@ def test_zoom_and_pan_move_points_and_marks_alike(open_page, url):
     expect(page.locator(".history li")).to_have_count(2)  # a drag adds nothing
 
 
+@pytest.mark.slow
 def test_the_map_takes_one_tab_stop_and_traps_nobody(open_page, url):
     page = open_page(url, DESKTOP)
     covers = page.get_by_role("button", name="Covers", exact=True)
