@@ -254,7 +254,7 @@ def _no_paths(folder: Path) -> Iterator[None]:
         sentence = str(error)
         for path in {str(folder.resolve()), str(folder)}:
             sentence = sentence.replace(path, folder.name)
-        raise CheckpointError(sentence) from error
+        raise type(error)(sentence) from error
 
 
 def _id_kind(folder: Path) -> str:

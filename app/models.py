@@ -123,12 +123,13 @@ class Models:
         """Everything that is installed, with the reason where it does not fit."""
         found = []
         for one in self._installed.values():
-            column, problem = one.column(), ""
+            column, problem, remedy = one.column(), "", ""
             try:
                 one.check()
             except HLLMError as error:
                 problem = tr_reason(error)
-            remedy = one.remedy if problem else ""
+                # What is damaged or not installed says itself what to do.
+                remedy = "" if isinstance(error, CheckpointError) else one.remedy
             title, does, numbers = tr(column.title), tr(column.does), tr_parts(one.numbers)
             found.append(Offer(one.name, title, does, numbers, problem, remedy))
         return found
