@@ -55,6 +55,7 @@ class AnswerRequest(TypedDict):
         what_if: the history is one that is only tried, and nothing is recorded; None: it is real.
         models: names of the two that are to answer; None: those that the app was started with. So
             in every question below.
+        known: the page holds titles and covers of the whole history; default: it does not.
     """
 
     version: int
@@ -65,6 +66,7 @@ class AnswerRequest(TypedDict):
     blind: str
     what_if: WhatIfPayload | None
     models: list[str] | None
+    known: bool
 
 
 class ExamplePayload(TypedDict):
@@ -114,7 +116,8 @@ class AnswerPayload(TypedDict):
 
     Attributes:
         version: of the request.
-        history: the items that count, oldest first.
+        history: the items that count, oldest first; None: those of the request, all of them known
+            to the page.
         filter: the one that was applied.
         notices: what was left out of history and filter, as sentences.
         warming: a recommender is still loading: ask again soon.
@@ -130,7 +133,7 @@ class AnswerPayload(TypedDict):
     """
 
     version: int
-    history: list[ItemPayload]
+    history: list[ItemPayload] | None
     filter: FilterPayload
     notices: list[str]
     warming: bool

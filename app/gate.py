@@ -45,9 +45,12 @@ _CALL = re.compile(rf"/gradio_api/call/({_ID})/?")
 _JOIN = re.compile(r"/gradio_api/queue/join/?")
 _SERVER = re.compile(r"/gradio_api/component_server/?")
 MCP_PATH = "/mcp"
-# Pictures come by the dozen: shorter than the policy of a page, and stricter. The drawn covers
-# have style elements.
-_OF_PICTURES = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
+# Pictures come by the dozen and answers at every click: shorter than the policy of a page, and
+# stricter. The drawn covers have style elements.
+_POLICIES = {
+    b"image/": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox",
+    b"application/json": "default-src 'none'; frame-ancestors 'none'; sandbox",
+}
 _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 
 logger = logging.getLogger(__name__)
@@ -239,8 +242,8 @@ class _Answer:
     async def _start(self, message: Message, page: bytes) -> None:
         self._started = True
         kind = dict(message.get("headers", ())).get(b"content-type", b"")
-        is_picture = kind.startswith(b"image/")
-        allowed = _OF_PICTURES if is_picture else policy(page, self._frame_ancestors)
+        short = (allowed for of, allowed in _POLICIES.items() if kind.startswith(of))
+        allowed = next(short, None) or policy(page, self._frame_ancestors)
         added = [
             (b"content-security-policy", allowed.encode()),
             (b"x-content-type-options", b"nosniff"),

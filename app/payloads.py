@@ -276,11 +276,14 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         )
     except CatalogError as error:
         return {"version": version, "error": tr_reason(error), "busy": False}
+    # Nearly half of the bytes of an answer to a long history are what the page has already.
+    asked = [card.item_id for card in answer.history] == request.get("history")
+    is_known = asked and request.get("known") is True
     is_start = not answer.columns
     columns = render_columns(answer, item_filter, seed)
     return {
         "version": version,
-        "history": [item_payload(card) for card in answer.history],
+        "history": None if is_known else [item_payload(card) for card in answer.history],
         "filter": filter_payload(item_filter),
         "notices": [*answer.notices, *gone, *(what_if.notices if what_if else ())],
         "warming": answer.warming,

@@ -73,6 +73,7 @@ from app.service import Service
 from app.serving.admin import admin_routes
 from app.serving.connections import MAX_CONNECTIONS, limits_of_this_machine
 from app.serving.log import RequestIds, set_up_log
+from app.serving.own_pages import OwnPages
 from app.serving.password import Guard, read_password
 from app.serving.probes import probe_routes
 from app.serving.server import Server, address_of, listen
@@ -298,6 +299,7 @@ def web_app(
     # Without FastAPI's own pages, which would be outside the gate.
     outside = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     outside.add_middleware(RequestIds)
+    outside.add_middleware(OwnPages)
     root_path = os.environ.get("GRADIO_ROOT_PATH")
     options = app_options(demo, service, settings, metrics)
     return gr.mount_gradio_app(outside, demo, "/", root_path=root_path, **options)

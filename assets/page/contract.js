@@ -46,6 +46,7 @@
  * @property {string} blind
  * @property {?WhatIfPayload} what_if
  * @property {?string[]} models
+ * @property {boolean} known
  */
 
 /**
@@ -82,7 +83,7 @@
  * Everything that is shown for a history: `props.answer`. `start` and `columns` are HTML.
  * @typedef {object} AnswerPayload
  * @property {number} version
- * @property {ItemPayload[]} history
+ * @property {?ItemPayload[]} history
  * @property {FilterPayload} filter
  * @property {string[]} notices
  * @property {boolean} warming

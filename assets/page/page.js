@@ -27,6 +27,7 @@ import {
 } from "./history.js";
 import { makeHow } from "./how.js";
 import { listenToKeys } from "./keys.js";
+import { makeKnown } from "./known.js";
 import { speakLanguage, tr } from "./language.js";
 import { leaveLink, linkedItem } from "./links.js";
 import { makeMap } from "./map.js";
@@ -223,10 +224,14 @@ export async function startPage({ element, server: unspoken, alive = isAlive }) 
     pick: pickPoint,
     announce,
   });
+  const known = makeKnown();
   const protocol = makeProtocol(session, {
     fetch: async (request) => {
-      const found = await server.answer(request);
-      return found?.history ? { ...found, history: yours.filled(found.history) } : found;
+      const items = known.itemsOf(request.history);
+      const found = await server.answer({ ...request, known: items !== null });
+      if (found?.history === undefined) return found; // no answer, and why
+      if (found.history) known.learn(found.history);
+      return { ...found, history: yours.filled(found.history ?? items) };
     },
     setBusy: answers.setBusy,
     isAlive: alive,
@@ -381,7 +386,9 @@ export async function startPage({ element, server: unspoken, alive = isAlive }) 
     // From the list itself, or from the drawer about an item of it.
     if (place && ["blind", "detail"].includes(source) && isStanding && isShown())
       blind.pick({ item: id, title, session, ...place });
-    add({ id, title, creator, cover }, source, Number(rank) || null);
+    const item = { id, title, creator, cover };
+    if (source !== "yours") known.learn([item]);
+    add(item, source, Number(rank) || null);
   }
 
   /** Put an item into the history, and tell where it was found. */

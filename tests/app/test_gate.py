@@ -379,11 +379,25 @@ def refused_picture(answer):
 @pytest.mark.parametrize("path", ["/", "/theme.css", "/config", "/nowhere", "/gradio_api/info"])
 def test_every_answer_has_the_headers(ask, path):
     _, headers, _ = ask("GET", path)
-    csp = headers[POLICY]
-    assert "default-src 'none'" in csp and "frame-ancestors 'self'" in csp
-    assert "unsafe-inline" not in csp.split("script-src")[1].split(";")[0]
+    rules = dict(rule.partition(" ")[::2] for rule in headers[POLICY].split("; "))
+    is_data = headers["Content-Type"].startswith("application/json")
+    assert rules["default-src"] == "'none'"
+    assert rules["frame-ancestors"] == ("'none'" if is_data else "'self'")
+    assert "unsafe-inline" not in rules.get("script-src", "")
+    assert is_data == ("script-src" not in rules) == ("sandbox" in rules)
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
+
+
+def test_no_answer_is_for_pages_of_other_origins(ask, url):
+    local = f"http://localhost:{urlsplit(url).port + 1}"  # which Gradio would let read it
+    for origin in (url, local, None):
+        _, headers, _ = ask("GET", "/config", **({"Origin": origin} if origin else {}))
+        assert not [name for name in headers if name.lower().startswith("access-control-")]
+    assert headers["Content-Type"].startswith("application/json")
+    assert set(headers[POLICY].split("; ")) == {
+        "default-src 'none'", "frame-ancestors 'none'", "sandbox"
+    }  # fmt: skip
 
 
 def test_pictures_run_nothing_and_are_framed_by_nobody(ask):

@@ -54,6 +54,24 @@ def ask(service, history, version=1, example=False, **item_filter):
     return answer_payload(service, {**request, "example": example})
 
 
+@pytest.mark.parametrize(
+    ("asked", "brought"),
+    [
+        (["book-003", "book-001"], None),
+        (["book-003", "no-such", "book-001"], ["book-003", "book-001"]),
+        (["book-001", "book-003", "book-001"], ["book-003", "book-001"]),
+    ],
+)
+def test_answer_brings_no_items_that_the_page_has(service, asked, brought):
+    request = {"version": 1, "history": asked, "session": SESSION, "filter": {}}
+    whole = answer_payload(service, request)
+    short = answer_payload(service, {**request, "known": True})
+    assert whole["history"] is not None
+    history = short["history"]
+    assert brought == (history and [item["id"] for item in history])
+    assert short["columns"] == whole["columns"] and short["notices"] == whole["notices"]
+
+
 def test_answer_carries_version_history_and_both_columns(service):
     answer = ask(service, ["book-003", "book-001"], version=7)
     assert answer["version"] == 7
@@ -297,6 +315,7 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
         "blind": "5eed" * 8,
         "what_if": {"diversity": 0.5, "less_popular": 0},
         "models": None,  # read by Service.seen_with
+        "known": False,
     }
     assert request.keys() == AnswerRequest.__annotations__.keys()
     assert answer_payload(service, request)["version"] == 4
