@@ -27,8 +27,8 @@ QUEUE = "/gradio_api/queue/join"
 POLICY = "Content-Security-Policy"
 VERBS = "there are explain, item, rank, recommend, search, similar"
 FUNCTIONS = (
-    "there are answer, blind, browse, detail, forget, judge, keep, language, map_item, map_marks, "
-    "models, open_map, pushes, record, reveal, scores, whole, why, write"
+    "there are answer, blind, browse, catalogs, detail, forget, frame, judge, keep, map_item, "
+    "map_marks, models, open_map, pushes, record, reveal, scores, whole, why, write"
 )
 
 
