@@ -1,4 +1,4 @@
-"""What the page's questions are put to, seen with the models that a visitor has chosen."""
+"""What the page's questions are put to, seen with what a visitor has chosen."""
 
 import copy
 from typing import Any, Self
@@ -17,7 +17,7 @@ class Asker:
         self._service = service
 
     def seen_with(self, raw: Any) -> Self:
-        """The same, with the models that a page names in its question; see Service.seen_with."""
+        """The same, of the catalogue and the models that a page names; see Service.seen_with."""
         service = self._service.seen_with(raw)
         if service is self._service:
             return self

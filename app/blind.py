@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.asking import Asker
 from app.catalog import ItemFilter
 from app.catalog.events import BlindPick
 from app.languages import marked, tr
@@ -41,12 +42,17 @@ class Vote:
     session_id: str
 
 
-class BlindTest:
+class BlindTest(Asker):
     """Credits picks, and says what they mean."""
 
     def __init__(self, service: Service) -> None:
-        self.service = service
+        super().__init__(service)
         self._judging = threading.BoundedSemaphore(MAX_AT_ONCE)
+
+    @property
+    def service(self) -> Service:
+        """Whose columns draft."""
+        return self._service
 
     def judge(self, vote: Vote, raw_history: object, item_filter: ItemFilter) -> tuple[str, str]:
         """For whom a pick counts, which is recorded, or withdrawn.
@@ -64,23 +70,23 @@ class BlindTest:
             CatalogError: the catalogue cannot be read.
             BusyError: too many ask at once.
         """
-        if not self.service.counts_picks:
+        if not self._service.counts_picks:
             return "", tr(OTHER_MODELS)
-        history = self.service.clean(raw_history)
+        history = self._service.clean(raw_history)
         if not vote.seed or not history.item_ids or history.notices:
             return "", tr(GONE)
         if vote.withdrawn:
             list_id = blind_list_id(vote.seed, history.item_ids, item_filter)
-            self.service.events.withdraw(vote.session_id, list_id, vote.item_id)
+            self._service.events.withdraw(vote.session_id, list_id, vote.item_id)
             return "", ""
         with place(self._judging):
-            drafted = self.service.blind_list(history, item_filter, vote.seed)
+            drafted = self._service.blind_list(history, item_filter, vote.seed)
         drafts = drafted.drafts if drafted else []
         shown = drafts[vote.position - 1 : vote.position] if vote.position else []
         if drafted is None or [draft.item_id for draft in shown] != [vote.item_id]:
             return "", tr(GONE)
-        team = self.service.columns[shown[0].team].key
-        self.service.events.add_blind_pick(
+        team = self._service.columns[shown[0].team].key
+        self._service.events.add_blind_pick(
             BlindPick(
                 time=time.time(),
                 session=vote.session_id,
@@ -100,7 +106,7 @@ class BlindTest:
             wins: how many picks went to each column.
         """
         test = sign_test(wins[0], wins[1])
-        return _result(test, [tr(column.title) for column in self.service.columns]), verdict(test)
+        return _result(test, [tr(column.title) for column in self._service.columns]), verdict(test)
 
 
 def _result(test: SignTest, titles: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ them, like everything else that Gradio would answer with a traceback.
 
 import json
 import re
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,12 +39,14 @@ class Surface:
         events: all events of the blocks, those of the endpoints included, by number.
         components: numbers of the components.
         functions: names of the server functions of the page.
+        catalogs: names that a question of the page may have as its catalogue.
     """
 
     endpoints: Mapping[str, Endpoint]
     events: Mapping[int, Endpoint]
     components: frozenset[int]
     functions: frozenset[str]
+    catalogs: Collection[str] = ()
 
     def check_call(self, name: str, raw: bytes) -> bytes:
         """Check the body of gradio_api/call/NAME; values that are left out get their defaults.
@@ -91,6 +93,11 @@ class Surface:
         if not (isinstance(name, str) and name in self.functions):
             known = ", ".join(sorted(self.functions))
             raise RefusedError(404, f"There is no function of this name: there are {known}.")
+        question = body["data"]
+        catalog = question.get("catalog") if isinstance(question, dict) else None
+        if catalog is not None and not (isinstance(catalog, str) and catalog in self.catalogs):
+            known = ", ".join(self.catalogs)
+            raise RefusedError(404, f"There is no catalogue of this name: there are {known}.")
         return _dump(body)
 
 

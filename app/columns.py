@@ -143,6 +143,11 @@ class Column:
         """Whether loading is over, well or badly."""
         return self._loaded.is_set()
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether it was loaded, and well."""
+        return self._recommender is not None
+
     def load_or_raise(self) -> None:
         """Load the recommender.
 

@@ -155,19 +155,22 @@ class ErrorPayload(TypedDict):
     busy: bool
 
 
-class LanguageQuery(TypedDict):
-    """The page asks for itself in another language than English.
+class FrameQuery(TypedDict):
+    """The page asks for itself in another language than English, or of another catalogue.
+
+    Every other question of a page may have both, too.
 
     Attributes:
-        lang: "en" or "zh". Every other question of a page may have it, too: what the server says
-            of it is in this language; without it, in English.
+        lang: "en" or "zh": what the server says is in this language; without it, in English.
+        catalog: name of the catalogue that is asked about; without it, the first one.
     """
 
     lang: str
+    catalog: str | None
 
 
-class LanguagePayload(TypedDict):
-    """The page in a language.
+class FramePayload(TypedDict):
+    """The page in a language and of a catalogue.
 
     Attributes:
         shell: HTML of its frame.

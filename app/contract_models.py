@@ -9,7 +9,7 @@ class ShownPayload(TypedDict):
     Attributes:
         left, right: their names, as a question may name them.
         left_title, right_title: for people.
-        usual: the app was started with these two.
+        usual: the catalogue is shown with these two first.
         counts: what is picked counts for the scoreboard and the blind test.
     """
 

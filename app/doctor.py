@@ -133,19 +133,20 @@ def check_port(settings: Settings) -> Iterator[Finding]:
 
 
 def check_catalog(settings: Settings) -> Iterator[Finding]:
-    """Every byte of the catalogue."""
+    """Every byte of the catalogues."""
     from app.catalog import Catalog  # noqa: PLC0415  sqlite_utils and pandas: not for --help
 
-    path = settings.catalog or writable_dir(settings.data_dir) / "books.db"
-    if settings.catalog is None and not path.exists():
-        yield Finding("the built-in catalogue is made at the first start")
-        return
-    try:
-        with Catalog.open(path) as catalog:
-            catalog.check()
-            yield Finding(f"{path}: {catalog.num_items:,} items")
-    except HLLMError as error:
-        yield Finding(f"{path} is not usable", str(error))
+    for one in settings.of_each():
+        path = one.catalog or writable_dir(one.data_dir) / "books.db"
+        if one.catalog is None and not path.exists():
+            yield Finding("the built-in catalogue is made at the first start")
+            continue
+        try:
+            with Catalog.open(path) as catalog:
+                catalog.check()
+                yield Finding(f"{path}: {catalog.num_items:,} items")
+        except HLLMError as error:
+            yield Finding(f"{path} is not usable", str(error))
 
 
 def check_models(settings: Settings) -> Iterator[Finding]:
@@ -153,11 +154,13 @@ def check_models(settings: Settings) -> Iterator[Finding]:
     from app.opening import BUILT_IN_BASELINE, BUILT_IN_MODELS  # noqa: PLC0415  the catalogue: not for --help
     from hllm.verify import verify_folder  # noqa: PLC0415  torch: not for --help
 
-    folders = [settings.model] if settings.model else []
-    if not folders and settings.catalog is None:
-        folders = list(BUILT_IN_MODELS)
-        if not BUILT_IN_BASELINE.exists():
-            yield Finding(f"{BUILT_IN_BASELINE} is missing", "Check the files out again (git).")
+    folders: list[Path] = []
+    for one in settings.of_each():
+        folders += [one.model] if one.model else []
+        if one.model is None and one.catalog is None:
+            folders += BUILT_IN_MODELS
+            if not BUILT_IN_BASELINE.exists():
+                yield Finding(f"{BUILT_IN_BASELINE} is missing", "Check the files out again (git).")
     for folder in folders:
         try:
             for found in verify_folder(folder):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # At run time this would import torch, for which the page mus
 
 # 4 bytes a row: 2.8 MB for a filter that allows all of 700,000 items.
 MAX_REMEMBERED = 32
-MAX_RECOMMENDERS = 6  # as many as app.models holds
+MAX_RECOMMENDERS = 6  # as many as app.loaded holds, and the two of the start
 
 
 class FilterRows:

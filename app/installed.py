@@ -6,7 +6,7 @@ The modules of the models are imported in the functions that load them, as in ap
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from app.errors import CatalogError
 from app.evaluated import NOT_EVALUATED, numbers_in, numbers_of
 from app.filter_rows import FilterRows
 from app.languages import marked
-from app.models import Installed
+from app.loaded import Installed
 from app.settings import ROOT, Settings, writable_dir
 from app.taken import check_taken, interactions_of
 from hllm.errors import CheckpointError, HLLMError, StaleEmbeddingsError
@@ -44,6 +44,15 @@ POOLINGS = {
     "mean": marked("MiniLM, mean of all"),
     "last": marked("MiniLM, last item"),
 }
+NO_HLLM = marked(
+    "There is no HLLM for this catalogue yet: train one with python -m hllm.train and start the "
+    "app with --model FOLDER; of several catalogues with --catalog FILE=FOLDER."
+)
+NO_SENTENCES = marked(
+    "There are no baseline embeddings for this catalogue yet: make them with python -m "
+    "hllm.sentence --items ITEMS --output FOLDER/baseline.safetensors and start the app with "
+    "--baseline FILE; of several catalogues with --catalog FILE=FOLDER."
+)
 _COUNTS = {"item-knn": "Item-kNN", "popularity": marked("Popularity")}
 
 logger = logging.getLogger(__name__)
@@ -103,13 +112,18 @@ def installed_models(
     """
     own = shop.settings.model or (BOOKS / "model" if shop.built_in else None)
     numbers = model_numbers(own) if own else NOT_EVALUATED
-    found = [Installed("hllm", lambda: _numbered(hllm(), numbers), numbers)]
+
+    def check_hllm() -> None:
+        if own is None:
+            raise CheckpointError(NO_HLLM)
+
+    found = [Installed("hllm", lambda: _numbered(hllm(), numbers), numbers, check_hllm)]
     found += [_sentence_model(shop, sentences, pooling) for pooling in POOLINGS]
     found += [_count_model(shop, name) for name in _COUNTS]
     folders = [PAIR_OF_SMOLLM2] if shop.built_in else []
     for folder in [*folders, *model_folders(shop.settings.models)]:
         taken = {one.name for one in found}
-        found.append(_folder_model(shop, folder, _free_name(folder, taken), load_hllm))
+        found.append(_folder_model(shop, folder, free_name(folder.name, taken), load_hllm))
     return found
 
 
@@ -133,13 +147,14 @@ def model_folders(chosen: Sequence[Path]) -> list[Path]:
     return found[:MOST_FOLDERS]
 
 
-def _free_name(folder: Path, taken: set[str]) -> str:
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in folder.name)
+def free_name(name: str, taken: Container[str]) -> str:
+    """A name for addresses and questions, of few kinds of characters, that no other one has."""
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
     plain, number = plain[:60] or "model", 2
-    name = plain
-    while name in taken:
-        name, number = f"{plain}-{number}", number + 1
-    return name
+    free = plain
+    while free in taken:
+        free, number = f"{plain}-{number}", number + 1
+    return free
 
 
 def _numbered(column: Column, numbers: str) -> Column:
@@ -168,10 +183,7 @@ def _sentence_model(shop: Shop, path: Path | None, pooling: str) -> Installed:
 
     def check() -> None:
         if path is None:
-            raise StaleEmbeddingsError(
-                "There are no baseline embeddings for this catalogue yet: make them with "
-                "python -m hllm.sentence and start the app with --baseline FILE."
-            )
+            raise StaleEmbeddingsError(NO_SENTENCES)
         if not path.is_file():
             raise StaleEmbeddingsError(
                 f"There is no {path.name} of this catalogue: make it with  python -m hllm.sentence"

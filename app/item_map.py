@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # At run time this would import torch, for which the page mus
 
 MAX_COLOURS = 8  # more cannot be told apart; all other categories are the last one
 OTHERS = marked("other")
+ALL = marked("items")  # of a catalogue without categories
 BEING_DRAWN = marked("The map is being drawn.")
 NO_EMBEDDINGS = marked("{model} has no embeddings that could be drawn.")
 NOT_MADE = marked("The map could not be made; the reason is in the log of the app.")
@@ -86,11 +87,11 @@ class ItemMap:
     """The map of the first column, HLLM.
 
     Args:
-        columns: those of the page.
+        columns: gives those of the page.
         catalog: whose categories give the colours.
     """
 
-    def __init__(self, columns: Sequence[Column], catalog: Catalog) -> None:
+    def __init__(self, columns: Callable[[], Sequence[Column]], catalog: Catalog) -> None:
         self._columns = columns
         self._catalog = catalog
         self._asking = threading.BoundedSemaphore(MAX_AT_ONCE)
@@ -105,7 +106,7 @@ class ItemMap:
 
         Where nobody has asked before, they are made in a thread of their own.
         """
-        info, recommender = self._columns[0].question(lambda found: found)
+        info, recommender = self._columns()[0].question(lambda found: found)
         if recommender is None:
             return None, info.message, info.state == "loading"
         with self._lock:
@@ -120,6 +121,13 @@ class ItemMap:
         if self._points is None and not self._problem:
             return None, tr(BEING_DRAWN), True
         return self._points, self._reason(tr_parts(recommender.model)), False
+
+    def forget(self, column: Column) -> None:
+        """Do not keep the model of a column from being let go: its map is made anew if opened."""
+        _, recommender = column.question(lambda found: found)
+        with self._lock:
+            if self._of is recommender:
+                self._of, self._points, self._problem = None, None, ""
 
     def _reason(self, model: str) -> str:
         """Why there is no map; "" where there is one."""

@@ -6,7 +6,7 @@ from typing import Any
 from app.contract import ItemPayload
 from app.contract_map import MapMarksPayload, MapPayload
 from app.errors import CatalogError
-from app.item_map import OTHERS
+from app.item_map import ALL, OTHERS
 from app.languages import tr
 from app.map_routes import script_address
 from app.payloads import item_payload
@@ -31,12 +31,13 @@ def map_payload(service: Service) -> MapPayload:
             "points": "",
             "script": "",
         }
+    named = points.categories[:-1]
     return {
         "state": "ready",
         "message": tr(points.projection.note),
         "method": points.projection.method,
         "count": len(points.colours),
-        "categories": [*points.categories[:-1], tr(OTHERS)],
+        "categories": [*named, tr(OTHERS if named else ALL)],
         "version": points.version,
         "points": f"map/points?v={points.version}",
         "script": script_address(),

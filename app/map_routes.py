@@ -1,6 +1,7 @@
 """Serves what the map needs beyond the first visit: its script, and its points."""
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 
 from starlette.requests import Request
@@ -35,8 +36,12 @@ def _script_version() -> str:
     return hashlib.sha256(map_script()).hexdigest()[:16]
 
 
-def map_routes(item_map: ItemMap) -> list[Route]:
-    """The routes /map/script?v=VERSION and /map/points?v=VERSION."""
+def map_routes(item_maps: Sequence[ItemMap]) -> list[Route]:
+    """The routes /map/script?v=VERSION and /map/points?v=VERSION.
+
+    Args:
+        item_maps: of all catalogues; the version of points says whose they are.
+    """
 
     def script(request: Request) -> Response:
         is_own = request.query_params.get("v") == _script_version()
@@ -44,7 +49,8 @@ def map_routes(item_map: ItemMap) -> list[Route]:
         return Response(map_script(), 200, headers, "text/javascript")
 
     def points(request: Request) -> Response:
-        found = item_map.known(request.query_params.get("v", ""))
+        version = request.query_params.get("v", "")
+        found = next((points for one in item_maps if (points := one.known(version))), None)
         if found is None:
             return JSONResponse({"detail": "There are no such points: open the map again."}, 404)
         return Response(found.data, 200, _KEPT, "application/octet-stream")

@@ -1,55 +1,23 @@
-"""The models that can stand in the two columns, and those of them that are loaded.
+"""The models that can stand in the two columns of a catalogue.
 
 Which two a visitor sees travels with every question, as names from the closed list of what is
-installed; nothing about a visitor is kept. The two models that the app was started with always
-stay. Of the others MOST_OTHERS are held: the one that nobody has asked for the longest goes first,
-and none that is loading or was asked for within RESTS_S.
+installed; nothing about a visitor is kept. The two models of the catalogue that is shown first
+always stay loaded; of all others app.loaded holds a bounded number.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from app.columns import Column
-from app.errors import CatalogError
-from app.languages import marked, tr, tr_parts, tr_reason
+from app.languages import tr, tr_parts, tr_reason
+from app.loaded import Installed, Loaded
 from hllm.errors import CheckpointError, HLLMError
 
 KEYS = ("hllm", "baseline")  # of the left column and of the right one
-MOST_OTHERS = 4
-RESTS_S = 60
 Pair = tuple[str, str]
-WAITS = marked(
-    "{model} waits: {count} other models are in use, and it is loaded as soon as one of them is "
-    "not asked for any more."
-)
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Installed:
-    """A model that is there, whether it fits the catalogue or not.
-
-    Attributes:
-        name: in requests and links.
-        column: makes a column of it, not loaded.
-        numbers: recall@10 and ndcg@10, or that it was not evaluated.
-        check: raises an HLLMError that says in one sentence why it cannot be shown here.
-        remedy: the command that would make it fit, "" where the reason names it.
-    """
-
-    name: str
-    column: Callable[[], Column]
-    numbers: str
-    check: Callable[[], None] = lambda: None
-    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,19 +32,19 @@ class Offer:
     remedy: str
 
 
-@dataclass
-class _Held:
-    column: Column
-    asked: float = field(default_factory=time.monotonic)
-
-
 class Models:
-    """What is installed, and what of it is loaded.
+    """What is installed for a catalogue.
 
     Args:
         installed: in the order in which they are listed.
-        default: names of those that the app was started with: left, right.
-        on_let_go: told when a model is let go, so that nobody else keeps it.
+        default: names of those that are shown first: left, right.
+        loaded: holds what is loaded; None: a holder of its own.
+        stays: both of `default` stay loaded, which whoever makes this loads; otherwise they load
+            when they are asked for, as all others.
+
+    Attributes:
+        on_let_go: is given a column that is let go, so that nobody else keeps its model.
+        columns: those of `default` where they stay; empty otherwise.
 
     Raises:
         CheckpointError: a name of `default` is not installed, or both are the same.
@@ -86,7 +54,9 @@ class Models:
         self,
         installed: Sequence[Installed],
         default: Pair,
-        on_let_go: Callable[[], None] = lambda: None,
+        loaded: Loaded | None = None,
+        *,
+        stays: bool = True,
     ) -> None:
         self._installed = {one.name: one for one in installed}
         for name in default:
@@ -98,13 +68,11 @@ class Models:
         if default[0] == default[1]:
             raise CheckpointError(f"{default[0]!r} is in both columns: choose two models.")
         self.default = default
-        self.columns = [self._installed[name].column() for name in default]
-        for column, key in zip(self.columns, KEYS, strict=True):
+        self.columns = [self._installed[name].column() for name in default] if stays else []
+        for column, key in zip(self.columns, KEYS, strict=False):
             column.key = key
-        self._others: OrderedDict[str, _Held] = OrderedDict()
-        self._on_let_go = on_let_go
-        self._lock = threading.Lock()
-        self._loading = threading.Lock()  # one at a time: each takes all cores
+        self._loaded = loaded or Loaded()
+        self.on_let_go: Callable[[Column], None] = lambda column: None
 
     def pair_of(self, raw: Any) -> Pair:
         """The two models that a page names; the default for anything else."""
@@ -121,54 +89,25 @@ class Models:
 
     def offers(self) -> list[Offer]:
         """Everything that is installed, with the reason where it does not fit."""
-        found = []
-        for one in self._installed.values():
-            column, problem, remedy = one.column(), "", ""
-            try:
-                one.check()
-            except HLLMError as error:
-                problem = tr_reason(error)
-                # What is damaged or not installed says itself what to do.
-                remedy = "" if isinstance(error, CheckpointError) else one.remedy
-            title, does, numbers = tr(column.title), tr(column.does), tr_parts(one.numbers)
-            found.append(Offer(one.name, title, does, numbers, problem, remedy))
-        return found
+        return [_offer(one) for one in self._installed.values()]
+
+    def default_offers(self) -> list[Offer]:
+        """The two that are shown first."""
+        return [_offer(self._installed[name]) for name in self.default]
 
     def _column(self, name: str) -> Column:
-        if name in self.default:
+        if self.columns and name in self.default:
             return self.columns[self.default.index(name)]
-        with self._lock:
-            held = self._others.get(name)
-            if held is None:
-                column = self._installed[name].column()
-                if len(self._others) >= MOST_OTHERS and not self._let_one_go():
-                    column.say_meanwhile(
-                        tr(WAITS, model=tr(column.title), count=MOST_OTHERS),
-                    )
-                    return column
-                held = self._others[name] = _Held(column)
-                threading.Thread(
-                    target=self._load, args=[name, column], name=f"load-{name}", daemon=True
-                ).start()
-            held.asked = time.monotonic()
-            self._others.move_to_end(name)
-            return held.column
+        return self._loaded.column(self, self._installed[name], self.on_let_go)
 
-    def _load(self, name: str, column: Column) -> None:
-        with self._loading:
-            try:
-                self._installed[name].check()
-            except (HLLMError, CatalogError) as error:
-                column.fail(str(error))
-            else:
-                column.load()
 
-    def _let_one_go(self) -> bool:
-        """Make room; False where every model is waited for or in use."""
-        for name, held in self._others.items():  # those not asked for the longest first
-            if held.column.is_loaded and time.monotonic() - held.asked > RESTS_S:
-                del self._others[name]
-                self._on_let_go()
-                logger.info("%s is let go: others are asked for.", held.column.title)
-                return True
-        return False
+def _offer(one: Installed) -> Offer:
+    column, problem, remedy = one.column(), "", ""
+    try:
+        one.check()
+    except HLLMError as error:
+        problem = tr_reason(error)
+        # What is damaged or not installed says itself what to do.
+        remedy = "" if isinstance(error, CheckpointError) else one.remedy
+    title, does, numbers = tr(column.title), tr(column.does), tr_parts(one.numbers)
+    return Offer(one.name, title, does, numbers, problem, remedy)

@@ -3,6 +3,7 @@
 import threading
 from dataclasses import asdict
 
+from app.asking import Asker
 from app.contract_models import OffersPayload, ShownPayload
 from app.languages import tr, tr_reason
 from app.places import place
@@ -10,11 +11,11 @@ from app.service import Service
 from hllm.errors import HLLMError
 
 
-class Offers:
+class Offers(Asker):
     """Lists what is installed; one list at a time is made, since it reads the model folders."""
 
     def __init__(self, service: Service) -> None:
-        self._service = service
+        super().__init__(service)
         self._places = threading.BoundedSemaphore(1)
 
     def payload(self) -> OffersPayload:

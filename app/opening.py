@@ -1,7 +1,9 @@
-"""From settings to a running service: which catalogue, which models, and what is said if one fails.
+"""From settings to a running service: catalogues, models, and what is said if one fails.
 
 What somebody named on the command line must work, or the app does not start. The built-in models
-load in the background: the page opens at once, and says so if they cannot be loaded.
+load in the background: the page opens at once, and says so if they cannot be loaded. Every
+catalogue is opened at the start, which takes little; the models of all but the first one load when
+a visitor chooses it.
 
 The modules of the models are imported in the functions that load them: torch and transformers take
 longer to import than everything else to start, and nobody should wait for them to browse.
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +25,13 @@ from app.columns import Column, load_in_background
 from app.errors import CatalogError
 from app.event_log import EventLog
 from app.filter_rows import FilterRows
-from app.installed import Shop, installed_models
+from app.installed import NO_HLLM, Shop, free_name, installed_models
+from app.loaded import Loaded
 from app.models import Models
 from app.picture_files import noted_folder
 from app.reloading import is_reloading
 from app.service import Service
-from app.settings import ROOT, Settings, writable_dir
+from app.settings import BOOKS, ROOT, Settings, writable_dir
 from hllm.atomic import locked
 from hllm.errors import CheckpointError, MissingWeightsError
 
@@ -45,19 +49,34 @@ logger = logging.getLogger(__name__)
 
 
 def open_service(settings: Settings) -> Service:
-    """Open the catalogue and start to load the models.
+    """Open the catalogues and start to load the models of the first.
+
+    Returns:
+        The service of the first catalogue, which knows those of the others.
 
     Raises:
-        HLLMError: the catalogue, or a model that was named in the settings, cannot be used.
+        HLLMError: a catalogue, or a model of the first one that was named in the settings, cannot
+            be used.
     """
-    _check_paths(settings)
-    catalog = _open_catalog(settings)
-    events = EventLog(events_path(catalog.path), settings.events_days)
-    covers = _picture_folder(settings, catalog)
-    rows = FilterRows(catalog)
-    models = _open_models(settings, catalog, rows)
-    columns = models.columns
-    for column, is_named in zip(columns, _named(settings, models), strict=True):
+    each = settings.of_each()
+    for one in each:
+        _check_paths(one)
+    loaded = Loaded()
+    services: dict[str, Service] = {}
+    for one in each:
+        service = _open_one(one, loaded, services)
+        service.installed = services
+        services[service.name] = service
+    first = next(iter(services.values()))
+    _load_start(settings, first)
+    return first
+
+
+def _load_start(settings: Settings, first: Service) -> None:
+    """Load what must work, and start to load the rest of the models that stay."""
+    assert first.models is not None
+    columns = first.models.columns
+    for column, is_named in zip(columns, _named(settings, first.models), strict=True):
         if is_named:
             column.load_or_raise()
     # The baseline first: it loads faster, so that a visitor soon sees one column answer.
@@ -66,19 +85,48 @@ def open_service(settings: Settings) -> Service:
         # After an edit Gradio takes our modules out of sys.modules, and an import that is under way
         # in another thread fails. So nobody sees the page before the models are loaded.
         loading.join()
-    return Service(
+
+
+def _open_one(settings: Settings, loaded: Loaded, others: Mapping[str, Service]) -> Service:
+    """Open one catalogue beside those that are open.
+
+    Raises:
+        HLLMError: it cannot be used, or has the name of another one.
+    """
+    catalog = _open_catalog(settings)
+    rows = FilterRows(catalog)
+    models = _open_models(settings, catalog, rows, loaded, stays=not others)
+    service = Service(
         catalog,
-        columns,
+        models.columns or None,
         filter_rows=rows,
-        events=events,
-        covers=covers,
+        events=EventLog(events_path(catalog.path), settings.events_days),
+        covers=_picture_folder(settings, catalog),
         built_in=settings.catalog is None,
         models=models,
         counts_picks=models.default == USUAL,
+        name=free_name(_name_of(settings, catalog), others),
     )
+    models.on_let_go = service.let_go
+    same = next((other for other in others.values() if other.key == service.key), None)
+    if same is not None:
+        raise CatalogError(
+            f"{same.catalog.path} and {catalog.path} are both called {catalog.name!r}: browsers "
+            "would mix their histories up. Import one of them anew with another --name."
+        )
+    return service
 
 
-def _open_models(settings: Settings, catalog: Catalog, rows: FilterRows) -> Models:
+def _name_of(settings: Settings, catalog: Catalog) -> str:
+    """A name for addresses, where little but ASCII can be read."""
+    if settings.catalog is None:
+        return BOOKS
+    return catalog.name if catalog.name.isascii() else catalog.path.stem
+
+
+def _open_models(
+    settings: Settings, catalog: Catalog, rows: FilterRows, loaded: Loaded, *, stays: bool
+) -> Models:
     shop = Shop(settings, catalog, rows)
 
     def load(folder: Path) -> ItemRanker:
@@ -91,7 +139,7 @@ def _open_models(settings: Settings, catalog: Catalog, rows: FilterRows) -> Mode
         load,
     )
     chosen = (settings.left or USUAL[0], settings.right or USUAL[1])
-    return Models(installed, chosen, rows.forget)
+    return Models(installed, chosen, loaded, stays=stays)
 
 
 def _named(settings: Settings, models: Models) -> list[bool]:
@@ -181,10 +229,7 @@ def _hllm_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> Colu
 
     def load() -> ItemRanker:
         if not folders:
-            raise CheckpointError(
-                "There is no HLLM for this catalogue yet: train one with python -m hllm.train and "
-                "start the app with --model FOLDER."
-            )
+            raise CheckpointError(NO_HLLM)
         for folder in folders[:-1]:
             try:
                 return load_from(folder)

@@ -62,10 +62,10 @@ logger = logging.getLogger(__name__)
 
 
 def forget_payload(service: Service, raw: Any) -> ForgetPayload:
-    """Delete what was recorded under the ids of a ForgetRequest."""
+    """Delete what was recorded under the ids of a ForgetRequest, of every catalogue."""
     sessions = clean_session_ids(raw.get("sessions") if isinstance(raw, dict) else None)
     try:
-        count = service.events.forget(sessions)
+        count = sum(one.events.forget(sessions) for one in service.installed.values())
     except CatalogError as error:
         logger.warning("%s", error)
         return {"message": tr("It could not be deleted: try again later.")}

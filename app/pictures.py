@@ -5,6 +5,7 @@ made, is replaced by the drawn cover, so that no page shows the sign of a broken
 """
 
 import asyncio
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.cards import drawn_cover, drawn_version
+from app.catalog import CatalogItem
 from app.errors import CatalogError
 from app.picture_files import SmallPictures, picture_path, picture_version
 from app.service import Service
@@ -26,7 +28,7 @@ def picture_route(service: Service, kept_in: Path) -> Route:
     """The route /covers?item=ITEM_ID&v=VERSION.
 
     Args:
-        service: knows the items and the folder of pictures.
+        service: knows the items and the folders of pictures, of all catalogues.
         kept_in: folder for small copies of pictures.
     """
     pictures = SmallPictures(kept_in)
@@ -34,12 +36,12 @@ def picture_route(service: Service, kept_in: Path) -> Route:
 
     def answer(item_id: str, version: str) -> Response:
         try:
-            item = service.catalog.get([item_id]).get(item_id)
+            found = _find(service.installed.values(), item_id, version)
         except CatalogError as error:
             return JSONResponse({"detail": str(error)}, 503)
-        if item is None:
+        if found is None:
             return JSONResponse({"detail": "There is no picture of this item."}, 404)
-        path = picture_path(item, service.covers)
+        item, path = found
         picture = pictures.get(path) if path else None
         if path is None or picture is None:
             drawn = _kept_if(version == drawn_version(item))
@@ -54,6 +56,26 @@ def picture_route(service: Service, kept_in: Path) -> Route:
         )
 
     return Route("/covers", picture)
+
+
+def _find(
+    services: Iterable[Service], item_id: str, version: str
+) -> tuple[CatalogItem, Path | None] | None:
+    """An item and its picture, None if it is to be drawn.
+
+    Catalogues may have items of the same id: the version tells them apart. What was drawn before
+    the item changed is that of the first one.
+    """
+    first = None
+    for service in services:
+        item = service.catalog.get([item_id]).get(item_id)
+        if item is None:
+            continue
+        path = picture_path(item, service.covers)
+        if version == (picture_version(path) if path else drawn_version(item)):
+            return item, path
+        first = first or (item, path)
+    return first
 
 
 def _kept_if(is_own_version: bool) -> dict[str, str]:

@@ -4,7 +4,7 @@ The strings are values of gr.HTML or are put into the page by assets/page/*.js; 
 part of a gr.HTML *template*, in which `${...}` would be run as code.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from string import Template
 from urllib.parse import quote
@@ -105,7 +105,7 @@ def render_cards(cards: Iterable[Card]) -> str:
     return "".join(
         f'<li><a role="button" class="card item" {item_data(card, "browse")} '
         f'title="{text(tooltip(card))}">{cover(card)}{add()}'
-        f'<span class="card-title" dir="auto">{text(card.title)}</span>'
+        f'<span class="card-title" lang="" dir="auto">{text(card.title)}</span>'
         f'<span class="card-by" dir="auto">{byline(card)}</span></a>{info_button(card)}</li>'
         for card in cards
     )
@@ -161,6 +161,13 @@ def _by_server(days: int, has_server: bool) -> dict[str, str]:
     }
 
 
+def _category_options(categories: Sequence[tuple[str, int]]) -> str:
+    return "".join(
+        f'<option value="{text(name)}">{text(name)} ({number(count)})</option>'
+        for name, count in categories
+    )
+
+
 def render_shell(
     template: str,
     *,
@@ -173,6 +180,7 @@ def render_shell(
     origin: str = "",
     events_days: int = 0,
     has_server: bool = True,
+    catalogs: Mapping[str, str] | None = None,
 ) -> str:
     """Fill assets/page.html, the frame into which everything else is put.
 
@@ -187,21 +195,20 @@ def render_shell(
         origin: what to know of where the data come from, a sentence; shown at the bottom.
         events_days: how long what was shown and clicked is kept; 0: it is not.
         has_server: False: what needs one is hidden, and a sentence says so (app.export_static).
+        catalogs: keys of all catalogues by their names, the first one first; None: this is all.
     """
     low, high = price_range or (0.0, 0.0)
     return Template(tr_template(template)).substitute(
         catalog_name=text(catalog_name),
         catalog_key=text(catalog_key),
+        catalogs=text(" ".join(f"{name}:{key}" for name, key in (catalogs or {}).items())),
         max_history=MAX_HISTORY,
         max_search_chars=MAX_SEARCH_CHARS,
         **{f"max_{name}": limit for name, limit in MAX_CHARS.items()},
         catalog_size=text(plural(catalog_size, "item")),
         origin=text(origin),
         **_by_server(events_days, has_server),
-        category_options="".join(
-            f'<option value="{text(name)}">{text(name)} ({number(count)})</option>'
-            for name, count in categories
-        ),
+        category_options=_category_options(categories),
         category_hidden="" if categories else "hidden",
         prices_hidden="" if price_range else "hidden",
         popularity_hidden="" if has_popularity else "hidden",

@@ -59,7 +59,7 @@ def render_inside(detail: Detail) -> str:
     last = "[ITEM]" if given.has_item_token else tr("mean of all")
     numbers = " ".join(f"{value:+.2f}".replace("-", "−") for value in detail.embedding)
     return (
-        f'<p class="opened" dir="auto">{text(detail.card.title)}</p>'
+        f'<p class="opened" lang="" dir="auto">{text(detail.card.title)}</p>'
         f'<p class="tokens" dir="auto">{tokens}{rest} '
         f'<b class="item-token">{last}</b></p>'
         f'<p class="numbers">&rarr; {numbers} &hellip;</p>'
@@ -195,7 +195,9 @@ def render_description(item: CatalogItem) -> str:
     """Its description, if it has one."""
     if not item.description:
         return ""
-    return part(tr("Description"), f'<p class="prose" dir="auto">{text(item.description)}</p>')
+    return part(
+        tr("Description"), f'<p class="prose" lang="" dir="auto">{text(item.description)}</p>'
+    )
 
 
 def render_similar(detail: Detail) -> str:
@@ -279,7 +281,8 @@ def render_facts(item: CatalogItem) -> str:
         (tr("Id"), item.item_id),
     ]
     rows = "".join(
-        f'<dt dir="auto">{text(name)}</dt><dd dir="auto">{text(value[:MAX_FACT_CHARS])}</dd>'
+        f'<dt dir="auto">{text(name)}</dt>'
+        f'<dd lang="" dir="auto">{text(value[:MAX_FACT_CHARS])}</dd>'
         for name, value in facts
         if value
     )

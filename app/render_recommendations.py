@@ -246,7 +246,7 @@ def _row(
 def item_words(card: Card) -> str:
     """Title and byline of an item in a list."""
     return (
-        f'{add()}<span class="rec-title" dir="auto">{text(card.title)}</span>'
+        f'{add()}<span class="rec-title" lang="" dir="auto">{text(card.title)}</span>'
         f'<span class="rec-by" dir="auto">{byline(card)}</span>'
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from app.asking import Asker
 from app.cards import Card
 from app.catalog.events import PickSums
 from app.contract_picks import EstimatePayload, ModelScorePayload, ScoresPayload
@@ -41,11 +42,11 @@ class Verdict:
     ranks: dict[str, ItemRank]
 
 
-class Scoreboard:
+class Scoreboard(Asker):
     """Judges picks, and counts those of all visits."""
 
     def __init__(self, service: Service) -> None:
-        self._service = service
+        super().__init__(service)
         self._judging = threading.BoundedSemaphore(MAX_AT_ONCE)
 
     def judge(self, item_id: str, raw_history: object, session_id: str) -> Verdict | None:

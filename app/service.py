@@ -7,8 +7,9 @@ calls; every call brings the whole history.
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from app.item_map import ItemMap
 from app.line import Line
 from app.models import KEYS, Models
 from app.session import BrowseRequest, Click, History, WhatIf, clean_history
+from app.settings import BOOKS
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
     from hllm.recommend import ItemRanker
@@ -90,7 +92,7 @@ class Service:
 
     Args:
         catalog: an open catalogue.
-        columns: HLLM and baseline.
+        columns: HLLM and baseline; None: those of `models`, as they are when they are asked.
         filter_rows: what filters allow; default: made here, not prepared.
         events: where to note what is shown and clicked; default: beside the catalogue.
         covers: folder with pictures, or None.
@@ -98,12 +100,17 @@ class Service:
         models: from which a visitor may choose two; None: the columns are all there is.
         counts_picks: the columns are HLLM and the MiniLM baseline, as which what is shown and
             picked is recorded; of other models nothing is.
+        name: of the catalogue in addresses and questions of the page.
+
+    Attributes:
+        installed: the services of all catalogues that the app was started with, by name; of each
+            the same ones, which whoever starts the app says.
     """
 
     def __init__(
         self,
         catalog: Catalog,
-        columns: Sequence[Column],
+        columns: Sequence[Column] | None,
         *,
         filter_rows: FilterRows | None = None,
         events: EventLog | None = None,
@@ -111,18 +118,23 @@ class Service:
         built_in: bool = False,
         models: Models | None = None,
         counts_picks: bool = True,
+        name: str = BOOKS,
     ) -> None:
         self.catalog = catalog
         self.line = Line()
-        self.columns = list(columns)
+        self._columns = None if columns is None else list(columns)
         self.models = models
+        self.name = name
+        self.installed: Mapping[str, Service] = {self.name: self}
         self.pair = models.default if models else KEYS
         self.counts_picks = counts_picks
-        self.item_map = ItemMap(self.columns, catalog)
+        self.item_map = ItemMap(lambda: self.columns, catalog)
         self.covers = covers
         self.events = events or EventLog(events_path(catalog.path))
         self._filter_rows = filter_rows or FilterRows(catalog)
         self.catalog_name = catalog.name
+        # Under which browsers keep the history of this catalogue, and links name it.
+        self.key = hashlib.sha256(self.catalog_name.encode()).hexdigest()[:12]
         self.num_items = catalog.num_items
         self.categories = catalog.categories()
         self.price_range = catalog.filters.price_range()
@@ -131,25 +143,55 @@ class Service:
         self.examples = self._make_examples()
 
     @property
+    def columns(self) -> list[Column]:
+        """Left, then right."""
+        if self._columns is not None:
+            return self._columns
+        assert self.models is not None
+        return self.models.columns_of(self.pair)
+
+    @property
     def model_names(self) -> tuple[str, str]:
         """Of both columns, for the operator: their keys where HLLM and the baseline stand there."""
         return KEYS if self.counts_picks else self.pair
 
-    def seen_with(self, raw: Any) -> Service:
-        """This service with the two models that a page names in its question, for one question.
+    def in_catalog(self, raw: Any) -> Service:
+        """The service of the catalogue that a question names; this one where it names none.
 
         Args:
-            raw: what a page sent; of a dictionary `models` counts, two names of what is installed.
-                For anything else these are the models that the app was started with.
+            raw: what a page sent; of a dictionary `catalog` counts.
+
+        Raises:
+            CatalogError: there is no such catalogue. app.gate does not let such a question in:
+                no history is ever asked of another catalogue than its own.
         """
-        if self.models is None:
+        name = raw.get("catalog") if isinstance(raw, dict) else None
+        if name is None:
             return self
-        pair = self.models.pair_of(raw.get("models") if isinstance(raw, dict) else None)
-        if pair == self.models.default:
-            return self
-        view = copy.copy(self)
-        view.pair = pair
-        view.columns, view.counts_picks = self.models.columns_of(pair), False
+        if not isinstance(name, str) or name not in self.installed:
+            raise CatalogError("This catalogue is not installed here.")
+        return self.installed[name]
+
+    def seen_with(self, raw: Any) -> Service:
+        """The service of a question's catalogue and its two models, for that question alone.
+
+        Args:
+            raw: what a page sent; of a dictionary `catalog` counts, see in_catalog, and `models`,
+                two names of what is installed. For anything else these are the models that the
+                catalogue is shown with first.
+
+        Raises:
+            CatalogError: see in_catalog.
+        """
+        service = self.in_catalog(raw)
+        if service.models is None:
+            return service
+        pair = service.models.pair_of(raw.get("models") if isinstance(raw, dict) else None)
+        if pair == service.pair and service._columns is not None:
+            return service
+        view = copy.copy(service)
+        view.counts_picks = service.counts_picks and pair == service.pair
+        view.pair, view._columns = pair, service.models.columns_of(pair)
         return view
 
     def cards_of(self, item_ids: Sequence[str]) -> list[Card]:
@@ -253,10 +295,16 @@ class Service:
             return
         self.events.add(click.session_id, "clicked", click.source, [click.item_id], click.rank)
 
+    def let_go(self, column: Column) -> None:
+        """Keep nothing of a column whose model is to leave memory."""
+        self._filter_rows.forget()
+        self.item_map.forget(column)
+
     def close(self) -> None:
-        """Write the last events and close the files."""
-        self.events.close()
-        self.catalog.close()
+        """Write the last events and close the files, of all catalogues."""
+        for service in self.installed.values():
+            service.events.close()
+            service.catalog.close()
 
     def _ask(
         self, history: History, item_filter: ItemFilter, what_if: WhatIf | None = None

@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_PORT = 65535
 EVENTS_DAYS = 90
 MAX_EVENTS_DAYS = 36_500
+BOOKS = "books"  # the built-in catalogue
+MOST_CATALOGS = 20
 YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 _DESCRIPTION = "Open HLLM Live: click items and watch a language-model recommender answer."
@@ -27,6 +29,10 @@ _EPILOG = """examples:
       the built-in books, with the model that ships
   python app.py --catalog games.db --model runs/games --covers covers/
       your own catalogue (python -m app.ingest makes one) and your own model (python -m hllm.train)
+  python app.py --catalog books --catalog games.db=runs/games --catalog office.db
+      three catalogues, of which each visitor chooses one in the page's menu; the first is shown
+      first. Behind "=" stands the folder of a catalogue's model, with its embeddings and those of
+      the baseline in it; without one, the catalogue can be browsed and searched
   python app.py --models runs --left books-sasrec --right item-knn
       two other models in the columns; the page's menu offers all that are installed
   python app.py --host 0.0.0.0 --port 8000
@@ -34,10 +40,22 @@ _EPILOG = """examples:
   python app.py --host 0.0.0.0 --allowed-hosts books.example.org
       the same, behind a proxy or a name of your own
 
+--model, --left, --right, --embeddings, --baseline and --covers are of the first catalogue, --models
+and --precision of all of them.
+
 Every option can also be given as an environment variable (HLLM_CATALOG, HLLM_MODEL, ...), which is
-how a Space is configured. The app answers on your machine only and sends nothing anywhere."""
+how a Space is configured; HLLM_CATALOG has commas between several catalogues. The app answers on
+your machine only and sends nothing anywhere."""
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A catalogue as it is named: its file, None for the built-in books; and its model, if any."""
+
+    catalog: Path | None
+    model: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +79,7 @@ class Settings:
         metrics: /-/metrics is there, for Prometheus.
         events_days: how long it is kept what was shown and clicked; 0: not at all.
         mcp: offer what programs can ask as MCP tools, too.
+        others: further catalogues; what is said above of one is of the first.
     """
 
     catalog: Path | None = None
@@ -80,6 +99,15 @@ class Settings:
     metrics: bool = False
     admin_password_file: Path | None = None
     mcp: bool = False
+    others: tuple[Chosen, ...] = ()
+
+    def of_each(self) -> list["Settings"]:
+        """The settings of each catalogue, as if it were the only one; the first one's first."""
+        without = replace(
+            self, left=None, right=None, embeddings=None, baseline=None, covers=None, others=()
+        )
+        others = (replace(without, catalog=one.catalog, model=one.model) for one in self.others)
+        return [replace(self, others=()), *others]
 
 
 def parse_settings(
@@ -104,6 +132,8 @@ def parse_settings(
     """
     parser = _parser(environ, prog, description, epilog)
     values = vars(parser.parse_args(argv))
+    chosen = values.pop("catalog") or _chosen_by(parser, environ)
+    values |= _checked(parser, chosen, values["model"])
     if values["embeddings"] and not values["model"]:
         parser.error("--embeddings belongs to a model: give the model's folder with --model, too.")
     if values["port"] is not None and not 0 < values["port"] <= MAX_PORT:
@@ -125,6 +155,48 @@ def parse_settings(
             f"--events-days must be between 0 and {MAX_EVENTS_DAYS}, not {values['events_days']}."
         )
     return Settings(**values)
+
+
+def catalog_file(name: str) -> Path | None:
+    """The file of a catalogue that somebody names; None: the built-in books."""
+    return None if name == BOOKS else Path(name)
+
+
+def catalog_choice(text: str) -> Chosen:
+    """A catalogue, or one with the folder of its model behind "=".
+
+    Raises:
+        argparse.ArgumentTypeError: one side of "=" is empty.
+    """
+    if "=" not in text or Path(text).is_file():
+        return Chosen(catalog_file(text))
+    name, _, model = text.rpartition("=")
+    if not name or not model:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a catalogue, or CATALOGUE=MODEL")
+    return Chosen(catalog_file(name), Path(model))
+
+
+def _chosen_by(parser: CommandParser, environ: Mapping[str, str]) -> list[Chosen]:
+    """The catalogues of the environment, or the built-in one."""
+    names = [name.strip() for name in environ.get("HLLM_CATALOG", "").split(",")]
+    try:
+        return [catalog_choice(name) for name in names if name] or [Chosen(None)]
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"HLLM_CATALOG: {error}")
+
+
+def _checked(parser: CommandParser, chosen: Sequence[Chosen], model: Path | None) -> dict[str, Any]:
+    """The values of Settings that say which catalogues there are."""
+    files = [one.catalog for one in chosen]
+    twice = next((file for file in files if files.count(file) > 1), chosen)
+    if twice is not chosen:
+        parser.error(f"--catalog {twice or BOOKS} is given twice.")
+    if len(chosen) > MOST_CATALOGS:
+        parser.error(f"--catalog may be given {MOST_CATALOGS} times, not {len(chosen)}.")
+    first, *others = chosen
+    if first.model and model:
+        parser.error(f"The first catalogue has two models: --model {model} and {first.model}.")
+    return {"catalog": first.catalog, "model": model or first.model, "others": tuple(others)}
 
 
 def host_names(text: str) -> tuple[str, ...]:
@@ -174,7 +246,14 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
             flag, type=kind, metavar=metavar, help=text, default=environ.get(name) or None, **more
         )
 
-    add("--catalog", Path, "FILE", "catalogue to show (default: the built-in books)")
+    parser.add_argument(
+        "--catalog",
+        action="append",
+        type=catalog_choice,
+        metavar="FILE[=MODEL]",
+        help=f"catalogue to show, with the folder of its model, if any; {BOOKS!r} is the built-in "
+        "one; may be given several times (default: the built-in books)",
+    )
     add("--model", Path, "FOLDER", "HLLM to recommend with (default: the built-in model)")
     add(
         "--models",

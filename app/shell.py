@@ -1,7 +1,5 @@
 """The frame of the page for a catalogue: the same one with a server and without."""
 
-import hashlib
-
 from app.languages import marked, tr
 from app.render import render_shell
 from app.service import Service
@@ -20,11 +18,11 @@ def shell(service: Service, *, has_server: bool = True) -> str:
         service: over the catalogue.
         has_server: False for the plain files of app.export_static.
     """
-    key = hashlib.sha256(service.catalog_name.encode()).hexdigest()[:12]
     return render_shell(
         (ROOT / "assets" / "page.html").read_text("utf-8"),
         catalog_name=service.catalog_name,
-        catalog_key=key,
+        catalog_key=service.key,
+        catalogs={one.name: one.key for one in service.installed.values()},
         catalog_size=service.num_items,
         categories=service.categories,
         price_range=service.price_range,

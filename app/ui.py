@@ -10,7 +10,7 @@ import inspect
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,20 +25,22 @@ from app.api import add_api
 from app.blind import BlindTest
 from app.bodies import Endpoint, Surface
 from app.bundle import minified
+from app.catalogs_payload import catalogs_payload
 from app.contract import (
     AnswerPayload,
     BrowsePayload,
     DetailPayload,
     ErrorPayload,
     ForgetPayload,
+    FramePayload,
     ItemPayload,
     KeepPayload,
-    LanguagePayload,
     PushesPayload,
     WholePayload,
     WhyPayload,
     WritePayload,
 )
+from app.contract_catalogs import CatalogsPayload
 from app.contract_map import MapMarksPayload, MapPayload
 from app.contract_models import OffersPayload
 from app.contract_picks import BlindPickPayload, RevealPayload, ScoresPayload, VerdictPayload
@@ -106,18 +108,18 @@ def build_demo(service: Service) -> gr.Blocks:
     os.environ.update(NO_ANALYTICS)
 
     def browse(raw: Any) -> BrowsePayload:
-        return browse_payload(service, raw)
+        return browse_payload(service.in_catalog(raw), raw)
 
     def record(raw: Any) -> None:
         click = clean_click(raw)
         if click is not None:
-            service.record_click(click)
+            service.in_catalog(raw).record_click(click)
 
     def forget(raw: Any) -> ForgetPayload:
         return forget_payload(service, raw)
 
-    def language(_raw: Any) -> LanguagePayload:
-        return {"shell": shell(service), "texts": page_texts()}
+    def frame(raw: Any) -> FramePayload:
+        return {"shell": shell(service.in_catalog(raw)), "texts": page_texts()}
 
     async def answer(raw: Any, request: gr.Request) -> AnswerPayload | ErrorPayload | None:
         try:
@@ -127,7 +129,7 @@ def build_demo(service: Service) -> gr.Blocks:
             return busy_payload(raw)
 
     line = service.line
-    functions: list[Callable[..., Any]] = [answer, browse, record, forget, language]
+    functions: list[Callable[..., Any]] = [answer, browse, record, forget, frame]
     functions += beside_clicks(service)
     with gr.Blocks(title="HLLM Live", analytics_enabled=False, fill_width=True) as demo:
         gr.HTML(
@@ -147,10 +149,14 @@ def beside_clicks(service: Service) -> list[Callable[[Any], Any]]:
     """The functions that the page calls beside its clicks, by their names."""
     offers = Offers(service)
 
-    def models(_raw: Any) -> OffersPayload:
-        return offers.payload()
+    def models(raw: Any) -> OffersPayload:
+        return offers.seen_with(raw).payload()
 
-    return [*about_items(service), *about_picks(service), *about_the_map(service), models]
+    def catalogs(_raw: Any) -> CatalogsPayload:
+        return catalogs_payload(service)
+
+    about = [*about_items(service), *about_picks(service), *about_the_map(service)]
+    return [*about, models, catalogs]
 
 
 def about_items(service: Service) -> list[Callable[[Any], Any]]:
@@ -170,7 +176,7 @@ def about_items(service: Service) -> list[Callable[[Any], Any]]:
         return pushes_payload(details.seen_with(raw), raw)
 
     def keep(raw: Any) -> KeepPayload:
-        return keep_payload(downloads.seen_with(raw), service, raw)
+        return keep_payload(downloads.seen_with(raw), service.in_catalog(raw), raw)
 
     def write(raw: Any) -> WritePayload:
         return write_payload(writer.seen_with(raw), raw)
@@ -183,16 +189,16 @@ def about_picks(service: Service) -> list[Callable[[Any], Any]]:
     scoreboard, test = Scoreboard(service), BlindTest(service)
 
     def judge(raw: Any) -> VerdictPayload | None:
-        return verdict_payload(scoreboard, raw)
+        return verdict_payload(scoreboard.seen_with(raw), raw)
 
-    def scores(_raw: Any) -> ScoresPayload:
-        return scores_payload(scoreboard)
+    def scores(raw: Any) -> ScoresPayload:
+        return scores_payload(scoreboard.seen_with(raw))
 
     def blind(raw: Any) -> BlindPickPayload:
-        return blind_payload(test, raw)
+        return blind_payload(test.seen_with(raw), raw)
 
     def reveal(raw: Any) -> RevealPayload:
-        return reveal_payload(test, raw)
+        return reveal_payload(test.seen_with(raw), raw)
 
     return [judge, scores, blind, reveal]
 
@@ -200,20 +206,20 @@ def about_picks(service: Service) -> list[Callable[[Any], Any]]:
 def about_the_map(service: Service) -> list[Callable[[Any], Any]]:
     """What the page asks once its map is open."""
 
-    def open_map(_raw: Any) -> MapPayload:
-        return map_payload(service)
+    def open_map(raw: Any) -> MapPayload:
+        return map_payload(service.in_catalog(raw))
 
     def map_marks(raw: Any) -> MapMarksPayload:
-        return map_marks_payload(service, raw)
+        return map_marks_payload(service.in_catalog(raw), raw)
 
     def map_item(raw: Any) -> ItemPayload | None:
-        return map_item_payload(service, raw)
+        return map_item_payload(service.in_catalog(raw), raw)
 
     return [open_map, map_marks, map_item]
 
 
-def surface_of(demo: gr.Blocks) -> Surface:
-    """What of the blocks the page and programs call."""
+def surface_of(demo: gr.Blocks, catalogs: Collection[str] = ()) -> Surface:
+    """What of the blocks the page and programs call, and which catalogues the page names."""
     endpoints, events = {}, {}
     for number, event in demo.fns.items():
         assert event.fn is not None and event.api_name
@@ -225,7 +231,7 @@ def surface_of(demo: gr.Blocks) -> Surface:
     functions = {
         name for block in demo.blocks.values() for name in block.get_config().get("server_fns", ())
     }
-    return Surface(endpoints, events, frozenset(demo.blocks), frozenset(functions))
+    return Surface(endpoints, events, frozenset(demo.blocks), frozenset(functions), catalogs)
 
 
 def open_metrics(service: Service, settings: Settings) -> "Metrics | None":
@@ -254,14 +260,14 @@ def app_options(
     pictures = writable_dir(settings.data_dir) / "pictures"
     routes = [
         picture_route(service, pictures),
-        *map_routes(service.item_map),
+        *map_routes([one.item_map for one in service.installed.values()]),
         *probe_routes(service),
     ]
     asked_for = operator_routes(service, settings, metrics)
     gate = Middleware(
         Gate,
         hosts=hosts_of(settings, os.environ),
-        surface=surface_of(demo),
+        surface=surface_of(demo, service.installed),
         also_read=[*(route.path for route in asked_for), *([DEV_RELOAD] if reloading else [])],
         mcp=settings.mcp,
         **({"on_refusal": metrics.refused_by_gate} if metrics else {}),

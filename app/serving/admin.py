@@ -54,14 +54,19 @@ def admin_routes(service: Service, guard: Guard) -> list[Route]:
         guard: knows the password.
     """
 
-    def behind_password(answer: Callable[[], Response]) -> Callable[[Request], Awaitable[Response]]:
+    def behind_password(
+        answer: Callable[[Service], Response],
+    ) -> Callable[[Request], Awaitable[Response]]:
         async def checked(request: Request) -> Response:
             address = request.client.host if request.client else ""
             try:
                 guard.check(request.headers.get("authorization"), address)
-                return await run_in_threadpool(answer)
+                name = request.query_params.get("catalog", service.name)
+                if name not in service.installed:
+                    raise RefusedError(404, "There is no catalogue of this name here.")
+                return await run_in_threadpool(answer, service.installed[name])
             except RefusedError as refusal:
-                wait = {"Retry-After": f"{WINDOW_S:.0f}"} if refusal.status == 429 else _ASK
+                wait = {401: _ASK, 429: {"Retry-After": f"{WINDOW_S:.0f}"}}.get(refusal.status, {})
                 return _sentence(refusal.sentence, refusal.status, {**_HEADERS, **wait})
             except CatalogError as error:
                 return _sentence(str(error), 503, _HEADERS)
@@ -69,8 +74,8 @@ def admin_routes(service: Service, guard: Guard) -> list[Route]:
         return checked
 
     return [
-        Route("/-/admin", behind_password(lambda: HTMLResponse(render(service), 200, _HEADERS))),
-        Route("/-/admin/events.csv", behind_password(lambda: _csv(service))),
+        Route("/-/admin", behind_password(lambda one: HTMLResponse(render(one), 200, _HEADERS))),
+        Route("/-/admin/events.csv", behind_password(_csv)),
     ]
 
 
@@ -111,9 +116,10 @@ def render(service: Service) -> str:
     Raises:
         CatalogError: events or catalogue cannot be read.
     """
-    reader, name = _reader(service), service.catalog_name
+    reader, name, others = _reader(service), service.catalog_name, _others(service)
     if not reader.path.exists():
-        return _page(name, "<p>Nothing yet: nothing was shown, or nothing is to be kept of it.</p>")
+        nothing = "<p>Nothing yet: nothing was shown, or nothing is to be kept of it.</p>"
+        return _page(name, others + nothing)
     picture, _ = draw(name, reader.blind_counts(), reader.pick_sums(HIT_RANK))
     days = by_day(reader.day_counts())
     clicked = reader.most_clicked(MOST_ITEMS)
@@ -123,7 +129,8 @@ def render(service: Service) -> str:
     ]
     return _page(
         name,
-        '<p><a href="admin/events.csv" download>Download all events as csv</a></p>'
+        f'{others}<p><a href="admin/events.csv?catalog={text(service.name)}" download>'
+        "Download all events as csv</a></p>"
         f"<h2>The last {DAYS} days with events</h2>"
         f"{_bars([day.counts[1] for day in days[::-1]])}"
         f"{_table(('Day', *KINDS), [(day.day, *day.counts) for day in days], 'days')}"
@@ -131,6 +138,16 @@ def render(service: Service) -> str:
         f"{picture}</div>"
         f"<h2>Clicked most</h2>{_table(('Item', 'clicks'), titles)}",
     )
+
+
+def _others(service: Service) -> str:
+    """Where the other catalogues are; "" if there are none."""
+    links = [
+        f'<a href="admin?catalog={text(name)}">{text(one.catalog_name)}</a>'
+        for name, one in service.installed.items()
+        if name != service.name
+    ]
+    return f"<p>Other catalogues: {', '.join(links)}</p>" if links else ""
 
 
 @dataclass(frozen=True)

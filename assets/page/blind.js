@@ -147,7 +147,7 @@ export function makeBlind(root, page) {
 function drawPick(vote, at) {
   return node("li", {}, [
     node("span", {}, [String(at + 1)]),
-    node("span", { dir: "auto" }, [vote.title]),
+    node("span", { lang: "", dir: "auto" }, [vote.title]),
     node("span", { class: `${vote.team}-tone` }, [tr(MODELS[vote.team] ?? "")]),
   ]);
 }

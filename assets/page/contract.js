@@ -106,14 +106,16 @@
  */
 
 /**
- * Asks for the page in a language: what `server.language` takes; any other question may have it, too.
- * @typedef {object} LanguageQuery
+ * Asks for the page in a language and of a catalogue: what `server.frame` takes; any other question
+ * may have both, too.
+ * @typedef {object} FrameQuery
  * @property {string} lang
+ * @property {?string} catalog
  */
 
 /**
- * The page in a language: what `server.language` gives. `shell` is HTML of its frame.
- * @typedef {object} LanguagePayload
+ * That page: what `server.frame` gives. `shell` is HTML of its frame.
+ * @typedef {object} FramePayload
  * @property {string} shell
  * @property {Object<string, string>} texts
  */
@@ -387,4 +389,27 @@
  * @typedef {object} MapItemQuery
  * @property {string} version
  * @property {number} point
+ */
+
+/**
+ * A catalogue that is installed.
+ * @typedef {object} CatalogPayload
+ * @property {string} name
+ * @property {string} title
+ * @property {string} size
+ * @property {CatalogModelPayload[]} models
+ */
+
+/**
+ * A model that a catalogue is shown with first.
+ * @typedef {object} CatalogModelPayload
+ * @property {string} title
+ * @property {string} problem
+ * @property {string} remedy
+ */
+
+/**
+ * Every catalogue that is installed: what `server.catalogs` gives.
+ * @typedef {object} CatalogsPayload
+ * @property {CatalogPayload[]} catalogs
  */

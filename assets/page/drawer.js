@@ -58,6 +58,7 @@ export function makeDrawer(section, page) {
     page.mark({});
     delete title.dataset.item;
     title.textContent = form.title;
+    title.removeAttribute("lang");
     body.replaceChildren(form.body);
   }
 
@@ -101,6 +102,8 @@ export function makeDrawer(section, page) {
     title.dataset.item = item;
     title.textContent = found.title;
     body.innerHTML = found.html;
+    // In which language the texts of a catalogue are, nobody knows.
+    title.toggleAttribute("lang", body.querySelector(".detail-head") !== null);
     rove();
     page.onInside(found.inside);
     if (isNew) page.announce(tr("Details of {title}.", { title: found.title }));

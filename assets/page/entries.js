@@ -11,7 +11,7 @@ const NEEDS_SERVER = marked(
 /**
  * @param {object} menu
  * @param {HTMLDialogElement} dialog for what is to be copied
- * @param {object} page its parts by name: guests, place, stage, blind, yours, models
+ * @param {object} page its parts by name: guests, place, stage, blind, yours, models, catalogs
  * @param {?string} page.lang in which the page is; null where it cannot be chosen
  * @param {function} [page.keep] asks the server for what a visitor can take along
  * @param {boolean} page.hasServer without one, an entry says what there is with one
@@ -19,7 +19,7 @@ const NEEDS_SERVER = marked(
  * @param {function(string): void} page.say
  */
 export function addEntries(menu, dialog, page) {
-  const { guests, place, stage, blind, yours, models } = page;
+  const { guests, place, stage, blind, yours, models, catalogs } = page;
   const history = () => guests.items.map(({ id }) => id);
 
   makeKeep(menu, dialog, {
@@ -47,6 +47,7 @@ export function addEntries(menu, dialog, page) {
       checked: blind.isOn,
     });
     menu.add({ label: tr("Models \u2026"), act: models.open });
+    if (catalogs.isChoice()) menu.add({ label: tr("Catalogues \u2026"), act: catalogs.open });
   }
   menu.add({ label: tr("Stage mode"), act: stage.toggle, checked: stage.isOn });
   if (page.lang !== null) {

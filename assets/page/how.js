@@ -27,11 +27,16 @@ export function makeHow(section, page) {
     panel.querySelector(selector).textContent = text;
   };
 
-  /** @param {?import("./contract.js").HowPayload} shown */
-  function show(shown) {
+  /**
+   * @param {?import("./contract.js").HowPayload} shown
+   * @param {boolean} isFinal both columns have answered, or never will for this history
+   */
+  function show(shown, isFinal) {
     how = shown;
     version += 1;
-    line.textContent = how ? lineOf(how) : tr("Numbers follow when HLLM has answered.");
+    if (how) line.textContent = lineOf(how);
+    else if (isFinal) line.textContent = tr("No HLLM answers here: its steps have no numbers.");
+    else line.textContent = tr("Numbers follow when HLLM has answered.");
     section.querySelector(".how-short").textContent = how ? milliseconds(how.encode_ms) : "";
     if (isOpen()) draw();
   }

@@ -2,6 +2,7 @@
 // `tr` translates one, `marked` is for one that it is given later. Translations into another language
 // come from the server (app/languages.py), with the page's frame in it, only if it is chosen.
 
+import { withParameter } from "./address.js";
 import { readStored, store } from "./storage.js";
 
 const LANGUAGE_KEY = "hllm-live/language";
@@ -37,49 +38,27 @@ export function languageOf(search, stored, preferred) {
   return wanted.find(isOurs) ?? "en";
 }
 
-/** The address of the page, with a language in it or with none. */
-export function addressWith(address, language) {
-  const url = new URL(address);
-  url.searchParams.delete(PARAMETER);
-  if (language) url.searchParams.set(PARAMETER, language);
-  url.search = url.search.replace(/\bstage=(?=&|$)/, "stage"); // as people write it
-  return url.href;
+/** The language of the page, see languageOf. */
+export function preferredLanguage() {
+  return languageOf(location.search, readStored(LANGUAGE_KEY), navigator.languages);
 }
 
 /**
- * Gives the server whose answers are in the language of the page, which is made to be in it. The
- * language is null where it cannot be chosen: without what has the translations, all is English.
- * @param {Element} element with the page's frame in English
- * @param {object} server
+ * From now on the page is in a language.
+ * @param {string} lang
+ * @param {Object<string, string>} translations of what the scripts say
  */
-export async function speakLanguage(element, server) {
-  if (server.language === undefined) return { server, lang: null };
-  const lang = languageOf(location.search, readStored(LANGUAGE_KEY), navigator.languages);
-  const spoken = inLanguage(server, lang);
-  if (lang === "en") return { server, lang };
-  element.style.visibility = "hidden"; // the frame that is not meant to be read
-  const found = await spoken.language({}).catch(() => null);
-  element.style.visibility = "";
-  if (!found) return { server, lang: "en" }; // all of it English, rather than half of it
-  ({ texts } = found);
-  element.innerHTML = found.shell;
+export function speak(lang, translations) {
+  texts = translations;
   document.documentElement.lang = TAGS[lang];
   document.title = tr("HLLM Live");
-  return { server: spoken, lang };
-}
-
-/** A server that is told with every question in which language to answer. */
-function inLanguage(server, lang) {
-  return new Proxy(server, {
-    get: (all, name) => all[name] && ((question) => all[name]({ ...question, lang })),
-  });
 }
 
 /** Open the page anew in another language: everything that is kept is there again. */
 export function switchLanguage(lang) {
   store(LANGUAGE_KEY, lang);
   const isKept = readStored(LANGUAGE_KEY) === lang;
-  const address = addressWith(location.href, isKept ? "" : lang);
+  const address = withParameter(location.href, PARAMETER, isKept ? null : lang);
   window.history.replaceState(window.history.state, "", address);
   location.reload();
 }

@@ -28,6 +28,15 @@ export function linkedItem(hash) {
   return (partsOf(hash).get("item") || "").slice(0, MAX_ITEM_CHARS);
 }
 
+/**
+ * The key of the catalogue whose history an address holds, "" if none.
+ * @param {string} hash
+ */
+export function linkedCatalog(hash) {
+  if (!isShared(hash) || hash.length > MAX_LINK_CHARS) return "";
+  return partsOf(hash).get("c") ?? "";
+}
+
 /** The address of the page alone, if it names an item or a history. */
 export function leaveLink() {
   if (!linkedItem(location.hash) && !isShared(location.hash)) return;

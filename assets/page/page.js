@@ -6,6 +6,7 @@ import { makeBands } from "./bands.js";
 import { makeBlind } from "./blind.js";
 import { makeBrowse } from "./browse.js";
 import { makeCaptions } from "./captions.js";
+import { makeCatalogs } from "./catalogs.js";
 import { listenToClicks } from "./clicks.js";
 import { makeDesk } from "./desk.js";
 import { retryButton } from "./dom.js";
@@ -13,6 +14,7 @@ import { makeDrawer } from "./drawer.js";
 import { addEntries } from "./entries.js";
 import { EVERYTHING } from "./filter.js";
 import { makeFilterControl } from "./filter_control.js";
+import { openFrame } from "./frame.js";
 import { makeGuests } from "./guest.js";
 import {
   addItem,
@@ -28,7 +30,7 @@ import {
 import { makeHow } from "./how.js";
 import { listenToKeys } from "./keys.js";
 import { makeKnown } from "./known.js";
-import { speakLanguage, tr } from "./language.js";
+import { tr } from "./language.js";
 import { leaveLink, linkedItem } from "./links.js";
 import { makeMap } from "./map.js";
 import { makeMenu } from "./menu.js";
@@ -50,6 +52,8 @@ import { makeWhatIf } from "./what_if_bar.js";
 import { makeWriter } from "./writer.js";
 import { isOwn, makeYours } from "./yours.js";
 
+const MAX_LOST_CHARS = 80; // of a catalogue in an address
+
 /**
  * Runs once in a gr.HTML with what Gradio gives to its script, or by static.js without a server.
  * @param {object} page
@@ -57,8 +61,8 @@ import { isOwn, makeYours } from "./yours.js";
  * @param {object} page.server answers by the names of contract.js; what it has not is not offered
  * @param {function(): Promise<boolean>} [page.alive] whether it answers at all
  */
-export async function startPage({ element, server: unspoken, alive = isAlive }) {
-  const { server, lang } = await speakLanguage(element, unspoken);
+export async function startPage({ element, server: plain, alive = isAlive }) {
+  const { server, lang, lost } = await openFrame(element, plain);
   const root = element.querySelector(".hllm");
   const session = newSession();
   const storageKey = `hllm-live/${root.dataset.catalog}`;
@@ -201,6 +205,10 @@ export async function startPage({ element, server: unspoken, alive = isAlive }) 
     ...{ say, notice },
     storageKey: `${storageKey}/models`,
   });
+  const catalogs = makeCatalogs(root, {
+    fetch: () => server.catalogs({}),
+    open: drawer.openForm,
+  });
   const filterControl = makeFilterControl(
     root.querySelector(".filter"),
     (filter) => desk.changeFilter(filter),
@@ -330,7 +338,7 @@ export async function startPage({ element, server: unspoken, alive = isAlive }) 
     shownIds = ids;
     pushes.leave();
     answers.show(answer, ids);
-    how.show(answer.how);
+    how.show(answer.how, hasLists && !answer.warming && !blind.isOn());
     if (answer.shown) models.show(answer.shown);
     scoreboard.count(models.counts());
     map.mark();
@@ -483,7 +491,7 @@ export async function startPage({ element, server: unspoken, alive = isAlive }) 
   const close = () => drawer.close() || whatIf.back() || blind.leave() || stage.leave();
   listenToKeys(root, { search, undo: actions.undo, redo: actions.redo, close });
   addEntries(menu, root.querySelector("dialog.copy"), {
-    ...{ guests, place, stage, blind, yours, models, lang },
+    ...{ guests, place, stage, blind, yours, models, catalogs, lang },
     keep: about("keep"),
     hasServer: server.write !== undefined,
     write,
@@ -495,6 +503,7 @@ export async function startPage({ element, server: unspoken, alive = isAlive }) 
   };
   // Pasted into the address of the open page, or gone back from.
   window.addEventListener("hashchange", () => {
+    if (catalogs.follow()) return;
     if (sharing.open() || sharing.close()) {
       whatIf.back();
       ask();
@@ -509,4 +518,11 @@ export async function startPage({ element, server: unspoken, alive = isAlive }) 
   browse.load();
   ask();
   openLinked();
+  if (lost)
+    say(
+      tr("The catalogue \u201c{lost}\u201d cannot be shown here: \u201c{name}\u201d is.", {
+        lost: lost.slice(0, MAX_LOST_CHARS),
+        name: place.name,
+      }),
+    );
 }

@@ -141,7 +141,7 @@ export function makeScoreboard(section, page) {
     const rows = [...picks].reverse().map((pick) => {
       const closer = closerOf(pick);
       return node("li", {}, [
-        node("a", { href: linkOf(pick.item), dir: "auto" }, [pick.title]),
+        node("a", { href: linkOf(pick.item), lang: "", dir: "auto" }, [pick.title]),
         ...Object.entries(MODELS).map(([key, name]) =>
           node("span", { class: closer === key ? `won ${key}-tone` : "" }, [
             `${tr(name)} ${rankText(pick, key)}`,

@@ -1,6 +1,9 @@
 // Stage mode: few rows in large type, for a projector. The address says whether it is on ("?stage"),
 // so that it survives a reload and can be bookmarked.
 
+import { withParameter } from "./address.js";
+import { CATALOG } from "./catalogs.js";
+
 const STAGE = "stage";
 
 /** @param {HTMLElement} root of the page, whose data the styles go by */
@@ -12,22 +15,21 @@ export function makeStage(root) {
   }
 
   function toggle() {
-    const url = new URL(location.href);
-    if (isOn()) url.searchParams.delete(STAGE);
-    else url.searchParams.set(STAGE, "");
-    url.search = url.search.replace(/\bstage=(?=&|$)/, STAGE); // as people write it
-    window.history.replaceState(window.history.state, "", url);
+    const address = withParameter(location.href, STAGE, isOn() ? null : "");
+    window.history.replaceState(window.history.state, "", address);
     draw(!isOn());
     window.scrollTo({ top: 0 });
   }
 
   /**
-   * The address of the page with another part behind "#", for somebody else: in the same mode.
+   * The address of the page with another part behind "#", for somebody else: in the same mode, of
+   * the same catalogue.
    * @param {string} hash "" gives ""
    */
   function address(hash) {
-    const mode = isOn() ? `?${STAGE}` : "";
-    return hash && location.origin + location.pathname + mode + hash;
+    const catalog = new URLSearchParams(location.search).get(CATALOG);
+    const page = withParameter(location.origin + location.pathname, CATALOG, catalog);
+    return hash && withParameter(page, STAGE, isOn() ? "" : null) + hash;
   }
 
   /** Whether there was anything to leave. */

@@ -27,7 +27,12 @@ function makeEntry() {
     toolButton("remove", "\u00d7"),
     toolButton("later", "\u203a"),
   ]);
-  const title = node("span", { class: "history-title", dir: "auto", "aria-hidden": "true" });
+  const title = node("span", {
+    class: "history-title",
+    lang: "",
+    dir: "auto",
+    "aria-hidden": "true",
+  });
   const info = node(
     "button",
     { type: "button", class: "info", tabindex: "-1", title: tr("Details") },

@@ -106,7 +106,7 @@ function entryOf({ id, title, creator, cover }) {
         draggable: "false",
       }),
       node("span", { class: "unseen" }, [`${tr("Add")} `]),
-      node("span", { class: "card-title", dir: "auto" }, [title]),
+      node("span", { class: "card-title", lang: "", dir: "auto" }, [title]),
       node("span", { class: "card-by", dir: "auto" }, [creator]),
     ],
   );

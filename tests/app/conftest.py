@@ -248,6 +248,18 @@ def new_service() -> Callable[..., Service]:
 
 
 @pytest.fixture(scope="session")
+def beside() -> Callable[..., Service]:
+    """Makes services those of one app: gives the first, whose page offers all of them by name."""
+
+    def link(**services: Service) -> Service:
+        for name, service in services.items():
+            service.name, service.installed = name, services
+        return next(iter(services.values()))
+
+    return link
+
+
+@pytest.fixture(scope="session")
 def new_items() -> Callable[[int], list[CatalogItem]]:
     return some_items
 

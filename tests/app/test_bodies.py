@@ -13,6 +13,7 @@ SURFACE = Surface(
     events={0: SEARCH, 3: Endpoint(("raw",))},
     components=frozenset({7}),
     functions=frozenset({"browse"}),
+    catalogs=("books", "games"),
 )
 
 
@@ -98,3 +99,16 @@ def test_nesting_is_counted_up_to_the_limit():
 
     assert SURFACE.check_call("search", nested(MAX_DEPTH - 2))
     assert "nested deeper" in refused(SURFACE.check_call, "search", nested(MAX_DEPTH - 1))[1]
+
+
+@pytest.mark.parametrize(
+    "catalog", ["gone", "", "GAMES", "games ", 1, True, ["games"], {"a": "games"}]
+)
+def test_a_question_names_a_catalogue_of_the_closed_list_or_none(catalog):
+    def asked(data):
+        return body(data=data, component_id=7, fn_name="browse", session_hash="s")
+
+    status, sentence = refused(SURFACE.check_server, asked({"catalog": catalog}))
+    assert (status, "there are books, games" in sentence) == (404, True)
+    for known in ({"catalog": "games"}, {"catalog": None}, {}, "games", ["gone"], None):
+        assert json.loads(SURFACE.check_server(asked(known)))["data"] == known

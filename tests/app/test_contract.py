@@ -4,7 +4,7 @@ import re
 import typing
 
 from app import contract as contract_module
-from app import contract_map, contract_models, contract_picks
+from app import contract_catalogs, contract_map, contract_models, contract_picks
 from app.settings import ROOT
 
 
@@ -22,12 +22,18 @@ def contract():
 def typed_dicts():
     return {
         name: list(typing.get_type_hints(value))
-        for module in (contract_module, contract_map, contract_picks, contract_models)
+        for module in (
+            contract_module,
+            contract_map,
+            contract_picks,
+            contract_models,
+            contract_catalogs,
+        )
         for name, value in vars(module).items()
         if typing.is_typeddict(value)
     }
 
 
 def test_scripts_and_python_know_the_same_payloads():
-    assert len(typed_dicts()) == 44
+    assert len(typed_dicts()) == 47
     assert contract() == typed_dicts()

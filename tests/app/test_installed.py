@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from app import installed, models, taken
+from app import installed, loaded, taken
 from app.books import readers
 from app.catalog import Catalog, CatalogItem
 from app.errors import CatalogError
@@ -43,7 +43,7 @@ def books(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         real = readers.simulate
         patch.setattr(taken, "simulate", lambda shelf, n, seed: real(shelf, 300, seed))
-        patch.setattr(models, "RESTS_S", 0)  # more kinds than are held are asked for at once
+        patch.setattr(loaded, "RESTS_S", 0)  # more kinds than are held are asked for at once
         service = open_service(
             Settings(data_dir=folder / "data", models=(folder / "runs",), left="a-sasrec")
         )

@@ -80,7 +80,7 @@ def test_without_a_model_it_is_said_why(tmp_path, new_service, new_items):
 
 
 def test_a_model_without_embeddings_has_no_map(service):
-    found = ItemMap(service.columns[1:], service.catalog).open()
+    found = ItemMap(lambda: service.columns[1:], service.catalog).open()
     assert found == (None, "fake Baseline has no embeddings that could be drawn.", False)
 
 
@@ -100,3 +100,13 @@ def test_the_map_follows_the_model_of_the_column(service, fake_recommender):
     wait_until(lambda: service.item_map.open()[0] is not first)
     second = points_of(service)
     assert second.recommender is other and second.version != first.version
+
+
+def test_a_model_that_is_let_go_is_not_kept_for_its_map(service):
+    points = points_of(service)
+    service.item_map.forget(service.columns[1])
+    assert service.item_map.known(points.version) is points
+    service.item_map.forget(service.columns[0])
+    assert service.item_map.known(points.version) is None
+    assert service.item_map.marks(["book-001"], {}) == ([None], {}, None)
+    assert points_of(service).version == points.version

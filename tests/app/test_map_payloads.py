@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from app.map_payloads import map_item_payload, map_marks_payload, map_payload
@@ -59,3 +61,8 @@ def test_a_history_that_the_model_cannot_read_marks_nothing(
     monkeypatch.setattr(fake_recommender, "user_embedding", fail)
     found = map_marks_payload(service, {"history": ["book-001"], "rows": {}})
     assert found == {"history": [], "rows": {}, "user": None}
+
+
+def test_without_categories_no_point_is_of_another_one(tmp_path, new_service, new_items):
+    items = [replace(item, categories=()) for item in new_items(12)]
+    assert map_payload(new_service(tmp_path / "c.db", items))["categories"] == ["items"]

@@ -1,21 +1,17 @@
-"""Two names of a closed list give two columns; what is loaded is bounded, and nobody is cut off."""
-
-import threading
+"""Two names of a closed list give two columns, wherever what is loaded is held."""
 
 import pytest
 
-from app import models
 from app.columns import Column
 from app.errors import CatalogError
-from app.models import MOST_OTHERS, Installed, Models
+from app.loaded import Installed, Loaded
+from app.models import Models
 from hllm.errors import CheckpointError
 from tests.waiting import wait_until
 
 
-def installed(fake, name, *, gate=None, problem=""):
+def installed(fake, name, *, problem=""):
     def load():
-        if gate is not None:
-            gate.wait(10)
         return fake(name, ["a", "b", "c", "d"])
 
     def check():
@@ -67,38 +63,6 @@ def test_a_chosen_model_loads_in_the_background_and_takes_its_place(held):
     assert [column.key for column in held.columns] == ["hllm", "baseline"]
 
 
-def test_what_was_not_asked_for_the_longest_goes_first(held, monkeypatch):
-    for pair in (("m2", "m3"), ("m4", "m5")):
-        ready(held, *pair)
-    left, _ = held.columns_of(("m6", "m0"))
-    assert left.info().state == "loading"
-    assert f"{MOST_OTHERS} other models are in use" in left.info().message
-    in_use = held.columns_of(("m2", "m3"))
-    monkeypatch.setattr(models, "RESTS_S", -1)
-    held.columns_of(("m5", "m4"))
-    told = []
-    monkeypatch.setattr(held, "_on_let_go", lambda: told.append(1))
-    wait_until(lambda: held.columns_of(("m6", "m0"))[0].info().state == "ready")
-    assert told == [1]
-    assert list(held._others) == ["m3", "m5", "m4", "m6"]
-    assert in_use[0].ask(["a"], 3).result.items  # a question that was under way is answered
-
-
-def test_a_model_that_is_loading_is_not_let_go(fake_recommender, monkeypatch):
-    monkeypatch.setattr(models, "RESTS_S", -1)
-    gate = threading.Event()
-    names = [f"m{number}" for number in range(8)]
-    held = Models([installed(fake_recommender, n, gate=gate) for n in names], ("m0", "m1"))
-    held.columns_of(("m2", "m3"))
-    held.columns_of(("m4", "m5"))
-    left, _ = held.columns_of(("m6", "m2"))
-    assert "waits" in left.info().message
-    assert "warming up" in held.columns_of(("m2", "m3"))[0].info().message
-    gate.set()
-    ready(held, "m2", "m3")
-    ready(held, "m6", "m4")
-
-
 def test_a_model_that_does_not_fit_is_listed_with_the_reason_and_never_loaded(held):
     [offer] = [offer for offer in held.offers() if offer.name == "misfit"]
     assert (offer.problem, offer.remedy) == ("It is of another catalogue.", "python -m fit")
@@ -113,3 +77,24 @@ def test_names_of_the_start_must_be_installed_and_different(fake_recommender):
         Models(found, ("m0", "gone"))
     with pytest.raises(CheckpointError, match="choose two models"):
         Models(found, ("m0", "m0"))
+
+
+def test_the_models_of_another_catalogue_load_when_they_are_asked_for(fake_recommender):
+    found = [installed(fake_recommender, "m0"), installed(fake_recommender, "m1")]
+    held = Models(found, ("m0", "m1"), Loaded(), stays=False)
+    assert held.columns == []
+    left, right = held.columns_of(held.default)
+    assert (left.key, right.key) == ("hllm", "baseline")
+    ready(held, "m0", "m1")
+    assert [offer.name for offer in held.default_offers()] == ["m0", "m1"]
+
+
+def test_what_is_let_go_is_told_to_whoever_keeps_something_of_it(fake_recommender, monkeypatch):
+    found = [installed(fake_recommender, f"m{number}") for number in range(7)]
+    held, told = Models(found, ("m0", "m1")), []
+    held.on_let_go = lambda column: told.append(column.title)
+    for pair in (("m2", "m3"), ("m4", "m5")):
+        ready(held, *pair)
+    monkeypatch.setattr("app.loaded.RESTS_S", -1)
+    ready(held, "m6", "m5")
+    assert told == ["M2"]

@@ -183,6 +183,15 @@ def test_a_visitor_deletes_what_was_recorded_of_this_browser(service, events_of)
         assert forget_payload(service, strange)["message"].startswith("0 entries")
 
 
+def test_forgetting_is_of_all_catalogues(service, tmp_path, new_service, new_items, beside):
+    other = new_service(tmp_path / "other.db", new_items(12), name="Other")
+    first = beside(books=service, games=other)
+    for one in (service, other):
+        one.answer(["book-001"], SESSION)
+    told = forget_payload(first, {"sessions": [SESSION]})
+    assert told == {"message": "4 entries of this browser deleted."}
+
+
 def test_detail_and_why_payload(service):
     details = Details(service)
     query = {"item": "book-007", "history": ["book-001", "book-002"]}

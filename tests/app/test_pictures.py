@@ -1,5 +1,7 @@
 """The pictures of items over HTTP: the folder of --covers gives nothing else."""
 
+from dataclasses import replace
+
 import pytest
 from PIL import Image
 from starlette.applications import Starlette
@@ -79,3 +81,19 @@ def test_a_catalogue_that_is_gone_is_said(service, tmp_path):
         TestClient(Starlette(routes=[picture_route(service, tmp_path / "kept")])), "book-001"
     )
     assert answer.status_code == 503 and "cannot be read" in answer.json()["detail"]
+
+
+def test_items_of_two_catalogues_with_one_id_have_pictures_of_their_own(
+    tmp_path, new_service, new_items, beside
+):
+    books = new_service(tmp_path / "1.db", new_items(3), name="Books")
+    games = [replace(item, title=f"Game {item.item_id}") for item in new_items(5)]
+    other = new_service(tmp_path / "2.db", games, name="Games")
+    first = beside(books=books, games=other)
+    client = TestClient(Starlette(routes=[picture_route(first, tmp_path / "kept")]))
+    for service, word in ((books, "Book"), (other, "Game")):
+        answer = client.get(service.cards_of(["book-001"])[0].cover)
+        assert word in answer.text and "immutable" in answer.headers["cache-control"]
+    assert "Game" in get(client, "book-004").text  # only one of them has it
+    old = get(client, "book-001")
+    assert "Book" in old.text and old.headers["cache-control"] == "no-cache"

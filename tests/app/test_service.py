@@ -165,3 +165,36 @@ def test_sliders_re_rank_both_columns_each_by_its_own_rows(service):
             assert column.result.items != before.result.items
             shown = {item.item_id for item in column.result.items[:10]}
             assert shown <= tried.cards.keys()
+
+
+@pytest.fixture
+def two(service, tmp_path, new_service, new_items, beside):
+    other = new_service(tmp_path / "other.db", new_items(12), name="Other")
+    return beside(books=service, games=other), other
+
+
+@pytest.mark.parametrize("raw", [None, [], {}, {"catalog": None}, "games"])
+def test_a_question_without_a_catalogue_is_of_the_first_one(two, raw):
+    assert two[0].seen_with(raw) is two[0].in_catalog(raw) is two[0]
+
+
+def test_a_question_is_answered_of_its_catalogue_alone(two, events_of):
+    books, other = two
+    seen = books.seen_with({"catalog": "games"})
+    assert seen is other and seen.seen_with({"catalog": "books"}) is books
+    books.answer(["book-001"], SESSION)
+    before = events_of(books)
+    answer = seen.answer(["book-001", "book-030"], SESSION)
+    assert ids(answer.history) == ["book-001"]
+    assert {event[0] for event in events_of(other)} == {"shown"}
+    seen.record_click(Click("book-003", "browse", SESSION))
+    assert ("clicked", "browse", '["book-003"]', None, SESSION) in events_of(other)
+    assert events_of(books) == before
+
+
+@pytest.mark.parametrize("name", ["gone", "", 3, ["games"], {"games": 1}, True])
+def test_a_catalogue_that_is_not_there_is_never_answered_as_another(two, name):
+    """A history would lose every item."""
+    for ask in (two[0].in_catalog, two[0].seen_with):
+        with pytest.raises(CatalogError, match="not installed"):
+            ask({"catalog": name})

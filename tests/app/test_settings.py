@@ -9,6 +9,67 @@ from app.errors import CatalogError
 from app.settings import Settings, parse_settings, writable_dir
 
 
+@pytest.mark.parametrize(
+    ("argv", "environ", "files"),
+    [
+        (["--catalog", "books"], {}, [(None, None)]),
+        (["--catalog", "a.db=m"], {}, [("a.db", "m")]),
+        (["--catalog", "a.db", "--model", "m"], {}, [("a.db", "m")]),
+        (
+            ["--catalog", "books", "--catalog", "a.db=m/1", "--catalog", "b.db"],
+            {"HLLM_CATALOG": "not.db"},
+            [(None, None), ("a.db", "m/1"), ("b.db", None)],
+        ),
+        ([], {"HLLM_CATALOG": "a.db, books=m,"}, [("a.db", None), (None, "m")]),
+        ([], {"HLLM_CATALOG": ",", "HLLM_MODEL": "m"}, [(None, "m")]),
+        (
+            ["--model", "m", "--catalog", "a.db", "--catalog=b.db"],
+            {},
+            [("a.db", "m"), ("b.db", None)],
+        ),
+    ],
+)
+def test_several_catalogues_and_their_models(argv, environ, files):
+    each = parse_settings(argv, environ).of_each()
+    shown = [tuple(path and str(path) for path in (one.catalog, one.model)) for one in each]
+    assert shown == files
+    assert all(one.others == () for one in each)
+
+
+def test_what_is_said_of_one_catalogue_is_of_the_first(tmp_path):
+    options = ["--left=a", "--right=b", "--model=m", "--embeddings=e", "--baseline=s", "--covers=c"]
+    first, other = parse_settings(
+        ["--catalog=books", "--catalog=g.db", "--models=runs", "--precision=int8", *options], {}
+    ).of_each()
+    assert (first.left, first.covers, first.model) == ("a", Path("c"), Path("m"))
+    assert (other.left, other.right, other.model) == (None, None, None)
+    assert (other.embeddings, other.baseline, other.covers) == (None, None, None)
+    assert (other.models, other.precision) == (first.models, first.precision) != ((), None)
+
+
+def test_a_file_whose_name_has_an_equals_sign_is_a_file(tmp_path):
+    file = tmp_path / "a=b.db"
+    file.touch()
+    assert parse_settings([f"--catalog={file}"], {}).catalog == file
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "sentence"),
+    [
+        (["--catalog", "a.db", "--catalog", "a.db=m"], {}, "a.db is given twice"),
+        (["--catalog", "books", "--catalog", "books"], {}, "books is given twice"),
+        (["--catalog", "a.db="], {}, "must be a catalogue, or CATALOGUE=MODEL"),
+        ([], {"HLLM_CATALOG": "=m"}, "HLLM_CATALOG: '=m' must be"),
+        (["--catalog", "a.db=m", "--model", "n"], {}, "has two models"),
+        ([f"--catalog={n}.db" for n in range(21)], {}, "20 times, not 21"),
+    ],
+)
+def test_catalogues_that_cannot_be_told_apart_are_an_error(argv, environ, sentence, capsys):
+    with pytest.raises(SystemExit):
+        parse_settings(argv, environ)
+    assert sentence in " ".join(capsys.readouterr().err.split())
+
+
 def test_nothing_said_means_the_built_in_choices():
     assert parse_settings([], {}) == Settings()
 
@@ -73,7 +134,7 @@ def test_help_teaches_every_option(capsys):
         parse_settings(["--help"], {})
     assert stopped.value.code == 0
     text = capsys.readouterr().out
-    for name in Settings.__dataclass_fields__:
+    for name in Settings.__dataclass_fields__.keys() - {"others"}:  # --catalog, once more
         assert "--" + name.replace("_", "-") in text
     assert "python app.py --catalog" in text
 

@@ -35,3 +35,19 @@ def test_without_a_server_the_page_says_what_is_missing(service):
     with_one = shell(service)
     assert 'data-action="write" >' in with_one and 'data-action="forget"' in with_one
     assert '<p class="hint" hidden>Writing an item' in with_one
+
+
+def test_the_frame_names_all_catalogues_the_first_one_first(
+    tmp_path, service, new_service, new_items, beside
+):
+    other = new_service(tmp_path / "o.db", new_items(2), name="Other")
+    beside(books=service, games=other)
+    for one in (service, other):
+        assert f'data-catalogs="books:{service.key} games:{other.key}"' in shell(one)
+        assert f'data-catalog="{one.key}"' in shell(one)
+
+
+def test_a_catalogue_without_categories_offers_none_to_browse_or_filter(tmp_path, new_service):
+    assert 'aria-label="Category" hidden' in shell(
+        new_service(tmp_path / "2.db", [CatalogItem(item_id="a")])
+    )

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addressWith, languageOf, marked, speakLanguage, tr } from "../../assets/page/language.js";
+import { languageOf, marked, tr } from "../../assets/page/language.js";
 
 test("a sentence without a translation stays as it is, with its values", () => {
   assert.equal(tr("{a} and {b}", { a: "{b}", b: "$&" }), "{b} and $&");
@@ -21,16 +21,4 @@ test("what is no language of the page says nothing", () => {
   for (const wrong of ["constructor", "de", "", 7, null, {}, ["zh"]])
     assert.equal(languageOf("?lang=toString", wrong, ["ja"]), "en");
   assert.equal(languageOf("?lang=fr", { zh: 1 }, ["zh-HK"]), "zh");
-});
-
-test("an address names a language, or none", () => {
-  const page = "https://x.org/live/?stage&lang=zh#item=a%20b";
-  assert.equal(addressWith(page, ""), "https://x.org/live/?stage#item=a%20b");
-  assert.equal(addressWith(page, "en"), "https://x.org/live/?stage&lang=en#item=a%20b");
-  assert.equal(addressWith("https://x.org/?lang=zh", ""), "https://x.org/");
-});
-
-test("without what has the translations the language cannot be chosen", async () => {
-  const server = { answer: () => {} };
-  assert.deepEqual(await speakLanguage(null, server), { server, lang: null });
 });

@@ -110,3 +110,23 @@ def test_days_are_the_latest_first_and_not_too_many():
     days = by_day(found)
     assert len(days) == DAYS
     assert (days[0].day, days[0].counts) == ("2026-12-01", (0, 12, 0, 0))
+
+
+def test_every_catalogue_has_its_own_page_and_csv(
+    tmp_path, service, new_service, new_items, beside
+):
+    other = new_service(tmp_path / "other.db", new_items(4), name="Other <b>")
+    other.events.add("s", "clicked", "browse", ["book-002"])
+    other.events.flush()
+    beside(books=service, games=other)
+    path = tmp_path / "password"
+    path.write_text(PASSWORD)
+    settings = Settings(data_dir=tmp_path, admin_password_file=path)
+    with served(page_of(service, settings)) as (_, url):
+        assert '<a href="admin?catalog=games">Other &lt;b&gt;</a>' in ask(url, PAGE, PASSWORD)[2]
+        page = ask(url, f"{PAGE}?catalog=games", PASSWORD)[2]
+        assert "Book number 2" in page and 'href="admin/events.csv?catalog=games"' in page
+        assert "book-002" in ask(url, f"{CSV}?catalog=games", PASSWORD)[2]
+        assert "book-002" not in ask(url, CSV, PASSWORD)[2]
+        assert ask(url, f"{PAGE}?catalog=gone", PASSWORD)[0] == 404
+        assert ask(url, f"{PAGE}?catalog=games", "a wrong password")[0] == 401
