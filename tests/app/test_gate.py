@@ -348,8 +348,8 @@ def test_names_from_the_settings_are_answered(service, monkeypatch):
         assert status("books.example.com", "https://books.example.com") == 200
         assert status("127.0.0.1:7860", "https://mine.example") == 200
         assert status("mine.example", "https://mine.example") == 200
-        assert status("me-books.hf.space", "https://evil.hf.space")[0] == 403
-        assert status("evil.example", "https://evil.example")[0] == 403
+        assert status("me-books.hf.space", "https://evil.hf.space") == 403
+        assert status("evil.example", "https://evil.example") == 403
 
 
 def test_picture_is_served_and_nothing_else_of_the_folder(ask, covers):
