@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import CatalogError
+from hllm.choices import INDEXES
 from hllm.serving.precision import PRECISIONS
 from hllm.shell import CommandParser
 
@@ -52,6 +53,7 @@ class Settings:
         embeddings: item embeddings of the HLLM; None: embeddings.safetensors in the model folder.
         baseline: item embeddings of the baseline; None: beside the model.
         precision: of the User LLM; None: chosen for the model and the machine.
+        index: what finds the nearest items; None: chosen for the size of the catalogue.
         covers: folder with pictures of items; None: the one of the import; without, they are drawn.
         data_dir: where the app writes; None: data/ beside app.py, or a temporary folder.
         host: address to listen on; None: this machine only.
@@ -71,6 +73,7 @@ class Settings:
     embeddings: Path | None = None
     baseline: Path | None = None
     precision: str | None = None
+    index: str | None = None
     covers: Path | None = None
     data_dir: Path | None = None
     host: str | None = None
@@ -110,6 +113,13 @@ def parse_settings(
         parser.error(f"--port must be between 1 and {MAX_PORT}, not {values['port']}.")
     if values["precision"] not in (None, *PRECISIONS):
         parser.error(f"--precision {values['precision']}: choose from {', '.join(PRECISIONS)}")
+    if values["index"] not in (None, *INDEXES):
+        parser.error(f"--index {values['index']}: choose from {', '.join(INDEXES)}")
+    if values["index"] == "lancedb" and find_spec("lancedb") is None:
+        parser.error(
+            "--index lancedb needs the package lancedb: "
+            "pip install -r requirements-scale.txt -c constraints.txt"
+        )
     values["mcp"] = bool(values["mcp"])
     if values["mcp"] and find_spec("mcp") is None:
         parser.error(
@@ -188,6 +198,14 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
     add("--embeddings", Path, "FILE", "item embeddings (default: embeddings.safetensors of MODEL)")
     add("--baseline", Path, "FILE", "baseline embeddings (default: baseline.safetensors of MODEL)")
     add("--precision", str, "NAME", f"of the User LLM: {', '.join(PRECISIONS)} (default: auto)")
+    add(
+        "--index",
+        str,
+        "NAME",
+        "what finds the nearest items: auto (exact, or FAISS in memory for a large catalogue), or "
+        "lancedb, a database on the disk for more items than memory holds (needs "
+        "requirements-scale.txt; default: auto)",
+    )
     add(
         "--covers",
         Path,
