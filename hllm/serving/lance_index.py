@@ -43,6 +43,7 @@ _SIZES = "sizes.json"  # of all files, written last
 _CODE_DIMENSIONS = 8  # the bits of a code fill whole bytes
 _SAMPLES_PER_LIST = 64  # for the centres of the lists
 _MAX_ITERATIONS = 15
+_MORE = 2  # times the candidates of hllm.serving.approximate_index: its codes are rougher
 _CACHE_BYTES = 1 << 30  # of lists that were read; LanceDB's own bound is 6 GiB
 _METADATA_BYTES = 1 << 26
 _DAMAGE = (
@@ -82,7 +83,7 @@ class LanceIndex(RescoredIndex):
         self._table = _open_or_build(self.item_ids, vectors, self._folder, beside)
 
     def _candidates(self, unit: Tensor, count: int, allowed: np.ndarray | None) -> np.ndarray:
-        wanted = num_candidates(count, len(self))
+        wanted = min(_MORE * num_candidates(count, len(self)), len(self))
         if allowed is None:
             return self._nearest(unit, wanted, everywhere=len(self) < PROBE_ALL_BELOW)
         is_allowed = np.zeros(len(self), dtype=bool)

@@ -114,8 +114,8 @@ def test_an_engine_that_finds_few_allowed_items_is_asked_for_more(
         LanceIndex, "_nearest", lambda self, u, n, **o: asked.append(n) or real(self, u, n, **o)
     )
     allowed = np.sort((exact.vectors @ queries[0]).topk(4_800, largest=False).indices.numpy())
-    best = exact.search(queries[0], 100, allowed=allowed)
-    answer = on_disk.search(queries[0], 100, allowed=allowed)
+    best = exact.search(queries[0], 20, allowed=allowed)
+    answer = on_disk.search(queries[0], 20, allowed=allowed)
     assert answer == [(row, pytest.approx(score, abs=1e-5)) for row, score in best]
     assert asked == [1_500]  # of which 300 are allowed; for 6,000 the allowed are ranked instead
 
@@ -140,17 +140,17 @@ def kept(path):
 
 def test_the_index_is_kept_and_made_again_for_other_embeddings(vectors, tmp_path, monkeypatch):
     path = tmp_path / "embeddings.safetensors"
-    stored = save(vectors[:500], path)
+    stored = save(vectors[:1_500], path)
     built = []
     real = lance_index._build
     monkeypatch.setattr(lance_index, "_build", lambda v, f: built.append(1) or real(v, f))
-    first = LanceIndex(IDS[:500], stored, path)
+    first = LanceIndex(IDS[:1_500], stored, path)
     (folder,) = kept(path)
-    again = LanceIndex(IDS[:500], stored, path)
+    again = LanceIndex(IDS[:1_500], stored, path)
     assert len(built) == 1
     assert first.search(vectors[3].float(), 20) == again.search(vectors[3].float(), 20)
-    other = save(vectors[500:1_000], path)
-    LanceIndex(IDS[:500], other, path)
+    other = save(vectors[1_500:3_000], path)
+    LanceIndex(IDS[:1_500], other, path)
     assert len(built) == 2
     assert kept(path) != [folder]
     assert len(kept(path)) == 1
@@ -158,19 +158,27 @@ def test_the_index_is_kept_and_made_again_for_other_embeddings(vectors, tmp_path
 
 def test_damage_that_shows_makes_it_again(vectors, tmp_path, caplog):
     path = tmp_path / "embeddings.safetensors"
-    stored = save(vectors[:500], path)
-    found = LanceIndex(IDS[:500], stored, path).search(vectors[3].float(), 20)
+    stored = save(vectors[:1_500], path)
+    LanceIndex(IDS[:1_500], stored, path)
     (folder,) = kept(path)
+    assert lance_index._problem(folder, 1_500) == ""
+    assert lance_index._problem(folder, 1_501) == "it holds other items"
     files = [file for file in folder.rglob("*") if file.is_file()]
     assert len(files) >= 5
     for file in files:
-        for damage in (file.unlink, lambda f=file: os.truncate(f, f.stat().st_size // 2)):
-            damage()
-            caplog.clear()
-            again = LanceIndex(IDS[:500], stored, path).search(vectors[3].float(), 20)
-            assert f"{folder} is damaged" in caplog.text
-            assert again == found
-            break  # the files of the new index have other names
+        whole = file.read_bytes()
+        for damaged in (whole[: len(whole) // 2], whole + b"x", None):
+            file.unlink() if damaged is None else file.write_bytes(damaged)
+            assert lance_index._problem(folder, 1_500), file
+            file.write_bytes(whole)
+    assert lance_index._problem(folder, 1_500) == ""
+    files[0].unlink()
+    index = LanceIndex(IDS[:1_500], stored, path)
+    assert f"{folder} is damaged" in caplog.text
+    assert lance_index._problem(folder, 1_500) == ""
+    exact = ItemIndex(IDS[:1_500], stored)
+    query = vectors[3].float()
+    assert [row for row, _ in index.search(query, 5)] == [row for row, _ in exact.search(query, 5)]
 
 
 def test_damage_inside_a_file_never_shows_a_wrong_score(vectors, tmp_path):
