@@ -177,6 +177,7 @@ def _sentence_model(shop: Shop, path: Path | None, pooling: str) -> Installed:
             texts_version=shop.catalog.data_version,
             cache=writable_dir(shop.settings.data_dir),
             pooling=pooling,
+            index=shop.settings.index or "auto",
         )
         shop.rows.prepare(recommender)
         return recommender

@@ -256,6 +256,7 @@ def _load_hllm(folder: Path, settings: Settings, catalog: Catalog, rows: FilterR
         fields=catalog.iter_texts(),
         texts_version=catalog.data_version,
         precision=settings.precision or "auto",
+        index=settings.index or "auto",
         cache=writable_dir(settings.data_dir),
     )
     for item in catalog.popular(1):  # the first answer of a model is slow: not for a visitor

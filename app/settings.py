@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import CatalogError
+from hllm.choices import INDEXES
 from hllm.serving.precision import PRECISIONS
 from hllm.shell import CommandParser
 
@@ -70,6 +71,7 @@ class Settings:
         embeddings: item embeddings of the HLLM; None: embeddings.safetensors in the model folder.
         baseline: item embeddings of the baseline; None: beside the model.
         precision: of the User LLM; None: chosen for the model and the machine.
+        index: what finds the nearest items; None: chosen for the size of the catalogue.
         covers: folder with pictures of items; None: the one of the import; without, they are drawn.
         data_dir: where the app writes; None: data/ beside app.py, or a temporary folder.
         host: address to listen on; None: this machine only.
@@ -90,6 +92,7 @@ class Settings:
     embeddings: Path | None = None
     baseline: Path | None = None
     precision: str | None = None
+    index: str | None = None
     covers: Path | None = None
     data_dir: Path | None = None
     host: str | None = None
@@ -138,13 +141,14 @@ def parse_settings(
         parser.error("--embeddings belongs to a model: give the model's folder with --model, too.")
     if values["port"] is not None and not 0 < values["port"] <= MAX_PORT:
         parser.error(f"--port must be between 1 and {MAX_PORT}, not {values['port']}.")
-    if values["precision"] not in (None, *PRECISIONS):
-        parser.error(f"--precision {values['precision']}: choose from {', '.join(PRECISIONS)}")
+    for option, known in (("precision", PRECISIONS), ("index", INDEXES)):
+        if values[option] not in (None, *known):
+            parser.error(f"--{option} {values[option]}: choose from {', '.join(known)}")
+    if values["index"] == "lancedb":
+        _need(parser, "lancedb", "--index lancedb", "requirements-scale.txt")
     values["mcp"] = bool(values["mcp"])
-    if values["mcp"] and find_spec("mcp") is None:
-        parser.error(
-            "--mcp needs the package mcp: pip install -r requirements-mcp.txt -c constraints.txt"
-        )
+    if values["mcp"]:
+        _need(parser, "mcp", "--mcp", "requirements-mcp.txt")
     values["allowed_hosts"] = values["allowed_hosts"] or ()
     values["models"] = values["models"] or ()
     values["metrics"] = bool(values["metrics"])
@@ -155,6 +159,14 @@ def parse_settings(
             f"--events-days must be between 0 and {MAX_EVENTS_DAYS}, not {values['events_days']}."
         )
     return Settings(**values)
+
+
+def _need(parser: CommandParser, package: str, option: str, requirements: str) -> None:
+    if find_spec(package) is None:
+        parser.error(
+            f"{option} needs the package {package}: pip install -r {requirements} "
+            "-c constraints.txt"
+        )
 
 
 def catalog_file(name: str) -> Path | None:
@@ -254,6 +266,19 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
         help=f"catalogue to show, with the folder of its model, if any; {BOOKS!r} is the built-in "
         "one; may be given several times (default: the built-in books)",
     )
+    _add_model_options(add)
+    add(
+        "--covers",
+        Path,
+        "FOLDER",
+        "pictures of the items (default: those of the import, else drawn)",
+    )
+    add("--data-dir", Path, "FOLDER", "where to write (default: data/, else a temporary folder)")
+    _add_server_options(add)
+    return parser
+
+
+def _add_model_options(add: Callable[..., None]) -> None:
     add("--model", Path, "FOLDER", "HLLM to recommend with (default: the built-in model)")
     add(
         "--models",
@@ -268,14 +293,13 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
     add("--baseline", Path, "FILE", "baseline embeddings (default: baseline.safetensors of MODEL)")
     add("--precision", str, "NAME", f"of the User LLM: {', '.join(PRECISIONS)} (default: auto)")
     add(
-        "--covers",
-        Path,
-        "FOLDER",
-        "pictures of the items (default: those of the import, else drawn)",
+        "--index",
+        str,
+        "NAME",
+        "what finds the nearest items: auto (exact, or FAISS in memory for a large catalogue), or "
+        "lancedb, a database on the disk for more items than memory holds (needs "
+        "requirements-scale.txt; default: auto)",
     )
-    add("--data-dir", Path, "FOLDER", "where to write (default: data/, else a temporary folder)")
-    _add_server_options(add)
-    return parser
 
 
 def _add_server_options(add: Callable[..., None]) -> None:

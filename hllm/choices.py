@@ -11,3 +11,4 @@ HISTORY_POOLINGS = ("mean", "last", "decay")  # of the sentence baseline: how a 
 COUNT_BASELINES = ("popularity", "item-knn", "transition-graph")
 TEXT_BASELINES = (*(f"minilm-{pooling}" for pooling in HISTORY_POOLINGS), "transition-graph-minilm")
 BASELINES = (*COUNT_BASELINES, *TEXT_BASELINES)
+INDEXES = ("auto", "lancedb")  # what finds the nearest items; see hllm.recommend.make_index

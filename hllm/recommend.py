@@ -85,6 +85,7 @@ class Recommender(Explainer):
             see hllm.serving.history_encoder.history_window.
         index_beside: the embeddings file, beside which the index of a large catalogue is kept.
         blend: of the same embeddings; with it the search is exact whatever the size.
+        index: what searches; see make_index.
     """
 
     name = "HLLM"
@@ -100,10 +101,11 @@ class Recommender(Explainer):
         window_stride: int = 1,
         index_beside: Path | None = None,
         blend: Blend | None = None,
+        index: str = "auto",
     ) -> None:
         self._index: Index
         if blend is None:
-            self._index = make_index(embeddings, index_beside)
+            self._index = make_index(embeddings, index_beside, index)
             self._search: Search = self._index.search
         else:
             exact = ItemIndex(embeddings.item_ids, embeddings.vectors, index_beside)
@@ -139,6 +141,7 @@ class Recommender(Explainer):
         folder: str | Path,
         embeddings: str | Path | None = None,
         precision: str = "auto",
+        index: str = "auto",
     ) -> "Recommender":
         """Open a trained model and the item embeddings that it made.
 
@@ -146,12 +149,13 @@ class Recommender(Explainer):
             folder: a model folder, as python -m hllm.train writes it.
             embeddings: of the catalogue (python -m hllm.embed); None: those in the model folder.
             precision: of the User LLM; see hllm.serving.precision.
+            index: what searches; see make_index.
 
         Raises:
             CheckpointError: the model is missing or damaged, or the precision is impossible here.
             StaleEmbeddingsError: the embeddings are missing, damaged or another model's.
         """
-        return load_hllm(folder, embeddings, precision=precision)
+        return load_hllm(folder, embeddings, precision=precision, index=index)
 
     @torch.inference_mode()
     def recommend(
@@ -314,7 +318,7 @@ def _stages(
         ),
         user=Stage(user_name, user.precision, user.device, user.num_parameters, user.num_bytes),
         search=Stage(
-            "exact cosine" if exact else "FAISS, then exact cosine",
+            index.searched_by,
             str(vectors.dtype).removeprefix("torch."),
             vectors.device.type if exact else "cpu",
             0,
@@ -324,13 +328,19 @@ def _stages(
     )
 
 
-def make_index(embeddings: ItemEmbeddings, beside: Path | None = None) -> Index:
-    """Exact search while it is fast, approximate search beyond.
+def make_index(embeddings: ItemEmbeddings, beside: Path | None = None, kind: str = "auto") -> Index:
+    """Exact search while it is fast, approximate search beyond, or a database on the disk.
 
     Args:
         embeddings: of the catalogue.
-        beside: their file; see hllm.serving.approximate_index.
+        beside: their file, beside which an index is kept; lancedb needs one.
+        kind: one of hllm.choices.INDEXES.
     """
+    if kind == "lancedb":
+        from hllm.serving.lance_index import LanceIndex  # noqa: PLC0415  an extra
+
+        assert beside is not None, "its folder lies beside the embeddings file"
+        return LanceIndex(embeddings.item_ids, embeddings.vectors, beside)
     if embeddings.vectors.numel() < APPROXIMATE_FROM:
         return ItemIndex(embeddings.item_ids, embeddings.vectors, beside)
     from hllm.serving.approximate_index import ApproximateIndex  # noqa: PLC0415  faiss, for large catalogues
@@ -345,6 +355,7 @@ def load_hllm(
     fields: Iterable[tuple[str, dict[str, str]]] | None = None,
     texts_version: str = "",
     precision: str = "auto",
+    index: str = "auto",
     cache: Path | None = None,
 ) -> Recommender:
     """Load a trained model and the embeddings of a catalogue.
@@ -356,6 +367,7 @@ def load_hllm(
             embeddings are not older than it; None trusts them.
         texts_version: names what `fields` gives; see hllm.serving.fit_check.
         precision: see hllm.serving.precision.
+        index: what searches; see make_index.
         cache: see hllm.serving.user_model.load_user_model; also keeps the notes of
             hllm.serving.fit_check.
 
@@ -380,5 +392,7 @@ def load_hllm(
             f"{path} has vectors of another width: delete it and embed again."
         )
     items = ItemModel(folder, cache=cache)
-    blend = blend_beside(folder.path, embeddings)
-    return Recommender(user, config, embeddings, item_model=items, index_beside=path, blend=blend)
+    blend = blend_beside(folder.path, embeddings, index)
+    return Recommender(
+        user, config, embeddings, item_model=items, index_beside=path, blend=blend, index=index
+    )

@@ -41,6 +41,7 @@ class TextBaseline(Explainer):
         embeddings: of a catalogue, from hllm.sentence.embed_sentences; their vectors have length 1.
         index_beside: their file; the index of a large catalogue is kept beside it.
         pooling: see hllm.baselines.text_scorer.pool_history.
+        index: what searches; see hllm.recommend.make_index.
     """
 
     name = "MiniLM baseline"
@@ -53,9 +54,10 @@ class TextBaseline(Explainer):
         embeddings: ItemEmbeddings,
         index_beside: Path | None = None,
         pooling: str = "decay",
+        index: str = "auto",
     ) -> None:
         self._pooling = pooling
-        self._index = make_index(embeddings, index_beside)
+        self._index = make_index(embeddings, index_beside, index)
         self.model = f"{MINILM}, {POOLED[pooling]}"
         self.num_items = len(self._index)
         self.item_ids = self._index.item_ids
@@ -133,6 +135,7 @@ def load_text_baseline(
     texts_version: str = "",
     cache: Path | None = None,
     pooling: str = "decay",
+    index: str = "auto",
 ) -> TextBaseline:
     """Load the baseline from its embeddings file.
 
@@ -143,6 +146,7 @@ def load_text_baseline(
         texts_version: names what `fields` gives; see hllm.serving.fit_check.
         cache: folder of hllm.serving.fit_check's notes.
         pooling: see hllm.baselines.text_scorer.pool_history.
+        index: what searches; see hllm.recommend.make_index.
 
     Raises:
         StaleEmbeddingsError: missing, damaged, of another model or too old.
@@ -163,7 +167,7 @@ def load_text_baseline(
         texts_version=texts_version,
         notes=cache,
     )
-    return TextBaseline(embeddings, Path(path), pooling)
+    return TextBaseline(embeddings, Path(path), pooling, index)
 
 
 def _text_keys(embeddings: ItemEmbeddings) -> list[str]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hllm.choices import INDEXES
 from hllm.errors import DataError
 from hllm.serving.precision import PRECISIONS
 from hllm.shell import CommandParser, command
@@ -37,6 +38,10 @@ def _parser() -> CommandParser:
         help="of the items to choose from; default: those of the model")  # fmt: skip
     add("--precision", choices=PRECISIONS, default="auto",
         help="of the User LLM; default: chosen for model and machine")  # fmt: skip
+    add("--index", choices=INDEXES, default="auto",
+        help="what finds the nearest items; auto: exact search, or FAISS in memory for a large "
+        "catalogue; lancedb: a database on the disk, for more items than memory holds "
+        "(requirements-scale.txt); default: %(default)s")  # fmt: skip
     add_csv_options(parser)
     return parser
 
@@ -64,7 +69,9 @@ def _run(options: argparse.Namespace, form: CsvFormat) -> int:
         check_replaceable(options.output)
     source = Path("/dev/stdin") if options.histories == _STDIO else options.histories
     embeddings = options.embeddings or options.model / EMBEDDINGS
-    recommender = Recommender.from_pretrained(options.model, embeddings, options.precision)
+    recommender = Recommender.from_pretrained(
+        options.model, embeddings, options.precision, options.index
+    )
     with Histories(source, form) as histories:
         if options.output == _STDIO:
             counts = recommend_csv(recommender, histories, sys.stdout, top_k=options.top_k)
@@ -72,7 +79,7 @@ def _run(options: argparse.Namespace, form: CsvFormat) -> int:
             made_from = _fingerprint([*ModelFolder(options.model).files, embeddings])
             counts = recommend_file(
                 recommender, histories, options.output, top_k=options.top_k,
-                made_from=f"{made_from} {recommender.precision}",
+                made_from=f"{made_from} {recommender.precision} {options.index}",
             )  # fmt: skip
     if counts.unknown_items:
         logger.warning("%d items of histories have no embedding and were left out; %d users have "

@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -38,38 +39,45 @@ from hllm.store import check_finite
 EXACT_ROWS = 2_000  # ranking this few allowed items is faster than searching for them
 # Of the settings below; raise it when they change, and indexes that were kept are made again.
 _VERSION = 2
-_PROBE_ALL_BELOW = 300_000  # items; in larger catalogues the nearest are found in half of the lists
+PROBE_ALL_BELOW = 300_000  # items; in larger catalogues the nearest are found in half of the lists
 # One-bit distances are rough: many more candidates than results, so that few results are missed.
 _MIN_CANDIDATES = 400
 _CANDIDATES_PER_RESULT = 8
 _TRAINING_ROWS = 60_000
-_ROWS_AT_ONCE = 20_000
+ROWS_AT_ONCE = 20_000
 _DIGEST_BYTES = 32
 
 logger = logging.getLogger(__name__)
 
 
-class ApproximateIndex(RowLookup):
-    """Search over stored item embeddings; the same interface as hllm.serving.index.ItemIndex.
+class RescoredIndex(RowLookup, ABC):
+    """Candidates from an engine, ranked by their stored embeddings.
+
+    The same interface as hllm.serving.index.ItemIndex.
 
     Args:
         item_ids: N external ids.
         vectors: (N, D) as stored: any float dtype, not normalised, usually memory-mapped.
-        beside: the embeddings file. The index is kept beside it and made again when it is stale;
-            None keeps it in memory only.
 
-    Raises:
-        StaleEmbeddingsError: a vector has NaN or infinity in it.
+    Attributes:
+        searched_by: what the page says of it.
     """
 
-    def __init__(
-        self, item_ids: Sequence[str], vectors: Tensor, beside: Path | None = None
-    ) -> None:
+    searched_by: str
+
+    def __init__(self, item_ids: Sequence[str], vectors: Tensor) -> None:
         super().__init__(item_ids)
         self.vectors = vectors
-        self._index = _load_or_build(self.item_ids, vectors, beside)
-        # The same as an inverted-list index: only that type says how many lists there are.
-        self._lists = faiss.extract_index_ivf(self._index)
+
+    @abstractmethod
+    def _candidates(self, unit: Tensor, count: int, allowed: np.ndarray | None) -> np.ndarray:
+        """Rows among which the best `count` should be, of those allowed.
+
+        Args:
+            unit: the query (D,), normalised.
+            count: how many will be chosen from them.
+            allowed: more than EXACT_ROWS rows; None: all.
+        """
 
     def search(
         self,
@@ -90,8 +98,9 @@ class ApproximateIndex(RowLookup):
         if not len(rows):
             return []
         rows.sort()  # read the file forwards
-        chosen = torch.from_numpy(rows)
-        scores = F.normalize(self.vectors[chosen].float(), dim=-1) @ unit
+        # In parts: a filter may leave millions.
+        parts = torch.from_numpy(rows).split(ROWS_AT_ONCE)
+        scores = torch.cat([F.normalize(self.vectors[p].float(), dim=-1) @ unit for p in parts])
         return [(int(rows[place]), score) for place, score in best_rows(scores, top_k)]
 
     def rank(
@@ -113,13 +122,35 @@ class ApproximateIndex(RowLookup):
         score = float(cosine_to(query, self.vectors[row]))
         return score, found.index(row) + 1 if row in found else None, ranked
 
+
+class ApproximateIndex(RescoredIndex):
+    """FAISS in memory, or memory-mapped.
+
+    Args:
+        item_ids, vectors: see RescoredIndex.
+        beside: the embeddings file. The index is kept beside it and made again when it is stale;
+            None keeps it in memory only.
+
+    Raises:
+        StaleEmbeddingsError: a vector has NaN or infinity in it.
+    """
+
+    searched_by = "FAISS, then exact cosine"
+
+    def __init__(
+        self, item_ids: Sequence[str], vectors: Tensor, beside: Path | None = None
+    ) -> None:
+        super().__init__(item_ids, vectors)
+        self._index = _load_or_build(self.item_ids, vectors, beside)
+        # The same as an inverted-list index: only that type says how many lists there are.
+        self._lists = faiss.extract_index_ivf(self._index)
+
     def _candidates(self, unit: Tensor, count: int, allowed: np.ndarray | None) -> np.ndarray:
-        """Rows whose one-bit codes are nearest: `count` or more, where the lists hold as many."""
-        wanted = min(max(_MIN_CANDIDATES, _CANDIDATES_PER_RESULT * count), len(self))
+        wanted = num_candidates(count, len(self))
         lists = self._lists.nlist
         options: Any = faiss.SearchParametersIVF()
         options.nprobe = lists
-        if allowed is None and len(self) >= _PROBE_ALL_BELOW:
+        if allowed is None and len(self) >= PROBE_ALL_BELOW:
             options.nprobe = lists // 2
         # The best allowed items may be far from the query, in any list: then all are probed.
         if allowed is not None:
@@ -131,12 +162,22 @@ class ApproximateIndex(RowLookup):
         return rows[0][rows[0] >= 0]  # FAISS fills up with -1
 
 
+def num_candidates(count: int, num_rows: int) -> int:
+    """How many candidates to ask of one bit a dimension to find the best `count` of num_rows."""
+    return min(max(_MIN_CANDIDATES, _CANDIDATES_PER_RESULT * count), num_rows)
+
+
+def num_lists(num_rows: int) -> int:
+    """Inverted lists: a power of two near sqrt(N), with the 40 items each that training wants."""
+    return max(1, min(1 << int(np.log2(max(num_rows, 1)) / 2 + 0.5), num_rows // 40))
+
+
 def _load_or_build(item_ids: Sequence[str], vectors: Tensor, beside: Path | None) -> faiss.Index:
     """Read the kept index, memory-mapped, or make it."""
     if beside is None:
         check_finite(item_ids, vectors, where="the search index")
         return _build(vectors)
-    path = beside.with_name(f"{beside.stem}.{_source_key(vectors, beside)}.faiss")
+    path = beside.with_name(f"{beside.stem}.{source_key(vectors, beside, _VERSION)}.faiss")
     if path.exists() and not is_whole_index(path):
         logger.warning("%s is damaged: it is made again", path)
         path.unlink(missing_ok=True)
@@ -185,30 +226,29 @@ def _digest(file: BinaryIO, num_bytes: int) -> bytes:
     return digest.digest()
 
 
-def _source_key(vectors: Tensor, beside: Path) -> str:
-    """Hex digits that name what an index was made from."""
+def source_key(vectors: Tensor, beside: Path, version: int) -> str:
+    """Hex digits that name what an index was made from, and by which version of its settings."""
     stat = beside.stat()
-    # FAISS trusts the files it reads. Only this machine sets st_ctime and st_ino, so that no index
-    # that came with a download has the right name.
-    made_from = [_VERSION, list(vectors.shape), stat.st_size, stat.st_ctime_ns, stat.st_ino]
+    # Engines trust the files they read. Only this machine sets st_ctime and st_ino, so that no
+    # index that came with a download has the right name.
+    made_from = [version, list(vectors.shape), stat.st_size, stat.st_ctime_ns, stat.st_ino]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
 
 
 def _build(vectors: Tensor) -> faiss.Index:
     count, width = vectors.shape
-    # A power of two near sqrt(N), with the 40 items per list that FAISS wants for training.
-    lists = max(1, min(1 << int(np.log2(max(count, 1)) / 2 + 0.5), count // 40))
-    index = faiss.index_factory(width, f"IVF{lists},RaBitQ", faiss.METRIC_INNER_PRODUCT)
+    index = faiss.index_factory(width, f"IVF{num_lists(count)},RaBitQ", faiss.METRIC_INNER_PRODUCT)
     # A fixed seed: the same embeddings give the same index.
     generator = torch.Generator().manual_seed(0)
     sample = torch.randperm(count, generator=generator)[:_TRAINING_ROWS].sort().values
     with tqdm(total=count, unit=" items", desc="indexing", disable=count < _TRAINING_ROWS) as bar:
-        index.train(_normalised(vectors[sample]))
-        for part in vectors.split(_ROWS_AT_ONCE):
-            index.add(_normalised(part))
+        index.train(normalised(vectors[sample]))
+        for part in vectors.split(ROWS_AT_ONCE):
+            index.add(normalised(part))
             bar.update(len(part))
     return index
 
 
-def _normalised(vectors: Tensor) -> np.ndarray:
+def normalised(vectors: Tensor) -> np.ndarray:
+    """(N, D) float32 of length 1."""
     return F.normalize(vectors.float(), dim=-1).numpy()

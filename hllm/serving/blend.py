@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from hllm.atomic import atomic_path
-from hllm.errors import StaleEmbeddingsError
+from hllm.errors import CheckpointError, StaleEmbeddingsError
 from hllm.schema.rules import parse_json
 from hllm.serving.index import ItemIndex, Rescore, Search
 from hllm.store import BLEND, ItemEmbeddings
@@ -213,15 +213,26 @@ def catalog_of(embeddings: ItemEmbeddings) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def blend_beside(folder: Path, embeddings: ItemEmbeddings) -> Blend | None:
+def blend_beside(folder: Path, embeddings: ItemEmbeddings, index: str = "auto") -> Blend | None:
     """The blend in a model folder; None if there is none.
+
+    Args:
+        folder: of the model.
+        embeddings: of the catalogue.
+        index: what shall search; see hllm.recommend.make_index.
 
     Raises:
         StaleEmbeddingsError: damaged, or made for other item embeddings than these.
+        CheckpointError: there is one, and the index does not score all items, as a blend must.
     """
     path = folder / BLEND
     if not path.exists():
         return None
+    if index != "auto":
+        raise CheckpointError(
+            f"{path} adds to the scores of all items, which {index} does not compute: leave out "
+            "--index, or move that file away."
+        )
     blend = Blend.load(path)
     if blend.catalog != catalog_of(embeddings) or len(blend.texts) != len(embeddings.item_ids):
         raise StaleEmbeddingsError(

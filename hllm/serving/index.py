@@ -20,10 +20,11 @@ Rescore = Callable[[Tensor], Tensor]  # all cosines (N,) -> the scores (N,) to r
 
 
 class Index(Protocol):
-    """What a recommender searches: exact (here) or approximate (hllm.serving.approximate_index)."""
+    """What a recommender searches: exact (here) or approximate (approximate_index, lance_index)."""
 
     item_ids: list[str]
     vectors: Tensor
+    searched_by: str
 
     def __len__(self) -> int:
         """Number of items."""
@@ -108,10 +109,13 @@ class ItemIndex(RowLookup):
 
     Attributes:
         vectors: (N, D) float32, L2-normalised.
+        searched_by: what the page says of it.
 
     Raises:
         StaleEmbeddingsError: a vector has NaN or infinity in it.
     """
+
+    searched_by = "exact cosine"
 
     def __init__(
         self, item_ids: Sequence[str], vectors: Tensor, source: Path | None = None

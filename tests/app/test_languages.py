@@ -38,8 +38,9 @@ OF_HLLM = {
     "The stored map cannot be used (the log of the app says why): this is a PCA.": (
         "hllm/serving/projection.py"
     ),
-    "exact cosine": "hllm/recommend.py",
-    "FAISS, then exact cosine": "hllm/recommend.py",
+    "exact cosine": "hllm/serving/index.py",
+    "FAISS, then exact cosine": "hllm/serving/approximate_index.py",
+    "LanceDB, then exact cosine": "hllm/serving/lance_index.py",
     "Too many texts are being encoded: try again in a minute.": "hllm/serving/new_items.py",
     "Too many visitors at once: try again in a minute.": "hllm/serving/request_batching.py",
 }

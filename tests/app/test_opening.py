@@ -51,6 +51,29 @@ def test_built_in_models_obey_the_filter(tmp_path):
         assert found and found <= wanted - set(history)
 
 
+def test_both_models_can_search_a_database_on_the_disk(tmp_path):
+    pytest.importorskip("lancedb", reason="requirements-scale.txt is not installed")
+    model = tmp_path / "model"  # the index lies beside the embeddings
+    shutil.copytree(ROOT / "assets/books/model", model)
+    baseline = model / "baseline.safetensors"
+    shutil.copy(ROOT / "assets/books/baseline.safetensors", baseline)
+    exact = loaded(Settings(data_dir=tmp_path))
+    on_disk = loaded(Settings(data_dir=tmp_path, model=model, baseline=baseline, index="lancedb"))
+    assert len([*model.glob("*.lancedb")]) == 2
+    history = [item.item_id for item in exact.catalog.popular(5)]
+    category, _ = exact.categories[0]
+    for item_filter in (ItemFilter(), ItemFilter(category=category)):
+        both = [
+            service.answer(history, SESSION, item_filter=item_filter)
+            for service in (exact, on_disk)
+        ]
+        assert both[1].columns[0].info.stages.search.name == "LanceDB, then exact cosine"
+        lists = [[[item.item_id for item in c.result.items] for c in a.columns] for a in both]
+        assert lists[0][0] == lists[1][0]
+        # MiniLM's history is pooled from float16 here: near ties may change places.
+        assert len({*lists[0][1]} & {*lists[1][1]}) >= len(lists[0][1]) - 1
+
+
 def test_examples_of_the_built_in_books_all_exist(tmp_path):
     service = open_service(Settings(data_dir=tmp_path))
     assert [example.name for example in service.examples] == list(BOOK_EXAMPLES)

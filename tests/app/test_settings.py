@@ -116,6 +116,8 @@ def test_allowed_hosts_are_names_with_commas_between():
         (["--embeddings", "e.safetensors"], {}, "give the model's folder with --model"),
         (["--precision", "int3"], {}, "choose from auto, fp32"),
         ([], {"HLLM_PRECISION": "int3"}, "--precision int3"),
+        (["--index", "faiss"], {}, "choose from auto, lancedb"),
+        ([], {"HLLM_INDEX": "disk"}, "--index disk"),
         ([], {"HLLM_MCP": "maybe"}, "'maybe' is neither yes nor no"),
         (["--no-such-flag"], {}, "unrecognized arguments"),
         (["--allowed-hosts", "a.example,http://b.example"], {}, "'http://b.example' is not"),
@@ -127,6 +129,14 @@ def test_wrong_options_end_with_code_2_and_a_reason(argv, environ, message, caps
         parse_settings(argv, environ)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_database_that_is_not_installed_is_named_with_its_remedy(capsys, monkeypatch):
+    monkeypatch.setattr("app.settings.find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="2"):
+        parse_settings(["--index", "lancedb"], {})
+    assert "pip install -r requirements-scale.txt" in capsys.readouterr().err
+    assert parse_settings(["--index", "auto"], {}).index == "auto"
 
 
 def test_help_teaches_every_option(capsys):

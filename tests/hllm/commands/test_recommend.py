@@ -22,6 +22,19 @@ def test_standard_output_holds_nothing_else(embedded_model, histories, tmp_path,
     assert [line.split(",")[0] for line in printed.splitlines()[1:]] == ["a", "a", "b", "b"]
 
 
+def test_the_database_on_the_disk_gives_the_same_items(embedded_model, histories, tmp_path):
+    pytest.importorskip("lancedb", reason="requirements-scale.txt is not installed")
+    common = ["--model", str(embedded_model), "--histories", str(histories), "--top-k", "3"]
+    assert main([*common, "--output", str(tmp_path / "exact.csv")]) == 0
+    assert main([*common, "--output", str(tmp_path / "disk.csv"), "--index", "lancedb"]) == 0
+    exact, disk = (
+        [line.split(",") for line in (tmp_path / name).read_text().splitlines()]
+        for name in ("exact.csv", "disk.csv")
+    )
+    assert [row[:3] for row in disk] == [row[:3] for row in exact]
+    assert [*embedded_model.glob("*.lancedb")] != []
+
+
 def test_histories_of_other_items_are_an_error(embedded_model, tmp_path, caplog):
     path = tmp_path / "h.csv"
     path.write_text("user_id,item_id\na,x\nb,y\n")

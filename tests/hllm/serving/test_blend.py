@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from hllm.errors import StaleEmbeddingsError
+from hllm.errors import CheckpointError, StaleEmbeddingsError
 from hllm.serving.blend import Blend, BlendWeights, blend_beside, catalog_of
 from hllm.store import ItemEmbeddings
 
@@ -57,6 +57,13 @@ def test_a_file_comes_back_as_it_was(blend, embeddings, tmp_path):
         value, kept = getattr(blend, field.name), getattr(found, field.name)
         assert torch.equal(value, kept) if isinstance(value, torch.Tensor) else value == kept
     assert blend_beside(tmp_path / "elsewhere", embeddings) is None
+
+
+def test_a_database_that_scores_candidates_only_is_refused(blend, embeddings, tmp_path):
+    assert blend_beside(tmp_path, embeddings, "lancedb") is None
+    blend.save(tmp_path / "blend.safetensors")
+    with pytest.raises(CheckpointError, match=r"which lancedb does not compute: leave out --index"):
+        blend_beside(tmp_path, embeddings, "lancedb")
 
 
 def test_other_item_embeddings_are_noticed(blend, embeddings, tmp_path):
