@@ -35,6 +35,20 @@ def export_parquet(embeddings: ItemEmbeddings, path: str | Path) -> None:
         embeddings: N items; float16 stays float16.
         path: the file to write.
     """
+    with atomic_path(path) as temporary:
+        write_parquet(embeddings, temporary)
+
+
+def write_parquet(
+    embeddings: ItemEmbeddings, file: Path | pa.NativeFile, **metadata: str
+) -> None:
+    """Write embeddings as Parquet to a path or an open file.
+
+    Args:
+        embeddings: N items; float16 stays float16.
+        file: where to.
+        metadata: more that the file shall say of itself.
+    """
     width = embeddings.vectors.shape[1]
     number = pa.float16() if embeddings.vectors.dtype == torch.float16 else pa.float32()
     schema = pa.schema(
@@ -43,9 +57,9 @@ def export_parquet(embeddings: ItemEmbeddings, path: str | Path) -> None:
             ("text_hash", pa.string()),
             ("embedding", pa.list_(number, width)),
         ],
-        metadata={"format": FORMAT, "fingerprint": embeddings.fingerprint},
+        metadata={"format": FORMAT, "fingerprint": embeddings.fingerprint, **metadata},
     )
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+    with pq.ParquetWriter(file, schema) as writer:
         for start in range(0, len(embeddings.item_ids), _ROWS_PER_GROUP):
             rows = slice(start, start + _ROWS_PER_GROUP)
             values = pa.array(embeddings.vectors[rows].contiguous().numpy().reshape(-1))

@@ -1,0 +1,147 @@
+"""Embeds a Parquet data set on a Ray cluster: an actor pool makes one output file after another.
+
+Ray Data spreads the blocks over the pool, and gives those of a node that has died to others. Rows do
+not travel: a worker is told which rows of which file it reads, and where it writes. What is done is
+what the output folder holds, so that a run that was stopped goes on from there, on any cluster.
+"""
+
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from hllm.cluster.block_embedder import BlockEmbedder
+from hllm.cluster.blocks import (
+    COMPLETE,
+    ITEMS_PER_BLOCK,
+    Block,
+    Job,
+    claim,
+    plan_blocks,
+    read_sources,
+    unfinished,
+)
+from hllm.cluster.places import Place
+from hllm.cluster.ray_session import ray_session
+from hllm.errors import DataError
+from hllm.model_folder import ModelFolder
+
+logger = logging.getLogger(__name__)
+_BLOCKS_AHEAD = 2  # of a worker: the next one is there when one is done
+
+
+@dataclass(frozen=True)
+class EmbedCounts:
+    """What a run did: items and blocks in all, and those that were made now."""
+
+    items: int
+    made_items: int
+    blocks: int
+    made_blocks: int
+
+
+def embed_parquet(
+    model: Path,
+    items: str,
+    output: str,
+    *,
+    half: bool = True,
+    address: str = "",
+    workers: int = 0,
+    items_per_block: int = ITEMS_PER_BLOCK,
+    progress: bool = True,
+) -> EmbedCounts:
+    """Bring an output folder to completion.
+
+    Args:
+        model: a trained HLLM, at this path on every node.
+        items: address of a Parquet file, or of a folder of them (hllm.cluster.places), that every
+            node can read: item_id, and the columns that the model reads.
+        output: address of the folder of embeddings, in the format of hllm.exchange.
+        half: see hllm.embed.embed_items.
+        address: see hllm.cluster.ray_session.
+        workers: how many at once, each with a GPU where the cluster has any, else with one CPU;
+            0: as many as there are of these.
+        items_per_block: rows of an output file at most.
+        progress: whether to show a progress bar.
+
+    Raises:
+        HLLMError: something of the input, the model, the output or the cluster cannot be used.
+    """
+    folder = ModelFolder(model)
+    source, target = Place.of(items), Place.of(output)
+    sources = read_sources(source, folder.config.text_keys)
+    job = Job(folder.fingerprint, "float16" if half else "float32", items_per_block, sources)
+    blocks = plan_blocks(sources, items_per_block)
+    total = sum(source.num_rows for source in sources)
+    if claim(target, job):
+        logger.info("%s is complete: nothing to do", output)
+        return EmbedCounts(total, 0, len(blocks), 0)
+    todo = unfinished(target, blocks, folder.fingerprint)
+    if len(todo) < len(blocks):
+        logger.info("%d of %d blocks are done; the others follow", len(blocks) - len(todo), len(blocks))
+    made = sum(block.stop - block.start for block in todo)
+    arguments = {
+        "model": str(model.resolve()),
+        "fingerprint": folder.fingerprint,
+        "items": items,
+        "output": output,
+        "half": half,
+    }
+    if todo:
+        with (
+            ray_session(address) as ray,
+            tqdm(total=total, initial=total - made, unit=" items", disable=not progress) as bar,
+        ):
+            _run(ray, todo, arguments, workers, bar)
+    # Asked of the output itself, not of the answers: what is not there is not done.
+    if missing := unfinished(target, blocks, folder.fingerprint):
+        raise DataError(
+            f"{output}: {len(missing)} files are missing or damaged although their workers wrote "
+            f"them ({missing[0].name}): do all nodes write to the same place? The same command "
+            "goes on."
+        )
+    target.remove_partial()
+    target.child(COMPLETE).write_json({"items": total, "blocks": len(blocks)})
+    return EmbedCounts(total, made, len(blocks), len(todo))
+
+
+def _run(ray: Any, todo: list[Block], arguments: dict[str, Any], workers: int, bar: Any) -> None:
+    """Have the pool make blocks; ends when all have been.
+
+    Raises:
+        DataError: what a worker could not read, embed or write.
+    """
+    from ray.data import ActorPoolStrategy, DataContext, from_items  # noqa: PLC0415  an extra
+
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    DataContext.get_current().enable_progress_bars = False
+    resource, available = _resource(ray.cluster_resources())
+    size = min(workers or available, len(todo))
+    if size > available:
+        raise DataError(
+            f"--workers {size}: the cluster has {available} {resource}; give fewer, or add nodes."
+        )
+    logger.info("%d blocks, %d workers with one %s each", len(todo), size, resource)
+    rows = from_items([asdict(block) for block in todo], override_num_blocks=len(todo))
+    pool = ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=_BLOCKS_AHEAD)
+    results = rows.map(
+        BlockEmbedder,
+        fn_constructor_kwargs=arguments,
+        compute=pool,
+        **{"num_gpus": 1} if resource == "GPU" else {"num_cpus": 1},
+    )
+    for result in results.iter_rows():
+        if result["problem"]:
+            raise DataError(str(result["problem"]))
+        bar.update(result["items"])
+
+
+def _resource(cluster: dict[str, float]) -> tuple[str, int]:
+    """What a worker takes one of, and how many there are."""
+    for name in ("GPU", "CPU"):
+        if count := int(cluster.get(name, 0)):
+            return name, count
+    raise DataError("The Ray cluster has neither CPUs nor GPUs: add nodes to it.")
