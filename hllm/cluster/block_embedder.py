@@ -13,12 +13,12 @@ import pyarrow as pa
 import torch
 
 from hllm.cluster.blocks import Block, opened
-from hllm.cluster.places import Place
 from hllm.embed import CPU, load_encoder, uncached_batches
 from hllm.embedder import Encoder, embed_incrementally
 from hllm.errors import DataError, HLLMError
 from hllm.exchange import write_parquet
 from hllm.model_folder import ModelFolder
+from hllm.places import Place
 
 _ROWS_AT_ONCE = 4_096
 

@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from hllm.cluster.places import Place
 from hllm.errors import DataError, shortened
+from hllm.exchange import COMPLETE, JOB
+from hllm.places import Place
 from hllm.store import FORMAT
 
 ITEMS_PER_BLOCK = 10_000  # what a killed worker loses at most; 40 MB of 2,048 float16
-JOB, COMPLETE = "_job.json", "_complete.json"
 _JOB_FORMAT = "hllm-embed-job/1"
 _FOOTERS_AT_ONCE = 16
 

@@ -1,8 +1,8 @@
 """Embeds a Parquet data set on a Ray cluster: an actor pool makes one output file after another.
 
-Ray Data spreads the blocks over the pool, and gives those of a node that has died to others. Rows do
-not travel: a worker is told which rows of which file it reads, and where it writes. What is done is
-what the output folder holds, so that a run that was stopped goes on from there, on any cluster.
+Ray Data spreads the blocks over the pool, and gives those of a node that has died to others. Rows
+do not travel: a worker is told which rows of which file it reads, and where it writes. What is done
+is what the output folder holds, so that a run that was stopped goes on from there.
 """
 
 import logging
@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from hllm.cluster.block_embedder import BlockEmbedder
 from hllm.cluster.blocks import (
-    COMPLETE,
     ITEMS_PER_BLOCK,
     Block,
     Job,
@@ -23,10 +22,11 @@ from hllm.cluster.blocks import (
     read_sources,
     unfinished,
 )
-from hllm.cluster.places import Place
 from hllm.cluster.ray_session import ray_session
 from hllm.errors import DataError
+from hllm.exchange import COMPLETE
 from hllm.model_folder import ModelFolder
+from hllm.places import Place
 
 logger = logging.getLogger(__name__)
 _BLOCKS_AHEAD = 2  # of a worker: the next one is there when one is done
@@ -57,7 +57,7 @@ def embed_parquet(
 
     Args:
         model: a trained HLLM, at this path on every node.
-        items: address of a Parquet file, or of a folder of them (hllm.cluster.places), that every
+        items: address of a Parquet file, or of a folder of them (hllm.places), that every
             node can read: item_id, and the columns that the model reads.
         output: address of the folder of embeddings, in the format of hllm.exchange.
         half: see hllm.embed.embed_items.
@@ -81,7 +81,9 @@ def embed_parquet(
         return EmbedCounts(total, 0, len(blocks), 0)
     todo = unfinished(target, blocks, folder.fingerprint)
     if len(todo) < len(blocks):
-        logger.info("%d of %d blocks are done; the others follow", len(blocks) - len(todo), len(blocks))
+        logger.info(
+            "%d of %d blocks are done; the others follow", len(blocks) - len(todo), len(blocks)
+        )
     made = sum(block.stop - block.start for block in todo)
     arguments = {
         "model": str(model.resolve()),

@@ -22,13 +22,13 @@ _SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"
 
 
 @contextmanager
-def ray_session(address: str = "", *, num_cpus: int | None = None) -> Iterator[Any]:
+def ray_session(address: str = "", *, logs: bool = False) -> Iterator[Any]:
     """Give the module ray, connected; it is disconnected, or ended if it was started, afterwards.
 
     Args:
         address: "": start Ray on this machine; else HOST:PORT of a cluster, or "auto" for the one
             that this machine belongs to.
-        num_cpus: of a Ray that is started; None: all.
+        logs: whether to show what workers write.
 
     Raises:
         DataError: Ray is not installed, or there is no such cluster.
@@ -42,9 +42,9 @@ def ray_session(address: str = "", *, num_cpus: int | None = None) -> Iterator[A
         ) from error
     options: dict[str, Any] = {"address": address}
     if not address:
-        options = {"address": "local", "include_dashboard": False, "num_cpus": num_cpus}
+        options = {"address": "local", "include_dashboard": False}
     try:
-        ray.init(**options, log_to_driver=False, logging_level=logging.WARNING)
+        ray.init(**options, log_to_driver=logs, logging_level=logging.WARNING)
     except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         where = f"at {address}" if address else "on this machine"

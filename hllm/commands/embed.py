@@ -68,7 +68,9 @@ def _check(options: argparse.Namespace) -> None:
     if options.engine == "ray" and not options.items.rstrip("/").endswith((".csv", ".gz")):
         return
     if options.engine == "ray":
-        raise DataError(f"{options.items}: --engine ray reads Parquet, no csv: see docs/cluster.md.")
+        raise DataError(
+            f"{options.items}: --engine ray reads Parquet, no csv: see docs/cluster.md."
+        )
 
 
 def _embed_on_cluster(options: argparse.Namespace) -> int:

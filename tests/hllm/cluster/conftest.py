@@ -29,6 +29,9 @@ def items(tmp_path):
 def texts(tiny_model):
     """The same items as the plain engine reads them."""
     return [
-        (f"i{n}", tiny_model.config.item_text({"title": f"{'word ' * (n % 7)}{n}"} if n % 11 else {}))
+        (
+            f"i{n}",
+            tiny_model.config.item_text({"title": f"{'word ' * (n % 7)}{n}"} if n % 11 else {}),
+        )
         for n in range(NUM_ITEMS)
     ]

@@ -9,10 +9,10 @@ import torch
 
 from hllm.cluster.block_embedder import BlockEmbedder
 from hllm.cluster.blocks import plan_blocks, read_sources, unfinished
-from hllm.cluster.places import Place
 from hllm.embed import embed_items
 from hllm.exchange import import_parquet
 from hllm.model_folder import ModelFolder
+from hllm.places import Place
 
 
 def embedder(model_folder, items, output, *, half=False, fingerprint=None):

@@ -5,8 +5,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from hllm.cluster.blocks import (
-    COMPLETE,
-    JOB,
     Block,
     Job,
     claim,
@@ -14,8 +12,9 @@ from hllm.cluster.blocks import (
     read_sources,
     unfinished,
 )
-from hllm.cluster.places import Place
 from hllm.errors import DataError
+from hllm.exchange import COMPLETE, JOB
+from hllm.places import Place
 from hllm.store import FORMAT
 
 JOB_OF = {"fingerprint": "f", "dtype": "float16", "items_per_block": 20}
@@ -67,7 +66,9 @@ def test_no_and_damaged_files_are_one_sentence(tmp_path):
 
 def test_text_of_any_string_type_and_numbers_are_read(tmp_path):
     words = pa.array(["x"])
-    for number, kind in enumerate([pa.large_string(), pa.int64(), pa.dictionary(pa.int8(), pa.string())]):
+    for number, kind in enumerate(
+        [pa.large_string(), pa.int64(), pa.dictionary(pa.int8(), pa.string())]
+    ):
         ids = pa.array([7]) if pa.types.is_integer(kind) else words
         write(tmp_path / f"{number}.parquet", item_id=ids.cast(kind), title=words)
     assert len(sources(tmp_path)) == 3

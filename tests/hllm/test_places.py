@@ -2,8 +2,8 @@
 
 import pytest
 
-from hllm.cluster.places import Place
 from hllm.errors import DataError
+from hllm.places import Place
 
 
 @pytest.mark.parametrize("scheme", ["", "file://", "local://"])  # the last one is fsspec's
