@@ -113,7 +113,8 @@ class BlockEmbedder:
 
 def _rows(file: Any, names: list[str], block: Block) -> Iterator[dict[str, Any]]:
     """The rows of a block; of the file, only the groups are read that hold some of them."""
-    groups, first, at = [], 0, 0
+    groups: list[int] = []
+    first = at = 0
     for group in range(file.metadata.num_row_groups):
         end = at + file.metadata.row_group(group).num_rows
         if at < block.stop and end > block.start:

@@ -129,11 +129,13 @@ def _run(ray: Any, todo: list[Block], arguments: dict[str, Any], workers: int, b
     logger.info("%d blocks, %d workers with one %s each", len(todo), size, resource)
     rows = from_items([asdict(block) for block in todo], override_num_blocks=len(todo))
     pool = ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=_BLOCKS_AHEAD)
+    worker: Any = BlockEmbedder  # Ray makes the object where it works
     results = rows.map(
-        BlockEmbedder,
+        worker,
         fn_constructor_kwargs=arguments,
         compute=pool,
-        **{"num_gpus": 1} if resource == "GPU" else {"num_cpus": 1},
+        num_cpus=int(resource == "CPU"),
+        num_gpus=int(resource == "GPU"),
     )
     for result in results.iter_rows():
         if result["problem"]:
