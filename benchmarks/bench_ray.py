@@ -117,9 +117,8 @@ def main() -> None:
     one = speeds[min(speeds)] / min(speeds)
     for workers, speed in speeds.items():
         print(f"{workers} workers: {speed / (one * workers):.0%} of {workers} times one")
-    print(
-        f"\n{f'{MANY:,} items':44}{'items/s':>10}{''.join(f'{p} workers'.rjust(14) for p in POOLS)}"
-    )
+    heads = "".join(f"{pool} workers".rjust(14) for pool in POOLS)
+    print(f"\n{f'{MANY:,} items':44}{'items/s':>10}{heads}")
     print(row("one CPU of this machine, measured", one))
     item, _ = PAIRS["1.1b"]
     work = item.multiplied(TEXT_TOKENS + 1, TEXT_TOKENS + 1)
