@@ -5,6 +5,7 @@ itself does not know is asked of fsspec (abfs://, hf://, ...), whose package for
 """
 
 import json
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,7 +26,7 @@ class Place:
     """A file or folder.
 
     Attributes:
-        address: as it was given, for messages.
+        address: as it was given, a path of this machine from its root.
         files: the file system that it is on.
         path: where it is on that file system.
     """
@@ -44,7 +45,8 @@ class Place:
         scheme, separator, _ = address.partition("://")
         try:
             if not separator:
-                return cls(address, pafs.LocalFileSystem(), address)
+                path = os.path.abspath(address)  # also for processes that work elsewhere
+                return cls(path, pafs.LocalFileSystem(), path)
             with suppress(pa.ArrowInvalid):  # an address that pyarrow does not know
                 return cls(address, *pafs.FileSystem.from_uri(address))
             files, path = fsspec.core.url_to_fs(address)

@@ -34,12 +34,14 @@ class Source:
 
     Attributes:
         path: on its file system.
+        name: below the folder of items, wherever that is.
         size_bytes: of the file.
         changed: when it was written, in seconds.
         num_rows: items.
     """
 
     path: str
+    name: str
     size_bytes: int
     changed: float
     num_rows: int
@@ -76,7 +78,10 @@ class Job:
 
     def as_json(self) -> dict[str, Any]:
         """What the folder says of itself."""
-        return {"format": _JOB_FORMAT} | asdict(self)
+        values = {"format": _JOB_FORMAT} | asdict(self)
+        for source in values["sources"]:
+            del source["path"]  # a folder that is mounted elsewhere is the same
+        return values
 
 
 def read_sources(items: Place, text_keys: Sequence[str]) -> list[Source]:
@@ -131,7 +136,9 @@ def _source(items: Place, info: pafs.FileInfo, *, text_keys: Sequence[str]) -> S
                 f"{info.path}: {name} is {schema.field(name).type}, neither text nor whole "
                 "numbers: write it as text."
             )
-    return Source(info.path, info.size, info.mtime.timestamp() if info.mtime else 0, num_rows)
+    name = info.path.removeprefix(items.path).strip("/") or info.base_name
+    changed = info.mtime.timestamp() if info.mtime else 0
+    return Source(info.path, name, info.size, changed, num_rows)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -29,6 +29,7 @@ from hllm.model_folder import ModelFolder
 from hllm.places import Place
 
 logger = logging.getLogger(__name__)
+_RETRIES = 3  # of a block: of Ray's own accord, one that kills its worker would do so for ever
 _BLOCKS_AHEAD = 2  # of a worker: the next one is there when one is done
 
 
@@ -75,7 +76,7 @@ def embed_parquet(
     sources = read_sources(source, folder.config.text_keys)
     job = Job(folder.fingerprint, "float16" if half else "float32", items_per_block, sources)
     blocks = plan_blocks(sources, items_per_block)
-    total = sum(source.num_rows for source in sources)
+    total = sum(file.num_rows for file in sources)
     if claim(target, job):
         logger.info("%s is complete: nothing to do", output)
         return EmbedCounts(total, 0, len(blocks), 0)
@@ -88,8 +89,8 @@ def embed_parquet(
     arguments = {
         "model": str(model.resolve()),
         "fingerprint": folder.fingerprint,
-        "items": items,
-        "output": output,
+        "items": source.address,
+        "output": target.address,
         "half": half,
     }
     if todo:
@@ -136,11 +137,20 @@ def _run(ray: Any, todo: list[Block], arguments: dict[str, Any], workers: int, b
         compute=pool,
         num_cpus=int(resource == "CPU"),
         num_gpus=int(resource == "GPU"),
+        max_task_retries=_RETRIES,
     )
-    for result in results.iter_rows():
-        if result["problem"]:
-            raise DataError(str(result["problem"]))
-        bar.update(result["items"])
+    try:
+        for result in results.iter_rows():
+            if result["problem"]:
+                raise DataError(str(result["problem"]))
+            bar.update(result["items"])
+    except ray.exceptions.RayActorError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise DataError(
+            f"A worker died at the same block {_RETRIES + 1} times, or could not be started "
+            f"({lines[-1] if lines else type(error).__name__}): mostly its memory is too small "
+            "(--workers: fewer) or its node lacks this project; the same command goes on."
+        ) from error
 
 
 def _resource(cluster: dict[str, float]) -> tuple[str, int]:

@@ -116,3 +116,10 @@ def test_only_whole_files_of_this_job_count_as_finished(tmp_path):
     assert unfinished(Place.of(str(tmp_path)), [block], "f") == [block]
     (tmp_path / block.name).unlink()
     assert unfinished(Place.of(str(tmp_path)), [block], "f") == [block]
+
+
+def test_a_folder_that_was_moved_is_the_same_job(items, tmp_path):
+    output = Place.of(str(tmp_path / "out"))
+    claim(output, Job(**JOB_OF, sources=sources(items)))
+    moved = items.rename(tmp_path / "elsewhere")
+    assert claim(output, Job(**JOB_OF, sources=sources(moved))) is False
