@@ -74,18 +74,15 @@ def embed_parquet(
     folder = ModelFolder(model)
     source, target = Place.of(items), Place.of(output)
     sources = read_sources(source, folder.config.text_keys)
-    job = Job(folder.fingerprint, "float16" if half else "float32", items_per_block, sources)
     blocks = plan_blocks(sources, items_per_block)
     total = sum(file.num_rows for file in sources)
-    if claim(target, job):
+    dtype = "float16" if half else "float32"
+    if claim(target, Job(folder.fingerprint, dtype, items_per_block, sources)):
         logger.info("%s is complete: nothing to do", output)
         return EmbedCounts(total, 0, len(blocks), 0)
     todo = unfinished(target, blocks, folder.fingerprint)
-    if len(todo) < len(blocks):
-        logger.info(
-            "%d of %d blocks are done; the others follow", len(blocks) - len(todo), len(blocks)
-        )
     made = sum(block.stop - block.start for block in todo)
+    logger.info("%d of %d blocks are to be made", len(todo), len(blocks))
     arguments = {
         "model": str(model.resolve()),
         "fingerprint": folder.fingerprint,
@@ -94,21 +91,28 @@ def embed_parquet(
         "half": half,
     }
     if todo:
-        with (
-            ray_session(address) as ray,
-            tqdm(total=total, initial=total - made, unit=" items", disable=not progress) as bar,
-        ):
+        bar = tqdm(total=total, initial=total - made, unit=" items", disable=not progress)
+        with ray_session(address) as ray, bar:
             _run(ray, todo, arguments, workers, bar)
-    # Asked of the output itself, not of the answers: what is not there is not done.
-    if missing := unfinished(target, blocks, folder.fingerprint):
+    _complete(target, blocks, folder.fingerprint, total)
+    return EmbedCounts(total, made, len(blocks), len(todo))
+
+
+def _complete(target: Place, blocks: list[Block], fingerprint: str, total: int) -> None:
+    """Say of an output that it is complete.
+
+    Raises:
+        DataError: it is not.
+    """
+    # Asked of the output itself, not of the workers: what is not there is not done.
+    if missing := unfinished(target, blocks, fingerprint):
         raise DataError(
-            f"{output}: {len(missing)} files are missing or damaged although their workers wrote "
-            f"them ({missing[0].name}): do all nodes write to the same place? The same command "
-            "goes on."
+            f"{target.address}: {len(missing)} files are missing or damaged although their workers "
+            f"wrote them ({missing[0].name}): do all nodes write to the same place? The same "
+            "command goes on."
         )
     target.remove_partial()
     target.child(COMPLETE).write_json({"items": total, "blocks": len(blocks)})
-    return EmbedCounts(total, made, len(blocks), len(todo))
 
 
 def _run(ray: Any, todo: list[Block], arguments: dict[str, Any], workers: int, bar: Any) -> None:
@@ -127,7 +131,7 @@ def _run(ray: Any, todo: list[Block], arguments: dict[str, Any], workers: int, b
         raise DataError(
             f"--workers {size}: the cluster has {available} {resource}; give fewer, or add nodes."
         )
-    logger.info("%d blocks, %d workers with one %s each", len(todo), size, resource)
+    logger.info("%d workers with one %s each", size, resource)
     rows = from_items([asdict(block) for block in todo], override_num_blocks=len(todo))
     pool = ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=_BLOCKS_AHEAD)
     worker: Any = BlockEmbedder  # Ray makes the object where it works
