@@ -58,13 +58,11 @@ def embed_parquet(
 
     Args:
         model: a trained HLLM, at this path on every node.
-        items: address of a Parquet file, or of a folder of them (hllm.places), that every
-            node can read: item_id, and the columns that the model reads.
+        items: address of Parquet (hllm.cluster.blocks.read_sources) that every node can read.
         output: address of the folder of embeddings, in the format of hllm.exchange.
         half: see hllm.embed.embed_items.
         address: see hllm.cluster.ray_session.
-        workers: how many at once, each with a GPU where the cluster has any, else with one CPU;
-            0: as many as there are of these.
+        workers: each with one GPU, or one CPU where there are no GPUs; 0: all of these.
         items_per_block: rows of an output file at most.
         progress: whether to show a progress bar.
 
@@ -81,8 +79,8 @@ def embed_parquet(
         logger.info("%s is complete: nothing to do", output)
         return EmbedCounts(total, 0, len(blocks), 0)
     todo = unfinished(target, blocks, folder.fingerprint)
-    made = sum(block.stop - block.start for block in todo)
     logger.info("%d of %d blocks are to be made", len(todo), len(blocks))
+    made = sum(block.stop - block.start for block in todo)
     arguments = {
         "model": str(model.resolve()),
         "fingerprint": folder.fingerprint,

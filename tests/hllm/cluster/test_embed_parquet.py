@@ -1,7 +1,7 @@
 """The whole job on a real Ray: what the plain engine makes, continued, and with a node killed."""
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 import psutil
 import pyarrow as pa
@@ -11,12 +11,15 @@ import torch
 from transformers import LlamaConfig
 
 from hllm.checkpoint import save_model
+from hllm.cluster.block_embedder import BlockEmbedder
+from hllm.cluster.blocks import Job, claim, plan_blocks, read_sources
 from hllm.cluster.embed_parquet import EmbedCounts, embed_parquet
 from hllm.config import HLLMConfig
 from hllm.embed import embed_items
-from hllm.errors import DataError
 from hllm.exchange import COMPLETE, import_parquet
 from hllm.model import HLLM
+from hllm.model_folder import ModelFolder
+from hllm.places import Place
 from tests.waiting import wait_until
 
 PATIENCE_S = 600  # a guard: Ray and torch start in every process, on a busy machine in minutes
@@ -30,33 +33,27 @@ def assert_equal_to_plain(output, model_folder, texts, tmp_path):
     torch.testing.assert_close(made.vectors, plain.vectors, rtol=1e-6, atol=1e-6)
 
 
-def test_without_ray_the_error_names_the_command(model_folder, items, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(DataError, match="pip install -r requirements-scale"):
-        embed_parquet(model_folder, str(items), str(tmp_path / "out"))
-
-
 @pytest.mark.slow
-def test_a_local_run_is_the_plain_engine_and_goes_on(model_folder, items, texts, tmp_path):
-    """One start of Ray that makes what is missing; what is there is not made again."""
+def test_a_local_run_makes_what_is_missing_and_nothing_else(model_folder, items, texts, tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed (requirements-scale.txt)")
-    output = tmp_path / "out"
-    (tmp_path / "nowhere").write_text("")
+    output, fingerprint = tmp_path / "out", ModelFolder(model_folder).fingerprint
+    sources = read_sources(Place.of(str(items)), ["title"])
+    claim(Place.of(str(output)), Job(fingerprint, "float32", 20, sources))
+    places = {"items": str(items), "output": str(output)}
+    worker = BlockEmbedder(model=str(model_folder), fingerprint=fingerprint, half=False, **places)
+    for block in plan_blocks(sources, 20)[1:]:
+        assert worker(asdict(block))["problem"] == ""
+    last = output / "part-000004.parquet"
+    last.write_bytes(last.read_bytes()[:100])  # cut off, as by a full disk
+    written = {path.name: path.stat().st_mtime_ns for path in output.glob("part-*")}
     options = {"half": False, "items_per_block": 20, "workers": 1, "progress": False}
     made = embed_parquet(model_folder, str(items), str(output), **options)
-    assert made == EmbedCounts(items=90, made_items=90, blocks=5, made_blocks=5)
-    assert_equal_to_plain(output, model_folder, texts, tmp_path)
-    written = {path.name: path.stat().st_mtime_ns for path in output.glob("part-*")}
-    (output / "part-000001.parquet").unlink()
-    whole = (output / "part-000004.parquet").read_bytes()
-    (output / "part-000004.parquet").write_bytes(whole[:100])
-    (output / COMPLETE).unlink()
-    again = embed_parquet(model_folder, str(items), str(output), **options)
-    assert again == EmbedCounts(items=90, made_items=40, blocks=5, made_blocks=2)
-    kept = {path.name: path.stat().st_mtime_ns for path in output.glob("part-*")}
-    assert {name for name in written if kept[name] == written[name]} == {
-        f"part-00000{n}.parquet" for n in (0, 2, 3)
+    assert made == EmbedCounts(items=90, made_items=40, blocks=5, made_blocks=2)
+    now = {path.name: path.stat().st_mtime_ns for path in output.glob("part-*")}
+    assert {name for name in now if now[name] == written.get(name)} == {
+        f"part-00000{n}.parquet" for n in (1, 2, 3)
     }
+    assert (output / COMPLETE).is_file()
     assert_equal_to_plain(output, model_folder, texts, tmp_path)
     # Nothing is started for what is complete.
     assert embed_parquet(model_folder, str(items), str(output), **options).made_blocks == 0
