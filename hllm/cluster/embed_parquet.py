@@ -81,17 +81,12 @@ def embed_parquet(
     todo = unfinished(target, blocks, folder.fingerprint)
     logger.info("%d of %d blocks are to be made", len(todo), len(blocks))
     made = sum(block.stop - block.start for block in todo)
-    arguments = {
-        "model": str(model.resolve()),
-        "fingerprint": folder.fingerprint,
-        "items": source.address,
-        "output": target.address,
-        "half": half,
-    }
+    places = {"items": source.address, "output": target.address}
+    maker = {"model": str(model.resolve()), "fingerprint": folder.fingerprint, "half": half}
     if todo:
         bar = tqdm(total=total, initial=total - made, unit=" items", disable=not progress)
         with ray_session(address) as ray, bar:
-            _run(ray, todo, arguments, workers, bar)
+            _run(ray, todo, places | maker, workers, bar)
     _complete(target, blocks, folder.fingerprint, total)
     return EmbedCounts(total, made, len(blocks), len(todo))
 
