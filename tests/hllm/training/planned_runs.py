@@ -4,6 +4,7 @@ Argument: a JSON file with {"name": arguments of hllm.train}. Every process writ
 of a run beside it, to NAME.RANK.json.
 """
 
+import inspect
 import json
 import sys
 from contextlib import suppress
@@ -33,20 +34,26 @@ def status_bytes(name):
 
 
 def count_received(seen):
-    """Note the bytes that collectives give this process."""
-    gather, reduce = dist.all_gather_into_tensor, dist.reduce_scatter_tensor
-    share = 1 - 1 / dist.get_world_size()
+    """Note the bytes that FSDP's collectives give this process; gives what ends that."""
+    calls = {}
+    for name, older, counted in (
+        ("all_gather_single", "all_gather_into_tensor", "output"),
+        ("reduce_scatter_single", "reduce_scatter_tensor", "input"),
+    ):
+        name = name if hasattr(dist, name) else older  # torch before 2.13
+        calls[name] = getattr(dist, name)
+        setattr(dist, name, counting(calls[name], counted, seen))
+    return lambda: [setattr(dist, name, call) for name, call in calls.items()]
 
-    def gathered(output_tensor, *args, **kwargs):
-        seen["received"] += output_tensor.nbytes * share
-        return gather(output_tensor, *args, **kwargs)
 
-    def reduced(output, input, *args, **kwargs):
-        seen["received"] += input.nbytes * share
-        return reduce(output, input, *args, **kwargs)
+def counting(call, counted, seen):
+    def counts(*args, **kwargs):
+        bound = inspect.signature(call).bind(*args, **kwargs).arguments
+        tensor = next(value for name, value in bound.items() if name.startswith(counted))
+        seen["received"] += tensor.nbytes * (1 - 1 / dist.get_world_size())
+        return call(*args, **kwargs)
 
-    dist.all_gather_into_tensor, dist.reduce_scatter_tensor = gathered, reduced
-    return gather, reduce
+    return counts
 
 
 def run(argv):
@@ -73,10 +80,10 @@ def run(argv):
         return stats
 
     trainer._train_step = watched
-    calls = count_received(seen)
+    restore = count_received(seen)
     with suppress(Enough):
         trainer.run()
-    dist.all_gather_into_tensor, dist.reduce_scatter_tensor = calls
+    restore()
     return seen
 
 
