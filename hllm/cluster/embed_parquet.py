@@ -134,7 +134,7 @@ def _run(ray: Any, todo: list[Block], arguments: dict[str, Any], workers: int, b
         compute=pool,
         num_cpus=int(resource == "CPU"),
         num_gpus=int(resource == "GPU"),
-        max_task_retries=_RETRIES,
+        ray_remote_args_fn=lambda: {"max_task_retries": _RETRIES},
     )
     try:
         for result in results.iter_rows():

@@ -1,5 +1,6 @@
 """The whole job on a real Ray: what the plain engine makes, continued, and with a node killed."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
@@ -10,12 +11,14 @@ import pytest
 import torch
 from transformers import LlamaConfig
 
+import hllm.cluster.embed_parquet
 from hllm.checkpoint import save_model
 from hllm.cluster.block_embedder import BlockEmbedder
 from hllm.cluster.blocks import Job, claim, plan_blocks, read_sources
 from hllm.cluster.embed_parquet import EmbedCounts, embed_parquet
 from hllm.config import HLLMConfig
 from hllm.embed import embed_items
+from hllm.errors import DataError
 from hllm.exchange import COMPLETE, import_parquet
 from hllm.model import HLLM
 from hllm.model_folder import ModelFolder
@@ -57,6 +60,29 @@ def test_a_local_run_makes_what_is_missing_and_nothing_else(model_folder, items,
     assert_equal_to_plain(output, model_folder, texts, tmp_path)
     # Nothing is started for what is complete.
     assert embed_parquet(model_folder, str(items), str(output), **options).made_blocks == 0
+
+
+class Dying(BlockEmbedder):
+    """As a block that takes more memory than there is: it ends its worker, every time."""
+
+    def __call__(self, row):
+        os._exit(1)
+
+
+@pytest.mark.long
+def test_a_block_that_ends_every_worker_ends_the_run(model_folder, items, tmp_path, monkeypatch):
+    pytest.importorskip("ray", reason="Ray is not installed (requirements-scale.txt)")
+    monkeypatch.setattr(hllm.cluster.embed_parquet, "BlockEmbedder", Dying)
+    with pytest.raises(DataError, match="A worker died at the same block 4 times"):
+        embed_parquet(model_folder, str(items), str(tmp_path / "out"), workers=1, progress=False)
+
+
+@pytest.mark.long
+def test_a_mistake_in_a_row_is_one_sentence(model_folder, items, tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed (requirements-scale.txt)")
+    pq.write_table(pa.table({"item_id": ["a", None], "title": ["x", "y"]}), items / "c.parquet")
+    with pytest.raises(DataError, match=r"c.parquet, row 2: item_id is empty"):
+        embed_parquet(model_folder, str(items), str(tmp_path / "out"), workers=1, progress=False)
 
 
 @pytest.fixture
