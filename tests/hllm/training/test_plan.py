@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[3]
 ITEM = TowerShape(width=512, inner=1408, layers=4, heads=4, key_value_heads=4, vocabulary=259)
 USER = TowerShape(width=512, inner=1024, layers=1, heads=4, key_value_heads=4)
 STEP = StepShape(
-    ITEM, USER, processes=2, batch_size=2, history=8, negatives=4, text_tokens=16, bf16=False,
+    ITEM, USER, processes=2, batch_size=4, history=8, negatives=8, text_tokens=16, bf16=False,
     tokens_per_batch=TOKENS_PER_BATCH,
 )  # fmt: skip
 RUNS = {"recomputed": True, "kept": False}
@@ -93,7 +93,7 @@ def measured(tmp_path_factory, write_data):
     changes = {
         "item_training": "full", "item_pooling": "item_token", "item_adapter": "none",
         "text_keys": "title", "max_text_tokens": 16, "user_size": USER.width, "user_heads": 4,
-        "user_layers": 1, "max_history": 8, "batch_size": 2, "num_negatives": 4, "max_steps": 9,
+        "user_layers": 1, "max_history": 8, "batch_size": 4, "num_negatives": 8, "max_steps": 9,
         "shard": "yes",
     }  # fmt: skip
     runs = {
@@ -119,7 +119,7 @@ def measured(tmp_path_factory, write_data):
     }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", RUNS)
 def test_memory_is_as_planned(measured, name):
     need = memory(replace(STEP, recomputed=RUNS[name]))
@@ -129,7 +129,7 @@ def test_memory_is_as_planned(measured, name):
         assert grown == pytest.approx(need.peak - need.weights, rel=0.15)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", RUNS)
 def test_operations_and_traffic_are_as_planned(measured, name):
     for rank in measured[name]:
