@@ -23,7 +23,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from hllm.checkpoint import load_model
-from hllm.embedder import embed_incrementally, embed_to_file, encode_all, load_or_none
+from hllm.embedder import Encoder, embed_incrementally, embed_to_file, encode_all, load_or_none
 from hllm.item_states import checked, is_made_in_bfloat16, state_key
 from hllm.model import HLLM
 from hllm.model_folder import ModelFolder
@@ -112,18 +112,43 @@ def cached_batches(
         As item_batches.
     """
     bf16 = not exact and is_made_in_bfloat16(model)
-    encode = partial(item_batches, model, tokenizer, adapt=False)
     key, width = state_key(model, tokenizer, bf16=bf16), model.config.item_size
     encode_cached = cached(
-        checked(partial(encode, bf16=True), encode) if bf16 else encode,
-        StateCache(key, width, cache_folder()),
+        _state_encoder(model, tokenizer, bf16=bf16), StateCache(key, width, cache_folder())
     )
-    token = model.item_emb_tokens
     for places, states in encode_cached(texts):
-        if adapt:
-            yield places, model.item_adapter(states.to(token.device, token.dtype)).float().cpu()
-        else:
-            yield places, states
+        yield places, _adapted(model, states) if adapt else states
+
+
+@torch.inference_mode()
+def uncached_batches(
+    model: HLLM, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, exact: bool = False
+) -> Iterator[tuple[list[int], Tensor]]:
+    """The same numbers without the cache, for catalogues that are far larger than it.
+
+    Args:
+        model: see encode_catalog.
+        tokenizer: see encode_catalog.
+        texts: see encode_catalog.
+        exact: see cached_batches.
+
+    Yields:
+        As item_batches.
+    """
+    bf16 = not exact and is_made_in_bfloat16(model)
+    for places, states in _state_encoder(model, tokenizer, bf16=bf16)(texts):
+        yield places, _adapted(model, states)
+
+
+def _state_encoder(model: HLLM, tokenizer: PreTrainedTokenizerBase, *, bf16: bool) -> Encoder:
+    encode = partial(item_batches, model, tokenizer, adapt=False)
+    return checked(partial(encode, bf16=True), encode) if bf16 else encode
+
+
+def _adapted(model: HLLM, states: Tensor) -> Tensor:
+    """Item embeddings (B, D) float32 on the CPU of Item LLM states (B, H)."""
+    token = model.item_emb_tokens
+    return model.item_adapter(states.to(token.device, token.dtype)).float().cpu()
 
 
 def encode_catalog(

@@ -6,6 +6,8 @@
 The safetensors file of hllm.embed can be copied between machines as it is; Parquet is for pandas,
 DuckDB, Spark and vector databases. Columns: item_id, text_hash, embedding (a list of D numbers).
 The fingerprint of the model goes along as metadata, so that what comes back is checked as ever.
+
+A folder of such files is what ``hllm.embed --engine ray`` makes, in an object store too.
 """
 
 if __name__ == "__main__":  # before torch is imported, so that --help answers at once
@@ -21,8 +23,11 @@ import torch
 
 from hllm.atomic import atomic_path
 from hllm.errors import DataError
+from hllm.places import Place
 from hllm.store import FORMAT, ItemEmbeddings, first_not_finite
 
+# In a folder of hllm.embed --engine ray: what it is made of, and that nothing of it is missing.
+JOB, COMPLETE = "_job.json", "_complete.json"
 _COLUMNS = ("item_id", "text_hash", "embedding")
 _ROWS_PER_GROUP = 16_384
 _MAGIC = b"PAR1"  # every Parquet file begins so
@@ -35,6 +40,18 @@ def export_parquet(embeddings: ItemEmbeddings, path: str | Path) -> None:
         embeddings: N items; float16 stays float16.
         path: the file to write.
     """
+    with atomic_path(path) as temporary:
+        write_parquet(embeddings, temporary)
+
+
+def write_parquet(embeddings: ItemEmbeddings, file: Path | pa.NativeFile, **metadata: str) -> None:
+    """Write embeddings as Parquet to a path or an open file.
+
+    Args:
+        embeddings: N items; float16 stays float16.
+        file: where to.
+        metadata: more that the file shall say of itself.
+    """
     width = embeddings.vectors.shape[1]
     number = pa.float16() if embeddings.vectors.dtype == torch.float16 else pa.float32()
     schema = pa.schema(
@@ -43,9 +60,9 @@ def export_parquet(embeddings: ItemEmbeddings, path: str | Path) -> None:
             ("text_hash", pa.string()),
             ("embedding", pa.list_(number, width)),
         ],
-        metadata={"format": FORMAT, "fingerprint": embeddings.fingerprint},
+        metadata={"format": FORMAT, "fingerprint": embeddings.fingerprint, **metadata},
     )
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+    with pq.ParquetWriter(file, schema) as writer:
         for start in range(0, len(embeddings.item_ids), _ROWS_PER_GROUP):
             rows = slice(start, start + _ROWS_PER_GROUP)
             values = pa.array(embeddings.vectors[rows].contiguous().numpy().reshape(-1))
@@ -60,14 +77,13 @@ def export_parquet(embeddings: ItemEmbeddings, path: str | Path) -> None:
 def import_parquet(path: str | Path) -> ItemEmbeddings:
     """Read what export_parquet wrote, or another program from it.
 
+    Args:
+        path: a file, or a folder of files; also an address (hllm.places).
+
     Raises:
-        DataError: missing, damaged, of another kind, or with gaps.
+        DataError: missing, damaged, of another kind, with gaps, or not complete.
     """
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path} cannot be read as Parquet ({reason}): export it again.") from error
+    table = _read_table(path)
     metadata = {
         key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()
     }
@@ -101,6 +117,33 @@ def import_parquet(path: str | Path) -> ItemEmbeddings:
     if len(set(item_ids)) < len(item_ids):
         raise DataError(f"{path} has an item_id twice: remove one of the rows.")
     return ItemEmbeddings(item_ids, hashes, vectors, metadata["fingerprint"])
+
+
+def _read_table(path: str | Path) -> pa.Table:
+    """All rows of a file or a folder; of a folder that says how many there are, not fewer.
+
+    Raises:
+        DataError: it cannot be read, or rows of it are missing.
+    """
+    place = Place.of(str(path))
+    is_job = place.child(JOB).read_json() is not None
+    complete = place.child(COMPLETE).read_json() if is_job else None
+    if is_job and complete is None:
+        raise DataError(
+            f"{path} is not complete: give the command that began it (python -m hllm.embed "
+            "--engine ray) again, which goes on from there."
+        )
+    try:
+        table = pq.read_table(place.path, filesystem=place.files)
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path} cannot be read as Parquet ({reason}): export it again.") from error
+    if complete is not None and len(table) != complete.get("items"):
+        raise DataError(
+            f"{path} has {len(table):,} items of {complete.get('items'):,}: files of it are lost; "
+            f"remove {COMPLETE} and give the command that made it again."
+        )
+    return table
 
 
 def check_replaceable(path: Path) -> None:

@@ -16,7 +16,11 @@ def _parser() -> CommandParser:
         "against model and catalogue when it is used.",
     )
     parser.add_argument("direction", choices=("export", "import"))
-    parser.add_argument("source", type=Path, help="export: .safetensors; import: .parquet")
+    parser.add_argument(
+        "source",
+        help="export: .safetensors; import: .parquet, or the folder that hllm.embed --engine ray "
+        "has made, here or in an object store",
+    )
     parser.add_argument(
         "output", type=Path, help="the file to write; one that is there is replaced"
     )

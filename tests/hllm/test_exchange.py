@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from hllm.errors import DataError
-from hllm.exchange import export_parquet, import_parquet
-from hllm.store import ItemEmbeddings
+from hllm.exchange import COMPLETE, JOB, export_parquet, import_parquet
+from hllm.store import EMBEDDINGS, ItemEmbeddings
 
 
 @pytest.fixture(params=[torch.float16, torch.float32])
@@ -56,3 +56,24 @@ def test_what_is_wrong_is_named(embeddings, tmp_path, change, message):
     pq.write_table(change(pq.read_table(path)), path)
     with pytest.raises(DataError, match=message):
         import_parquet(path)
+
+
+def test_a_folder_of_a_job_is_read_when_it_is_complete(embedded_model, tmp_path):
+    whole = ItemEmbeddings.load(embedded_model / EMBEDDINGS)
+    folder = tmp_path / "job"
+    folder.mkdir()
+    for number, rows in enumerate((slice(0, 12), slice(12, 30))):
+        part = ItemEmbeddings(
+            whole.item_ids[rows], whole.text_hashes[rows], whole.vectors[rows], whole.fingerprint
+        )
+        export_parquet(part, folder / f"part-{number:06d}.parquet")
+    (folder / JOB).write_text("{}")
+    with pytest.raises(DataError, match="is not complete: give the command that began it"):
+        import_parquet(folder)
+    (folder / COMPLETE).write_text('{"items": 30}')
+    read = import_parquet(f"file://{folder}")
+    assert (read.item_ids, read.text_hashes) == (whole.item_ids, whole.text_hashes)
+    assert torch.equal(read.vectors, whole.vectors)
+    (folder / "part-000001.parquet").unlink()
+    with pytest.raises(DataError, match="has 12 items of 30: files of it are lost"):
+        import_parquet(folder)

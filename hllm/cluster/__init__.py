@@ -1,0 +1,1 @@
+"""More than one machine: embedding and training on a Ray cluster (requirements-scale.txt)."""

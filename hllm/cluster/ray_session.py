@@ -1,0 +1,63 @@
+"""Starts Ray on this machine alone, or joins a cluster that somebody runs.
+
+Whoever reaches a Ray cluster's ports and has its token can run code on all its nodes. What is
+started here listens on the loopback address and nowhere else, has no dashboard, and reports its
+usage to nobody.
+"""
+
+import ipaddress
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hllm.errors import DataError
+
+# Read by Ray when it is imported, and by all that it starts. The first, whose name speaks of other
+# systems, has it use the loopback address for everything; the second has nobody join without the
+# token of this user (~/.ray/auth_token, made if missing).
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+_SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
+
+
+@contextmanager
+def ray_session(address: str = "", *, logs: bool = False) -> Iterator[Any]:
+    """Give the module ray, connected; it is disconnected, or ended if it was started, afterwards.
+
+    Args:
+        address: "": start Ray on this machine; else HOST:PORT of a cluster, or "auto" for the one
+            that this machine belongs to.
+        logs: whether to show what workers write.
+
+    Raises:
+        DataError: Ray is not installed, or there is no such cluster.
+    """
+    os.environ.update(_SILENT if address else _SILENT | LOOPBACK)
+    try:
+        import ray  # noqa: PLC0415  an extra, and it reads the variables above
+    except ImportError as error:
+        raise DataError(
+            "Ray is not installed: pip install -r requirements-scale.txt -c constraints.txt"
+        ) from error
+    options: dict[str, Any] = {"address": address}
+    if not address:
+        options = {"address": "local", "include_dashboard": False}
+    try:
+        ray.init(**options, log_to_driver=logs, logging_level=logging.WARNING)
+    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        where = f"at {address}" if address else "on this machine"
+        raise DataError(
+            f"No Ray cluster answers {where} ({reason}): look with  ray status  on its first node."
+        ) from error
+    try:
+        own = ray.util.get_node_ip_address()
+        if not address and not ipaddress.ip_address(own).is_loopback:
+            raise DataError(
+                f"Ray listens on {own} and not on this machine alone: it was imported before this "
+                "could be set, or this version does it otherwise. Nothing was started."
+            )
+        yield ray
+    finally:
+        ray.shutdown()
