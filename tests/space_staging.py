@@ -180,6 +180,9 @@ def running(folder, *arguments, python=sys.executable, **environ):
         )
     try:
         yield Space(process, log)
+    except BaseException:
+        print(log.read_text())  # pytest shows it
+        raise
     finally:
         process.terminate()
         process.wait(20)

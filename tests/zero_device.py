@@ -70,8 +70,9 @@ def lend_no_gpu():
     """
     import torch
 
-    if torch.version.cuda is None:  # built without CUDA: it lacks what the package looks at
-        torch.version.cuda, torch._C._cuda_init, torch.cuda._is_in_bad_fork = "12.8", None, _no
+    if torch.version.cuda is None:  # built without CUDA: it lacks what is looked at on import
+        torch.version.cuda, torch.cuda._is_in_bad_fork = "12.8", _no
+        torch._C._cuda_init = torch._C._cuda_getCurrentRawStream = None
     import spaces.zero.torch as device
 
     device.init = lambda _uuid: None

@@ -65,7 +65,7 @@ def click(open_page, expect, space, **options):
 @pytest.mark.slow
 def test_tracked_files_open_for_an_unprivileged_user(space, open_page, expect):
     with running(space) as opened:
-        click(open_page, expect, opened)
+        click(open_page, expect, opened).close()
     said = opened.log.read_text()
     assert "cannot be written; the app writes to" in said
     assert list((space / "tmp").glob("hllm-live-*/books.db"))
@@ -113,6 +113,7 @@ def test_on_zerogpu_clicks_need_no_gpu_and_what_is_written_for_a_large_model_doe
             api.quota = 5
             write("A sad heist on Venus")
             expect(drawer).to_contain_text("No GPU has encoded the text: You have exceeded your")
+            page.close()
         said = opened.log.read_text()
         assert "ZeroGPU knows the app" in said
         assert "No blocks.server" not in said  # or inherited connections stay open
@@ -146,6 +147,7 @@ def hold_to_limits(page, expect, opened):
     drawer.get_by_role("button", name="Encode").click()
     expect(drawer.locator(".writer-state")).to_have_text("Encoded.")
     print(f"open after {opened.start_s:.1f} s, at most {opened.peak_bytes() / 1e6:.0f} MB")
+    page.close()
     assert opened.start_s < MAX_START_S
     assert opened.peak_bytes() < MAX_BYTES
 
