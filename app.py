@@ -16,6 +16,10 @@ if __name__ == "__main__":
 try:
     settings = parse_settings(sys.argv[1:] if __name__ == "__main__" else [], os.environ)
 
+    from app.zerogpu import report_start  # before torch, which is not imported for --help
+
+    report_start()
+
     import gradio as gr  # after the options: --help waits for no library
 
     from app.opening import open_service

@@ -32,8 +32,9 @@ from app.picture_files import noted_folder
 from app.reloading import is_reloading
 from app.service import Service
 from app.settings import BOOKS, ROOT, Settings, writable_dir
+from app.zerogpu import encode_lent, is_lent
 from hllm.atomic import locked
-from hllm.errors import CheckpointError, MissingWeightsError
+from hllm.errors import CheckpointError, MissingWeightsError, StaleEmbeddingsError
 
 if TYPE_CHECKING:
     from hllm.recommend import ItemRanker
@@ -224,8 +225,8 @@ def _is_current(path: Path) -> bool:
 
 def _hllm_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> Column:
     folders = [settings.model] if settings.model else []
-    if settings.model is None and settings.catalog is None:
-        folders = list(BUILT_IN_MODELS)
+    if settings.catalog is None and (settings.model is None or _is_built_in(settings.model)):
+        folders += BUILT_IN_MODELS
 
     def load() -> ItemRanker:
         if not folders:
@@ -239,30 +240,56 @@ def _hllm_column(settings: Settings, catalog: Catalog, rows: FilterRows) -> Colu
         return load_from(folders[-1])
 
     def load_from(folder: Path) -> ItemRanker:
-        recommender = _load_hllm(folder, settings, catalog, rows)
-        column.model_folder, column.embeddings = folder, settings.embeddings
+        own = settings.embeddings if folder == folders[0] else None
+        recommender = _load_hllm(folder, replace(settings, embeddings=own), catalog, rows)
+        column.model_folder, column.embeddings = folder, own
         return recommender
 
     column = Column("hllm", "HLLM", load)
     return column
 
 
+def _is_built_in(folder: Path) -> bool:
+    return folder.resolve().parent == BUILT_IN_MODELS[-1].parent
+
+
 def _load_hllm(folder: Path, settings: Settings, catalog: Catalog, rows: FilterRows) -> ItemRanker:
     from hllm.recommend import load_hllm  # noqa: PLC0415  imports torch
 
-    recommender = load_hllm(
-        folder,
-        settings.embeddings,
-        fields=catalog.iter_texts(),
-        texts_version=catalog.data_version,
-        precision=settings.precision or "auto",
-        index=settings.index or "auto",
-        cache=writable_dir(settings.data_dir),
-    )
+    def load(embeddings: Path | None) -> ItemRanker:
+        return load_hllm(
+            folder,
+            embeddings,
+            fields=catalog.iter_texts(),
+            texts_version=catalog.data_version,
+            precision=settings.precision or "auto",
+            index=settings.index or "auto",
+            cache=writable_dir(settings.data_dir),
+            encode_elsewhere=encode_lent if is_lent() else None,
+        )
+
+    try:
+        recommender = load(settings.embeddings)
+    except StaleEmbeddingsError as error:
+        if not is_lent():
+            raise
+        logger.info("%s Until then a GPU that is lent embeds the catalogue.", error)
+        recommender = load(_embed_on_lent_gpu(folder, settings, catalog))
     for item in catalog.popular(1):  # the first answer of a model is slow: not for a visitor
         recommender.recommend([item.item_id], top_k=1)
     rows.prepare(recommender)
     return recommender
+
+
+def _embed_on_lent_gpu(folder: Path, settings: Settings, catalog: Catalog) -> Path:
+    """Bring the embeddings of a catalogue up to date, in a file of our own."""
+    from hllm.embed import embed_elsewhere  # noqa: PLC0415  imports torch
+    from hllm.model_folder import ModelFolder  # noqa: PLC0415  the same
+
+    source = ModelFolder(folder)
+    output = writable_dir(settings.data_dir) / f"embeddings-{source.fingerprint[:16]}.safetensors"
+    embed_elsewhere(source, catalog.iter_texts(), output, encode_lent)
+    return output
 
 
 def _beside_model(settings: Settings) -> Path | None:

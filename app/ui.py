@@ -325,6 +325,8 @@ def launch(demo: gr.Blocks, service: Service, settings: Settings) -> None:
     app = web_app(demo, service, settings, metrics)
     told = {"on_refusal": metrics.refused_by_server} if metrics else {}
     server = Server(app, limits_of_this_machine(), close=service.close, **told)
+    # Where Gradio notes its own: what ZeroGPU forks closes what it inherits of this port.
+    demo.server = server  # type: ignore[assignment]
     logger.info("HLLM Live is open at %s (Ctrl-C ends it).", address_of(listener))
     if settings.mcp:
         logger.info("Its MCP tools are at %s%s.", address_of(listener), MCP_PATH)

@@ -12,11 +12,12 @@ if __name__ == "__main__":  # before torch is imported, so that --help answers a
 
     run_command("embed")
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ from hllm.embedder import Encoder, embed_incrementally, embed_to_file, encode_al
 from hllm.item_states import checked, is_made_in_bfloat16, state_key
 from hllm.model import HLLM
 from hllm.model_folder import ModelFolder
+from hllm.serving.item_model import EncodeElsewhere
 from hllm.state_cache import StateCache, cache_folder, cached
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import TOKENS_PER_BATCH, token_batches, tokenize
@@ -151,6 +153,23 @@ def _adapted(model: HLLM, states: Tensor) -> Tensor:
     return model.item_adapter(states.to(token.device, token.dtype)).float().cpu()
 
 
+@torch.inference_mode()
+def encode_tokens(model: HLLM, token_ids: Sequence[list[int]]) -> Tensor:
+    """Embed texts that are tokenised already.
+
+    Args:
+        model: see encode_catalog.
+        token_ids: of N texts.
+
+    Returns:
+        (N, D) float32 on the CPU, not normalised.
+    """
+    vectors = torch.empty(len(token_ids), model.config.embedding_size)
+    for rows in token_batches(token_ids, TOKENS_PER_BATCH):
+        vectors[rows] = model.encode_items([token_ids[row] for row in rows]).float().cpu()
+    return vectors
+
+
 def encode_catalog(
     model: HLLM,
     tokenizer: PreTrainedTokenizerBase,
@@ -251,3 +270,35 @@ def embed_items(
         dtype=torch.float16 if half else torch.float32,
         progress=progress,
     )
+
+
+def embed_elsewhere(
+    source: ModelFolder | str | Path,
+    items: Iterable[tuple[str, Mapping[str, Any]]],
+    output: str | Path,
+    encode: EncodeElsewhere,
+) -> ItemEmbeddings:
+    """Bring the embeddings of a catalogue up to date with what encodes outside this process.
+
+    Args:
+        source: a trained or converted HLLM.
+        items: (item_id, text fields) of every item.
+        output: see embed_items.
+        encode: is given TEXTS_AT_ONCE texts at most.
+
+    Returns:
+        The embeddings, also written to `output`.
+
+    Raises:
+        DataError: as hllm.embedder.embed_to_file.
+        HLLMError: what `encode` raises.
+    """
+    folder = ModelFolder.of(source)
+    config = folder.config
+
+    def batches(texts: Sequence[str]) -> Iterator[tuple[list[int], Tensor]]:
+        for start, ids in _tokenized(folder.tokenizer(), texts, config.max_text_tokens):
+            yield list(range(start, start + len(ids))), torch.from_numpy(encode(folder.path, ids))
+
+    texts = [(item_id, config.item_text(fields)) for item_id, fields in items]
+    return embed_to_file(texts, output, folder.fingerprint, lambda: batches)

@@ -31,7 +31,7 @@ from hllm.serving.history_encoder import (
     history_window,
 )
 from hllm.serving.index import Index, ItemIndex, Search
-from hllm.serving.item_model import ItemModel, ItemText
+from hllm.serving.item_model import EncodeElsewhere, ItemModel, ItemText
 from hllm.serving.new_items import Item, Key, NewItems, vectors_of
 from hllm.serving.ranker import (
     ItemRanker,
@@ -357,6 +357,7 @@ def load_hllm(
     precision: str = "auto",
     index: str = "auto",
     cache: Path | None = None,
+    encode_elsewhere: EncodeElsewhere | None = None,
 ) -> Recommender:
     """Load a trained model and the embeddings of a catalogue.
 
@@ -370,6 +371,7 @@ def load_hllm(
         index: what searches; see make_index.
         cache: see hllm.serving.user_model.load_user_model; also keeps the notes of
             hllm.serving.fit_check.
+        encode_elsewhere: see hllm.serving.item_model.ItemModel.
 
     Raises:
         CheckpointError: the model is missing or damaged.
@@ -391,7 +393,7 @@ def load_hllm(
         raise StaleEmbeddingsError(
             f"{path} has vectors of another width: delete it and embed again."
         )
-    items = ItemModel(folder, cache=cache)
+    items = ItemModel(folder, cache=cache, elsewhere=encode_elsewhere)
     blend = blend_beside(folder.path, embeddings, index)
     return Recommender(
         user, config, embeddings, item_model=items, index_beside=path, blend=blend, index=index

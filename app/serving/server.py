@@ -112,6 +112,8 @@ class Server(uvicorn.Server):
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer until SIGTERM or Ctrl-C; then let answers end within DRAIN_S, and close."""
+        if sockets:
+            self.config.port = sockets[0].getsockname()[1]
         try:
             super().run(sockets)
         finally:

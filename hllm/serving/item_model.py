@@ -9,7 +9,7 @@ T text tokens, H width of the Item LLM, D width of an item embedding.
 
 import copy
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +23,10 @@ from transformers.initialization import no_init_weights
 
 from hllm.checkpoint import load_item_llm
 from hllm.errors import CheckpointError
-from hllm.model import HLLM, make_adapter, make_item_llm, without_vocabulary
+from hllm.model import HLLM, make_adapter, make_item_llm, to_bfloat16, without_vocabulary
 from hllm.model_folder import ITEM_LLM, ModelFolder
-from hllm.serving.precision import fits_few_bits, precision_choices
-from hllm.serving.user_model import graph_folder
+from hllm.serving.precision import FOUR_BITS_FROM_PARAMETERS, fits_few_bits, precision_choices
+from hllm.serving.user_model import graph_folder, has_cuda
 from hllm.text import tokenize
 from hllm.weights.shapes import shapes_of
 
@@ -34,6 +34,8 @@ _TOKEN = "item_emb_tokens"
 _ADAPTER = "item_adapter."
 MAX_TOKENS_SHOWN = 32
 Encode = Callable[[list[int]], Tensor]  # token ids of a text -> (D,)
+# A model folder and token ids of N texts -> (N, D) float32.
+EncodeElsewhere = Callable[[Path, Sequence[Sequence[int]]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,11 @@ class ItemModel:
     Args:
         source: a trained or converted HLLM.
         cache: where graphs of int4 and int8 are kept; None: the system's temporary folder.
+        elsewhere: encodes for a large Item LLM, in bfloat16 on a GPU that is not this process's
+            own; None: nothing does.
 
     Attributes:
-        precision: fp32, int8, int4 or nf4.
+        precision: fp32, bf16, int8, int4 or nf4.
         device: where it computes.
         num_parameters: of the Item LLM.
 
@@ -74,7 +78,13 @@ class ItemModel:
         CheckpointError: config.json describes no model that can be built.
     """
 
-    def __init__(self, source: ModelFolder | str | Path, *, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        source: ModelFolder | str | Path,
+        *,
+        cache: Path | None = None,
+        elsewhere: EncodeElsewhere | None = None,
+    ) -> None:
         self._folder = ModelFolder.of(source)
         self._cache = cache
         config = self._folder.config.item_config
@@ -82,14 +92,16 @@ class ItemModel:
         shapes = shapes_of(lambda: make_item_llm(config), self._folder.path)
         size = sum(torch.Size(shape).numel() for shape in shapes.values())
         self.num_parameters = size
-        has_cuda = torch.cuda.is_available()
         # NF4 is put into a Llama matrix by matrix; other kinds of models stay as they are.
         few_bits = fits_few_bits(config)
         # Not measured: nobody shall wait at the start for what may never be typed in.
-        choices = precision_choices(config, size, has_cuda=has_cuda) if few_bits else ("fp32",)
+        choices = precision_choices(config, size, has_cuda=has_cuda()) if few_bits else ("fp32",)
         # In int8 typed-in books had, less their mean, cosine 0.11 to SmolLM2's own embeddings.
         self.precision = "fp32" if "fp32" in choices else choices[-1]
         self.device = "cuda" if self.precision == "nf4" else "cpu"
+        self._elsewhere = elsewhere if size >= FOUR_BITS_FROM_PARAMETERS else None
+        if self._elsewhere:
+            self.precision, self.device = "bf16", "cuda"
         self._lock = threading.Lock()
         self._tokenizing = threading.Lock()  # of its own: a text is shown while the model loads
         self._encode: Encode | None = None
@@ -105,11 +117,14 @@ class ItemModel:
 
         Raises:
             CheckpointError: weights or tokenizer are missing or damaged.
+            HLLMError: where it is encoded elsewhere, why it was not.
         """
         config = self._folder.config
         text = config.item_text(fields)
         with self._tokenizing:
             [ids] = tokenize(self._tokenizer, [text], config.max_text_tokens)
+        if self._elsewhere:
+            return torch.from_numpy(self._elsewhere(self._folder.path, [ids]))[0]
         with self._lock:  # one text at a time: it uses every core
             encode = self._loaded()
             with torch.inference_mode():
@@ -123,8 +138,9 @@ class ItemModel:
         """
         with self._tokenizing:
             _ = self._tokenizer
-        with self._lock:
-            self._loaded()
+        if self._elsewhere is None:
+            with self._lock:
+                self._loaded()
 
     def text_of(self, fields: Mapping[str, Any]) -> ItemText:
         """What the Item LLM is given of an item; does not load it.
@@ -195,6 +211,21 @@ def _onnx_encoder(folder: ModelFolder, graphs: Path, bits: int) -> Encode:
         return adapter(states[-1] if by_token else states.mean(0))
 
     return encode
+
+
+def load_item_half(source: ModelFolder | str | Path) -> HLLM:
+    """What encodes items on a GPU, in bfloat16; it is on the CPU until it is moved.
+
+    Args:
+        source: a trained or converted HLLM.
+
+    Raises:
+        CheckpointError: weights are missing or damaged.
+    """
+    folder = ModelFolder.of(source)
+    item_llm = load_item_llm(folder)
+    to_bfloat16(item_llm)
+    return _item_half(folder, item_llm)
 
 
 def _item_half(folder: ModelFolder, item_llm: PreTrainedModel) -> HLLM:

@@ -9,6 +9,8 @@ stays exact.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # imports torch, and reading options should not have to wait for that
@@ -21,6 +23,14 @@ LOW_BITS_FROM_PARAMETERS = 10_000_000
 # States of SmolLM2 (135 million), less their mean, have cosine 0.82 to float32 in int4 and 0.995 in
 # int8, which takes about as long. Nothing between it and 1.1 billion was measured.
 FOUR_BITS_FROM_PARAMETERS = 500_000_000
+
+
+def on_zerogpu(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether GPUs are lent here for the length of a function: on a ZeroGPU Space.
+
+    There torch says of every process that it has one.
+    """
+    return environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 
 
 def fits_few_bits(config: PretrainedConfig) -> bool:

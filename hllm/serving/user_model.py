@@ -12,7 +12,12 @@ from hllm.errors import CheckpointError
 from hllm.model import to_bfloat16
 from hllm.model_folder import ModelFolder
 from hllm.serving.incremental import IncrementalModel, TransformersIncremental
-from hllm.serving.precision import PRECISIONS, fits_few_bits, precision_choices
+from hllm.serving.precision import PRECISIONS, fits_few_bits, on_zerogpu, precision_choices
+
+
+def has_cuda() -> bool:
+    """Whether this process has a CUDA device of its own, and not only torch says so."""
+    return torch.cuda.is_available() and not on_zerogpu()
 
 
 @dataclass(frozen=True)
@@ -53,17 +58,17 @@ def load_user_model(
     config = folder.config
     # Counted from the headers: the precision is chosen before anything large is read.
     size = sum(torch.Size(shape).numel() for shape in folder.user_shapes.values())
-    has_cuda = torch.cuda.is_available()
+    on_cuda = has_cuda()
     if precision == "auto":
-        precision = _auto(config.user_config, size, cache, has_cuda=has_cuda)
+        precision = _auto(config.user_config, size, cache, has_cuda=on_cuda)
     # These kernels run on the CPU, even where there is a GPU.
     if precision in ("int4", "int8"):
         graph, few_bits = _few_bits(folder, precision, cache)
         num_bytes = sum(file.stat().st_size for file in graph.parent.iterdir())
         return UserModel(few_bits, precision, "cpu", size, num_bytes)
-    device = "cuda" if has_cuda else "cpu"
+    device = "cuda" if on_cuda else "cpu"
     if precision == "nf4":
-        if not has_cuda:
+        if not on_cuda:
             raise CheckpointError(
                 "--precision nf4 needs a CUDA device, and there is none: use int4."
             )

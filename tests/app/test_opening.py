@@ -23,7 +23,7 @@ from app.opening import open_service
 from app.session import Click
 from app.settings import ROOT, Chosen, Settings
 from hllm.baselines.id_models import IDModelConfig, make_id_model, save_id_model
-from hllm.errors import HLLMError, MissingWeightsError
+from hllm.errors import HLLMError, MissingWeightsError, StaleEmbeddingsError
 from hllm.store import ItemEmbeddings, sentence_fingerprint
 from hllm.weights import packaged
 from hllm.weights.packaged import SMOLLM2
@@ -279,12 +279,39 @@ def test_a_model_that_was_named_is_not_replaced_by_another(large, tmp_path):
         open_service(Settings(data_dir=tmp_path, model=large))
 
 
+def test_another_built_in_model_without_its_weights_is_replaced_too(large, tmp_path, monkeypatch):
+    """A Space may name SmolLM2 and not have preloaded its file."""
+    small = tmp_path / "model"
+    small.symlink_to(opening.BUILT_IN_MODELS[1])
+    monkeypatch.setattr(opening, "BUILT_IN_MODELS", (small,))
+    service = loaded(Settings(data_dir=tmp_path / "data", model=large))
+    column = service.columns[0]
+    assert column.info().note.startswith("The weights of SmolLM2-135M-Instruct are not installed")
+    assert column.info().state == "ready" and column.model_folder == small
+
+
 @pytest.fixture
 def small(tmp_path):
     """A catalogue, and a folder in which tests make what does not fit to it."""
     with Catalog.create(tmp_path / "c.db") as catalog:
         catalog.add_items([CatalogItem(item_id=f"i{n}", title=f"Item {n}") for n in range(5)])
     return tmp_path
+
+
+def test_where_gpus_are_lent_one_embeds_a_new_catalogue(small, monkeypatch):
+    model = opening.BUILT_IN_MODELS[-1]
+    settings = Settings(catalog=small / "c.db", data_dir=small / "data", model=model)
+    with pytest.raises(StaleEmbeddingsError):
+        open_service(settings)
+    asked = []
+    real = opening.encode_lent
+    monkeypatch.setattr(opening, "is_lent", lambda: True)
+    monkeypatch.setattr(opening, "encode_lent", lambda f, ids: (asked.append(ids), real(f, ids))[1])
+    for _start in range(2):
+        service = loaded(settings)
+        answer = service.answer(["i1"], SESSION)
+        assert {item.item_id for item in answer.columns[0].result.items} == {"i0", "i2", "i3", "i4"}
+    assert [len(ids) for ids in asked] == [5]  # the second start has found them
 
 
 def refused(folder, words, **settings):

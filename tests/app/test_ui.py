@@ -10,6 +10,7 @@ import gradio as gr
 import pytest
 
 from app.line import MAX_WAITING, PLACES, TOO_MANY
+from app.serving.connections import MAX_CONNECTIONS
 from app.session import MAX_HISTORY, MAX_SEARCH_CHARS
 from app.settings import Settings
 from app.shell import shell
@@ -32,6 +33,12 @@ def test_the_page_asks_off_the_queue(service):
     assert fns["recommend"].concurrency_limit == PLACES
     assert not any(fn.queue for name, fn in fns.items() if name != "recommend")
     assert {"answer", "browse"} <= surface_of(demo).functions
+
+
+def test_the_queue_is_as_long_on_zerogpu(service, monkeypatch):
+    """There Gradio's own has one place, and the second visitor were told that it is full."""
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert build_demo(service)._queue.max_size == MAX_CONNECTIONS
 
 
 def test_gradio_makes_no_table_of_all_answers_after_each(service):

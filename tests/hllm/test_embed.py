@@ -9,7 +9,13 @@ import hllm.embed
 import hllm.embedder
 import hllm.item_states
 from hllm.checkpoint import load_model, save_model
-from hllm.embed import embed_items, encode_catalog, stored_or_encoded
+from hllm.embed import (
+    embed_elsewhere,
+    embed_items,
+    encode_catalog,
+    encode_tokens,
+    stored_or_encoded,
+)
 from hllm.store import EMBEDDINGS, ItemEmbeddings
 from hllm.text import token_batches, tokenize
 
@@ -182,3 +188,24 @@ def test_bfloat16_only_where_float16_is_stored(model_folder, tmp_path, monkeypat
     assert used == [False, True, False, True]  # a sample in both, then all: none of the exact ones
     cosine = torch.cosine_similarity(half.vectors.float(), exact.vectors)
     assert 0.999 < cosine.min() < 1
+
+
+def test_a_catalogue_is_embedded_elsewhere_from_token_ids(model_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(hllm.embed, "TEXTS_AT_ONCE", 16)
+    model, _ = load_model(model_folder)
+    asked = []
+
+    def encode(path, token_ids):
+        asked.append((path, len(token_ids)))
+        return encode_tokens(model, token_ids).numpy()
+
+    [key] = model.config.text_keys[:1]
+    items = [(item_id, {key: text}) for item_id, text in TEXTS]
+    texts = [(item_id, model.config.item_text(fields)) for item_id, fields in items]
+    for _ in range(2):  # the second time all is known
+        found = embed_elsewhere(model_folder, items, tmp_path / "e.safetensors", encode)
+    assert [path for path, _ in asked] == [model_folder] * len(asked)
+    assert sum(count for _, count in asked) == len(TEXTS) and asked[0][1] == 16
+    expected = embed_items(model_folder, texts, tmp_path / "own.safetensors", progress=False)
+    assert found.item_ids == expected.item_ids and found.fingerprint == expected.fingerprint
+    torch.testing.assert_close(found.vectors, expected.vectors, atol=1e-3, rtol=1e-3)

@@ -12,7 +12,7 @@ from hllm.errors import CheckpointError
 from hllm.model import HLLM, make_item_llm
 from hllm.model_folder import ITEM_LLM, ModelFolder
 from hllm.serving import item_model, precision
-from hllm.serving.item_model import MAX_TOKENS_SHOWN, ItemModel
+from hllm.serving.item_model import MAX_TOKENS_SHOWN, ItemModel, load_item_half
 from hllm.serving.nf4_model import load_nf4_item_llm
 from hllm.serving.onnx_graph import WORDS_FILE
 from hllm.serving.onnx_incremental import prepare_onnx
@@ -165,3 +165,23 @@ def test_a_text_is_told_while_the_item_llm_loads(folder):
     assert loaded is not None
     encoder.encode(BOOKS[0])
     assert encoder._encode is loaded
+
+
+def test_a_large_one_is_encoded_elsewhere(folder, monkeypatch):
+    asked = []
+
+    def elsewhere(path, token_ids):
+        asked.append((path, token_ids))
+        with torch.inference_mode():
+            return load_item_half(path).encode_items(token_ids).float().numpy()
+
+    assert ItemModel(folder, elsewhere=elsewhere).precision == "fp32"  # it is small
+    monkeypatch.setattr(item_model, "FOUR_BITS_FROM_PARAMETERS", 0)
+    encoder = ItemModel(folder, elsewhere=elsewhere)
+    assert (encoder.precision, encoder.device) == ("bf16", "cuda")
+    encoder.load()
+    found = encoder.encode(BOOKS[1])
+    assert [(path, len(ids)) for path, ids in asked] == [(folder, 1)]
+    assert found.dtype == torch.float32
+    assert torch.cosine_similarity(found, whole_model(folder, BOOKS[1]), dim=0) > 0.99
+    assert encoder._encode is None  # nothing of it was loaded to answer here

@@ -3,7 +3,7 @@
 from transformers import LlamaConfig, MistralConfig
 
 from hllm.model_folder import ModelFolder
-from hllm.serving.precision import precision_choices
+from hllm.serving.precision import on_zerogpu, precision_choices
 from tests.hllm.serving.conftest import SIZES
 
 
@@ -21,3 +21,8 @@ def test_the_choice_for_a_machine(folder):
     assert precision_choices(narrow, 1_000_000_000, has_cuda=False) == ("fp32",)
     config = MistralConfig(**SIZES)
     assert precision_choices(config, 1_000_000_000, has_cuda=False) == ("fp32",)
+
+
+def test_zerogpu_is_told_by_its_variable():
+    assert on_zerogpu({"SPACES_ZERO_GPU": "true"}) and on_zerogpu({"SPACES_ZERO_GPU": "1"})
+    assert not on_zerogpu({}) and not on_zerogpu({"SPACES_ZERO_GPU": "false"})

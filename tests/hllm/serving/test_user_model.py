@@ -4,7 +4,7 @@ from transformers import MistralConfig
 
 from hllm.checkpoint import save_model
 from hllm.errors import CheckpointError
-from hllm.serving.user_model import load_user_model
+from hllm.serving.user_model import has_cuda, load_user_model
 from tests.hllm.serving.conftest import SIZES
 
 
@@ -25,3 +25,12 @@ def test_it_says_how_many_bytes_its_weights_take(folder, tmp_path):
     few_bits = load_user_model(folder, "int8", cache=tmp_path)
     assert exact.num_parameters == few_bits.num_parameters > 0
     assert exact.num_bytes >= 4 * exact.num_parameters > few_bits.num_bytes > 0
+
+
+def test_a_device_that_is_lent_to_other_processes_is_not_ours(folder, monkeypatch):
+    """On ZeroGPU torch says of every process that it has one."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert has_cuda()
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert not has_cuda()
+    assert load_user_model(folder).device == "cpu"
