@@ -18,10 +18,12 @@ try:
 
     import gradio as gr  # after the options: --help waits for no library
 
+    from app.get.prepare import prepared
     from app.opening import open_service
     from app.ui import build_demo, launch
 
     if gr.NO_RELOAD:  # `gradio app.py` runs this file after every edit: the models stay loaded.
+        settings = prepared(settings)  # what is given by name
         service = open_service(settings)
     demo = build_demo(service)
     if __name__ == "__main__":

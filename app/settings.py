@@ -27,6 +27,8 @@ _EPILOG = """examples:
       the built-in books, with the model that ships
   python app.py --catalog games.db --model runs/games --covers covers/
       your own catalogue (python -m app.ingest makes one) and your own model (python -m hllm.train)
+  python app.py --catalog amazon-games-2023 --model hllm-1b-books
+      data and model by name: says what is to be downloaded and asks (python -m app.get --list)
   python app.py --models runs --left books-sasrec --right item-knn
       two other models in the columns; the page's menu offers all that are installed
   python app.py --host 0.0.0.0 --port 8000
@@ -35,7 +37,8 @@ _EPILOG = """examples:
       the same, behind a proxy or a name of your own
 
 Every option can also be given as an environment variable (HLLM_CATALOG, HLLM_MODEL, ...), which is
-how a Space is configured. The app answers on your machine only and sends nothing anywhere."""
+how a Space is configured. The app answers on your machine only and sends nothing anywhere; it
+fetches only what you name and say yes to."""
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +64,7 @@ class Settings:
         metrics: /-/metrics is there, for Prometheus.
         events_days: how long it is kept what was shown and clicked; 0: not at all.
         mcp: offer what programs can ask as MCP tools, too.
+        yes: download what catalog and model name without asking.
     """
 
     catalog: Path | None = None
@@ -80,6 +84,7 @@ class Settings:
     metrics: bool = False
     admin_password_file: Path | None = None
     mcp: bool = False
+    yes: bool = False
 
 
 def parse_settings(
@@ -118,6 +123,7 @@ def parse_settings(
     values["allowed_hosts"] = values["allowed_hosts"] or ()
     values["models"] = values["models"] or ()
     values["metrics"] = bool(values["metrics"])
+    values["yes"] = bool(values["yes"])
     if values["events_days"] is None:
         values["events_days"] = EVENTS_DAYS
     if not 0 <= values["events_days"] <= MAX_EVENTS_DAYS:
@@ -174,8 +180,26 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
             flag, type=kind, metavar=metavar, help=text, default=environ.get(name) or None, **more
         )
 
-    add("--catalog", Path, "FILE", "catalogue to show (default: the built-in books)")
-    add("--model", Path, "FOLDER", "HLLM to recommend with (default: the built-in model)")
+    add(
+        "--catalog",
+        Path,
+        "FILE",
+        "catalogue to show, or the name of a known data set (default: the built-in books)",
+    )
+    add(
+        "--model",
+        Path,
+        "FOLDER",
+        "HLLM to recommend with, or the name of a published one (default: the built-in model)",
+    )
+    add(
+        "--yes",
+        yes_or_no,
+        "yes",
+        "download what --catalog and --model name without asking",
+        nargs="?",
+        const=True,
+    )
     add(
         "--models",
         folder_names,

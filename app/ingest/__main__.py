@@ -96,6 +96,11 @@ def _add_import(command: argparse.ArgumentParser, name: str) -> None:
         metavar="K",
         help="keep only interactions of items and users with at least K (one pass, as HLLM does)",
     )
+    add(
+        "--used-items",
+        action="store_true",
+        help="leave items out that no interaction names, after --k-core (HLLM's candidates)",
+    )
     if name == "pixelrec":
         add("--covers", type=Path, help="folder with pictures named <item_id>.jpg, for the page")
     if name == "table":
