@@ -25,7 +25,6 @@ from hllm.atomic import storage_errors
 
 WAITS_S = (1.0, 2.0, 5.0, 15.0, 30.0)  # between attempts that bring nothing
 SPARE_BYTES = 500 * 10**6  # to leave free on the disk
-_CHUNK = 1 << 20
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _LATER = {408, 425, 429, 500, 502, 503, 504}
 
@@ -80,6 +79,7 @@ class Downloader:
             StorageError: the disk is full.
         """
         if path.exists():
+            Partial.sweep(path)
             return
         with storage_errors(path), Partial.held(path) as part:
             if path.exists():  # another process was faster
@@ -143,7 +143,8 @@ class Downloader:
             total=part.version.total or None, initial=part.size, unit="B", unit_scale=True,
             desc=remote.file_name, disable=None,
         ) as bar:  # fmt: skip
-            for chunk in response.iter_raw(_CHUNK):
+            # As it comes: larger chunks would be lost with the connection.
+            for chunk in response.iter_raw():
                 if part.size + len(chunk) > remote.most_bytes:
                     raise WrongFileError(_too_large(remote, part.size + len(chunk)))
                 part.write(chunk)
@@ -175,10 +176,10 @@ class Downloader:
         raise _AgainError("another part came than was asked for, or of another version")
 
     def _check_size(self, remote: Remote, total: int) -> None:
-        if total > remote.most_bytes:
-            raise WrongFileError(_too_large(remote, total))
         if total and remote.is_exact and total != remote.size:
             raise WrongFileError(_other_size(remote, total))
+        if total > remote.most_bytes:
+            raise WrongFileError(_too_large(remote, total))
 
     def _check_space(self, folder: Path, needed: int) -> None:
         free = shutil.disk_usage(folder).free

@@ -28,6 +28,16 @@ class Version:
     total: int = 0
 
 
+def part_of(target: Path) -> Path:
+    """Where the part of a file lies."""
+    return target.with_name(f".{target.name}{SUFFIX}")
+
+
+def note_of(target: Path) -> Path:
+    """Where it is noted which version of a file the part is of."""
+    return target.with_name(f".{target.name}{SUFFIX}.json")
+
+
 class Partial:
     """What came of a file so far, under a hidden name beside its own; made by `held`.
 
@@ -40,7 +50,7 @@ class Partial:
         self.path = Path(file.name)
         self._target = target
         self._file = file
-        self._note = self.path.with_name(self.path.name + ".json")
+        self._note = note_of(target)
         self.version = self._read()
 
     @classmethod
@@ -51,7 +61,7 @@ class Partial:
         Raises:
             DownloadError: another process has it.
         """
-        path = target.with_name(f".{target.name}{SUFFIX}")
+        path = part_of(target)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab", buffering=0) as file:
             try:
@@ -61,6 +71,11 @@ class Partial:
                     f"{target} is being downloaded by another process: wait for it."
                 ) from error
             yield cls(target, file)
+
+    @staticmethod
+    def sweep(target: Path) -> None:
+        """Remove the note that a kill has left of a file that is complete."""
+        note_of(target).unlink(missing_ok=True)
 
     @property
     def size(self) -> int:

@@ -6,7 +6,7 @@ something is downloaded.
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -132,6 +132,9 @@ _COUNT = integer(1, 10**12)
 _MEGABYTES = integer(1, 10**7)
 _HASH = Rule("64 hex digits", lambda v: type(v) is str and bool(_SHA256.fullmatch(v)))
 _REMOTE = {"url": _URL, "mb": _MEGABYTES, "bytes": _COUNT, "sha256": _HASH}
+_TABLES = Rule(
+    "tables", lambda v: type(v) is dict and all(type(table) is dict for table in v.values())
+)
 _COMMON = {
     "title": text(300),
     "page": _URL,
@@ -147,7 +150,7 @@ _FAMILY = _COMMON | {
     "interactions": _URL,
     "splits": items(_URL, 3, 3),
     "by_hand": text(1000),
-    "members": Rule("tables", lambda v: type(v) is dict),
+    "members": _TABLES,
 }
 _MEMBER = {
     "file": Rule("the name of a file", lambda v: type(v) is str and bool(_SAFE_FILE.fullmatch(v))),
@@ -159,6 +162,8 @@ _MEMBER = {
     "items_sha256": _HASH,
     "sha256": _HASH,
 }
+_NEEDED = ("title", "page", "licence")
+_NEEDED_OF_MEMBER = ("file", "items", "interactions", "items_mb", "interactions_mb")
 _FILES = Rule("a list of tables", lambda v: type(v) is list and all(type(x) is dict for x in v))
 _MODEL = _COMMON | {
     "preset": choice(*PUBLISHED),
@@ -187,7 +192,7 @@ def open_registry(path: Path | None = None) -> Registry:
     except tomllib.TOMLDecodeError as error:
         raise CatalogError(f"{path} is not TOML ({error}): correct it.") from error
     reader = _Reader(path)
-    reader.check(values, {"data": _MODEL["files"], "models": _MODEL["files"]}, "", types=False)
+    reader.check(values, {"data": _TABLES, "models": _TABLES}, "")
     data = [
         one for key, family in values.get("data", {}).items() for one in reader.family(key, family)
     ]
@@ -220,40 +225,49 @@ class _Reader:
         values: Mapping[str, Any],
         rules: Mapping[str, Rule],
         place: str,
-        *,
-        types: bool = True,
+        needed: Collection[str] = (),
     ) -> None:
-        """Refuse a key or a value that no rule allows."""
+        """Refuse a key or a value that no rule allows, and a table that lacks one."""
         for key, value in values.items():
             if key not in rules:
                 raise CatalogError(
                     f"{self._path}: {place}{key} is not known: choose from {', '.join(rules)}."
                 )
-            if types and not rules[key].accepts(value):
+            if not rules[key].accepts(value):
                 raise CatalogError(f"{self._path}: {place}{key} must be {rules[key].allowed}.")
+        for key in needed:
+            if key not in values:
+                raise CatalogError(f"{self._path}: {place}{key} is missing.")
 
     def family(self, key: str, values: Mapping[str, Any]) -> Iterator[DataSet]:
         place = f"data.{key}."
-        self.check(values, _FAMILY, place)
+        files = ("by_hand",) if "by_hand" in values else ("items", "interactions")
+        self.check(
+            values, _FAMILY, place, (*_NEEDED, "name", "format", "text_keys", "members", *files)
+        )
         for name, member in values["members"].items():
-            self.check(member, _MEMBER, f"{place}members.{name}.")
+            self.check(member, _MEMBER, f"{place}members.{name}.", _NEEDED_OF_MEMBER)
             yield self._data_set(values, name, member)
 
     def _data_set(self, family: Mapping[str, Any], name: str, member: Mapping[str, Any]) -> DataSet:
         file = member["file"]
-        name = self._name(family["name"].format(name=name))
+
+        def fill(text: str) -> str:
+            return text.replace("{file}", file)
+
+        name = self._name(family["name"].replace("{name}", name))
         by_hand = family.get("by_hand", "")
         sizes = {kind: member[f"{kind}_mb"] * 10**6 for kind in ("items", "interactions")}
         sums = {"items": member.get("items_sha256", ""), "interactions": member.get("sha256", "")}
         remotes = {
-            kind: Remote(url=family[kind].format(file=file), size=sizes[kind], sha256=sums[kind])
+            kind: Remote(url=fill(family[kind]), size=sizes[kind], sha256=sums[kind])
             for kind in sizes
             if not by_hand
         }
         share = 1.0 if by_hand else _KEPT
         return DataSet(
             name=name,
-            title=family["title"].format(file=file.replace("_", " ")),
+            title=family["title"].replace("{file}", file.replace("_", " ")),
             page=family["page"],
             licence=family["licence"],
             format=family["format"],
@@ -262,19 +276,21 @@ class _Reader:
             items=remotes.get("items"),
             interactions=remotes.get("interactions"),
             splits=tuple(
-                Remote(url=url.format(file=file), size=sizes["interactions"])
+                Remote(url=fill(url), size=sizes["interactions"])
                 for url in family.get("splits", ())
             ),
             num_items=member["items"],
             num_interactions=member["interactions"],
             kept=member.get("kept", int(member["items"] * share)),
-            by_hand=by_hand.replace("{file}", file).replace("{page}", family["page"]),
+            by_hand=fill(by_hand).replace("{page}", family["page"]),
             unconfirmed=tuple(family.get("unconfirmed", ())),
         )
 
     def model(self, key: str, values: Mapping[str, Any]) -> Model:
         place = f"models.{key}."
-        self.check(values, _MODEL, place)
+        self.check(values, _MODEL, place, (*_NEEDED, "parameters"))
+        if ("preset" in values) != ("base" in values):
+            raise CatalogError(f"{self._path}: {place}preset and base belong together.")
         kinds = {kind: tuple(self._remotes(values, kind, place)) for kind in ("files", "weights")}
         return Model(
             name=self._name(key),
@@ -292,7 +308,8 @@ class _Reader:
 
     def _remotes(self, values: Mapping[str, Any], kind: str, place: str) -> Iterator[Remote]:
         for number, table in enumerate(values.get(kind, ())):
-            self.check(table, _REMOTE, f"{place}{kind}[{number}].")
+            size = "bytes" if "bytes" in table else "mb"
+            self.check(table, _REMOTE, f"{place}{kind}[{number}].", ("url", size))
             remote = Remote(
                 url=table["url"],
                 size=table.get("bytes") or table["mb"] * 10**6,

@@ -100,7 +100,7 @@ def serving(contents):
     with Server(("127.0.0.1", 0), Handler) as server:
         server.files = files
         files.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
             yield files

@@ -168,7 +168,6 @@ def test_a_file_that_is_too_large_is_stopped(server, fetch, tmp_path, monkeypatc
     with pytest.raises(WrongFileError, match="the registry expects about"):
         fetch(Remote(url=URL, size=10_000))
     assert left(tmp_path) == []
-    assert server.sent < len(CONTENT) or not lengths
 
 
 def test_what_was_learned_is_compared_when_it_is_fetched_again(server, fetch, tmp_path, caplog):
@@ -218,12 +217,17 @@ def test_a_disk_without_room_is_found_before_anything_comes(server, fetch, monke
 
 
 FULL_OR_KILLED = """
-import random
+import atexit, random, threading
+from tqdm import tqdm
+# Its own is shared with the children: one that dies would hold it for ever.
+tqdm.set_lock(threading.RLock())
 from app.get.download import Downloader
 from app.get.registry import Remote
 from tests.app.get.file_server import Handler, serving
 content = random.Random(0).randbytes(20_000)
-server = serving({"/data.example/a": content}).__enter__()
+context = serving({"/data.example/a": content})
+server = context.__enter__()
+atexit.register(context.__exit__, None, None, None)
 remote = Remote(url="https://data.example/a", size=10**6)
 def before(folder): pass
 def work(folder):
