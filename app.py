@@ -16,14 +16,16 @@ if __name__ == "__main__":
 try:
     settings = parse_settings(sys.argv[1:] if __name__ == "__main__" else [], os.environ)
 
-    import gradio as gr  # after the options: --help waits for no library
+    from app.get.prepare import prepared  # after the options: --help waits for no library
 
-    from app.get.prepare import prepared
+    settings = prepared(settings)  # what is given by name
+
+    import gradio as gr
+
     from app.opening import open_service
     from app.ui import build_demo, launch
 
     if gr.NO_RELOAD:  # `gradio app.py` runs this file after every edit: the models stay loaded.
-        settings = prepared(settings)  # what is given by name
         service = open_service(settings)
     demo = build_demo(service)
     if __name__ == "__main__":

@@ -180,26 +180,7 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
             flag, type=kind, metavar=metavar, help=text, default=environ.get(name) or None, **more
         )
 
-    add(
-        "--catalog",
-        Path,
-        "FILE",
-        "catalogue to show, or the name of a known data set (default: the built-in books)",
-    )
-    add(
-        "--model",
-        Path,
-        "FOLDER",
-        "HLLM to recommend with, or the name of a published one (default: the built-in model)",
-    )
-    add(
-        "--yes",
-        yes_or_no,
-        "yes",
-        "download what --catalog and --model name without asking",
-        nargs="?",
-        const=True,
-    )
+    _add_what_to_show(add)
     add(
         "--models",
         folder_names,
@@ -221,6 +202,29 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
     add("--data-dir", Path, "FOLDER", "where to write (default: data/, else a temporary folder)")
     _add_server_options(add)
     return parser
+
+
+def _add_what_to_show(add: Callable[..., None]) -> None:
+    add(
+        "--catalog",
+        Path,
+        "FILE",
+        "catalogue to show, or the name of a known data set (default: the built-in books)",
+    )
+    add(
+        "--model",
+        Path,
+        "FOLDER",
+        "HLLM to recommend with, or the name of a published one (default: the built-in model)",
+    )
+    add(
+        "--yes",
+        yes_or_no,
+        "yes",
+        "download what --catalog and --model name without asking",
+        nargs="?",
+        const=True,
+    )
 
 
 def _add_server_options(add: Callable[..., None]) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
@@ -18,6 +19,7 @@ from app.settings import Settings
 from tests.app.get.file_server import serving
 from tests.app.get.small_registry import data_files, model_files, registry_text
 
+ROOT = Path(__file__).parents[3]
 GAMES, SMALL = Path("amazon-games-2023"), Path("hllm-small")
 
 
@@ -70,6 +72,19 @@ def test_settings_without_names_import_no_network(monkeypatch):
     settings = Settings(catalog=Path("some.db"))
     monkeypatch.setattr(prepare_module, "get", None)  # would fail if it were called
     assert prepared(settings) == settings
+
+
+def test_app_py_asks_before_it_downloads_what_its_options_name(tmp_path):
+    """The real registry, no terminal: it says what it would take, and ends."""
+    done = subprocess.run(
+        [sys.executable, "app.py", "--catalog", GAMES, "--model", "hllm-1b-books",
+         "--data-dir", tmp_path],
+        cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "meta_Video_Games.jsonl.gz" in done.stdout and "Together: 8.9 GB" in done.stdout
+    assert "Nothing was downloaded: to go on" in done.stderr
+    assert not list(tmp_path.rglob("*.download"))
 
 
 @pytest.mark.slow
