@@ -4,14 +4,14 @@ import os
 import sys
 
 from app.serving.arenas import use_few_arenas
-from app.serving.stopping import exit_on_sigterm
+from app.serving.stopping import end, end_on_signals
 from app.settings import parse_settings
 from hllm.shell import exit_code, set_up_output
 
 set_up_output()
 if __name__ == "__main__":
     use_few_arenas()
-    exit_on_sigterm()
+    end_on_signals()
 
 try:
     settings = parse_settings(sys.argv[1:] if __name__ == "__main__" else [], os.environ)
@@ -34,4 +34,4 @@ except Exception as error:
     code = exit_code(error)
     if code is None:
         raise
-    sys.exit(code)
+    end(code)

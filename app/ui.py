@@ -76,6 +76,7 @@ from app.serving.log import RequestIds, set_up_log
 from app.serving.password import Guard, read_password
 from app.serving.probes import probe_routes
 from app.serving.server import Server, address_of, listen
+from app.serving.stopping import end
 from app.session import clean_click
 from app.settings import ROOT, Settings, writable_dir
 from app.shell import shell
@@ -303,7 +304,7 @@ def web_app(
 
 
 def launch(demo: gr.Blocks, service: Service, settings: Settings) -> None:
-    """Serve the page until the app is stopped.
+    """Serve the page until the app is stopped, and with it the process.
 
     Raises:
         HLLMError: the port or the address cannot be used.
@@ -321,6 +322,7 @@ def launch(demo: gr.Blocks, service: Service, settings: Settings) -> None:
         logger.info("Its MCP tools are at %s%s.", address_of(listener), MCP_PATH)
     set_up_log()
     server.run([listener])
+    end(0)
 
 
 def _launch_reloading(demo: gr.Blocks, service: Service, settings: Settings) -> None:

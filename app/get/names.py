@@ -124,8 +124,24 @@ def with_paths(settings: Settings) -> Settings:
     Raises:
         CatalogError: see `wanted`.
     """
+    catalog, model = paths_of(settings.catalog, settings.model, settings.data_dir)
+    return replace(settings, catalog=catalog, model=model)
+
+
+def paths_of(
+    catalog: Path | None, model: Path | None, data_dir: Path | None
+) -> tuple[Path | None, Path | None]:
+    """A catalogue and its model with paths in the place of names; fetches nothing.
+
+    Args:
+        catalog, model: see `wanted`.
+        data_dir: see app.settings.writable_dir.
+
+    Raises:
+        CatalogError: see `wanted`.
+    """
     registry = open_registry()
-    if not (is_name(settings.catalog, registry) or is_name(settings.model, registry)):
-        return settings
-    found = wanted(settings.catalog, settings.model, Library.of(settings.data_dir), registry)
-    return replace(settings, catalog=found.catalog, model=found.folder or settings.model)
+    if not (is_name(catalog, registry) or is_name(model, registry)):
+        return catalog, model
+    found = wanted(catalog, model, Library.of(data_dir), registry)
+    return found.catalog, found.folder or model

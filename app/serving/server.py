@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 
 from app.serving.connections import BoundedProtocol, Limits
+from app.serving.stopping import ignore_signals
 from hllm.errors import HLLMError
 
 LOCAL_HOST = "127.0.0.1"
@@ -114,6 +115,7 @@ class Server(uvicorn.Server):
         try:
             super().run(sockets)
         finally:
+            ignore_signals()  # uvicorn has just given back the handlers that do not wait
             self._close()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

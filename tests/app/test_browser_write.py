@@ -164,7 +164,8 @@ def test_no_link_and_no_record_knows_of_it(open_page, url):
     drawer = write(page)
     drawer.locator(".add").click()
     expect(drawer.locator(".detail-head")).to_contain_text("Number 1")
-    page.locator(".hllm-column .rec").first.click()
+    with page.expect_request(lambda r: '"record"' in (r.post_data or "")):  # after the answer
+        page.locator(".hllm-column .rec").first.click()
     expect(page.locator(".history li")).to_have_count(2)
     names = [json.loads(body).get("fn_name") for body in sent if body.startswith("{")]
     assert "write" in names and names.count("record") == 1
