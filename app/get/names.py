@@ -134,7 +134,8 @@ def paths_of(
     """A catalogue and its model with paths in the place of names; fetches nothing.
 
     Args:
-        catalog, model: see `wanted`.
+        catalog: see `wanted`.
+        model: see `wanted`.
         data_dir: see app.settings.writable_dir.
 
     Raises:

@@ -119,7 +119,11 @@ def _ask(entries: Sequence[DataSet | Model], parts: list[Part], library: Library
         return
     if not sys.stdin.isatty():
         raise DownloadError("Nothing was downloaded: to go on, give the same command with --yes.")
-    if input("Go on? [y/N] ").strip().lower() not in YES:
+    try:
+        answer = input("Go on? [y/N] ")
+    except EOFError:  # Ctrl-D
+        answer = ""
+    if answer.strip().lower() not in YES:
         raise DownloadError("Nothing was downloaded.")
 
 

@@ -35,7 +35,13 @@ class Terminal(io.StringIO):
 
 
 def test_nothing_is_asked_of_the_network_without_a_yes(data_server, library, monkeypatch, capsys):
-    for stdin in (io.StringIO("y\n"), Terminal("n\n"), Terminal("\n"), Terminal("what\n")):
+    for stdin in (
+        io.StringIO("y\n"),
+        Terminal("n\n"),
+        Terminal("\n"),
+        Terminal(""),
+        Terminal("what\n"),
+    ):
         monkeypatch.setattr(sys, "stdin", stdin)
         with pytest.raises(DownloadError, match="Nothing was downloaded"):
             get_games(library, data_server)
