@@ -16,11 +16,16 @@ if __name__ == "__main__":
 try:
     settings = parse_settings(sys.argv[1:] if __name__ == "__main__" else [], os.environ)
 
-    from app.zerogpu import report_start  # before torch, which is not imported for --help
+    # After the options: --help waits for no library. And this before torch is imported.
+    from app.zerogpu import report_start
 
     report_start()
 
-    import gradio as gr  # after the options: --help waits for no library
+    from app.get.prepare import prepared
+
+    settings = prepared(settings)  # what is given by name
+
+    import gradio as gr
 
     from app.opening import open_service
     from app.ui import build_demo, launch

@@ -6,19 +6,16 @@ Here stands only their order, and which of them are done.
 
 import argparse
 import json
-import logging
-import runpy
 import shlex
 import sys
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from app.build_record import CATALOG, BuildRecord
 from app.errors import IngestError
 from app.ingest.__main__ import build_parser
+from app.steps import Step, run_step, say
 from hllm.atomic import atomic_text
 from hllm.shell import CommandParser, command
 
@@ -47,25 +44,6 @@ examples:
   python -m app.build --format hllm --items items.csv.gz --interactions interactions.csv.gz \\
       --output runs/games --preset assets/presets/games.json
 """
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step.
-
-    Attributes:
-        name: for people and for the record of what is done.
-        command: module and arguments, as after ``python -m``.
-        makes: files that are there when it is done.
-        work: what to run instead of the command, for the one step that is not a command.
-    """
-
-    name: str
-    makes: tuple[Path, ...]
-    command: tuple[str, ...] = ()
-    work: Callable[[], None] | None = None
 
 
 def _parser() -> CommandParser:
@@ -123,11 +101,11 @@ def _build(options: argparse.Namespace, import_options: list[str]) -> int:
     for number, step in enumerate(steps, start=1):
         title = f"[{number}/{len(steps)}] {step.name}"
         if record.is_done(step.name) and all(path.exists() for path in step.makes):
-            _say(f"{title}: done before")
+            say(f"{title}: done before")
             continue
-        _say(f"\n{title}")
+        say(f"\n{title}")
         record.begin(step.name)
-        code = _run(step)
+        code = run_step(step)
         if code:
             return code
         missing = [path for path in step.makes if not path.exists()]
@@ -135,7 +113,7 @@ def _build(options: argparse.Namespace, import_options: list[str]) -> int:
             raise IngestError(f"{step.name} did not make {missing[0]}: see what it said above.")
         record.finish(step.name)
     page = shlex.join(["--catalog", str(folder / CATALOG), "--model", str(folder)])
-    _say(f"\nAll is done. Open the page:\n  python app.py {page}")
+    say(f"\nAll is done. Open the page:\n  python app.py {page}")
     return 0
 
 
@@ -175,16 +153,16 @@ def _write_options(path: Path, preset: str, items: Path, interactions: Path) -> 
     """Write the options of the training: the preset's, or those chosen from the data."""
     if preset != AUTO:
         _write_json(path, _read_preset(Path(preset)))
-        _say(f"{path}: those of {preset}")
+        say(f"{path}: those of {preset}")
         return
     # torch takes seconds to import: not for --help
     from hllm.training.auto_options import choose_options  # noqa: PLC0415  the same
     from hllm.training.data_facts import measure  # noqa: PLC0415  the same
 
     choice = choose_options(measure(items, interactions))
-    _say("\n".join(f"  {reason}" for reason in choice.reasons))
+    say("\n".join(f"  {reason}" for reason in choice.reasons))
     _write_json(path, choice.options)
-    _say(f"{path}: change it as you like and give it with --preset and another --output")
+    say(f"{path}: change it as you like and give it with --preset and another --output")
 
 
 def _read_preset(path: Path) -> Any:
@@ -200,33 +178,6 @@ def _read_preset(path: Path) -> Any:
 def _write_json(path: Path, values: Any) -> None:
     with atomic_text(path) as file:
         file.write(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-
-
-def _run(step: Step) -> int:
-    """Run a step; returns its exit code."""
-    if step.work is not None:
-        step.work()
-        return 0
-    module, *arguments = step.command
-    _say(f"$ python -m {shlex.join(step.command)}")
-    before = sys.argv
-    # In this process, not in a child: killing the build must not leave a training behind.
-    sys.argv = [module, *arguments]
-    try:
-        with warnings.catch_warnings():
-            # A step before has imported it as a library.
-            warnings.filterwarnings("ignore", message=".*found in sys.modules", module="runpy")
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    finally:
-        sys.argv = before
-    return 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

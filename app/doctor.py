@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from app.get.names import with_paths
 from app.settings import ROOT, Settings, parse_settings, writable_dir
 from hllm.errors import CheckpointError, HLLMError
 from hllm.shell import command
@@ -45,12 +46,14 @@ class Finding:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Check everything with the options of app.py, and print a line for each."""
-    settings = parse_settings(
-        sys.argv[1:] if argv is None else argv,
-        os.environ,
-        prog="python -m app.doctor",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
+    settings = with_paths(
+        parse_settings(
+            sys.argv[1:] if argv is None else argv,
+            os.environ,
+            prog="python -m app.doctor",
+            description=_DESCRIPTION,
+            epilog=_EPILOG,
+        )
     )
     problems = 0
     for check in CHECKS:

@@ -11,6 +11,14 @@ class IngestError(HLLMError):
     """An import cannot go on; the message names the file, the line and the remedy."""
 
 
+class DownloadError(HLLMError):
+    """A file that was asked for by name could not be fetched; what came of it may be kept."""
+
+
+class WrongFileError(DownloadError):
+    """What came is not the file that should come: nothing of it is kept."""
+
+
 class RefusedError(Exception):
     """A request that is not answered: its HTTP status and one sentence for the sender."""
 

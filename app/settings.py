@@ -34,6 +34,8 @@ _EPILOG = """examples:
       three catalogues, of which each visitor chooses one in the page's menu; the first is shown
       first. Behind "=" stands the folder of a catalogue's model, with its embeddings and those of
       the baseline in it; without one, the catalogue can be browsed and searched
+  python app.py --catalog amazon-games-2023 --model hllm-1b-books
+      data and model by name: says what is to be downloaded and asks (python -m app.get --list)
   python app.py --models runs --left books-sasrec --right item-knn
       two other models in the columns; the page's menu offers all that are installed
   python app.py --host 0.0.0.0 --port 8000
@@ -46,7 +48,7 @@ and --precision of all of them.
 
 Every option can also be given as an environment variable (HLLM_CATALOG, HLLM_MODEL, ...), which is
 how a Space is configured; HLLM_CATALOG has commas between several catalogues. The app answers on
-your machine only and sends nothing anywhere."""
+your machine only and sends nothing anywhere; it fetches only what you name and say yes to."""
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +84,7 @@ class Settings:
         events_days: how long it is kept what was shown and clicked; 0: not at all.
         mcp: offer what programs can ask as MCP tools, too.
         others: further catalogues; what is said above of one is of the first.
+        yes: download what catalog and model name without asking.
     """
 
     catalog: Path | None = None
@@ -103,6 +106,7 @@ class Settings:
     admin_password_file: Path | None = None
     mcp: bool = False
     others: tuple[Chosen, ...] = ()
+    yes: bool = False
 
     def of_each(self) -> list["Settings"]:
         """The settings of each catalogue, as if it were the only one; the first one's first."""
@@ -152,6 +156,7 @@ def parse_settings(
     values["allowed_hosts"] = values["allowed_hosts"] or ()
     values["models"] = values["models"] or ()
     values["metrics"] = bool(values["metrics"])
+    values["yes"] = bool(values["yes"])
     if values["events_days"] is None:
         values["events_days"] = EVENTS_DAYS
     if not 0 <= values["events_days"] <= MAX_EVENTS_DAYS:
@@ -263,8 +268,17 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
         action="append",
         type=catalog_choice,
         metavar="FILE[=MODEL]",
-        help=f"catalogue to show, with the folder of its model, if any; {BOOKS!r} is the built-in "
-        "one; may be given several times (default: the built-in books)",
+        help="catalogue to show, or the name of a known data set, with the folder or name of its "
+        f"model, if any; {BOOKS!r} is the built-in one; may be given several times (default: the "
+        "built-in books)",
+    )
+    add(
+        "--yes",
+        yes_or_no,
+        "yes",
+        "download what --catalog and --model name without asking",
+        nargs="?",
+        const=True,
     )
     _add_model_options(add)
     add(
@@ -279,7 +293,12 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
 
 
 def _add_model_options(add: Callable[..., None]) -> None:
-    add("--model", Path, "FOLDER", "HLLM to recommend with (default: the built-in model)")
+    add(
+        "--model",
+        Path,
+        "FOLDER",
+        "HLLM to recommend with, or the name of a published one (default: the built-in model)",
+    )
     add(
         "--models",
         folder_names,

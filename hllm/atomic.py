@@ -40,11 +40,21 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     with storage_errors(path), _locked_temporary(path.parent, path.name) as temporary:
         yield temporary
-        os.chmod(temporary, 0o644)  # mkstemp lets only the owner read
-        # Before it gets its name, which must not stand for half a file after a power cut.
-        sync(temporary)
-        os.replace(temporary, path)
-        sync(path.parent)
+        take_name(temporary, path)
+
+
+def take_name(temporary: Path, path: Path) -> None:
+    """Give a complete file its name, in the place of an older one.
+
+    Args:
+        temporary: in the same folder.
+        path: the name.
+    """
+    os.chmod(temporary, 0o644)  # mkstemp lets only the owner read
+    # Before it gets its name, which must not stand for half a file after a power cut.
+    sync(temporary)
+    os.replace(temporary, path)
+    sync(path.parent)
 
 
 @contextmanager

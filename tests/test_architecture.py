@@ -68,6 +68,39 @@ def forbidden_imports(path):
     return [f"imports {module}" for module in sorted(imported(path) & forbidden)]
 
 
+# What asks other machines; gradio and huggingface_hub could, and are told not to elsewhere.
+CLIENTS = {"httpx", "requests", "aiohttp", "urllib3", "huggingface_hub", "ftplib", "smtplib"}
+ONLY_DOWNLOADER = "app/get/download.py"
+ONLY_ITS_CALLER = "app/get/prepare.py"
+
+
+def network_clients(path):
+    """Imports by which a file could ask other machines, the downloader's own included."""
+    if name(path) == ONLY_DOWNLOADER:
+        return []
+    found = sorted(imported(path) & CLIENTS)
+    text = source(path)
+    found += [word for word in ("urllib.request", "http.client") if f"import {word}" in text]
+    if name(path) != ONLY_ITS_CALLER and "app.get.download" in text:
+        found.append("app.get.download")
+    return [f"imports {module}" for module in found]
+
+
+def test_only_the_downloader_can_ask_other_machines():
+    assert found_in_sources(network_clients) == []
+
+
+def test_starting_the_app_without_names_does_not_import_the_downloader():
+    code = (
+        "import sys; from app.get.prepare import prepared; from app.settings import Settings\n"
+        "prepared(Settings()); print('app.get.download' in sys.modules, 'httpx' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "False"]
+
+
 def test_imports_flow_from_the_app_to_the_recommender():
     assert found_in_sources(forbidden_imports) == []
 

@@ -352,6 +352,11 @@ class Catalog:
         with self._file.writing() as db:
             return write.k_core(db, k)
 
+    def keep_used_items(self) -> int:
+        """Remove items without interactions; returns how many. Reindex afterwards."""
+        with self._file.writing() as db:
+            return write.remove_unused_items(db)
+
     def begin_import(self, file: str, fingerprint: str) -> FileImport:
         """Begin to import a version of a file, or go on with it."""
         with self._file.writing() as db:

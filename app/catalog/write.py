@@ -333,6 +333,14 @@ def _places_without_file(db: Database, count: int) -> Sequence[int]:
     return range(first, first + count)
 
 
+def remove_unused_items(db: Database) -> int:
+    """Remove the items that no interaction names; returns how many."""
+    query = "SELECT id FROM items WHERE id NOT IN (SELECT item FROM interactions)"
+    unused = [row_id for (row_id,) in db.execute(query).fetchall()]
+    remove_items(db, unused)
+    return len(unused)
+
+
 def k_core(db: Database, k: int) -> int:
     """Remove the interactions of rare items and users, as the reference prepares its data.
 

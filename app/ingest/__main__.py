@@ -96,28 +96,38 @@ def _add_import(command: argparse.ArgumentParser, name: str) -> None:
         metavar="K",
         help="keep only interactions of items and users with at least K (one pass, as HLLM does)",
     )
+    add(
+        "--used-items",
+        action="store_true",
+        help="leave items out that no interaction names, after --k-core (HLLM's candidates)",
+    )
     if name == "pixelrec":
         add("--covers", type=Path, help="folder with pictures named <item_id>.jpg, for the page")
     if name == "table":
-        add(
-            "--map",
-            default="",
-            metavar="FIELD=COLUMN,...",
-            help=f"fields: {', '.join(ITEM_COLUMNS)}",
-        )
-        add(
-            "--map-interactions",
-            default="",
-            metavar="FIELD=COLUMN,...",
-            help=f"fields: {', '.join(INTERACTION_COLUMNS)}",
-        )
-        add("--covers", type=Path, help="folder with pictures named <item_id>.jpg, for the page")
-        add(
-            "--list-separator",
-            default="|;,",
-            metavar="CHARS",
-            help="separators of tags or categories in a cell, tried in this order (default: |;,)",
-        )
+        _add_table(command)
+
+
+def _add_table(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add(
+        "--map",
+        default="",
+        metavar="FIELD=COLUMN,...",
+        help=f"fields: {', '.join(ITEM_COLUMNS)}",
+    )
+    add(
+        "--map-interactions",
+        default="",
+        metavar="FIELD=COLUMN,...",
+        help=f"fields: {', '.join(INTERACTION_COLUMNS)}",
+    )
+    add("--covers", type=Path, help="folder with pictures named <item_id>.jpg, for the page")
+    add(
+        "--list-separator",
+        default="|;,",
+        metavar="CHARS",
+        help="separators of tags or categories in a cell, tried in this order (default: |;,)",
+    )
 
 
 @command

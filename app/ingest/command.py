@@ -23,6 +23,8 @@ def run_format(args: argparse.Namespace) -> int:
         raise IngestError("Nothing to import: name files with --items and --interactions.")
     if args.k_core < 0:
         raise IngestError(f"--k-core {args.k_core} must be 0 (off) or more.")
+    if args.used_items and not args.interactions:
+        raise IngestError("--used-items belongs to interactions: give it with --interactions.")
     sources = sources_of(args.command, _files(args))
     _say(f"format: {args.command}")
     for source in sources:
@@ -34,7 +36,13 @@ def run_format(args: argparse.Namespace) -> int:
     with Catalog.create(args.catalog, name=args.name) as catalog:
         if covers := getattr(args, "covers", None):
             catalog.note_covers(folder_note(covers))
-        summary = run_import(catalog, sources, k_core=args.k_core, replace=args.replace)
+        summary = run_import(
+            catalog,
+            sources,
+            k_core=args.k_core,
+            replace=args.replace,
+            used_items=args.used_items,
+        )
         _say(report(catalog, summary))
         if unmet := unmet_ids(catalog, summary):
             raise IngestError(unmet)

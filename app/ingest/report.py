@@ -25,6 +25,8 @@ def report(catalog: Catalog, summary: Summary) -> str:
     ]
     if summary.removed_by_k_core:
         lines.append(f"  {summary.removed_by_k_core:,} removed by --k-core")
+    if summary.unused_items:
+        lines.append(f"  {summary.unused_items:,} items without interactions left out")
     if summary.rejects:
         lines.append(f"{summary.num_rejects:,} records could not be read: see {summary.rejects}")
     lines.append(

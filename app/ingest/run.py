@@ -37,6 +37,7 @@ class Summary:
     num_rejects: int = 0
     rejects: Path | None = None
     removed_by_k_core: int = 0
+    unused_items: int = 0
     seconds: float = 0.0
     speeds: list[str] = field(default_factory=list)
     by_file: dict[Path, InteractionCounts] = field(default_factory=dict)
@@ -45,7 +46,12 @@ class Summary:
 
 
 def run_import(
-    catalog: Catalog, sources: list[Source], *, k_core: int = 0, replace: bool = False
+    catalog: Catalog,
+    sources: list[Source],
+    *,
+    k_core: int = 0,
+    replace: bool = False,
+    used_items: bool = False,
 ) -> Summary:
     """Import files and bring the catalogue's index up to date.
 
@@ -56,6 +62,7 @@ def run_import(
         catalog: where to.
         sources: from formats.sources_of.
         k_core: if not 0, keep only interactions of users and items with as many, at the end.
+        used_items: keep only items that have interactions, at the end.
         replace: remove what older versions of the files brought and these no longer have.
 
     Raises:
@@ -80,6 +87,8 @@ def run_import(
     summary.replaced = replace
     if k_core:
         summary.removed_by_k_core = catalog.keep_k_core(k_core)
+    if used_items:
+        summary.unused_items = catalog.keep_used_items()
     if catalog.is_stale:
         _reindex(catalog)
     summary.seconds = time.perf_counter() - started

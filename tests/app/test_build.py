@@ -80,9 +80,9 @@ def test_every_option_of_the_import_reaches_it(files, monkeypatch):
     """The build has a parser of its own; an option that it took for itself would be lost."""
     given = ["--delimiter", ";", "--quote", "'", "--encoding", "cp1252", "--map", "title=name",
              "--map-interactions", "user_id=who", "--covers", str(files), "--list-separator", "|",
-             "--k-core", "2", "--replace", "--name", "mine"]  # fmt: skip
+             "--k-core", "2", "--replace", "--used-items", "--name", "mine"]  # fmt: skip
     ran = []
-    monkeypatch.setattr(build_module, "_run", lambda step: ran.append(step.command) or 1)
+    monkeypatch.setattr(build_module, "run_step", lambda step: ran.append(step.command) or 1)
     assert main(arguments(files, *given)) == 1
     found = vars(build_parser().parse_args(ran[0][1:]))
     default = vars(build_parser().parse_args(["table", "--catalog", "x"]))

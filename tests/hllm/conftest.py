@@ -2,14 +2,14 @@ import copy
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import LlamaConfig, PreTrainedTokenizerFast
+from transformers import LlamaConfig
 
 from hllm.checkpoint import save_model
 from hllm.config import HLLMConfig
 from hllm.embed import embed_items
 from hllm.model import HLLM
 from hllm.store import EMBEDDINGS
+from tests.hllm.byte_tokenizer import byte_tokenizer
 from tests.hllm.shapes import TINY_LLM
 
 VOCABULARY_SIZE = 259  # 256 bytes, <unk>, <s>, </s>
@@ -24,15 +24,7 @@ def one_thread():
 @pytest.fixture(scope="session")
 def tokenizer():
     """Every byte is a token; <s> in front."""
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {"<unk>": 0, "<s>": 1, "</s>": 2}
-    vocabulary |= {letter: number for number, letter in enumerate(letters, start=3)}
-    raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    raw.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
-    )
+    return byte_tokenizer()
 
 
 def llama(**changes):

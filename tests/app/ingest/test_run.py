@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.catalog import Catalog, Query
+from app.ingest.__main__ import main
 from app.ingest.rejects import read_rejects, rejects_path
 from tests.app.ingest.imports import content, import_pair
 
@@ -126,3 +127,18 @@ def test_k_core_and_repeating_it(files, capsys):
         catalog = Catalog.open(files["catalog"])
         assert catalog.count_interactions() == (12, 2) and catalog.num_items == 50
     assert "2 removed by --k-core" in capsys.readouterr().out
+
+
+def test_items_without_interactions_are_left_out(files, capsys, caplog):
+    """After the k-core, as HLLM's candidates are the items of the interactions."""
+    rows = [f"i{n % 3},u{n % 2},{n}" for n in range(12)] + ["i9,u0,50", "i0,u9,51"]
+    for _ in range(2):
+        assert import_pair(files, "--k-core", "2", "--used-items", rows=rows) == 0
+        with Catalog.open(files["catalog"]) as catalog:
+            assert sorted(item.item_id for item in catalog.iter_items()) == ["i0", "i1", "i2"]
+            assert catalog.num_items == 3 and catalog.count_interactions() == (12, 2)
+            assert [item.item_id for item in catalog.page(Query(), limit=9).items]
+    assert "47 items without interactions left out" in capsys.readouterr().out
+    only_items = ["hllm", "--catalog", str(files["catalog"]), "--items", str(files["items"])]
+    assert main([*only_items, "--used-items"]) == 2
+    assert "give it with --interactions" in caplog.text

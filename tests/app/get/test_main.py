@@ -1,0 +1,46 @@
+"""The command line of app.get."""
+
+import pytest
+
+from app.get.__main__ import main
+
+
+def test_list_shows_every_name_and_what_is_here(tmp_path, capsys):
+    (tmp_path / "library" / "hllm-1b-books").mkdir(parents=True)
+    assert main(["--list", "--data-dir", str(tmp_path)]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "132 MB" in lines["amazon-games-2023"] and "by hand" in lines["pixelrec-8m"]
+    assert " here " in lines["hllm-1b-books"] and " here " not in lines["hllm-7b-books"]
+    assert "Apache-2.0" in lines["qwen3-0.6b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "name what to get, or give --list"),
+        (["amazon-game-2023"], "amazon-game-2023 is not known: amazon-"),
+        (["qwen"], "is not known"),
+        (["amazon-games-2023", "amazon-books-2014"], "give one data set and one HLLM at a time"),
+        (["hllm-1b-books", "hllm-7b-books"], "give one data set and one HLLM at a time"),
+    ],
+)
+def test_mistakes_are_one_sentence(tmp_path, capsys, arguments, sentence):
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, "--data-dir", str(tmp_path)])
+    assert stop.value.code == 2 and sentence in capsys.readouterr().err
+
+
+def test_what_comes_next_is_said(data_server, tmp_path, capsys):
+    arguments = ["amazon-games-2023", "--splits", "--yes", "--data-dir", str(tmp_path)]
+    assert main([*arguments, "--mirror", data_server.url]) == 0
+    said = capsys.readouterr().out
+    assert f"python app.py --catalog amazon-games-2023 --data-dir {tmp_path}" in said
+    assert "--split files --interactions" in said and "a.valid.csv" in said
+
+
+def test_a_mirror_that_is_not_allowed_and_a_refusal_end_with_2(data_server, tmp_path, caplog):
+    arguments = ["amazon-games-2023", "--yes", "--data-dir", str(tmp_path)]
+    assert main([*arguments, "--mirror", "http://data.example"]) == 2
+    assert "give an address that begins with https" in caplog.text
+    assert main(["amazon-games-2023", "--data-dir", str(tmp_path)]) == 2
+    assert data_server.asked == []
