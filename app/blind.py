@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.catalog import ItemFilter
 from app.catalog.events import BlindPick
@@ -41,6 +42,20 @@ class Vote:
     session_id: str
 
 
+class Credit(NamedTuple):
+    """For whom a pick counts.
+
+    Attributes:
+        team: key of the column whose model drafted the item; "": nobody's.
+        message: why it does not count; "" also for one that is withdrawn.
+        is_stored: otherwise it may be told again.
+    """
+
+    team: str
+    message: str
+    is_stored: bool = True
+
+
 class BlindTest:
     """Credits picks, and says what they mean."""
 
@@ -48,7 +63,7 @@ class BlindTest:
         self.service = service
         self._judging = threading.BoundedSemaphore(MAX_AT_ONCE)
 
-    def judge(self, vote: Vote, raw_history: object, item_filter: ItemFilter) -> tuple[str, str]:
+    def judge(self, vote: Vote, raw_history: object, item_filter: ItemFilter) -> Credit:
         """For whom a pick counts, which is recorded, or withdrawn.
 
         Args:
@@ -56,31 +71,27 @@ class BlindTest:
             raw_history: that the list was for, as a page sent it; see app.session.clean_history.
             item_filter: that the list was for.
 
-        Returns:
-            Key of the column whose model drafted the item and "", or "" and why there is none. Two
-            times "" for a pick that is withdrawn.
-
         Raises:
             CatalogError: the catalogue cannot be read.
             BusyError: too many ask at once.
         """
         if not self.service.counts_picks:
-            return "", tr(OTHER_MODELS)
+            return Credit("", tr(OTHER_MODELS))
         history = self.service.clean(raw_history)
         if not vote.seed or not history.item_ids or history.notices:
-            return "", tr(GONE)
+            return Credit("", tr(GONE))
         if vote.withdrawn:
             list_id = blind_list_id(vote.seed, history.item_ids, item_filter)
-            self.service.events.withdraw(vote.session_id, list_id, vote.item_id)
-            return "", ""
+            receipt = self.service.events.withdraw(vote.session_id, list_id, vote.item_id)
+            return Credit("", "", receipt.is_stored())
         with place(self._judging):
             drafted = self.service.blind_list(history, item_filter, vote.seed)
         drafts = drafted.drafts if drafted else []
         shown = drafts[vote.position - 1 : vote.position] if vote.position else []
         if drafted is None or [draft.item_id for draft in shown] != [vote.item_id]:
-            return "", tr(GONE)
+            return Credit("", tr(GONE))
         team = self.service.columns[shown[0].team].key
-        self.service.events.add_blind_pick(
+        receipt = self.service.events.add_blind_pick(
             BlindPick(
                 time=time.time(),
                 session=vote.session_id,
@@ -91,7 +102,7 @@ class BlindTest:
                 team=team,
             )
         )
-        return team, ""
+        return Credit(team, "", receipt.is_stored())
 
     def reveal(self, wins: Sequence[int]) -> tuple[str, str]:
         """Who won a test, and whether that can be chance.

@@ -7,6 +7,10 @@ class CatalogError(HLLMError):
     """A catalogue database is missing, corrupt, of a newer version, or not writable."""
 
 
+class AwayError(CatalogError):
+    """A database that is shared by replicas cannot be reached now; it may be later."""
+
+
 class IngestError(HLLMError):
     """An import cannot go on; the message names the file, the line and the remedy."""
 

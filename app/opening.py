@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from app.books.facts import build_books_catalog, load_books
 from app.catalog import Catalog, text_fields
-from app.catalog.events import EventFile, events_path
+from app.catalog.address import Place
+from app.catalog.opening import open_catalog, open_events
 from app.columns import Column, load_in_background
 from app.errors import CatalogError
 from app.event_log import EventLog
@@ -52,7 +53,7 @@ def open_service(settings: Settings) -> Service:
     """
     _check_paths(settings)
     catalog = _open_catalog(settings)
-    events = EventLog(events_path(catalog.path), settings.events_days)
+    events = EventLog(open_events(catalog.place), settings.events_days)
     covers = _picture_folder(settings, catalog)
     rows = FilterRows(catalog)
     models = _open_models(settings, catalog, rows)
@@ -127,16 +128,16 @@ def _picture_folder(settings: Settings, catalog: Catalog) -> Path | None:
         logger.warning(
             "Covers are drawn: the folder of pictures that %s was imported with is not on this "
             "machine, or not the same any more. Say where they are with --covers FOLDER.",
-            catalog.path,
+            catalog.place,
         )
     return folder
 
 
 def _open_catalog(settings: Settings) -> Catalog:
     if settings.catalog is not None:
-        catalog = Catalog.open(settings.catalog)
+        catalog = open_catalog(settings.catalog)
         catalog.check(quick=True)
-        _take_over_events(catalog.path)
+        _take_over_events(catalog.place)
         return catalog
     path = writable_dir(settings.data_dir) / "books.db"
     with locked(path.parent):  # of apps that start at once, one makes it
@@ -146,11 +147,11 @@ def _open_catalog(settings: Settings) -> Catalog:
     return Catalog.open(path)
 
 
-def _take_over_events(catalog: Path) -> None:
-    """Earlier versions kept events in the catalogue: move them to their own file."""
-    if not catalog.exists():
+def _take_over_events(catalog: Place) -> None:
+    """Earlier versions kept events in the catalogue's file: move them to their own."""
+    if not isinstance(catalog, Path) or not catalog.exists():
         return
-    events = EventFile(events_path(catalog))
+    events = open_events(catalog)
     try:
         if count := events.take_over(catalog):
             logger.info("%d events of %s are now in %s.", count, catalog, events.path)

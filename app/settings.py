@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from app.catalog.address import Place, place_of
 from app.errors import CatalogError
 from hllm.serving.precision import PRECISIONS
 from hllm.shell import CommandParser
@@ -33,6 +34,8 @@ _EPILOG = """examples:
       let other machines in your network open the page
   python app.py --host 0.0.0.0 --allowed-hosts books.example.org
       the same, behind a proxy or a name of your own
+  python app.py --host 0.0.0.0 --catalog postgresql://hllm@db.example.org/games --model runs/games
+      one of several replicas, which share catalogue and events (docs/cluster.md)
 
 Every option can also be given as an environment variable (HLLM_CATALOG, HLLM_MODEL, ...), which is
 how a Space is configured. The app answers on your machine only and sends nothing anywhere."""
@@ -45,7 +48,8 @@ class Settings:
     """Where things are and where the page listens; None means the built-in or automatic choice.
 
     Attributes:
-        catalog: SQLite file made by app.ingest; None: the built-in books.
+        catalog: SQLite file made by app.ingest, or address of a PostgreSQL database that replicas
+            share; None: the built-in books.
         model: HLLM folder; None: the built-in model, if the catalogue is the built-in one.
         models: further model folders, or folders of such, that the page offers.
         left, right: names of the models in the two columns; None: the HLLM, the baseline.
@@ -63,7 +67,7 @@ class Settings:
         mcp: offer what programs can ask as MCP tools, too.
     """
 
-    catalog: Path | None = None
+    catalog: Place | None = None
     model: Path | None = None
     models: tuple[Path, ...] = ()
     left: str | None = None
@@ -174,7 +178,13 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
             flag, type=kind, metavar=metavar, help=text, default=environ.get(name) or None, **more
         )
 
-    add("--catalog", Path, "FILE", "catalogue to show (default: the built-in books)")
+    add(
+        "--catalog",
+        place_of,
+        "FILE",
+        "catalogue to show: a file, or postgresql://user@host/database, which replicas share "
+        "(default: the built-in books)",
+    )
     add("--model", Path, "FOLDER", "HLLM to recommend with (default: the built-in model)")
     add(
         "--models",

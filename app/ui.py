@@ -35,6 +35,7 @@ from app.contract import (
     KeepPayload,
     LanguagePayload,
     PushesPayload,
+    RecordPayload,
     WholePayload,
     WhyPayload,
     WritePayload,
@@ -59,6 +60,7 @@ from app.payloads import (
     forget_payload,
     keep_payload,
     pushes_payload,
+    record_payload,
     reveal_payload,
     scores_payload,
     verdict_payload,
@@ -76,7 +78,6 @@ from app.serving.log import RequestIds, set_up_log
 from app.serving.password import Guard, read_password
 from app.serving.probes import probe_routes
 from app.serving.server import Server, address_of, listen
-from app.session import clean_click
 from app.settings import ROOT, Settings, writable_dir
 from app.shell import shell
 from app.writing import Writer
@@ -106,10 +107,8 @@ def build_demo(service: Service) -> gr.Blocks:
     def browse(raw: Any) -> BrowsePayload:
         return browse_payload(service, raw)
 
-    def record(raw: Any) -> None:
-        click = clean_click(raw)
-        if click is not None:
-            service.record_click(click)
+    def record(raw: Any) -> RecordPayload:
+        return record_payload(service, raw)
 
     def forget(raw: Any) -> ForgetPayload:
         return forget_payload(service, raw)

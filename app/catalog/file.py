@@ -9,7 +9,6 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from app.catalog import schema
-from app.catalog.write import begin_writing
 from app.errors import CatalogError
 
 
@@ -56,7 +55,7 @@ class CatalogFile:
             ) from error
 
     @contextmanager
-    def writing(self, *, patience_ms: int = 20_000) -> Iterator[Database]:
+    def writing(self, *, patience_ms: int = 20_000) -> Iterator[sqlite3.Connection]:
         """The writer inside a transaction, which is rolled back on any exception.
 
         Args:
@@ -73,8 +72,9 @@ class CatalogFile:
                     self._writer = schema.connect_writable(self.path)
                 self._writer.execute(f"PRAGMA busy_timeout = {patience_ms}")
                 with self._writer.atomic():
-                    begin_writing(self._writer)
-                    yield self._writer
+                    # SQLite's write lock at once: waiting for it after a read would fail, not wait.
+                    self._writer.execute("UPDATE meta SET value = value WHERE key = 'name'")
+                    yield self._writer.conn
             except sqlite3.DatabaseError as error:
                 raise CatalogError(
                     f"The catalogue {self.path} cannot be written ({error}): check permissions "

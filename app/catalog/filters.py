@@ -4,12 +4,13 @@ Of a large catalogue that is hundreds of thousands of items on the way to an ans
 out as one array, without a text for each.
 """
 
-import sqlite3
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from app.catalog.file import CatalogFile
+from app.catalog.sql import Connection, Store
 from app.catalog.write import read_meta
 
 
@@ -43,7 +44,7 @@ NO_FILTER = ItemFilter()
 class Filters:
     """What can be asked of a catalogue to filter it; `Catalog.filters` is one."""
 
-    def __init__(self, file: CatalogFile) -> None:
+    def __init__(self, file: Store) -> None:
         self._file = file
 
     def version(self) -> str:
@@ -117,7 +118,7 @@ class Filters:
         return np.intersect1d(parts[0], parts[1], assume_unique=True)
 
 
-def _in_category(connection: sqlite3.Connection, name: str) -> np.ndarray:
+def _in_category(connection: Connection, name: str) -> np.ndarray:
     query = (
         "SELECT item FROM item_categories WHERE category = "
         "(SELECT id FROM categories WHERE name = ?) ORDER BY item"
@@ -125,7 +126,7 @@ def _in_category(connection: sqlite3.Connection, name: str) -> np.ndarray:
     return _numbers(connection.execute(query, [name]))
 
 
-def _within_prices(connection: sqlite3.Connection, item_filter: ItemFilter) -> np.ndarray:
+def _within_prices(connection: Connection, item_filter: ItemFilter) -> np.ndarray:
     conditions, values = ["price IS NOT NULL"], []
     if item_filter.min_price is not None:
         conditions.append("price >= ?")
@@ -137,5 +138,5 @@ def _within_prices(connection: sqlite3.Connection, item_filter: ItemFilter) -> n
     return np.sort(_numbers(connection.execute(query, values)))
 
 
-def _numbers(cursor: sqlite3.Cursor) -> np.ndarray:
+def _numbers(cursor: Iterable[Sequence[Any]]) -> np.ndarray:
     return np.fromiter((row[0] for row in cursor), dtype=np.int64)

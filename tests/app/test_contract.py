@@ -29,5 +29,5 @@ def typed_dicts():
 
 
 def test_scripts_and_python_know_the_same_payloads():
-    assert len(typed_dicts()) == 44
+    assert len(typed_dicts()) == 45
     assert contract() == typed_dicts()
