@@ -79,12 +79,9 @@ def make_snippet(
         "for item in found.items:",
         "    print(item.rank, item.item_id, round(item.score, 3))",
     ]
-    files: list[Place] = [
-        path for path in (column.model_folder, column.embeddings) if path is not None
-    ]
-    return Snippet(
-        "\n".join(lines) + "\n", _hint([*files, *([catalog] if item_filter else [])], info.title)
-    )
+    files = [path for path in (column.model_folder, column.embeddings) if path is not None]
+    places: list[Place] = [*files, *([catalog] if item_filter else [])]
+    return Snippet("\n".join(lines) + "\n", _hint(places, info.title))
 
 
 def _hint(files: list[Place], title: str) -> str:
