@@ -3,8 +3,10 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import time
 from itertools import count
 from pathlib import Path
@@ -40,7 +42,7 @@ class Postgres:
             )
             self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-        self.password = "not a secret: of a server for tests"
+        self.password = "of a server for tests"
         words = folder / "password"
         words.write_text(self.password)
         if self._user:
@@ -73,10 +75,13 @@ class Postgres:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
+    def is_running(self):
+        return self._process is not None
+
     def stop(self):
         """End it at once, as an operator or a machine does; connections are cut."""
         if self._process is not None:
-            self._process.send_signal(2)  # SIGINT: fast shutdown
+            self._process.send_signal(signal.SIGINT)  # fast shutdown
             self._process.wait(60)
             self._process = None
 
@@ -101,8 +106,6 @@ def postgres(tmp_path_factory):
     if programs is None:
         pytest.skip(_HOW)
     # Not under pytest's folder, which an unprivileged user may not enter.
-    import tempfile
-
     with tempfile.TemporaryDirectory(prefix="hllm-postgres-") as folder:
         server = Postgres(Path(folder), programs)
         with pytest.MonkeyPatch.context() as patch:

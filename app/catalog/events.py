@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS events (
     model TEXT NOT NULL,
     item_ids TEXT NOT NULL,
     rank INTEGER,
-    key TEXT
+    event_key TEXT
 )
 """
 _PICKS = """
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS picks (
     item_id TEXT NOT NULL,
     hllm_rank INTEGER,
     baseline_rank INTEGER,
-    key TEXT
+    event_key TEXT
 )
 """
 # A list gives one vote: the last item that was picked from it.
@@ -69,8 +69,8 @@ _INDEX = "CREATE INDEX IF NOT EXISTS events_by_session ON events (session, time)
 _BY_TIME = "CREATE INDEX IF NOT EXISTS events_by_time ON events (time)"
 # What is told again, since nobody knew whether it had come, is there once.
 _ONCE = (
-    "CREATE UNIQUE INDEX IF NOT EXISTS events_once ON events (session, key)",
-    "CREATE UNIQUE INDEX IF NOT EXISTS picks_once ON picks (session, key)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS events_once ON events (session, event_key)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS picks_once ON picks (session, event_key)",
 )
 _COLUMNS = "time, session, kind, model, item_ids, rank"
 _TABLES = ("events", "picks", "blind_picks")
@@ -188,8 +188,8 @@ class EventFile:
         """Write events, in one transaction; those that are there already stay as they are."""
         with self._writing() as connection:
             connection.executemany(
-                f"INSERT INTO events ({_COLUMNS}, key) VALUES (?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (session, key) DO NOTHING",
+                f"INSERT INTO events ({_COLUMNS}, event_key) VALUES (?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (session, event_key) DO NOTHING",
                 map(_row, events),
             )
 
@@ -197,8 +197,8 @@ class EventFile:
         """Write a pick, unless it is there already."""
         with self._writing() as connection:
             connection.execute(
-                "INSERT INTO picks (time, session, item_id, hllm_rank, baseline_rank, key) "
-                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (session, key) DO NOTHING",
+                "INSERT INTO picks (time, session, item_id, hllm_rank, baseline_rank, event_key) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (session, event_key) DO NOTHING",
                 astuple(pick),
             )
 
@@ -317,8 +317,8 @@ class EventFile:
             for statement in (_TABLE, _INDEX, _BY_TIME, _PICKS, _PICKS_INDEX, _BLIND_PICKS):
                 connection.execute(statement)
             for table in ("events", "picks"):  # of earlier versions, without the column
-                if "key" not in _columns_of(connection, table):
-                    connection.execute(f"ALTER TABLE {table} ADD COLUMN key TEXT")
+                if "event_key" not in _columns_of(connection, table):
+                    connection.execute(f"ALTER TABLE {table} ADD COLUMN event_key TEXT")
             for statement in _ONCE:
                 connection.execute(statement)
             connection.commit()

@@ -33,8 +33,8 @@ CREATE TABLE IF NOT EXISTS events (
     model text NOT NULL CHECK (length(model) <= 20),
     item_ids text NOT NULL CHECK (length(item_ids) <= 400000),
     rank integer,
-    key text CHECK (length(key) <= 64),
-    UNIQUE (session, key)
+    event_key text CHECK (length(event_key) <= 64),
+    UNIQUE (session, event_key)
 );
 CREATE INDEX IF NOT EXISTS events_by_session ON events (session, time);
 CREATE INDEX IF NOT EXISTS events_by_time ON events (time);
@@ -45,8 +45,8 @@ CREATE TABLE IF NOT EXISTS picks (
     item_id text NOT NULL CHECK (length(item_id) <= 500),
     hllm_rank bigint,
     baseline_rank bigint,
-    key text CHECK (length(key) <= 64),
-    UNIQUE (session, key)
+    event_key text CHECK (length(event_key) <= 64),
+    UNIQUE (session, event_key)
 );
 CREATE INDEX IF NOT EXISTS picks_by_session ON picks (session, time);
 CREATE TABLE IF NOT EXISTS blind_picks (
