@@ -18,7 +18,7 @@ from app.cards import Card, make_card
 from app.catalog import NO_FILTER, Catalog, CatalogItem, ItemFilter, Query, Sort
 from app.catalog.opening import open_events
 from app.columns import COMPARE_DEPTH, LIST_LENGTH, Column, ColumnAnswer
-from app.errors import CatalogError
+from app.errors import AwayError, CatalogError
 from app.event_log import EventLog
 from app.examples import MAX_ITEMS, Example, book_examples, category_examples
 from app.filter_rows import FilterRows
@@ -255,8 +255,10 @@ class Service:
         try:
             if not self.catalog.get([click.item_id]):
                 return True
+        except AwayError:  # said by the catalogue, once
+            return False
         except CatalogError as error:  # the answer to the same click says it on the page
-            logger.info("A click is not recorded now: %s", error)
+            logger.warning("A click is not recorded: %s", error)
             return False
         return self.events.add(
             click.session_id, "clicked", click.source, [click.item_id], click.rank, click.key

@@ -88,6 +88,13 @@ class Postgres:
     def url(self, database="postgres"):
         return f"postgresql://tester@127.0.0.1:{self.port}/{database}"
 
+    def size(self, database):
+        """Bytes of a database on the disk."""
+        import psycopg
+
+        with psycopg.connect(self.url()) as connection:
+            return connection.execute("SELECT pg_database_size(%s)", [database]).fetchone()[0]
+
     def new_database(self):
         """The address of an empty database."""
         import psycopg

@@ -9,9 +9,10 @@ import pytest
 
 from app import event_limits, event_log
 from app.catalog.events import BlindPick, Event, EventFile
-from app.errors import CatalogError
+from app.errors import AwayError, CatalogError
 from app.event_limits import ALL_BURST, MAX_TABS, TAB_BURST
 from app.event_log import MAX_WAITING, RETRY_S, EventLog
+from tests.waiting import wait_until
 
 
 class Clock:
@@ -195,3 +196,77 @@ def test_blind_picks_have_the_limits_of_events(path, clock):
     clock.now += 60
     log.withdraw("s", "0", "a")
     assert log.forget(["s"]) == TAB_BURST - 1
+
+
+def test_who_tells_hears_whether_it_is_stored(path, clock, monkeypatch):
+    log = EventLog(EventFile(path), clock=clock)
+    told = [log.add("s", "clicked", "browse", ["a"], key="k" * 32) for _ in range(2)]
+    assert all(receipt.is_stored() for receipt in told)
+    assert sessions_in(path) == ["s"], "the same key is the same event"
+    assert log.add_pick("s", "a", 1, 2).is_stored() and log.withdraw("s", "l", "a").is_stored()
+    for _ in range(TAB_BURST):
+        last = log.add("s", "clicked", "browse", ["a"])
+    assert not last.is_stored()  # too many: later
+    assert EventLog(EventFile(path), days=0).add("s", "clicked", "browse", ["a"]).is_stored()
+
+
+def away_until(back, written):
+    """Stands for a database that cannot be reached until an event is set."""
+
+    def add(self, events):
+        if not back.is_set():
+            raise AwayError("The events cannot be written.")
+        written.extend(event.session for event in events)
+
+    return add
+
+
+def test_while_a_database_is_away_what_is_shown_waits_and_what_is_done_is_told_again(
+    path, clock, caplog, monkeypatch
+):
+    back, written = threading.Event(), []
+    monkeypatch.setattr(event_log, "AWAY_S", 0.01)
+    monkeypatch.setattr(event_log, "STORE_PATIENCE_S", 0.05)
+    monkeypatch.setattr(EventFile, "add", away_until(back, written))
+    log = EventLog(EventFile(path), clock=clock)
+    log.add("shown", "shown", "hllm", ["a"])
+    wait_until(lambda: "cannot be written" in caplog.text)
+    assert not log.add("told", "clicked", "hllm", ["a"]).is_stored()
+    log.add("shown too", "shown", "hllm", ["a"])
+    for ask in (lambda: log.forget(["s"]), lambda: log.pick_sums(10)):
+        with pytest.raises(CatalogError, match="try again later"):
+            ask()
+    back.set()
+    log.flush()
+    assert written == ["shown", "shown too"]
+    assert log.add("told", "clicked", "hllm", ["a"]).is_stored()
+    assert [record.message for record in caplog.records] == [
+        "The events cannot be written. What is shown waits in memory until it can, at most "
+        f"{MAX_WAITING} events.",
+        "Events are written again.",
+    ]
+
+
+def test_what_waits_for_a_database_is_bounded_and_what_is_left_out_is_counted(
+    path, clock, caplog, monkeypatch
+):
+    back, written = threading.Event(), []
+    monkeypatch.setattr(event_log, "AWAY_S", 0.01)
+    monkeypatch.setattr(EventFile, "add", away_until(back, written))
+    log = EventLog(EventFile(path), clock=clock)
+    for number in range(MAX_WAITING + 50):
+        log.add(str(number), "shown", "hllm", ["a"])
+    back.set()
+    log.flush()
+    assert MAX_WAITING <= len(written) <= MAX_WAITING + 1
+    assert written == [str(number) for number in range(len(written))]
+    assert f"{MAX_WAITING + 50 - len(written)} were left out" in caplog.text
+
+
+def test_the_end_of_the_app_waits_for_no_database(path, clock, caplog, monkeypatch):
+    monkeypatch.setattr(EventFile, "add", away_until(threading.Event(), []))
+    log = EventLog(EventFile(path), clock=clock)
+    log.add("s", "shown", "hllm", ["a"])
+    wait_until(lambda: "cannot be written" in caplog.text)
+    log.close()
+    assert "not recorded" in caplog.text

@@ -28,6 +28,7 @@ from app.payloads import (
     detail_payload,
     forget_payload,
     pushes_payload,
+    record_payload,
     reveal_payload,
     scores_payload,
     verdict_payload,
@@ -366,3 +367,16 @@ def test_a_what_if_says_what_it_costs_and_what_was_not_understood(service):
     for key, html in tried["columns"].items():
         assert re.search(r"Re-ranked: costs 0\.\d{3} of mean score, \d+ of 10 items", html)
         assert "Re-ranked" not in plain["columns"][key]
+
+
+def test_a_click_is_settled_when_it_is_stored_or_is_none_of_ours(service, events_of):
+    click = {"item_id": "book-001", "source": "browse", "rank": None, "session": "0" * 32}
+    for key in ("f" * 32, "f" * 32, "no key", 5):
+        found = record_payload(service, {**click, "key": key})
+        assert_is(found, contract.RecordPayload)
+        assert found == {"is_settled": True}
+    assert len(events_of(service)) == 3  # the key that came twice is one click
+    for strange in (None, [], "x", {**click, "source": "elsewhere"}):
+        assert record_payload(service, strange) == {"is_settled": True}
+    service.catalog.path.unlink()
+    assert record_payload(service, click) == {"is_settled": False}

@@ -4,9 +4,7 @@ The copy is made in a schema of its own and then takes the place of the catalogu
 one transaction. A copy that is interrupted leaves the old one, and its rest goes with the next.
 """
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from psycopg import sql
 
 from app.catalog.address import Address
 from app.catalog.catalog import Catalog
+from app.catalog.file import CatalogFile
 from app.catalog.postgres import index
 from app.catalog.postgres.schema import NEXT_SCHEMA, OLD_SCHEMA, VERSION, has_catalog, make_tables
 from app.catalog.postgres.server import (
@@ -24,7 +23,7 @@ from app.catalog.postgres.server import (
     connect,
     in_one_line,
 )
-from app.catalog.schema import connect_readonly
+from app.catalog.sql import Connection
 from app.catalog.write import read_meta, write_meta
 from app.errors import CatalogError
 
@@ -68,7 +67,7 @@ def copy_catalog(source: Path, target: Address, tell: Tell | None = None) -> int
     Catalog.open(source).close()
     try:
         with (
-            closing(connect_readonly(source)) as file,
+            CatalogFile(source).reading() as file,
             connect(target, NEXT_SCHEMA) as connection,
         ):
             _take_lock(connection, target)
@@ -83,8 +82,6 @@ def copy_catalog(source: Path, target: Address, tell: Tell | None = None) -> int
                 index.reindex(session, report)
             _take_place(connection)
             return int(meta["num_items"])
-    except sqlite3.DatabaseError as error:
-        raise CatalogError(f"The catalogue {source} cannot be read ({error}).") from error
     except psycopg.Error as error:
         raise CatalogError(
             f"The catalogue cannot be copied to {target} ({in_one_line(error)}): check the "
@@ -111,9 +108,7 @@ def _make_room(connection: psycopg.Connection[Any]) -> None:
     connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(NEXT_SCHEMA)))
 
 
-def _copy_tables(
-    file: sqlite3.Connection, connection: psycopg.Connection[Any], report: Tell
-) -> None:
+def _copy_tables(file: Connection, connection: psycopg.Connection[Any], report: Tell) -> None:
     for table, columns in _TABLES.items():
         (total,) = file.execute(f"SELECT count(*) FROM {table}").fetchone()
         rows = file.execute(f"SELECT {columns} FROM {table} ORDER BY 1")

@@ -102,7 +102,7 @@ class PostgresEvents(EventFile):
         """
         try:
             if self._session is None:
-                self._session = self._open()
+                self._session = self._connect()
             with self._session.connection.transaction():
                 yield self._session
         except psycopg.Error as error:
@@ -113,7 +113,7 @@ class PostgresEvents(EventFile):
                 f"The events in {self.address} cannot be written ({in_one_line(error)})."
             ) from error
 
-    def _open(self) -> Session:
+    def _connect(self) -> Session:
         connection: psycopg.Connection[Any] = connect(self.address, EVENTS_SCHEMA, LIMIT_MS)
         session = Session(connection)
         try:
