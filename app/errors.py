@@ -8,7 +8,7 @@ class CatalogError(HLLMError):
 
 
 class AwayError(CatalogError):
-    """A database that is shared by replicas cannot be reached now; it may be later."""
+    """A database that replicas share cannot be reached now; it may be in a moment."""
 
 
 class IngestError(HLLMError):

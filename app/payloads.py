@@ -296,7 +296,8 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
             question=str(version) if 0 < version <= MAX_VERSION else "",
         )
     except CatalogError as error:
-        return {"version": version, "error": tr_reason(error), "busy": False}
+        is_away = isinstance(error, AwayError)  # for a moment: the page asks again
+        return {"version": version, "error": tr_reason(error), "busy": is_away}
     is_start = not answer.columns
     columns = render_columns(answer, item_filter, seed)
     return {

@@ -44,7 +44,8 @@ class Address:
                 "put it into PGPASSWORD, or into the file that PGPASSFILE names (~/.pgpass)"
             )
         unknown = sorted({key for key, _ in parse_qsl(parts.query)} - _PARAMETERS)
-        if parts.scheme not in SCHEMES or not parts.path.strip("/") or parts.fragment or unknown:
+        is_whole = "://" in text and parts.path.strip("/") and not parts.fragment
+        if parts.scheme not in SCHEMES or not is_whole or unknown:
             raise ValueError(
                 "the address of a catalogue is written like postgresql://user@host:5432/database; "
                 f"behind ? may stand {', '.join(sorted(_PARAMETERS))}"

@@ -16,7 +16,7 @@ import { randomId } from "./protocol.js";
 import { MODELS } from "./scores.js";
 import { readTab, storeTab } from "./storage.js";
 
-const AGAIN_MS = 5000; // before a pick that is not stored yet is told again
+const TELL_AGAIN_MS = 5000; // before a pick that is not stored yet is told again
 
 /**
  * @param {HTMLElement} root of the page, whose data the styles go by
@@ -94,7 +94,7 @@ export function makeBlind(root, page) {
       if (seed() !== vote.seed) continue; // another test, or none
       if (!found?.is_stored) {
         say(found?.message || tr("The app does not answer: your last pick is counted later."));
-        setTimeout(settle, AGAIN_MS);
+        setTimeout(settle, TELL_AGAIN_MS);
         break;
       }
       keep({ ...test, votes: afterVerdict(test.votes, vote, found.team) });

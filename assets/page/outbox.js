@@ -5,9 +5,9 @@
 import { randomId } from "./protocol.js";
 import { readTab, storeTab } from "./storage.js";
 
-const MOST = 100;
-const FIRST_MS = 1000; // before it is told again; then twice as long, and so on
-const LONGEST_MS = 60000;
+const MOST_UNTOLD = 100;
+const FIRST_WAIT_MS = 1000; // before it is told again; then twice as long, and so on
+const LONGEST_WAIT_MS = 60000;
 
 /**
  * @param {object} page
@@ -15,13 +15,13 @@ const LONGEST_MS = 60000;
  * @param {string} page.storageKey a reload of the tab goes on with what waits
  */
 export function makeOutbox({ tell, storageKey }) {
-  let waiting = restored(readTab(storageKey));
+  let waiting = restoredUntold(readTab(storageKey));
   let isTelling = false;
   let timer = 0;
-  let delay = FIRST_MS;
+  let delay = FIRST_WAIT_MS;
 
   function keep(next) {
-    waiting = next.slice(-MOST);
+    waiting = next.slice(-MOST_UNTOLD);
     storeTab(storageKey, waiting);
   }
 
@@ -38,13 +38,13 @@ export function makeOutbox({ tell, storageKey }) {
     for (let entry = waiting[0]; entry; entry = waiting[0]) {
       const isSettled = await tell(entry).catch(() => false);
       if (!isSettled) break;
-      delay = FIRST_MS;
+      delay = FIRST_WAIT_MS;
       keep(waiting.filter(({ key }) => key !== entry.key));
     }
     isTelling = false;
     if (!waiting.length) return;
     timer = setTimeout(flush, delay * (1 + Math.random())); // not all tabs at the same moment
-    delay = Math.min(2 * delay, LONGEST_MS);
+    delay = Math.min(2 * delay, LONGEST_WAIT_MS);
   }
 
   /** Nothing of it is to be told any more. */
@@ -57,6 +57,6 @@ export function makeOutbox({ tell, storageKey }) {
 }
 
 /** Anything may be in the storage. */
-function restored(stored) {
+function restoredUntold(stored) {
   return Array.isArray(stored) ? stored.filter((entry) => typeof entry?.key === "string") : [];
 }

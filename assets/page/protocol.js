@@ -2,7 +2,7 @@
 
 const DOUBT_MS = 2000; // then the server is asked whether it is there
 const ANSWER_LIMIT_MS = 15000;
-const AGAIN_MS = 300; // before a question whose connection broke is asked again, once
+const REPEAT_MS = 300; // before a question whose connection broke is asked again, once
 const WARM_UP_POLL_MS = 1000;
 const BUSY_MS = 3000; // and up to twice that, before the same question is asked again
 
@@ -84,7 +84,7 @@ export function makeProtocol(session, page) {
       if (question.version !== version || !waiting || underWay) return;
       next = question;
       send();
-    }, AGAIN_MS);
+    }, REPEAT_MS);
   }
 
   /** No answer will come; the next question does not wait for it. */

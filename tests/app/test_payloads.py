@@ -263,7 +263,7 @@ def test_everything_that_a_page_sends_is_read(service):
     item_filter = {"category": "Mystery", "min_price": 5, "max_price": 20}
     query = {"text": "7", "category": "Mystery", "sort": "title", "cursor": "c"}
     question = {"item": "a", "history": ["b"], "blind": True}
-    click = {"item_id": "a", "source": "hllm", "rank": 3, "session": SESSION}
+    click = {"item_id": "a", "source": "hllm", "rank": 3, "session": SESSION, "key": "f" * 32}
     what_if = {"diversity": 0.5, "less_popular": 0.5}
     for sent, kind, read in (
         (item_filter, FilterPayload, lambda raw: clean_filter(raw, lambda _: True)),
@@ -284,8 +284,10 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
     monkeypatch.setattr(
         service,
         "answer",
-        lambda history, session, item_filter, with_example, blind_seed, what_if: (
-            asked.append((history, session, item_filter, with_example, blind_seed, what_if))
+        lambda history, session, item_filter, with_example, blind_seed, what_if, question: (
+            asked.append(
+                (history, session, item_filter, with_example, blind_seed, what_if, question)
+            )
             or answer(history, session, item_filter=item_filter)
         ),
     )
@@ -302,7 +304,7 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
     assert request.keys() == AnswerRequest.__annotations__.keys()
     assert answer_payload(service, request)["version"] == 4
     mystery = ItemFilter(category="Mystery")
-    assert asked == [(["book-001"], SESSION, mystery, True, "5eed" * 8, WhatIf(0.5, 0.0))]
+    assert asked == [(["book-001"], SESSION, mystery, True, "5eed" * 8, WhatIf(0.5, 0.0), "4")]
 
 
 SEED = "5eed" * 8
@@ -336,7 +338,8 @@ def test_every_part_of_a_blind_pick_counts(service):
     test = BlindTest(service)
     found = blind_payload(test, pick)
     assert_is(found, contract_picks.BlindPickPayload)
-    assert found == {"team": ["hllm", "baseline"][drafts[1].team], "message": ""}
+    team = ["hllm", "baseline"][drafts[1].team]
+    assert found == {"team": team, "message": "", "is_stored": True}
     for key in ("seed", "history", "filter", "item", "position"):
         other = blind_payload(test, {k: v for k, v in pick.items() if k != key})
         assert other["team"] == "" and "does not count" in other["message"], key

@@ -18,6 +18,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from app.catalog.address import Address
 from app.errors import AwayError, CatalogError
+from app.languages import marked
 
 CATALOG_SCHEMA, EVENTS_SCHEMA = "hllm_catalog", "hllm_events"
 # Of pg_advisory_lock: whoever writes the catalogue, and whoever makes the tables of events.
@@ -27,6 +28,8 @@ PATIENCE_S = 2.0  # that a visitor waits for a connection
 AWAY_S = 2.0  # for which nobody else waits then
 READ_LIMIT_MS = 30_000
 _BUSY = (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)
+_AWAY = marked("The catalogue's database cannot be reached now: try again in a moment.")
+_STRANGE = marked("The catalogue's database does not answer as it should: the app's log says why.")
 # A text with it is stored nowhere, as one with a NUL, which PostgreSQL does not take, cannot be.
 _NONCHARACTER = "\ufffe"
 
@@ -148,9 +151,7 @@ class Server:
                 self._note_away(error)
                 raise _away() from error
             logger.warning("The catalogue %s cannot be read: %s", self.address, in_one_line(error))
-            raise CatalogError(
-                "The catalogue's database does not answer as it should: its log says why."
-            ) from error
+            raise CatalogError(_STRANGE) from error
         if self._is_away:
             self._is_away = False
             logger.warning("The catalogue %s is there again.", self.address)
@@ -239,4 +240,4 @@ def _read_only(connection: psycopg.Connection[Any]) -> None:
 
 
 def _away() -> AwayError:
-    return AwayError("The catalogue's database cannot be reached now: try again in a moment.")
+    return AwayError(_AWAY)

@@ -37,7 +37,7 @@ def test_a_session_takes_the_catalogues_sql(server):
 def test_a_reader_cannot_write(server):
     with server.writing() as db:
         db.execute("CREATE TABLE t (a integer)")
-    with pytest.raises(CatalogError, match="its log says why"), server.reading() as db:
+    with pytest.raises(CatalogError, match="the app's log says why"), server.reading() as db:
         db.execute("INSERT INTO t VALUES (1)")
 
 
