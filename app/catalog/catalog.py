@@ -188,7 +188,7 @@ class Catalog:
         if query.sort not in search.SORTS:
             raise ValueError(f"sort {query.sort!r} must be one of {search.SORTS}")
         anchor = Anchor.decode(cursor, query.sort) if cursor else None
-        with self._file.reading() as connection:
+        with self._file.reading(together=True) as connection:
             meta = write.read_meta(connection)
             order = search.order_of(query.sort, int(meta["num_dated"]))
             tiers = self._search.match_tiers(connection, query)

@@ -37,8 +37,11 @@ class CatalogFile:
                 self._writer = None
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self, *, together: bool = False) -> Iterator[sqlite3.Connection]:
         """A read-only connection.
+
+        Args:
+            together: several statements are about one state of the catalogue.
 
         Raises:
             CatalogError: the file is gone or damaged.
@@ -47,6 +50,8 @@ class CatalogFile:
             with closing(
                 schema.connect_readonly(self.path, immutable=self._immutable)
             ) as connection:
+                if together:
+                    connection.execute("BEGIN")
                 yield connection
         except sqlite3.DatabaseError as error:
             raise CatalogError(

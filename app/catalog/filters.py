@@ -64,7 +64,7 @@ class Filters:
 
     def price_range(self) -> tuple[float, float] | None:
         """Lowest and highest price, None if no item has one."""
-        with self._file.reading() as connection:
+        with self._file.reading(together=True) as connection:
             # Each alone is one look into the index; asked for together they would read all of it.
             bounds = [
                 connection.execute(
@@ -90,7 +90,7 @@ class Filters:
 
     def has_popularity(self) -> bool:
         """Whether some items are known to be more popular than others."""
-        with self._file.reading() as connection:
+        with self._file.reading(together=True) as connection:
             first, last = (
                 connection.execute(
                     f"SELECT popularity FROM browse ORDER BY by_popularity {direction} LIMIT 1"
@@ -107,7 +107,7 @@ class Filters:
         """
         if not item_filter:
             raise ValueError("this filter leaves nothing out: do not filter")
-        with self._file.reading() as connection:
+        with self._file.reading(together=True) as connection:
             parts = []
             if item_filter.category:
                 parts.append(_in_category(connection, item_filter.category))

@@ -24,8 +24,8 @@ class Connection(Protocol):
 class Store(Protocol):
     """Where a catalogue is, and the connections to it; its errors are CatalogErrors."""
 
-    def reading(self) -> AbstractContextManager[Any]:
-        """A connection that cannot write."""
+    def reading(self, *, together: bool = False) -> AbstractContextManager[Any]:
+        """A connection that cannot write; together: its statements are about one state."""
 
     def writing(self) -> AbstractContextManager[Any]:
         """The one writer, in a transaction that any exception rolls back."""

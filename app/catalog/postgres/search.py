@@ -48,9 +48,6 @@ def find(
     limit: int,
 ) -> Found:
     """As app.catalog.search.find."""
-    # Reading the rows and looking into each, where the planner takes a word for frequent, would
-    # unpack their tokens: it does not know what that costs.
-    connection.execute("SET LOCAL enable_seqscan = off")
     first_tier, place = start
     rows: list[tuple[int, int]] = []
     for tier in range(first_tier, len(tiers)):

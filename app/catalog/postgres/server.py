@@ -5,10 +5,11 @@ visitors, so that it says no more than what they can do.
 """
 
 import logging
+import select
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +28,9 @@ CONNECTIONS = 16
 PATIENCE_S = 2.0  # that a visitor waits for a connection
 AWAY_S = 2.0  # for which nobody else waits then
 READ_LIMIT_MS = 30_000
+# enable_seqscan: where the planner takes a word for frequent, it would look into row by row and
+# unpack their tokens; it does not know what that costs. Everything that is asked has an index.
+_READERS = "-c default_transaction_read_only=on -c enable_seqscan=off"
 _BUSY = (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)
 _AWAY = marked("The catalogue's database cannot be reached now: try again in a moment.")
 _STRANGE = marked("The catalogue's database does not answer as it should: the app's log says why.")
@@ -64,13 +68,14 @@ def _sent(value: Any) -> Any:
     return value.replace("\x00", _NONCHARACTER) if isinstance(value, str) else value
 
 
-def conninfo(address: Address, schema: str, limit_ms: int = 0) -> str:
+def conninfo(address: Address, schema: str, limit_ms: int = 0, options: str = "") -> str:
     """How libpq connects: unqualified names are those of one schema, a dead server is noticed.
 
     Args:
         address: of the database.
         schema: that names stand for.
         limit_ms: longest time of a statement; 0: any.
+        options: further ones of the server, as on its command line.
     """
     return make_conninfo(
         address.url,
@@ -78,7 +83,7 @@ def conninfo(address: Address, schema: str, limit_ms: int = 0) -> str:
         connect_timeout=3,
         tcp_user_timeout=5_000,
         # jit: statements take milliseconds.
-        options=f"-c search_path={schema} -c jit=off -c statement_timeout={limit_ms}",
+        options=f"-c search_path={schema} -c jit=off -c statement_timeout={limit_ms} " + options,
     )
 
 
@@ -115,11 +120,11 @@ class Server:
         self._away_until = 0.0
         self._is_away = False
         self._pool = ConnectionPool(
-            conninfo(address, schema, READ_LIMIT_MS),
+            conninfo(address, schema, READ_LIMIT_MS, _READERS),
             min_size=0,  # none is kept, nor asked for, that nobody needs
             max_size=CONNECTIONS,
-            configure=_read_only,
-            check=ConnectionPool.check_connection,  # one that the server has ended is replaced
+            kwargs={"autocommit": True},
+            check=_check_end,  # one that the server has ended is replaced
             timeout=PATIENCE_S,
             reconnect_timeout=PATIENCE_S,  # then the next visitor's question tries again
             open=True,
@@ -134,8 +139,12 @@ class Server:
             self._drop_writer()
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """A connection in a transaction that cannot write.
+    def reading(self, *, together: bool = False) -> Iterator[Session]:
+        """A connection that cannot write.
+
+        Args:
+            together: several statements are about one catalogue, though a copy may take its place:
+                the first of them reads `meta` (see app.catalog.postgres.copying).
 
         Raises:
             AwayError: the server cannot be reached.
@@ -144,7 +153,10 @@ class Server:
         if time.monotonic() < self._away_until:  # one visitor has waited: the others need not
             raise _away()
         try:
-            with self._pool.connection() as connection:
+            with (
+                self._pool.connection() as connection,
+                connection.transaction() if together else nullcontext(),
+            ):
                 yield Session(connection)
         except (psycopg.Error, PoolTimeout) as error:
             if isinstance(error, PoolTimeout) or is_away(error):
@@ -235,8 +247,16 @@ class Server:
         )
 
 
-def _read_only(connection: psycopg.Connection[Any]) -> None:
-    connection.read_only = True
+def _check_end(connection: psycopg.Connection[Any]) -> None:
+    """Look, without a question to the server, whether it has ended the connection.
+
+    Raises:
+        psycopg.OperationalError: it says something though it was not asked, most likely that.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        raise psycopg.OperationalError("the server has ended the connection")
 
 
 def _away() -> AwayError:

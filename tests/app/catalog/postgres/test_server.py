@@ -94,8 +94,8 @@ def test_a_server_that_is_away_is_said_once_and_found_again(server, away, caplog
         db.execute("SELECT 1")
     away.stop()
     for _ in range(20):  # the first waits, the others need not
-        with pytest.raises(AwayError, match="try again in a moment"), server.reading():
-            pass
+        with pytest.raises(AwayError, match="try again in a moment"), server.reading() as db:
+            db.execute("SELECT 1")
     assert caplog.text.count("cannot be reached") == 1
     assert away.password not in caplog.text
     away.start()
@@ -109,6 +109,18 @@ def test_a_server_that_is_away_is_said_once_and_found_again(server, away, caplog
 
     wait_until(answers)
     assert caplog.text.count("is there again") == 1
+
+
+def test_a_connection_that_the_server_has_ended_is_replaced_unnoticed(server, database):
+    with server.reading() as db:
+        db.execute("SELECT 1")
+    with connect(database, "public") as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    with server.reading() as db:
+        assert db.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_many_threads_read_at_once(server):
