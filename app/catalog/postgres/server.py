@@ -256,6 +256,7 @@ def _check_end(connection: psycopg.Connection[Any]) -> None:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):
+        connection.close()  # or the pool would take it back
         raise psycopg.OperationalError("the server has ended the connection")
 
 
