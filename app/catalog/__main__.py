@@ -80,9 +80,12 @@ def _copy(args: argparse.Namespace) -> int:
     from app.catalog.opening import copy_into  # noqa: PLC0415  the catalogue: not for --help
 
     with tqdm(unit="rows", unit_scale=True, disable=None) as bar:
+        step = ""
 
         def tell(what: str, done: int, total: int) -> None:
-            if what != bar.desc.removesuffix(": "):
+            nonlocal step
+            if what != step:
+                step = what
                 bar.reset(total)
                 bar.set_description(what)
             bar.update(done - bar.n)

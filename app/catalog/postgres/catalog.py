@@ -74,6 +74,9 @@ class PostgresCatalog(Catalog):
         Raises:
             CatalogError: the database cannot be reached or written.
         """
+        with _told(place), connect(place, CATALOG_SCHEMA) as connection:
+            if has_catalog(connection):
+                return cls.open(place)
         server = Server(place)
         try:
             # Of programs that come at once, one makes it.

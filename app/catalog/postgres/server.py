@@ -216,10 +216,7 @@ class Server:
                 self._drop_writer()
                 raise self._not_written(error) from error
             if not is_ours:
-                raise CatalogError(
-                    f"Another program is writing the catalogue {self.address}: repeat the command "
-                    "when it has ended."
-                )
+                raise self._occupied()
             self._imports = True
         try:
             yield
@@ -241,9 +238,17 @@ class Server:
             self._writer = None
 
     def _not_written(self, error: psycopg.Error) -> CatalogError:
+        if isinstance(error, psycopg.errors.LockNotAvailable):
+            return self._occupied()
         return CatalogError(
             f"The catalogue {self.address} cannot be written ({in_one_line(error)}): check that "
-            "the server is there, that this user may write, and that no other program does."
+            "the server is there, and that this user may write."
+        )
+
+    def _occupied(self) -> CatalogError:
+        return CatalogError(
+            f"Another program is writing the catalogue {self.address}: repeat the command when it "
+            "has ended."
         )
 
 
