@@ -41,6 +41,7 @@ from app.render_writing import render_writing
 from app.scoreboard import Scoreboard
 from app.service import Answer, Service
 from app.session import (
+    ANONYMOUS,
     clean_browse,
     clean_click,
     clean_detail,
@@ -60,7 +61,7 @@ from app.written import written_item, written_payload
 from hllm.errors import HLLMError
 from hllm.serving.request_batching import BusyError
 
-# Of questions that a page asks: it counts them.
+# Of a question: a page counts its own.
 MAX_VERSION = 10**9
 NOT_COUNTED = marked("This pick does not count: {reason}")
 
@@ -284,6 +285,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         has_category = service.catalog.filters.has_category
         item_filter, gone = clean_filter(request.get("filter"), has_category)
         session = clean_session_id(request.get("session"))
+        is_counted = session != ANONYMOUS and 0 < version < MAX_VERSION
         seed = clean_seed(request.get("blind"))
         what_if = clean_what_if(request.get("what_if"), service.has_popularity)
         answer = service.answer(
@@ -293,7 +295,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
             with_example=request.get("example") is True,
             blind_seed=seed,
             what_if=what_if,
-            question=str(version) if 0 < version <= MAX_VERSION else "",
+            question=str(version) if is_counted else "",
         )
     except CatalogError as error:
         is_away = isinstance(error, AwayError)  # for a moment: the page asks again

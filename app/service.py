@@ -198,15 +198,12 @@ class Service:
             session_id: random id of a visitor's page, to record what was shown; None: it is not.
             top_k: how many recommendations of each column will be shown, up to COMPARE_DEPTH.
             item_filter: what may be recommended; the popular items are those of everything.
-            with_example: instead of an empty history take that of the first example, if there is
-                one: a stranger sees at once what the page is.
+            with_example: for an empty history take the first example's, to show what the page is.
             blind_seed: of a blind test: one list is drafted from both columns; "" for none.
             what_if: the history is one that the visitor does not have, and nothing is recorded.
-            question: tells the session's questions apart: what is shown for one is recorded once,
-                though it be asked again, of another replica; "" for one that is not repeated.
+            question: of the session's: asked again, of another replica, it is recorded once.
         """
-        if what_if is not None:
-            session_id = None
+        session_id = session_id if what_if is None else None
         history, example = self.clean(raw_history), ""
         if with_example and not history.item_ids and self.examples:
             example = self.examples[0].name

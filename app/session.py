@@ -31,6 +31,7 @@ SORTS: dict[Sort, str] = {
 }
 SLIDERS = {"diversity": marked("Diversity"), "less_popular": marked("Less popular")}
 SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail", "blind", "map")
+ANONYMOUS = "anonymous"  # many visitors' questions, of which none is another one again
 _SESSION = re.compile(r"[0-9a-f-]{8,64}")
 _KEY = re.compile(r"[0-9a-f]{32}")
 _SEED = re.compile(r"[0-9a-f]{16,64}")
@@ -285,8 +286,8 @@ def clean_click(raw: Any) -> Click | None:
 
 
 def clean_session_id(raw: Any) -> str:
-    """The random id that a page gave itself, or "anonymous" for anything else."""
-    return raw if isinstance(raw, str) and _SESSION.fullmatch(raw) else "anonymous"
+    """The random id that a page gave itself, or ANONYMOUS for anything else."""
+    return raw if isinstance(raw, str) and _SESSION.fullmatch(raw) else ANONYMOUS
 
 
 def clean_key(raw: Any) -> str:
