@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.asking import Asker
 from app.catalog import ItemFilter
@@ -42,6 +43,20 @@ class Vote:
     session_id: str
 
 
+class Credit(NamedTuple):
+    """For whom a pick counts.
+
+    Attributes:
+        team: key of the column whose model drafted the item; "": nobody's.
+        message: why it does not count; "" also for one that is withdrawn.
+        is_stored: otherwise it may be told again.
+    """
+
+    team: str
+    message: str
+    is_stored: bool = True
+
+
 class BlindTest(Asker):
     """Credits picks, and says what they mean."""
 
@@ -54,7 +69,7 @@ class BlindTest(Asker):
         """Whose columns draft."""
         return self._service
 
-    def judge(self, vote: Vote, raw_history: object, item_filter: ItemFilter) -> tuple[str, str]:
+    def judge(self, vote: Vote, raw_history: object, item_filter: ItemFilter) -> Credit:
         """For whom a pick counts, which is recorded, or withdrawn.
 
         Args:
@@ -62,31 +77,27 @@ class BlindTest(Asker):
             raw_history: that the list was for, as a page sent it; see app.session.clean_history.
             item_filter: that the list was for.
 
-        Returns:
-            Key of the column whose model drafted the item and "", or "" and why there is none. Two
-            times "" for a pick that is withdrawn.
-
         Raises:
             CatalogError: the catalogue cannot be read.
             BusyError: too many ask at once.
         """
         if not self._service.counts_picks:
-            return "", tr(OTHER_MODELS)
+            return Credit("", tr(OTHER_MODELS))
         history = self._service.clean(raw_history)
         if not vote.seed or not history.item_ids or history.notices:
-            return "", tr(GONE)
+            return Credit("", tr(GONE))
         if vote.withdrawn:
             list_id = blind_list_id(vote.seed, history.item_ids, item_filter)
-            self._service.events.withdraw(vote.session_id, list_id, vote.item_id)
-            return "", ""
+            receipt = self._service.events.withdraw(vote.session_id, list_id, vote.item_id)
+            return Credit("", "", receipt.is_stored())
         with place(self._judging):
             drafted = self._service.blind_list(history, item_filter, vote.seed)
         drafts = drafted.drafts if drafted else []
         shown = drafts[vote.position - 1 : vote.position] if vote.position else []
         if drafted is None or [draft.item_id for draft in shown] != [vote.item_id]:
-            return "", tr(GONE)
+            return Credit("", tr(GONE))
         team = self._service.columns[shown[0].team].key
-        self._service.events.add_blind_pick(
+        receipt = self._service.events.add_blind_pick(
             BlindPick(
                 time=time.time(),
                 session=vote.session_id,
@@ -97,7 +108,7 @@ class BlindTest(Asker):
                 team=team,
             )
         )
-        return team, ""
+        return Credit(team, "", receipt.is_stored())
 
     def reveal(self, wins: Sequence[int]) -> tuple[str, str]:
         """Who won a test, and whether that can be chance.

@@ -320,12 +320,23 @@ class WritePayload(TypedDict):
 
 
 class ClickPayload(TypedDict):
-    """The page tells what was put into the history, and where it was found."""
+    """The page tells what was put into the history, and where it was found.
+
+    Attributes:
+        key: random id of this click: told again, it is kept once.
+    """
 
     item_id: str
     source: str
     rank: int | None
     session: str
+    key: str
+
+
+class RecordPayload(TypedDict):
+    """Whether the page need not tell it again: it is stored, or never will be."""
+
+    is_settled: bool
 
 
 class KeepQuery(TypedDict):

@@ -9,11 +9,16 @@ from app.contract import FilterPayload, WrittenPayload
 
 
 class PickRequest(TypedDict):
-    """The page tells of an item that was picked from the catalogue, and the history before it."""
+    """The page tells of an item that was picked from the catalogue, and the history before it.
+
+    Attributes:
+        key: random id of this pick: told again, it is kept once.
+    """
 
     item: str
     history: list[str | WrittenPayload]
     session: str
+    key: str
 
 
 class VerdictPayload(TypedDict):
@@ -23,12 +28,14 @@ class VerdictPayload(TypedDict):
         title: of the item, as text.
         ranks: by column, 1-based; None: approximate search has it behind the first num_ranked.
         num_ranked: by column.
+        is_stored: otherwise the page tells it again.
     """
 
     item: str
     title: str
     ranks: dict[str, int | None]
     num_ranked: dict[str, int]
+    is_stored: bool
 
 
 class EstimatePayload(TypedDict):
@@ -88,10 +95,12 @@ class BlindPickPayload(TypedDict):
     Attributes:
         team: key of the column whose model drafted the item; "": it does not count.
         message: why it does not, as a sentence; mostly empty.
+        is_stored: otherwise the page tells it again.
     """
 
     team: str
     message: str
+    is_stored: bool
 
 
 class RevealQuery(TypedDict):

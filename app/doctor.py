@@ -137,15 +137,16 @@ def check_port(settings: Settings) -> Iterator[Finding]:
 
 def check_catalog(settings: Settings) -> Iterator[Finding]:
     """Every byte of the catalogues."""
-    from app.catalog import Catalog  # noqa: PLC0415  sqlite_utils and pandas: not for --help
+    from app.catalog.opening import open_catalog  # noqa: PLC0415  sqlite_utils and pandas: not for --help
 
     for one in settings.of_each():
-        path = one.catalog or writable_dir(one.data_dir) / "books.db"
-        if one.catalog is None and not path.exists():
+        books = writable_dir(one.data_dir) / "books.db"
+        path = one.catalog or books
+        if one.catalog is None and not books.exists():
             yield Finding("the built-in catalogue is made at the first start")
             continue
         try:
-            with Catalog.open(path) as catalog:
+            with open_catalog(path) as catalog:
                 catalog.check()
                 yield Finding(f"{path}: {catalog.num_items:,} items")
         except HLLMError as error:

@@ -67,7 +67,7 @@ class Downloads(Asker):
         return Download(
             to_json(answer, service.catalog_name, item_filter),
             to_csv(answer),
-            make_snippet(service.columns, answer, item_filter, service.catalog.path),
+            make_snippet(service.columns, answer, item_filter, service.catalog.place),
         )
 
 

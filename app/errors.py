@@ -7,6 +7,10 @@ class CatalogError(HLLMError):
     """A catalogue database is missing, corrupt, of a newer version, or not writable."""
 
 
+class AwayError(CatalogError):
+    """A database that replicas share cannot be reached now; it may be in a moment."""
+
+
 class IngestError(HLLMError):
     """An import cannot go on; the message names the file, the line and the remedy."""
 

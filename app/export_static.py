@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.errors import CatalogError
-from app.settings import Settings, catalog_file
+from app.option_values import catalog_place
+from app.settings import Settings
 from hllm.atomic import atomic_folder
 from hllm.shell import CommandParser, command
 
@@ -55,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         "data-dir": ("FOLDER", "where to write meanwhile (default: data/, else a temporary one)"),
     }
     for name, (metavar, text) in options.items():
-        kind = catalog_file if name == "catalog" else Path
+        kind = catalog_place if name == "catalog" else Path
         parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
     return parser
 

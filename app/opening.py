@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from app.books.facts import build_books_catalog, load_books
 from app.catalog import Catalog, text_fields
-from app.catalog.events import EventFile, events_path
+from app.catalog.address import Place
+from app.catalog.opening import open_catalog, open_events
 from app.columns import Column, load_in_background
 from app.errors import CatalogError
 from app.event_log import EventLog
@@ -28,10 +29,11 @@ from app.filter_rows import FilterRows
 from app.installed import NO_HLLM, Shop, free_name, installed_models
 from app.loaded import Loaded
 from app.models import Models
+from app.option_values import BOOKS
 from app.picture_files import noted_folder
 from app.reloading import is_reloading
 from app.service import Service
-from app.settings import BOOKS, ROOT, Settings, writable_dir
+from app.settings import ROOT, Settings, writable_dir
 from app.zerogpu import encode_lent, is_lent
 from hllm.atomic import locked
 from hllm.errors import CheckpointError, MissingWeightsError, StaleEmbeddingsError
@@ -101,7 +103,7 @@ def _open_one(settings: Settings, loaded: Loaded, others: Mapping[str, Service])
         catalog,
         models.columns or None,
         filter_rows=rows,
-        events=EventLog(events_path(catalog.path), settings.events_days),
+        events=EventLog(open_events(catalog.place), settings.events_days),
         covers=_picture_folder(settings, catalog),
         built_in=settings.catalog is None,
         models=models,
@@ -112,7 +114,7 @@ def _open_one(settings: Settings, loaded: Loaded, others: Mapping[str, Service])
     same = next((other for other in others.values() if other.key == service.key), None)
     if same is not None:
         raise CatalogError(
-            f"{same.catalog.path} and {catalog.path} are both called {catalog.name!r}: browsers "
+            f"{same.catalog.place} and {catalog.place} are both called {catalog.name!r}: browsers "
             "would mix their histories up. Import one of them anew with another --name."
         )
     return service
@@ -122,7 +124,10 @@ def _name_of(settings: Settings, catalog: Catalog) -> str:
     """A name for addresses, where little but ASCII can be read."""
     if settings.catalog is None:
         return BOOKS
-    return catalog.name if catalog.name.isascii() else catalog.path.stem
+    if catalog.name.isascii():
+        return catalog.name
+    place = catalog.place
+    return place.stem if isinstance(place, Path) else place.name
 
 
 def _open_models(
@@ -176,16 +181,16 @@ def _picture_folder(settings: Settings, catalog: Catalog) -> Path | None:
         logger.warning(
             "Covers are drawn: the folder of pictures that %s was imported with is not on this "
             "machine, or not the same any more. Say where they are with --covers FOLDER.",
-            catalog.path,
+            catalog.place,
         )
     return folder
 
 
 def _open_catalog(settings: Settings) -> Catalog:
     if settings.catalog is not None:
-        catalog = Catalog.open(settings.catalog)
+        catalog = open_catalog(settings.catalog)
         catalog.check(quick=True)
-        _take_over_events(catalog.path)
+        _take_over_events(catalog.place)
         return catalog
     path = writable_dir(settings.data_dir) / "books.db"
     with locked(path.parent):  # of apps that start at once, one makes it
@@ -195,11 +200,11 @@ def _open_catalog(settings: Settings) -> Catalog:
     return Catalog.open(path)
 
 
-def _take_over_events(catalog: Path) -> None:
-    """Earlier versions kept events in the catalogue: move them to their own file."""
-    if not catalog.exists():
+def _take_over_events(catalog: Place) -> None:
+    """Earlier versions kept events in the catalogue's file: move them to their own."""
+    if not isinstance(catalog, Path) or not catalog.exists():
         return
-    events = EventFile(events_path(catalog))
+    events = open_events(catalog)
     try:
         if count := events.take_over(catalog):
             logger.info("%d events of %s are now in %s.", count, catalog, events.path)

@@ -19,6 +19,7 @@ from app.contract import (
     ItemPayload,
     KeepPayload,
     PushesPayload,
+    RecordPayload,
     WholePayload,
     WhyPayload,
     WritePayload,
@@ -26,7 +27,7 @@ from app.contract import (
 from app.contract_picks import BlindPickPayload, RevealPayload, ScoresPayload, VerdictPayload
 from app.detail import Details
 from app.downloads import Downloads
-from app.errors import CatalogError
+from app.errors import AwayError, CatalogError
 from app.examples import Example, shown_name
 from app.how import how_payload
 from app.languages import marked, tr, tr_reason
@@ -40,9 +41,12 @@ from app.render_writing import render_writing
 from app.scoreboard import Scoreboard
 from app.service import Answer, Service
 from app.session import (
+    ANONYMOUS,
     clean_browse,
+    clean_click,
     clean_detail,
     clean_filter,
+    clean_key,
     clean_position,
     clean_rows,
     clean_seed,
@@ -55,10 +59,19 @@ from app.session import (
 from app.writing import Writer
 from app.written import written_item, written_payload
 from hllm.errors import HLLMError
+from hllm.serving.request_batching import BusyError
 
+# Of a question: a page counts its own.
+MAX_VERSION = 10**9
 NOT_COUNTED = marked("This pick does not count: {reason}")
 
 logger = logging.getLogger(__name__)
+
+
+def record_payload(service: Service, raw: Any) -> RecordPayload:
+    """Note a ClickPayload; what is none of ours is settled, too."""
+    click = clean_click(raw)
+    return {"is_settled": click is None or service.record_click(click)}
 
 
 def forget_payload(service: Service, raw: Any) -> ForgetPayload:
@@ -181,10 +194,14 @@ def _not_written(state: str, message: str) -> WritePayload:
 
 def verdict_payload(scoreboard: Scoreboard, raw: Any) -> VerdictPayload | None:
     """Where both models had the item of a PickRequest, which is recorded; None if they had not."""
+    raw = raw if isinstance(raw, dict) else {}
     item_id, history = clean_detail(raw)
-    session = clean_session_id(raw.get("session") if isinstance(raw, dict) else None)
+    session, key = clean_session_id(raw.get("session")), clean_key(raw.get("key"))
     try:
-        found = scoreboard.judge(item_id, history, session)
+        found = scoreboard.judge(item_id, history, session, key)
+    except (AwayError, BusyError) as error:  # for now
+        logger.info("A pick is not counted yet: %s", error)
+        return {"item": item_id, "title": "", "ranks": {}, "num_ranked": {}, "is_stored": False}
     except (CatalogError, HLLMError) as error:
         logger.warning("A pick is not counted: %s", error)
         return None
@@ -195,6 +212,7 @@ def verdict_payload(scoreboard: Scoreboard, raw: Any) -> VerdictPayload | None:
         "title": found.card.title,
         "ranks": {key: rank.rank for key, rank in found.ranks.items()},
         "num_ranked": {key: rank.num_ranked for key, rank in found.ranks.items()},
+        "is_stored": found.is_stored,
     }
 
 
@@ -211,10 +229,13 @@ def blind_payload(test: BlindTest, raw: Any) -> BlindPickPayload:
     )
     try:
         item_filter, _ = clean_filter(raw.get("filter"), test.service.catalog.filters.has_category)
-        team, message = test.judge(vote, history, item_filter)
+        found = test.judge(vote, history, item_filter)
+    except (AwayError, BusyError) as error:  # for now
+        return {"team": "", "message": tr_reason(error), "is_stored": False}
     except (CatalogError, HLLMError) as error:
-        return {"team": "", "message": tr(NOT_COUNTED, reason=tr_reason(error))}
-    return {"team": team, "message": message}
+        message = tr(NOT_COUNTED, reason=tr_reason(error))
+        return {"team": "", "message": message, "is_stored": True}
+    return {"team": found.team, "message": found.message, "is_stored": found.is_stored}
 
 
 def reveal_payload(test: BlindTest, raw: Any) -> RevealPayload:
@@ -264,6 +285,7 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
         has_category = service.catalog.filters.has_category
         item_filter, gone = clean_filter(request.get("filter"), has_category)
         session = clean_session_id(request.get("session"))
+        is_counted = session != ANONYMOUS and 0 < version < MAX_VERSION
         seed = clean_seed(request.get("blind"))
         what_if = clean_what_if(request.get("what_if"), service.has_popularity)
         answer = service.answer(
@@ -273,9 +295,11 @@ def answer_payload(service: Service, raw: Any) -> AnswerPayload | ErrorPayload:
             with_example=request.get("example") is True,
             blind_seed=seed,
             what_if=what_if,
+            question=str(version) if is_counted else "",
         )
     except CatalogError as error:
-        return {"version": version, "error": tr_reason(error), "busy": False}
+        is_away = isinstance(error, AwayError)  # for a moment: the page asks again
+        return {"version": version, "error": tr_reason(error), "busy": is_away}
     # Nearly half of the bytes of an answer to a long history are what the page has already.
     asked = [card.item_id for card in answer.history] == request.get("history")
     is_known = asked and request.get("known") is True

@@ -36,10 +36,11 @@ OTHER_MODELS = marked(
 
 @dataclass(frozen=True)
 class Verdict:
-    """Where the models had ranked a picked item, by key of the column."""
+    """Where the models had ranked a picked item, by key of the column; and whether it is stored."""
 
     card: Card
     ranks: dict[str, ItemRank]
+    is_stored: bool
 
 
 class Scoreboard(Asker):
@@ -49,13 +50,16 @@ class Scoreboard(Asker):
         super().__init__(service)
         self._judging = threading.BoundedSemaphore(MAX_AT_ONCE)
 
-    def judge(self, item_id: str, raw_history: object, session_id: str) -> Verdict | None:
+    def judge(
+        self, item_id: str, raw_history: object, session_id: str, key: str = ""
+    ) -> Verdict | None:
         """Where both models had a picked item, which is recorded; None if one of them had not.
 
         Args:
             item_id: of the item.
             raw_history: before the pick, as a page sent it; see app.session.clean_history.
             session_id: random id of a visitor's page.
+            key: of this pick, which may be told again; "" if it is not.
 
         Raises:
             CatalogError: the catalogue cannot be read.
@@ -75,8 +79,8 @@ class Scoreboard(Asker):
                     return None
                 ranks[column.key] = rank
         hllm, baseline = (rank.rank for rank in ranks.values())
-        self._service.events.add_pick(session_id, item_id, hllm, baseline)
-        return Verdict(cards[0], ranks)
+        receipt = self._service.events.add_pick(session_id, item_id, hllm, baseline, key)
+        return Verdict(cards[0], ranks, receipt.is_stored())
 
     def scores(self) -> ScoresPayload:
         """The picks of all visits.

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from app.cards import Card, make_card
 from app.catalog import NO_FILTER, Catalog, CatalogItem, ItemFilter, Query, Sort
-from app.catalog.events import events_path
+from app.catalog.opening import open_events
 from app.columns import COMPARE_DEPTH, LIST_LENGTH, Column, ColumnAnswer
-from app.errors import CatalogError
+from app.errors import AwayError, CatalogError
 from app.event_log import EventLog
 from app.examples import MAX_ITEMS, Example, book_examples, category_examples
 from app.filter_rows import FilterRows
@@ -27,8 +27,8 @@ from app.interleaving import Draft, coin_of, interleave, list_id_of
 from app.item_map import ItemMap
 from app.line import Line
 from app.models import KEYS, Models
+from app.option_values import BOOKS
 from app.session import BrowseRequest, Click, History, WhatIf, clean_history
-from app.settings import BOOKS
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
     from hllm.recommend import ItemRanker
@@ -130,7 +130,7 @@ class Service:
         self.counts_picks = counts_picks
         self.item_map = ItemMap(lambda: self.columns, catalog)
         self.covers = covers
-        self.events = events or EventLog(events_path(catalog.path))
+        self.events = events or EventLog(open_events(catalog.place))
         self._filter_rows = filter_rows or FilterRows(catalog)
         self.catalog_name = catalog.name
         # Under which browsers keep the history of this catalogue, and links name it.
@@ -231,6 +231,7 @@ class Service:
         with_example: bool = False,
         blind_seed: str = "",
         what_if: WhatIf | None = None,
+        question: str = "",
     ) -> Answer:
         """Recommend for a history, or show popular items if it is empty.
 
@@ -239,13 +240,12 @@ class Service:
             session_id: random id of a visitor's page, to record what was shown; None: it is not.
             top_k: how many recommendations of each column will be shown, up to COMPARE_DEPTH.
             item_filter: what may be recommended; the popular items are those of everything.
-            with_example: instead of an empty history take that of the first example, if there is
-                one: a stranger sees at once what the page is.
+            with_example: for an empty history take the first example's, to show what the page is.
             blind_seed: of a blind test: one list is drafted from both columns; "" for none.
             what_if: the history is one that the visitor does not have, and nothing is recorded.
+            question: of the session's: asked again, of another replica, it is recorded once.
         """
-        if what_if is not None:
-            session_id = None
+        session_id = session_id if what_if is None else None
         history, example = self.clean(raw_history), ""
         if with_example and not history.item_ids and self.examples:
             example = self.examples[0].name
@@ -253,14 +253,14 @@ class Service:
         cards = self.history_cards(history)
         if not cards:
             popular = self._cards(self.catalog.popular(LIST_LENGTH))
-            self._record_shown(session_id, "popular", [c.item_id for c in popular])
+            self._record_shown(session_id, question, "popular", [c.item_id for c in popular])
             return Answer([], history.notices, popular=popular)
         columns = self._ask(history, item_filter, what_if)
         blind = _drafted(blind_seed, history, item_filter, columns) if blind_seed else None
         if blind_seed:
-            shown = self._shown_drafts(session_id, blind)
+            shown = self._shown_drafts(session_id, question, blind)
         else:
-            shown = [self._shown(session_id, column, top_k) for column in columns]
+            shown = [self._shown(session_id, question, column, top_k) for column in columns]
         found = self.cards_of(list(dict.fromkeys(i for ids in shown for i in ids)))
         return Answer(
             cards,
@@ -283,17 +283,25 @@ class Service:
         """
         return _drafted(seed, history, item_filter, self._ask(history, item_filter))
 
-    def record_click(self, click: Click) -> None:
-        """Note a click on an item of the catalogue; never fails."""
+    def record_click(self, click: Click) -> bool:
+        """Note a click on an item of the catalogue; never fails.
+
+        Returns:
+            Whether it is stored, or never will be; otherwise it may be told again.
+        """
         if click.source in KEYS and not self.counts_picks:
-            return
+            return True
         try:
             if not self.catalog.get([click.item_id]):
-                return
+                return True
+        except AwayError:  # said by the catalogue, once
+            return False
         except CatalogError as error:  # the answer to the same click says it on the page
             logger.warning("A click is not recorded: %s", error)
-            return
-        self.events.add(click.session_id, "clicked", click.source, [click.item_id], click.rank)
+            return False
+        return self.events.add(
+            click.session_id, "clicked", click.source, [click.item_id], click.rank, click.key
+        ).is_stored()
 
     def let_go(self, column: Column) -> None:
         """Keep nothing of a column whose model is to leave memory."""
@@ -315,18 +323,22 @@ class Service:
             column.ask(history.items, COMPARE_DEPTH, allowed, reranking) for column in self.columns
         ]
 
-    def _shown(self, session_id: str | None, column: ColumnAnswer, top_k: int) -> list[str]:
+    def _shown(
+        self, session_id: str | None, question: str, column: ColumnAnswer, top_k: int
+    ) -> list[str]:
         if column.result is None:
             return []
         item_ids = [item.item_id for item in column.result.items[:top_k]]
-        self._record_shown(session_id, column.info.key, item_ids)
+        self._record_shown(session_id, question, column.info.key, item_ids)
         return item_ids
 
-    def _shown_drafts(self, session_id: str | None, blind: BlindList | None) -> list[list[str]]:
+    def _shown_drafts(
+        self, session_id: str | None, question: str, blind: BlindList | None
+    ) -> list[list[str]]:
         if blind is None:
             return []
         item_ids = [draft.item_id for draft in blind.drafts]
-        self._record_shown(session_id, "blind", item_ids)
+        self._record_shown(session_id, question, "blind", item_ids)
         return [item_ids]
 
     def _reranking(self, what_if: WhatIf | None) -> Callable[[ItemRanker], dict[str, Any]] | None:
@@ -340,10 +352,13 @@ class Service:
         popularity = self._filter_rows.popularity
         return lambda recommender: {**options, "popularity": popularity(recommender)}
 
-    def _record_shown(self, session_id: str | None, what: str, item_ids: list[str]) -> None:
+    def _record_shown(
+        self, session_id: str | None, question: str, what: str, item_ids: list[str]
+    ) -> None:
         # Under the key of a column another model would be taken for the usual one.
         if session_id is not None and (self.counts_picks or what not in (*KEYS, "blind")):
-            self.events.add(session_id, "shown", what, item_ids)
+            key = f"{question}-{what}" if question else ""
+            self.events.add(session_id, "shown", what, item_ids, key=key)
 
     def _cards(self, items: Sequence[CatalogItem]) -> list[Card]:
         return [make_card(item, self.covers) for item in items]

@@ -31,7 +31,9 @@ SORTS: dict[Sort, str] = {
 }
 SLIDERS = {"diversity": marked("Diversity"), "less_popular": marked("Less popular")}
 SOURCES = ("browse", "popular", "hllm", "baseline", "example", "shared", "detail", "blind", "map")
+ANONYMOUS = "anonymous"  # many visitors' questions, of which none is another one again
 _SESSION = re.compile(r"[0-9a-f-]{8,64}")
+_KEY = re.compile(r"[0-9a-f]{32}")
 _SEED = re.compile(r"[0-9a-f]{16,64}")
 
 
@@ -82,12 +84,16 @@ class WhatIf:
 
 @dataclass(frozen=True)
 class Click:
-    """An item that a visitor put into the history, and where on the page it was found."""
+    """An item that a visitor put into the history, and where on the page it was found.
+
+    `key`: told again with the same one, it is kept once; "": it is not told again.
+    """
 
     item_id: str
     source: str
     session_id: str
     rank: int | None = None
+    key: str = ""
 
 
 def clean_history(raw: Any, known: Callable[[list[str]], Iterable[str]]) -> History:
@@ -275,12 +281,18 @@ def clean_click(raw: Any) -> Click | None:
         return None
     rank = raw.get("rank")
     ranked = type(rank) is int and 0 < rank <= MAX_RANK
-    return Click(item_id, source, clean_session_id(raw.get("session")), rank if ranked else None)
+    session, key = clean_session_id(raw.get("session")), clean_key(raw.get("key"))
+    return Click(item_id, source, session, rank if ranked else None, key)
 
 
 def clean_session_id(raw: Any) -> str:
-    """The random id that a page gave itself, or "anonymous" for anything else."""
-    return raw if isinstance(raw, str) and _SESSION.fullmatch(raw) else "anonymous"
+    """The random id that a page gave itself, or ANONYMOUS for anything else."""
+    return raw if isinstance(raw, str) and _SESSION.fullmatch(raw) else ANONYMOUS
+
+
+def clean_key(raw: Any) -> str:
+    """The random id that a page gave to what it tells, perhaps again; "" for anything else."""
+    return raw if isinstance(raw, str) and _KEY.fullmatch(raw) else ""
 
 
 def clean_seed(raw: Any) -> str:

@@ -3,7 +3,6 @@
 import argparse
 import logging
 import os
-import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from app.catalog.address import Place
 from app.errors import CatalogError
+from app.option_values import (
+    BOOKS,
+    Chosen,
+    catalog_choice,
+    folder_names,
+    host_names,
+    yes_or_no,
+)
 from hllm.choices import INDEXES
 from hllm.serving.precision import PRECISIONS
 from hllm.shell import CommandParser
@@ -20,10 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_PORT = 65535
 EVENTS_DAYS = 90
 MAX_EVENTS_DAYS = 36_500
-BOOKS = "books"  # the built-in catalogue
 MOST_CATALOGS = 20
-YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
-_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 _DESCRIPTION = "Open HLLM Live: click items and watch a language-model recommender answer."
 _EPILOG = """examples:
   python app.py
@@ -42,6 +47,8 @@ _EPILOG = """examples:
       let other machines in your network open the page
   python app.py --host 0.0.0.0 --allowed-hosts books.example.org
       the same, behind a proxy or a name of your own
+  python app.py --host 0.0.0.0 --catalog postgresql://hllm@db.example.org/games --model runs/games
+      one of several replicas, which share catalogue and events (docs/cluster.md)
 
 --model, --left, --right, --embeddings, --baseline and --covers are of the first catalogue, --models
 and --precision of all of them.
@@ -53,20 +60,13 @@ your machine only and sends nothing anywhere; it fetches only what you name and 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """A catalogue as it is named: its file, None for the built-in books; and its model, if any."""
-
-    catalog: Path | None
-    model: Path | None = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Where things are and where the page listens; None means the built-in or automatic choice.
 
     Attributes:
-        catalog: SQLite file made by app.ingest; None: the built-in books.
+        catalog: SQLite file made by app.ingest, or address of a PostgreSQL database that replicas
+            share; None: the built-in books.
         model: HLLM folder; None: the built-in model, if the catalogue is the built-in one.
         models: further model folders, or folders of such, that the page offers.
         left, right: names of the models in the two columns; None: the HLLM, the baseline.
@@ -87,7 +87,7 @@ class Settings:
         yes: download what catalog and model name without asking.
     """
 
-    catalog: Path | None = None
+    catalog: Place | None = None
     model: Path | None = None
     models: tuple[Path, ...] = ()
     left: str | None = None
@@ -174,25 +174,6 @@ def _need(parser: CommandParser, package: str, option: str, requirements: str) -
         )
 
 
-def catalog_file(name: str) -> Path | None:
-    """The file of a catalogue that somebody names; None: the built-in books."""
-    return None if name == BOOKS else Path(name)
-
-
-def catalog_choice(text: str) -> Chosen:
-    """A catalogue, or one with the folder of its model behind "=".
-
-    Raises:
-        argparse.ArgumentTypeError: one side of "=" is empty.
-    """
-    if "=" not in text or Path(text).is_file():
-        return Chosen(catalog_file(text))
-    name, _, model = text.rpartition("=")
-    if not name or not model:
-        raise argparse.ArgumentTypeError(f"{text!r} must be a catalogue, or CATALOGUE=MODEL")
-    return Chosen(catalog_file(name), Path(model))
-
-
 def _chosen_by(parser: CommandParser, environ: Mapping[str, str]) -> list[Chosen]:
     """The catalogues of the environment, or the built-in one."""
     names = [name.strip() for name in environ.get("HLLM_CATALOG", "").split(",")]
@@ -216,38 +197,6 @@ def _checked(parser: CommandParser, chosen: Sequence[Chosen], model: Path | None
     return {"catalog": first.catalog, "model": model or first.model, "others": tuple(others)}
 
 
-def host_names(text: str) -> tuple[str, ...]:
-    """Names of hosts, separated by commas.
-
-    Raises:
-        argparse.ArgumentTypeError: one is an address of a page, or has a port.
-    """
-    names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
-    for name in names:
-        if not _HOST_NAME.fullmatch(name):
-            raise argparse.ArgumentTypeError(
-                f"{name!r} is not the name of a host: write it like hllm.example.org, without "
-                "http://, port and path"
-            )
-    return names
-
-
-def folder_names(text: str) -> tuple[Path, ...]:
-    """Folders, with commas between."""
-    return tuple(Path(name.strip()) for name in text.split(",") if name.strip())
-
-
-def yes_or_no(word: str) -> bool:
-    """Whether something is wanted.
-
-    Raises:
-        argparse.ArgumentTypeError: the word says neither.
-    """
-    if word.lower() in (*YES, *NO):
-        return word.lower() in YES
-    raise argparse.ArgumentTypeError(f"{word!r} is neither yes nor no")
-
-
 def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str) -> CommandParser:
     parser = CommandParser(
         prog=prog,
@@ -268,8 +217,9 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
         action="append",
         type=catalog_choice,
         metavar="FILE[=MODEL]",
-        help="catalogue to show, or the name of a known data set, with the folder or name of its "
-        f"model, if any; {BOOKS!r} is the built-in one; may be given several times (default: the "
+        help="catalogue to show: a file, the name of a known data set, or "
+        "postgresql://user@host/database, which replicas share; with the folder or name of its "
+        f"model, if any. {BOOKS!r} is the built-in one; may be given several times (default: the "
         "built-in books)",
     )
     add(

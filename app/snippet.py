@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from app.catalog import ItemFilter
+from app.catalog.address import Address, Place
 from app.columns import LIST_LENGTH, Column, ColumnInfo
 from app.languages import tr
 from app.service import Answer
@@ -34,7 +34,7 @@ class Snippet:
 
 
 def make_snippet(
-    columns: Sequence[Column], answer: Answer, item_filter: ItemFilter, catalog: Path
+    columns: Sequence[Column], answer: Answer, item_filter: ItemFilter, catalog: Place
 ) -> Snippet:
     """Python that gives the list of the first HLLM.
 
@@ -42,7 +42,7 @@ def make_snippet(
         columns: of the page.
         answer: of these columns.
         item_filter: what may be recommended.
-        catalog: file of the catalogue.
+        catalog: of which nobody is told where a database is.
     """
     stages = [found.info.stages is not None for found in answer.columns]
     at = stages.index(True) if any(stages) else 0
@@ -60,12 +60,13 @@ def make_snippet(
     imports, allowed = ["from hllm import Recommender"], []
     if item_filter:
         imports = [
-            "from app.catalog import Catalog, ItemFilter",
+            "from app.catalog import ItemFilter, open_catalog",
+            "from app.catalog.address import place_of",
             "from app.filter_rows import FilterRows",
             *imports,
         ]
         allowed = [
-            f"catalog = Catalog.open({_shown(catalog)})",
+            f"catalog = open_catalog(place_of({_shown(catalog)}))",
             f"wanted = {_written(item_filter)}",
             "allowed = FilterRows(catalog).rows(wanted, recommender)",
         ]
@@ -79,12 +80,11 @@ def make_snippet(
         "    print(item.rank, item.item_id, round(item.score, 3))",
     ]
     files = [path for path in (column.model_folder, column.embeddings) if path is not None]
-    return Snippet(
-        "\n".join(lines) + "\n", _hint([*files, *([catalog] if item_filter else [])], info.title)
-    )
+    places: list[Place] = [*files, *([catalog] if item_filter else [])]
+    return Snippet("\n".join(lines) + "\n", _hint(places, info.title))
 
 
-def _hint(files: list[Path], title: str) -> str:
+def _hint(files: list[Place], title: str) -> str:
     """Where the lines run, and what has to be there."""
     said = tr(
         "Run it in a checkout of this project: it gives the list of {model} that you see.",
@@ -103,15 +103,19 @@ def _needs_precision(info: ColumnInfo) -> bool:
     return large or info.precision != "fp32"
 
 
-def _within(path: Path) -> str | None:
-    """A path within this project; None for any other."""
+def _within(path: Place) -> str | None:
+    """A path within this project; None for any other, and for a database."""
+    if isinstance(path, Address):
+        return None
     try:
         return path.resolve().relative_to(ROOT.resolve()).as_posix()
     except ValueError:
         return None
 
 
-def _shown(path: Path) -> str:
+def _shown(path: Place) -> str:
+    if isinstance(path, Address):
+        return repr("postgresql://")
     return repr(_within(path) or path.resolve().name)
 
 

@@ -36,6 +36,7 @@ from app.contract import (
     ItemPayload,
     KeepPayload,
     PushesPayload,
+    RecordPayload,
     WholePayload,
     WhyPayload,
     WritePayload,
@@ -61,6 +62,7 @@ from app.payloads import (
     forget_payload,
     keep_payload,
     pushes_payload,
+    record_payload,
     reveal_payload,
     scores_payload,
     verdict_payload,
@@ -80,7 +82,6 @@ from app.serving.password import Guard, read_password
 from app.serving.probes import probe_routes
 from app.serving.server import Server, address_of, listen
 from app.serving.stopping import end
-from app.session import clean_click
 from app.settings import ROOT, Settings, writable_dir
 from app.shell import shell
 from app.writing import Writer
@@ -110,10 +111,8 @@ def build_demo(service: Service) -> gr.Blocks:
     def browse(raw: Any) -> BrowsePayload:
         return browse_payload(service.in_catalog(raw), raw)
 
-    def record(raw: Any) -> None:
-        click = clean_click(raw)
-        if click is not None:
-            service.in_catalog(raw).record_click(click)
+    def record(raw: Any) -> RecordPayload:
+        return record_payload(service.in_catalog(raw), raw)
 
     def forget(raw: Any) -> ForgetPayload:
         return forget_payload(service, raw)

@@ -4,6 +4,8 @@ import itertools
 
 import pytest
 
+from tests.postgres import database, postgres  # noqa: F401  fixtures
+
 NUMBERS = itertools.count()
 
 

@@ -63,6 +63,8 @@ def forbidden_imports(path):
         forbidden |= {"app", "gradio", "sqlite_utils", "sqlite3"}
     if name(path) not in ("app.py", "app/ui.py", "app/api.py"):
         forbidden.add("gradio")
+    if not name(path).startswith("app/catalog/postgres/"):
+        forbidden |= {"psycopg", "psycopg_pool"}
     if not SQLITE_MODULES.fullmatch(name(path)):
         forbidden |= {"sqlite_utils", "sqlite3"}
     return [f"imports {module}" for module in sorted(imported(path) & forbidden)]

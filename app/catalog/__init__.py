@@ -1,4 +1,4 @@
-"""The catalogue: one SQLite file with items and interactions, and all questions to it.
+"""The catalogue: items and interactions in one file or database, and all questions to it.
 
 A name is imported when it is first used: sqlite_utils takes a second, which no --help should.
 """
@@ -7,10 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app.catalog.catalog import Catalog, Page
+    from app.catalog.catalog import Catalog
     from app.catalog.filters import NO_FILTER, ItemFilter
     from app.catalog.items import CatalogItem, text_fields
-    from app.catalog.search import Query, Sort
+    from app.catalog.opening import open_catalog
+    from app.catalog.search import Page, Query, Sort
 
 __all__ = [
     "NO_FILTER",
@@ -20,6 +21,7 @@ __all__ = [
     "Page",
     "Query",
     "Sort",
+    "open_catalog",
     "text_fields",
 ]
 
@@ -28,7 +30,8 @@ _MODULES = {
     "Catalog": "catalog",
     "CatalogItem": "items",
     "ItemFilter": "filters",
-    "Page": "catalog",
+    "Page": "search",
+    "open_catalog": "opening",
     "Query": "search",
     "Sort": "search",
     "text_fields": "items",

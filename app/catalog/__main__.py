@@ -1,4 +1,4 @@
-"""Look after a catalogue: python -m app.catalog backup CATALOG TARGET."""
+"""Look after a catalogue, or move it: python -m app.catalog --help."""
 
 import argparse
 import sys
@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from app.catalog.address import Address, place_of
+from app.errors import CatalogError
 from hllm.shell import CommandParser, command
 
 _BACKUP = """\
@@ -20,6 +22,18 @@ too: python app.py TARGET.
 _EXAMPLE = """\
 example, every night:
   python -m app.catalog backup games.db /backups/games-$(date +%A).db
+"""
+_COPY = """\
+Copy a catalogue file into a PostgreSQL database, from where several replicas of the app serve it.
+
+The copy takes the place of the catalogue that is there when it is whole, not before: visitors see
+one or the other, and a copy that was interrupted is repeated. Nobody else writes meanwhile. Events
+are neither copied nor touched. The password is taken from PGPASSWORD or the file of PGPASSFILE.
+"""
+_COPY_EXAMPLE = """\
+example:
+  python -m app.catalog copy games.db postgresql://hllm@db.example.org/games
+  python app.py --catalog postgresql://hllm@db.example.org/games --model runs/games
 """
 
 
@@ -36,6 +50,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     backup.add_argument("catalog", type=Path, metavar="CATALOG", help="the catalogue to copy")
     backup.add_argument("target", type=Path, metavar="TARGET", help="file to make or to replace")
+    copy = commands.add_parser(
+        "copy",
+        help="copy a catalogue into a PostgreSQL database",
+        description=_COPY,
+        epilog=_COPY_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    copy.add_argument("catalog", type=Path, metavar="CATALOG", help="the catalogue to copy")
+    copy.add_argument(
+        "target", type=place_of, metavar="ADDRESS", help="postgresql://user@host/database"
+    )
     return parser
 
 
@@ -43,6 +68,34 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     args = build_parser().parse_args(argv)
+    return _copy(args) if args.command == "copy" else _back_up(args)
+
+
+def _copy(args: argparse.Namespace) -> int:
+    if not isinstance(args.target, Address):
+        raise CatalogError(
+            f"{args.target} is no address of a PostgreSQL database: write it like "
+            "postgresql://user@host/database."
+        )
+    from app.catalog.opening import copy_into  # noqa: PLC0415  the catalogue: not for --help
+
+    with tqdm(unit="rows", unit_scale=True, disable=None) as bar:
+        step = ""
+
+        def tell(what: str, done: int, total: int) -> None:
+            nonlocal step
+            if what != step:
+                step = what
+                bar.reset(total)
+                bar.set_description(what)
+            bar.update(done - bar.n)
+
+        count = copy_into(args.target, args.catalog, tell)
+    sys.stdout.write(f"{args.target}: {count:,} items, whole\n")
+    return 0
+
+
+def _back_up(args: argparse.Namespace) -> int:
     from app.catalog.backup import back_up  # noqa: PLC0415  the catalogue: not for --help
 
     with tqdm(unit="pages", unit_scale=True, desc=args.catalog.name, disable=None) as bar:

@@ -1,20 +1,25 @@
-"""``Catalog``: opens the file, and asks and changes it through the modules beside this one."""
+"""``Catalog``: opens the file, and asks and changes it through the modules beside this one.
+
+app.catalog.postgres.catalog is the same over a PostgreSQL database.
+"""
 
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from types import ModuleType
 
 from app.catalog import imports, index, schema, search, write
+from app.catalog.address import Place
 from app.catalog.file import CatalogFile
 from app.catalog.filters import Filters
 from app.catalog.imports import FileImport, ImportMark
 from app.catalog.index import Progress
-from app.catalog.items import CatalogItem, text_fields
+from app.catalog.items import CatalogItem, storable, text_fields
 from app.catalog.rows import COLUMNS, ITEM_TABLES, item_from_row, read_items
-from app.catalog.search import Anchor, Query
+from app.catalog.search import Anchor, Page, Query
+from app.catalog.sql import Store
 from app.catalog.times import shown_time
 from app.catalog.write import InteractionCounts, ItemCounts
 from app.errors import CatalogError
@@ -27,28 +32,23 @@ _ITEMS_PER_READ = 1_000
 _INTERACTIONS_PER_READ = 20_000
 
 
-@dataclass(frozen=True)
-class Page:
-    """Some items of a query.
-
-    Attributes:
-        items: at most as many as were asked for.
-        next_cursor: give it to ``Catalog.page`` for the items that follow; None at the end.
-        total: number of items of all pages, None if they are too many to count in time.
-    """
-
-    items: list[CatalogItem]
-    next_cursor: str | None
-    total: int | None
-
-
 class Catalog:
     """A catalogue file. Use ``Catalog.open`` or ``Catalog.create``; safe to share by threads."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = CatalogFile(path)
+    # What another database does in its own way.
+    _search: ModuleType = search
+    _index: ModuleType = index
+
+    def __init__(self, place: Place, store: Store | None = None) -> None:
+        self.place = place
+        self._file = store or CatalogFile(self.path)
         self.filters = Filters(self._file)
+
+    @property
+    def path(self) -> Path:
+        """Its file; there is none of a catalogue in a database of another kind."""
+        assert isinstance(self.place, Path)
+        return self.place
 
     @classmethod
     def open(cls, path: Path | str) -> "Catalog":
@@ -188,23 +188,23 @@ class Catalog:
         if query.sort not in search.SORTS:
             raise ValueError(f"sort {query.sort!r} must be one of {search.SORTS}")
         anchor = Anchor.decode(cursor, query.sort) if cursor else None
-        with self._file.reading() as connection:
+        with self._file.reading(together=True) as connection:
             meta = write.read_meta(connection)
             order = search.order_of(query.sort, int(meta["num_dated"]))
-            tiers = search.match_tiers(connection, query)
+            tiers = self._search.match_tiers(connection, query)
             start = (0, 0)
             if anchor:
                 start = (
                     anchor.tier,
                     search.place_of(connection, anchor.item_id, order),
                 )
-            found = search.find(connection, tiers, order, start=start, limit=limit)
+            found = self._search.find(connection, tiers, order, start=start, limit=limit)
             if anchor:
                 total = anchor.total
             elif not found.has_more:
                 total = len(found.rows)
             else:
-                total = search.count(connection, tiers, query, int(meta["num_indexed"]))
+                total = self._search.count(connection, tiers, query, int(meta["num_indexed"]))
             by_id = read_items(connection, "i.id", [item for item, _ in found.rows])
         items = [by_id[item] for item, _ in found.rows]
         next_cursor = None
@@ -217,7 +217,8 @@ class Catalog:
 
     def get(self, item_ids: Iterable[str]) -> dict[str, CatalogItem]:
         """Items by id, in the order asked for; ids that do not exist are left out."""
-        wanted = list(dict.fromkeys(str(item_id) for item_id in item_ids))
+        asked = dict.fromkeys(str(item_id) for item_id in item_ids)
+        wanted = [item_id for item_id in asked if storable(item_id) == item_id]
         with self._file.reading() as connection:
             rows = read_items(connection, "i.item_id", wanted)
         found = {item.item_id: item for item in rows.values()}
@@ -267,7 +268,7 @@ class Catalog:
             with self._file.reading() as connection:
                 rows = connection.execute(
                     "SELECT n.id, u.user_id, i.item_id, n.timestamp FROM interactions n "
-                    "JOIN users u ON u.id = n.user JOIN items i ON i.id = n.item "
+                    'JOIN users u ON u.id = n."user" JOIN items i ON i.id = n.item '
                     "WHERE n.id > ? ORDER BY n.id LIMIT ?",
                     [last, _INTERACTIONS_PER_READ],
                 ).fetchall()
@@ -282,7 +283,7 @@ class Catalog:
         with self._file.reading() as connection:
             interactions = connection.execute("SELECT count(*) FROM interactions").fetchone()[0]
             return interactions, connection.execute(
-                "SELECT count(DISTINCT user) FROM interactions"
+                'SELECT count(DISTINCT "user") FROM interactions'
             ).fetchone()[0]
 
     def add_items(
@@ -308,7 +309,7 @@ class Catalog:
             if mark:
                 imports.write_mark(db, mark)
             if reindex and counts.added + counts.updated:
-                index.reindex(db)
+                self._index.reindex(db)
         return counts
 
     def add_interactions(
@@ -331,8 +332,12 @@ class Catalog:
             if mark:
                 imports.write_mark(db, mark)
             if reindex and counts.added:
-                index.reindex(db)
+                self._index.reindex(db)
         return counts
+
+    def importing(self) -> AbstractContextManager[None]:
+        """A whole import: nothing to do for a file, of which whoever has it knows who writes it."""
+        return nullcontext()
 
     def note_covers(self, note: str) -> None:
         """Remember the folder of the items' pictures (see app.picture_files.folder_note).
@@ -388,7 +393,7 @@ class Catalog:
             CatalogError: the catalogue cannot be written.
         """
         with self._file.writing() as db:
-            index.reindex(db, progress)
+            self._index.reindex(db, progress)
 
     def _meta(self) -> dict[str, str]:
         with self._file.reading() as connection:

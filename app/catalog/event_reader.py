@@ -1,7 +1,7 @@
 """Reads a file of events for analysis, also while the app writes it, and changes nothing in it."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
@@ -9,10 +9,11 @@ from pathlib import Path
 
 from app.catalog.events import PICK_SUMS, PickSums
 from app.catalog.schema import check_kind, connect_readonly
+from app.catalog.sql import Connection
 from app.errors import CatalogError
 
 # By table, in the order of EventRow. What was shown has a row for each item.
-_ROWS = {
+ROWS = {
     "events": """
 SELECT time, session, kind, model, value AS item_id,
     CASE kind WHEN 'shown' THEN key + 1 ELSE rank END,
@@ -27,6 +28,8 @@ SELECT time, session, 'blind', 'blind', item_id, position, NULL, NULL, team, lis
 FROM blind_picks""",
 }
 
+DAY = "date(time, 'unixepoch')"
+CLICKED_ITEMS = "SELECT value FROM events, json_each(item_ids) WHERE kind = 'clicked'"
 # By table, what the kind of a row is.
 _KINDS = {"events": "kind", "picks": "'scored'", "blind_picks": "'blind'"}
 
@@ -97,16 +100,26 @@ class BlindCounts:
 class EventReader:
     """A file of events, read only; files of earlier versions lack some tables.
 
+    app.catalog.postgres.event_reader is the same over a PostgreSQL database.
     Every method raises CatalogError if the file cannot be read.
     """
+
+    # What another database says in another way.
+    _rows: Mapping[str, str] = ROWS
+    _day = DAY
+    _clicked_items = CLICKED_ITEMS
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def exists(self) -> bool:
+        """Whether there may be any events."""
+        return self.path.exists()
+
     def rows(self) -> Iterator[EventRow]:
         """Everything that is kept, the oldest first."""
         with self._reading() as (connection, tables):
-            parts = [query for table, query in _ROWS.items() if table in tables]
+            parts = [query for table, query in self._rows.items() if table in tables]
             if parts:
                 query = f"{' UNION ALL '.join(parts)} ORDER BY time"
                 for row in connection.execute(query):
@@ -115,7 +128,7 @@ class EventReader:
     def pick_sums(self, hit_rank: int) -> list[PickSums]:
         """As EventFile.pick_sums."""
         with self._reading() as (connection, tables):
-            found = connection.execute(PICK_SUMS, [hit_rank]) if "picks" in tables else []
+            found = connection.execute(PICK_SUMS, [hit_rank, hit_rank]) if "picks" in tables else []
             return [PickSums(row[0], row[1:3], row[3:5], row[5:7]) for row in found]
 
     def blind_counts(self) -> BlindCounts:
@@ -136,7 +149,7 @@ class EventReader:
                 for table, kind in _KINDS.items()
                 if table in tables
                 for row in connection.execute(
-                    f"SELECT date(time, 'unixepoch') AS day, {kind} AS what, COUNT(*) "
+                    f"SELECT {self._day} AS day, {kind} AS what, COUNT(*) "
                     f"FROM {table} GROUP BY day, what"
                 )
             ]
@@ -147,15 +160,15 @@ class EventReader:
             if "events" not in tables:
                 return []
             query = (
-                "SELECT value, COUNT(*) AS clicks FROM events, json_each(item_ids) "
-                "WHERE kind = 'clicked' GROUP BY value ORDER BY clicks DESC, value LIMIT ?"
+                f"SELECT value, COUNT(*) AS clicks FROM ({self._clicked_items}) clicked "
+                "GROUP BY value ORDER BY clicks DESC, value LIMIT ?"
             )
             return connection.execute(query, [most]).fetchall()
 
     @contextmanager
-    def _reading(self) -> Iterator[tuple[sqlite3.Connection, set[str]]]:
+    def _reading(self) -> Iterator[tuple[Connection, set[str]]]:
         """A connection, and the names of the tables that there are."""
-        if not self.path.exists():
+        if not self.exists():
             raise CatalogError(
                 f"There is no file {self.path}: the app makes it when something is first shown, "
                 "unless --events-days is 0."

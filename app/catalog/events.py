@@ -13,6 +13,7 @@ from pathlib import Path
 
 from app.catalog.file import CatalogFile
 from app.catalog.schema import connect_writable
+from app.catalog.sql import Connection
 from app.errors import CatalogError
 
 _TABLE = """
@@ -23,7 +24,8 @@ CREATE TABLE IF NOT EXISTS events (
     kind TEXT NOT NULL,
     model TEXT NOT NULL,
     item_ids TEXT NOT NULL,
-    rank INTEGER
+    rank INTEGER,
+    event_key TEXT
 )
 """
 _PICKS = """
@@ -33,7 +35,8 @@ CREATE TABLE IF NOT EXISTS picks (
     session TEXT NOT NULL,
     item_id TEXT NOT NULL,
     hllm_rank INTEGER,
-    baseline_rank INTEGER
+    baseline_rank INTEGER,
+    event_key TEXT
 )
 """
 # A list gives one vote: the last item that was picked from it.
@@ -55,14 +58,20 @@ _PICKS_INDEX = "CREATE INDEX IF NOT EXISTS picks_by_session ON picks (session, t
 _FAR = "9e18"
 PICK_SUMS = f"""
 SELECT COUNT(*),
-    SUM(COALESCE(hllm_rank, {_FAR}) < COALESCE(baseline_rank, {_FAR})),
-    SUM(COALESCE(baseline_rank, {_FAR}) < COALESCE(hllm_rank, {_FAR})),
-    SUM(COALESCE(hllm_rank <= ?1, 0)), SUM(COALESCE(baseline_rank <= ?1, 0)),
-    SUM(COALESCE(1.0 / hllm_rank, 0)), SUM(COALESCE(1.0 / baseline_rank, 0))
+    COUNT(*) FILTER (WHERE COALESCE(hllm_rank, {_FAR}) < COALESCE(baseline_rank, {_FAR})),
+    COUNT(*) FILTER (WHERE COALESCE(baseline_rank, {_FAR}) < COALESCE(hllm_rank, {_FAR})),
+    COUNT(*) FILTER (WHERE hllm_rank <= ?), COUNT(*) FILTER (WHERE baseline_rank <= ?),
+    SUM(COALESCE(CAST(1 AS DOUBLE PRECISION) / hllm_rank, 0)),
+    SUM(COALESCE(CAST(1 AS DOUBLE PRECISION) / baseline_rank, 0))
 FROM picks GROUP BY session ORDER BY MIN(id)
 """
 _INDEX = "CREATE INDEX IF NOT EXISTS events_by_session ON events (session, time)"
 _BY_TIME = "CREATE INDEX IF NOT EXISTS events_by_time ON events (time)"
+# What is told again, since nobody knew whether it had come, is there once.
+_ONCE = (
+    "CREATE UNIQUE INDEX IF NOT EXISTS events_once ON events (session, event_key)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS picks_once ON picks (session, event_key)",
+)
 _COLUMNS = "time, session, kind, model, item_ids, rank"
 _TABLES = ("events", "picks", "blind_picks")
 _PATIENCE_MS = 5_000
@@ -79,6 +88,7 @@ class Event:
         model: the column whose recommendation it was, or where else on the page.
         item_ids: in the order shown.
         rank: 1-based place of the clicked item.
+        key: of two events of a session with the same one, the first is kept; None: there is none.
     """
 
     time: float
@@ -87,6 +97,7 @@ class Event:
     model: str
     item_ids: Sequence[str]
     rank: int | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +108,7 @@ class Pick:
         time: seconds since 1970.
         session: random id of a browser tab.
         hllm_rank, baseline_rank: 1-based; None: further behind than was looked.
+        key: as of an Event.
     """
 
     time: float
@@ -104,6 +116,7 @@ class Pick:
     item_id: str
     hllm_rank: int | None
     baseline_rank: int | None
+    key: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +166,8 @@ def events_path(catalog: Path) -> Path:
 class EventFile:
     """A file of events, made when the first one is written.
 
-    Every method raises CatalogError if the file cannot be read or written, and can be tried again.
+    app.catalog.postgres.events is the same over a PostgreSQL database. Every method raises
+    CatalogError if the file cannot be read or written, and can be tried again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -166,28 +180,36 @@ class EventFile:
             self._connection.close()
             self._connection = None
 
+    def exists(self) -> bool:
+        """Whether there may be any events."""
+        return self.path.exists()
+
     def add(self, events: Sequence[Event]) -> None:
-        """Write events, in one transaction."""
+        """Write events, in one transaction; those that are there already stay as they are."""
         with self._writing() as connection:
             connection.executemany(
-                f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", map(_row, events)
+                f"INSERT INTO events ({_COLUMNS}, event_key) VALUES (?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (session, event_key) DO NOTHING",
+                map(_row, events),
             )
 
     def add_pick(self, pick: Pick) -> None:
-        """Write a pick."""
+        """Write a pick, unless it is there already."""
         with self._writing() as connection:
             connection.execute(
-                "INSERT INTO picks (time, session, item_id, hllm_rank, baseline_rank) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (pick.time, pick.session, pick.item_id, pick.hllm_rank, pick.baseline_rank),
+                "INSERT INTO picks (time, session, item_id, hllm_rank, baseline_rank, event_key) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (session, event_key) DO NOTHING",
+                astuple(pick),
             )
 
     def add_blind_pick(self, pick: BlindPick) -> None:
         """Write a pick of a blind test, in place of an earlier one from the same list."""
         with self._writing() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO blind_picks "
-                "(time, session, seed, list, item_id, position, team) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO blind_picks (time, session, seed, list, item_id, position, team) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session, list) DO UPDATE SET "
+                "time = excluded.time, seed = excluded.seed, item_id = excluded.item_id, "
+                "position = excluded.position, team = excluded.team",
                 astuple(pick),
             )
 
@@ -201,29 +223,28 @@ class EventFile:
 
     def pick_sums(self, hit_rank: int) -> list[PickSums]:
         """Sums of every session's picks; a hit is a rank up to `hit_rank`."""
-        if not self.path.exists():
+        if not self.exists():
             return []
         with self._writing() as connection:  # the tables of an earlier version's file are made
-            rows = connection.execute(PICK_SUMS, [hit_rank]).fetchall()
+            rows = connection.execute(PICK_SUMS, [hit_rank, hit_rank]).fetchall()
         return [PickSums(row[0], row[1:3], row[3:5], row[5:7]) for row in rows]
 
     def forget(self, sessions: Sequence[str]) -> int:
         """Delete all events and picks of some tabs; returns how many."""
-        if not self.path.exists():
+        if not self.exists():
             return 0
         with self._writing() as connection:
-            before = connection.total_changes
-            for table in _TABLES:
-                connection.executemany(
-                    f"DELETE FROM {table} WHERE session = ?", [(s,) for s in sessions]
-                )
-            count = connection.total_changes - before
+            rows = [(session,) for session in sessions]
+            count = sum(
+                connection.executemany(f"DELETE FROM {table} WHERE session = ?", rows).rowcount
+                for table in _TABLES
+            )
         self._checkpoint()  # or copies of them would be in the -wal file for a while
         return count
 
     def forget_before(self, time: float) -> int:
         """Delete all events and picks that are older; returns how many."""
-        if not self.path.exists():
+        if not self.exists():
             return 0
         with self._writing() as connection:
             return sum(
@@ -268,7 +289,7 @@ class EventFile:
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self) -> Iterator[Connection]:
         """A transaction; rolled back on any exception."""
         try:
             if self._connection is None:
@@ -295,6 +316,11 @@ class EventFile:
             connection.execute("BEGIN IMMEDIATE")
             for statement in (_TABLE, _INDEX, _BY_TIME, _PICKS, _PICKS_INDEX, _BLIND_PICKS):
                 connection.execute(statement)
+            for table in ("events", "picks"):  # of earlier versions, without the column
+                if "event_key" not in _columns_of(connection, table):
+                    connection.execute(f"ALTER TABLE {table} ADD COLUMN event_key TEXT")
+            for statement in _ONCE:
+                connection.execute(statement)
             connection.commit()
         except BaseException:
             connection.close()
@@ -302,6 +328,10 @@ class EventFile:
         return connection
 
 
+def _columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+
+
 def _row(event: Event) -> tuple[object, ...]:
     ids = json.dumps(list(event.item_ids))
-    return (event.time, event.session, event.kind, event.model, ids, event.rank)
+    return (event.time, event.session, event.kind, event.model, ids, event.rank, event.key)

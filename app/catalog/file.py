@@ -9,7 +9,6 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from app.catalog import schema
-from app.catalog.write import begin_writing
 from app.errors import CatalogError
 
 
@@ -38,8 +37,11 @@ class CatalogFile:
                 self._writer = None
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self, *, together: bool = False) -> Iterator[sqlite3.Connection]:
         """A read-only connection.
+
+        Args:
+            together: several statements are about one state of the catalogue.
 
         Raises:
             CatalogError: the file is gone or damaged.
@@ -48,6 +50,8 @@ class CatalogFile:
             with closing(
                 schema.connect_readonly(self.path, immutable=self._immutable)
             ) as connection:
+                if together:
+                    connection.execute("BEGIN")
                 yield connection
         except sqlite3.DatabaseError as error:
             raise CatalogError(
@@ -56,7 +60,7 @@ class CatalogFile:
             ) from error
 
     @contextmanager
-    def writing(self, *, patience_ms: int = 20_000) -> Iterator[Database]:
+    def writing(self, *, patience_ms: int = 20_000) -> Iterator[sqlite3.Connection]:
         """The writer inside a transaction, which is rolled back on any exception.
 
         Args:
@@ -73,8 +77,9 @@ class CatalogFile:
                     self._writer = schema.connect_writable(self.path)
                 self._writer.execute(f"PRAGMA busy_timeout = {patience_ms}")
                 with self._writer.atomic():
-                    begin_writing(self._writer)
-                    yield self._writer
+                    # SQLite's write lock at once: waiting for it after a read would fail, not wait.
+                    self._writer.execute("UPDATE meta SET value = value WHERE key = 'name'")
+                    yield self._writer.conn
             except sqlite3.DatabaseError as error:
                 raise CatalogError(
                     f"The catalogue {self.path} cannot be written ({error}): check permissions "

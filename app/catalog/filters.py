@@ -4,12 +4,13 @@ Of a large catalogue that is hundreds of thousands of items on the way to an ans
 out as one array, without a text for each.
 """
 
-import sqlite3
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from app.catalog.file import CatalogFile
+from app.catalog.sql import Connection, Store
 from app.catalog.write import read_meta
 
 
@@ -43,7 +44,7 @@ NO_FILTER = ItemFilter()
 class Filters:
     """What can be asked of a catalogue to filter it; `Catalog.filters` is one."""
 
-    def __init__(self, file: CatalogFile) -> None:
+    def __init__(self, file: Store) -> None:
         self._file = file
 
     def version(self) -> str:
@@ -63,7 +64,7 @@ class Filters:
 
     def price_range(self) -> tuple[float, float] | None:
         """Lowest and highest price, None if no item has one."""
-        with self._file.reading() as connection:
+        with self._file.reading(together=True) as connection:
             # Each alone is one look into the index; asked for together they would read all of it.
             bounds = [
                 connection.execute(
@@ -89,7 +90,7 @@ class Filters:
 
     def has_popularity(self) -> bool:
         """Whether some items are known to be more popular than others."""
-        with self._file.reading() as connection:
+        with self._file.reading(together=True) as connection:
             first, last = (
                 connection.execute(
                     f"SELECT popularity FROM browse ORDER BY by_popularity {direction} LIMIT 1"
@@ -106,7 +107,7 @@ class Filters:
         """
         if not item_filter:
             raise ValueError("this filter leaves nothing out: do not filter")
-        with self._file.reading() as connection:
+        with self._file.reading(together=True) as connection:
             parts = []
             if item_filter.category:
                 parts.append(_in_category(connection, item_filter.category))
@@ -117,7 +118,7 @@ class Filters:
         return np.intersect1d(parts[0], parts[1], assume_unique=True)
 
 
-def _in_category(connection: sqlite3.Connection, name: str) -> np.ndarray:
+def _in_category(connection: Connection, name: str) -> np.ndarray:
     query = (
         "SELECT item FROM item_categories WHERE category = "
         "(SELECT id FROM categories WHERE name = ?) ORDER BY item"
@@ -125,7 +126,7 @@ def _in_category(connection: sqlite3.Connection, name: str) -> np.ndarray:
     return _numbers(connection.execute(query, [name]))
 
 
-def _within_prices(connection: sqlite3.Connection, item_filter: ItemFilter) -> np.ndarray:
+def _within_prices(connection: Connection, item_filter: ItemFilter) -> np.ndarray:
     conditions, values = ["price IS NOT NULL"], []
     if item_filter.min_price is not None:
         conditions.append("price >= ?")
@@ -137,5 +138,5 @@ def _within_prices(connection: sqlite3.Connection, item_filter: ItemFilter) -> n
     return np.sort(_numbers(connection.execute(query, values)))
 
 
-def _numbers(cursor: sqlite3.Cursor) -> np.ndarray:
+def _numbers(cursor: Iterable[Sequence[Any]]) -> np.ndarray:
     return np.fromiter((row[0] for row in cursor), dtype=np.int64)

@@ -7,11 +7,10 @@ however many steps an import takes. Interactions that came without a file have i
 Every function runs inside the caller's transaction.
 """
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlite_utils import Database
+from app.catalog.sql import Connection
 
 LINE_BITS = 40
 FIRST_PLACE = 1 << LINE_BITS
@@ -58,7 +57,7 @@ class FileImport:
     after: int
 
 
-def begin(db: Database, file: str, fingerprint: str) -> FileImport:
+def begin(db: Connection, file: str, fingerprint: str) -> FileImport:
     """Find the number of a version of a file, or give it one."""
     known = db.execute(
         "SELECT number, fingerprint FROM import_files WHERE file = ? ORDER BY number", [file]
@@ -66,7 +65,7 @@ def begin(db: Database, file: str, fingerprint: str) -> FileImport:
     number = next((number for number, print_ in known if print_ == fingerprint), 0)
     after = 0
     if number:
-        after = resume_line(db.conn, file, fingerprint)
+        after = resume_line(db, file, fingerprint)
     else:
         number = db.execute("SELECT coalesce(max(number), 0) + 1 FROM import_files").fetchone()[0]
         db.execute(
@@ -76,19 +75,21 @@ def begin(db: Database, file: str, fingerprint: str) -> FileImport:
     return FileImport(number, tuple(n for n, _ in known if n != number), after)
 
 
-def resume_line(connection: sqlite3.Connection, file: str, fingerprint: str) -> int:
+def resume_line(connection: Connection, file: str, fingerprint: str) -> int:
     """Line after which an interrupted import of a file goes on; 0 to read it from the start."""
     row = connection.execute(
-        "SELECT line FROM imports WHERE file = ? AND fingerprint = ? AND NOT finished",
+        "SELECT line FROM imports WHERE file = ? AND fingerprint = ? AND finished = 0",
         [file, fingerprint],
     ).fetchone()
     return int(row[0]) if row else 0
 
 
-def write_mark(db: Database, mark: ImportMark) -> None:
+def write_mark(db: Connection, mark: ImportMark) -> None:
     """Note how far a file was imported, in the transaction that holds its records."""
     db.execute(
-        "INSERT OR REPLACE INTO imports (file, fingerprint, line, finished) VALUES (?, ?, ?, ?)",
+        "INSERT INTO imports (file, fingerprint, line, finished) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (file) DO UPDATE SET fingerprint = excluded.fingerprint, "
+        "line = excluded.line, finished = excluded.finished",
         [mark.file, mark.fingerprint, mark.line, int(mark.finished)],
     )
 
@@ -98,11 +99,11 @@ def _between(column: str, numbers: Iterable[int]) -> str:
         f"{column} BETWEEN {number << LINE_BITS} AND {(number + 1 << LINE_BITS) - 1}"
         for number in numbers
     ]
-    return f"({' OR '.join(ranges) or '0'})"
+    return f"({' OR '.join(ranges) or '1 = 0'})"
 
 
 def claim_interactions(
-    db: Database, rows: Iterable[tuple[int, int, int, int]], older: Sequence[int]
+    db: Connection, rows: Iterable[tuple[int, int, int, int]], older: Sequence[int]
 ) -> None:
     """Give interactions that are there from an older version, or without a file, their new place.
 
@@ -115,14 +116,15 @@ def claim_interactions(
         "SELECT EXISTS (SELECT 1 FROM interactions WHERE id < ?)", [FIRST_PLACE]
     ).fetchone()[0]
     if has_others or older:
-        db.conn.executemany(
-            "UPDATE OR IGNORE interactions SET id = ?1 WHERE user = ?2 AND item = ?3 "
-            f"AND timestamp = ?4 AND (id < {FIRST_PLACE} OR {_between('id', older)})",
-            rows,
+        db.executemany(
+            'UPDATE interactions SET id = ? WHERE "user" = ? AND item = ? AND timestamp = ? '
+            f"AND (id < {FIRST_PLACE} OR {_between('id', older)}) "
+            "AND NOT EXISTS (SELECT 1 FROM interactions taken WHERE taken.id = ?)",
+            [(*row, row[0]) for row in rows],
         )
 
 
-def left_over(db: Database, older: Sequence[int]) -> tuple[int, int]:
+def left_over(db: Connection, older: Sequence[int]) -> tuple[int, int]:
     """How many items and interactions only older versions of files have."""
     return (
         db.execute(f"SELECT count(*) FROM item_places WHERE {_between('place', older)}").fetchone()[
@@ -134,18 +136,18 @@ def left_over(db: Database, older: Sequence[int]) -> tuple[int, int]:
     )
 
 
-def items_left_over(db: Database, older: Sequence[int]) -> list[int]:
+def items_left_over(db: Connection, older: Sequence[int]) -> list[int]:
     """Internal ids of the items that only older versions of files have."""
     found = db.execute(f"SELECT item FROM item_places WHERE {_between('place', older)}")
     return [item for (item,) in found.fetchall()]
 
 
-def remove_interactions(db: Database, older: Sequence[int]) -> None:
+def remove_interactions(db: Connection, older: Sequence[int]) -> None:
     """Remove the interactions that only older versions of files have."""
     db.execute(f"DELETE FROM interactions WHERE {_between('id', older)}")
 
 
-def forget_empty(db: Database, older: Sequence[int]) -> None:
+def forget_empty(db: Connection, older: Sequence[int]) -> None:
     """Forget the versions that have left nothing in the catalogue."""
     for number in older:
         if left_over(db, [number]) == (0, 0):

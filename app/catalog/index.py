@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from sqlite_utils import Database
-
 from app.catalog.schema import FTS_BUFFER_BYTES, MAX_INDEXED_PREFIX, SORT_ORDERS
 from app.catalog.search_text import CATEGORY_MARK
+from app.catalog.sql import Connection
 from app.catalog.write import write_meta
 
 INDEX_CHUNK = 20_000
@@ -13,7 +12,7 @@ INDEX_CHUNK = 20_000
 Progress = Callable[[str, int, int], None]
 
 
-def reindex(db: Database, progress: Progress | None = None) -> None:
+def reindex(db: Connection, progress: Progress | None = None) -> None:
     """Rebuild sort orders, search index, vocabulary and category counts from the items.
 
     Args:
@@ -22,7 +21,8 @@ def reindex(db: Database, progress: Progress | None = None) -> None:
     """
     report = progress or (lambda what, done, total: None)
     report("sorting", 0, 1)
-    _write_orders(db)
+    db.execute("DELETE FROM browse")
+    write_orders(db, "browse")
     num_items, num_dated = db.execute("SELECT count(*), count(year) FROM item_keys").fetchone()
     report("sorting", 1, 1)
     for sort in SORT_ORDERS:
@@ -36,13 +36,13 @@ def reindex(db: Database, progress: Progress | None = None) -> None:
     write_meta(db, stale=0, num_indexed=num_items, num_dated=num_dated)
 
 
-def _write_orders(db: Database) -> None:
+def write_orders(db: Connection, table: str) -> None:
+    """Fill a table (a name from this program) with every item's popularity and its places."""
     has_interactions = db.execute("SELECT EXISTS (SELECT 1 FROM interactions)").fetchone()[0]
     popularity = "coalesce(c.n, 0)" if has_interactions else "k.popularity"
-    db.execute("DELETE FROM browse")
     db.execute(
         f"""
-        INSERT INTO browse (item, popularity, by_popularity, by_title, by_year, by_newest)
+        INSERT INTO {table} (item, popularity, by_popularity, by_title, by_year, by_newest)
         SELECT item, p,
             row_number() OVER (ORDER BY p DESC, item),
             row_number() OVER (ORDER BY title_key = '', title_key, item),
@@ -52,12 +52,12 @@ def _write_orders(db: Database) -> None:
             SELECT k.item AS item, k.title_key AS title_key, k.year AS year, {popularity} AS p
             FROM item_keys k
             LEFT JOIN (SELECT item, count(*) AS n FROM interactions GROUP BY item) c USING (item)
-        )
+        ) placed
         """
     )
 
 
-def _fill_search(db: Database, sort: str, num_items: int, report: Progress) -> None:
+def _fill_search(db: Connection, sort: str, num_items: int, report: Progress) -> None:
     db.execute(
         f"INSERT INTO search_{sort} (search_{sort}, rank) VALUES ('hashsize', ?)",
         [FTS_BUFFER_BYTES],
@@ -75,7 +75,7 @@ def _fill_search(db: Database, sort: str, num_items: int, report: Progress) -> N
     db.execute(f"INSERT INTO search_{sort} (search_{sort}) VALUES ('optimize')")
 
 
-def _write_counts(db: Database) -> None:
+def _write_counts(db: Connection) -> None:
     db.execute("DELETE FROM vocabulary")
     db.execute(
         "INSERT INTO vocabulary (token, num_items) SELECT term, doc FROM search_terms "

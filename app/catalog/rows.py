@@ -1,11 +1,11 @@
 """Rows of the items table become CatalogItems."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from app.catalog.items import CatalogItem
+from app.catalog.sql import Connection
 from app.catalog.write import VALUES_PER_QUERY, chunks
 
 COLUMNS = (
@@ -16,7 +16,7 @@ ITEM_TABLES = "items i LEFT JOIN browse b ON b.item = i.id"
 
 
 def read_items(
-    connection: sqlite3.Connection, column: str, values: Sequence[Any]
+    connection: Connection, column: str, values: Sequence[Any]
 ) -> dict[int, CatalogItem]:
     """Items by internal id, where ``column`` (a name from this program) has one of the values."""
     found: dict[int, CatalogItem] = {}

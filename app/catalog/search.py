@@ -6,12 +6,14 @@ rowid is the place in that order, so a page is the first rows of the match.
 
 import base64
 import json
-import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from app.catalog.items import CatalogItem
 from app.catalog.schema import MAX_INDEXED_PREFIX
 from app.catalog.search_text import TITLE_MARK, category_token, query_tokens, quoted
+from app.catalog.sql import Connection
 from hllm.schema.rules import parse_json
 
 Sort = Literal["popularity", "title", "year", "newest", "relevance"]
@@ -38,6 +40,21 @@ class Query:
     search: str = ""
     category: str = ""
     sort: Sort = "popularity"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some items of a query.
+
+    Attributes:
+        items: at most as many as were asked for.
+        next_cursor: give it to ``Catalog.page`` for the items that follow; None at the end.
+        total: number of items of all pages, None if they are too many to count in time.
+    """
+
+    items: list[CatalogItem]
+    next_cursor: str | None
+    total: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +113,29 @@ def order_of(sort: str, num_dated: int) -> str:
     return sort
 
 
-def match_tiers(connection: sqlite3.Connection, query: Query) -> list[str | None]:
-    """FTS5 expressions whose matches, one after the other, are the result of a query.
+@dataclass(frozen=True)
+class Grammar:
+    """How a full-text index writes down what is to be found; tokens hold letters and digits only.
+
+    Attributes:
+        all_of, any_of: between parts.
+        but_not: of two expressions.
+        word: a token.
+        prefix: the beginning of a token, of MAX_INDEXED_PREFIX characters at most.
+    """
+
+    all_of: str
+    any_of: str
+    but_not: str
+    word: Callable[[str], str]
+    prefix: Callable[[str], str]
+
+
+FTS5 = Grammar(" AND ", " OR ", "({}) NOT ({})", quoted, lambda prefix: quoted(prefix) + "*")
+
+
+def match_tiers(connection: Connection, query: Query, grammar: Grammar = FTS5) -> list[str | None]:
+    """Expressions whose matches, one after the other, are the result of a query.
 
     Returns:
         [None] for all items; [] if nothing can match.
@@ -109,50 +147,52 @@ def match_tiers(connection: sqlite3.Connection, query: Query) -> list[str | None
         ).fetchone()
         if row is None:
             return []
-        parts.append(quoted(category_token(row[0])))
+        parts.append(grammar.word(category_token(row[0])))
     if not query.search.strip():
-        return [" AND ".join(parts) or None]
-    anywhere = _words_expression(connection, query.search, mark="")
+        return [grammar.all_of.join(parts) or None]
+    anywhere = _words_expression(connection, query.search, "", grammar)
     if anywhere is None:
         return []
-    everything = " AND ".join([*parts, anywhere])
+    everything = grammar.all_of.join([*parts, anywhere])
     if query.sort != "relevance":
         return [everything]
-    headline = _words_expression(connection, query.search, mark=TITLE_MARK)
+    headline = _words_expression(connection, query.search, TITLE_MARK, grammar)
     if headline is None:
         return [everything]
-    return [" AND ".join([*parts, headline]), f"({everything}) NOT ({headline})"]
+    return [grammar.all_of.join([*parts, headline]), grammar.but_not.format(everything, headline)]
 
 
-def _words_expression(connection: sqlite3.Connection, search: str, mark: str) -> str | None:
+def _words_expression(
+    connection: Connection, search: str, mark: str, grammar: Grammar
+) -> str | None:
     """All words of a search; None if a word cannot occur."""
     tokens, prefix = query_tokens(search)
-    parts = [quoted(mark + token) for token in tokens]
+    parts = [grammar.word(mark + token) for token in tokens]
     if prefix:
-        expanded = _prefix_expression(connection, mark + prefix)
+        expanded = _prefix_expression(connection, mark + prefix, grammar)
         if expanded is None:
             return None
         parts.append(expanded)
-    return " AND ".join(parts) or None
+    return grammar.all_of.join(parts) or None
 
 
-def _prefix_expression(connection: sqlite3.Connection, prefix: str) -> str | None:
+def _prefix_expression(connection: Connection, prefix: str, grammar: Grammar) -> str | None:
     if len(prefix) <= MAX_INDEXED_PREFIX:
-        return quoted(prefix) + "*"
+        return grammar.prefix(prefix)
     # FTS5 would read every match of every such word before the first row comes out (measured:
     # 140 ms where 430,000 items match); words that are given one by one are read as needed.
     rows = connection.execute(
         "SELECT token FROM vocabulary WHERE token >= ? AND token < ? "
-        "ORDER BY num_items DESC LIMIT ?",
+        "ORDER BY num_items DESC, token LIMIT ?",
         [prefix, prefix + "\U0010ffff", MAX_EXPANSION],
     ).fetchall()
     if not rows:
         return None
-    return "(" + " OR ".join(quoted(token) for (token,) in rows) + ")"
+    return "(" + grammar.any_of.join(grammar.word(token) for (token,) in rows) + ")"
 
 
 def find(
-    connection: sqlite3.Connection,
+    connection: Connection,
     tiers: list[str | None],
     index: str,
     *,
@@ -180,7 +220,7 @@ def find(
 
 
 def _places(
-    connection: sqlite3.Connection, match: str | None, index: str, after: int, limit: int
+    connection: Connection, match: str | None, index: str, after: int, limit: int
 ) -> list[int]:
     if match is None:
         query = f"SELECT item FROM browse WHERE by_{index} > ? ORDER BY by_{index} LIMIT ?"
@@ -198,7 +238,7 @@ def _places(
     return [row[0] for row in rows]
 
 
-def place_of(connection: sqlite3.Connection, item_id: str, index: str) -> int:
+def place_of(connection: Connection, item_id: str, index: str) -> int:
     """Where an item stands in a stored order.
 
     Raises:
@@ -214,7 +254,7 @@ def place_of(connection: sqlite3.Connection, item_id: str, index: str) -> int:
 
 
 def count(
-    connection: sqlite3.Connection, tiers: list[str | None], query: Query, num_indexed: int
+    connection: Connection, tiers: list[str | None], query: Query, num_indexed: int
 ) -> int | None:
     """Number of items that a query finds; None if there are more than MAX_COUNT to count."""
     if not tiers:

@@ -8,15 +8,14 @@ transaction.
 from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Decimal
 
-from sqlite_utils import Database
-
+from app.catalog.sql import Connection
 from app.errors import CatalogError
 from hllm.times import Timestamp, num_decimals
 
 _MAX = 2**63 - 1
 
 
-def stored_times(db: Database, timestamps: Sequence[Timestamp], digits: int) -> list[int]:
+def stored_times(db: Connection, timestamps: Sequence[Timestamp], digits: int) -> list[int]:
     """Timestamps as they are stored; makes the unit finer where they need it.
 
     Raises:
@@ -53,7 +52,7 @@ def _scaled(number: Timestamp, digits: int) -> int:
     return int(number.scaleb(digits).to_integral_value(ROUND_FLOOR))
 
 
-def _refine(db: Database, timestamps: Sequence[Timestamp], digits: int, needed: int) -> int:
+def _refine(db: Connection, timestamps: Sequence[Timestamp], digits: int, needed: int) -> int:
     low, high = db.execute("SELECT min(timestamp), max(timestamp) FROM interactions").fetchone()
     largest = max(abs(low or 0), abs(high or 0))
     newest = max(abs(Decimal(number)) for number in timestamps)
@@ -65,14 +64,13 @@ def _refine(db: Database, timestamps: Sequence[Timestamp], digits: int, needed: 
     if needed > digits:
         # Not one UPDATE: the product of one row could be the time of another.
         db.execute(
-            "CREATE TEMP TABLE refined AS SELECT id, user, item, timestamp * ? AS timestamp "
-            "FROM interactions",
-            [10 ** (needed - digits)],
+            'CREATE TEMP TABLE refined AS SELECT id, "user", item, '
+            f"timestamp * {10 ** (needed - digits)} AS timestamp FROM interactions"
         )
         db.execute("DELETE FROM interactions")
         db.execute(
-            "INSERT INTO interactions (id, user, item, timestamp) "
-            "SELECT id, user, item, timestamp FROM refined"
+            'INSERT INTO interactions (id, "user", item, timestamp) '
+            'SELECT id, "user", item, timestamp FROM refined'
         )
         db.execute("DROP TABLE refined")
         db.execute("UPDATE meta SET value = ? WHERE key = 'time_digits'", [str(needed)])

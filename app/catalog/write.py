@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlite_utils import Database
-
 from app.catalog.imports import FIRST_PLACE, ImportMark, claim_interactions
 from app.catalog.items import CatalogItem, bounded, content_hash, text_fields
 from app.catalog.search_text import index_tokens, sort_key
+from app.catalog.sql import Connection
 from app.catalog.times import stored_times
 from hllm.times import Timestamp
 
@@ -21,6 +20,7 @@ from hllm.times import Timestamp
 VALUES_PER_QUERY = 900
 _HASH_RANGE = 2**64
 NUM_EXAMPLES = 3
+_KEYS = ("item", "row_hash", "text_hash", "title_key", "year", "popularity")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,23 +77,27 @@ def chunks(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield chunk
 
 
-def begin_writing(db: Database) -> None:
-    """Take SQLite's write lock at once: waiting for it after a read would fail, not wait."""
-    db.execute("UPDATE meta SET value = value WHERE key = 'name'")
-
-
-def read_meta(db: Any) -> dict[str, str]:
-    """All of the meta table; ``db`` is a connection or a Database."""
+def read_meta(db: Connection) -> dict[str, str]:
+    """All of the meta table."""
     return dict(db.execute("SELECT key, value FROM meta").fetchall())
 
 
-def write_meta(db: Database, **values: object) -> None:
+def _upsert(table: str, columns: Sequence[str]) -> str:
+    """Put a row in the place of one with the same first column, whose references stay."""
+    updates = ", ".join(f"{column} = excluded.{column}" for column in columns[1:])
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({','.join('?' * len(columns))}) "
+        f"ON CONFLICT ({columns[0]}) DO UPDATE SET {updates}"
+    )
+
+
+def write_meta(db: Connection, **values: object) -> None:
     """Set keys of the meta table."""
     rows = [(key, str(value)) for key, value in values.items()]
-    db.conn.executemany("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", rows)
+    db.executemany(_upsert("meta", ("key", "value")), rows)
 
 
-def lookup_ids(db: Database, table: str, column: str, values: Iterable[str]) -> dict[str, int]:
+def lookup_ids(db: Connection, table: str, column: str, values: Iterable[str]) -> dict[str, int]:
     """Internal ids of the values that exist."""
     found: dict[str, int] = {}
     for chunk in chunks(dict.fromkeys(values), VALUES_PER_QUERY):
@@ -104,7 +108,7 @@ def lookup_ids(db: Database, table: str, column: str, values: Iterable[str]) -> 
 
 
 def upsert_items(
-    db: Database, items: Iterable[CatalogItem], mark: ImportMark | None = None
+    db: Connection, items: Iterable[CatalogItem], mark: ImportMark | None = None
 ) -> ItemCounts:
     """Add items, replace those whose content changed, leave equal ones untouched.
 
@@ -146,7 +150,7 @@ def upsert_items(
 
 
 def _write_places(
-    db: Database, rows: Sequence[tuple[int, str]], mark: ImportMark
+    db: Connection, rows: Sequence[tuple[int, str]], mark: ImportMark
 ) -> list[tuple[str, int, int]]:
     """Note where items are from; returns those that this file has at two lines."""
     place_of: dict[int, int] = {}
@@ -160,20 +164,18 @@ def _write_places(
         if 0 < earlier < line:
             repeated.append((item_id, earlier, line))
         place_of[row_id] = place
-    db.conn.executemany(
-        "INSERT OR REPLACE INTO item_places (item, place) VALUES (?, ?)", place_of.items()
-    )
+    db.executemany(_upsert("item_places", ("item", "place")), list(place_of.items()))
     return repeated
 
 
-def remove_items(db: Database, row_ids: Sequence[int]) -> None:
+def remove_items(db: Connection, row_ids: Sequence[int]) -> None:
     """Remove items and, by cascade, all that hangs on them."""
     if not row_ids:
         return
     meta = read_meta(db)
     hashes = _stored_hashes(db, row_ids)
     version = int(meta["data_version"], 16) - sum(text for _, text in hashes.values())
-    db.conn.executemany("DELETE FROM items WHERE id = ?", [(row_id,) for row_id in row_ids])
+    db.executemany("DELETE FROM items WHERE id = ?", [(row_id,) for row_id in row_ids])
     write_meta(
         db,
         data_version=f"{version % _HASH_RANGE:016x}",
@@ -183,7 +185,7 @@ def remove_items(db: Database, row_ids: Sequence[int]) -> None:
     )
 
 
-def _stored_hashes(db: Database, row_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
+def _stored_hashes(db: Connection, row_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
     hashes: dict[int, tuple[int, int]] = {}
     for chunk in chunks(row_ids, VALUES_PER_QUERY):
         marks = ",".join("?" * len(chunk))
@@ -193,7 +195,7 @@ def _stored_hashes(db: Database, row_ids: Iterable[int]) -> dict[int, tuple[int,
 
 
 def _write_items(
-    db: Database,
+    db: Connection,
     changed: Sequence[tuple[int, int, CatalogItem]],
     hashes: dict[int, tuple[int, int]],
     num_new: int,
@@ -208,18 +210,12 @@ def _write_items(
         rows.append(_item_row(row_id, item))
         title_key = sort_key(item.title)
         keys.append((row_id, row_hash, text_hash, title_key, item.year, item.popularity))
-    # Not INSERT OR REPLACE: that would delete the row first and, by cascade, its interactions.
     columns = (
         "id, item_id, title, creator, year, price, image, popularity, tags, categories, "
         "description, extra"
     ).split(", ")
-    updates = ", ".join(f"{column} = excluded.{column}" for column in columns[2:])
-    db.conn.executemany(
-        f"INSERT INTO items ({', '.join(columns)}) VALUES ({','.join('?' * len(columns))}) "
-        f"ON CONFLICT (id) DO UPDATE SET {updates}",
-        rows,
-    )
-    db.conn.executemany("INSERT OR REPLACE INTO item_keys VALUES (?, ?, ?, ?, ?, ?)", keys)
+    db.executemany(_upsert("items", columns), rows)
+    db.executemany(_upsert("item_keys", _KEYS), keys)
     _write_categories_and_tokens(db, changed)
     write_meta(
         db,
@@ -251,15 +247,17 @@ def _item_row(row_id: int, item: CatalogItem) -> tuple[Any, ...]:
 
 
 def _write_categories_and_tokens(
-    db: Database, changed: Sequence[tuple[int, int, CatalogItem]]
+    db: Connection, changed: Sequence[tuple[int, int, CatalogItem]]
 ) -> None:
     names = {(name,) for _, _, item in changed for name in item.categories}
-    db.conn.executemany("INSERT OR IGNORE INTO categories (name) VALUES (?)", sorted(names))
+    db.executemany(
+        "INSERT INTO categories (name) VALUES (?) ON CONFLICT (name) DO NOTHING", sorted(names)
+    )
     category_ids = lookup_ids(db, "categories", "name", (name for (name,) in names))
-    db.conn.executemany(
+    db.executemany(
         "DELETE FROM item_categories WHERE item = ?", [(row_id,) for row_id, _, _ in changed]
     )
-    db.conn.executemany(
+    db.executemany(
         "INSERT INTO item_categories (item, category) VALUES (?, ?)",
         [(row_id, category_ids[name]) for row_id, _, item in changed for name in item.categories],
     )
@@ -270,7 +268,7 @@ def _write_categories_and_tokens(
         )
         for row_id, _, item in changed
     ]
-    db.conn.executemany("INSERT OR REPLACE INTO item_search (item, tokens) VALUES (?, ?)", tokens)
+    db.executemany(_upsert("item_search", ("item", "tokens")), tokens)
 
 
 def search_tokens(item: CatalogItem, category_ids: Iterable[int] = ()) -> str:
@@ -281,7 +279,7 @@ def search_tokens(item: CatalogItem, category_ids: Iterable[int] = ()) -> str:
 
 
 def insert_interactions(
-    db: Database,
+    db: Connection,
     interactions: Iterable[tuple[str, str, Timestamp]],
     mark: ImportMark | None = None,
 ) -> InteractionCounts:
@@ -301,8 +299,9 @@ def insert_interactions(
         else:
             unknown.append(row[1])
     users = dict.fromkeys(row[0] for row in kept)
-    db.conn.executemany(
-        "INSERT OR IGNORE INTO users (user_id) VALUES (?)", [(user,) for user in users]
+    db.executemany(
+        "INSERT INTO users (user_id) VALUES (?) ON CONFLICT (user_id) DO NOTHING",
+        [(user,) for user in users],
     )
     user_ids = lookup_ids(db, "users", "user_id", users)
     times = stored_times(db, [row[2] for row in kept], int(read_meta(db)["time_digits"]))
@@ -312,11 +311,11 @@ def insert_interactions(
     ]
     if mark:
         claim_interactions(db, rows, mark.older)
-    before = db.conn.total_changes
-    db.conn.executemany(
-        "INSERT OR IGNORE INTO interactions (id, user, item, timestamp) VALUES (?, ?, ?, ?)", rows
-    )
-    added = db.conn.total_changes - before
+    added = db.executemany(
+        'INSERT INTO interactions (id, "user", item, timestamp) VALUES (?, ?, ?, ?) '
+        "ON CONFLICT DO NOTHING",
+        rows,
+    ).rowcount
     if added:
         write_meta(db, stale=1)
     return InteractionCounts(
@@ -327,13 +326,13 @@ def insert_interactions(
     )
 
 
-def _places_without_file(db: Database, count: int) -> Sequence[int]:
+def _places_without_file(db: Connection, count: int) -> Sequence[int]:
     query = "SELECT coalesce(max(id), 0) + 1 FROM interactions WHERE id < ?"
     first = db.execute(query, [FIRST_PLACE]).fetchone()[0]
     return range(first, first + count)
 
 
-def remove_unused_items(db: Database) -> int:
+def remove_unused_items(db: Connection) -> int:
     """Remove the items that no interaction names; returns how many."""
     query = "SELECT id FROM items WHERE id NOT IN (SELECT item FROM interactions)"
     unused = [row_id for (row_id,) in db.execute(query).fetchall()]
@@ -341,7 +340,7 @@ def remove_unused_items(db: Database) -> int:
     return len(unused)
 
 
-def k_core(db: Database, k: int) -> int:
+def k_core(db: Connection, k: int) -> int:
     """Remove the interactions of rare items and users, as the reference prepares its data.
 
     One pass, not repeated: items and users with at least k interactions are kept, and of those
@@ -350,28 +349,24 @@ def k_core(db: Database, k: int) -> int:
     Returns:
         Number of interactions removed.
     """
-    before = db.conn.total_changes
-    db.execute("CREATE TEMP TABLE core_users (user INTEGER PRIMARY KEY)")
-    db.execute("CREATE TEMP TABLE core_items (item INTEGER PRIMARY KEY)")
     for kind in ("user", "item"):
+        db.execute(f"CREATE TEMP TABLE core_{kind}s (number BIGINT PRIMARY KEY)")
         db.execute(
-            f"INSERT INTO core_{kind}s SELECT {kind} FROM interactions "
-            f"GROUP BY {kind} HAVING count(*) >= ?",
+            f'INSERT INTO core_{kind}s SELECT "{kind}" FROM interactions '
+            f'GROUP BY "{kind}" HAVING count(*) >= ?',
             [k],
         )
-    start = db.conn.total_changes
-    db.execute(
-        "DELETE FROM interactions WHERE user NOT IN (SELECT user FROM core_users) "
-        "OR item NOT IN (SELECT item FROM core_items)"
-    )
-    db.execute(
-        "DELETE FROM interactions WHERE user IN "
-        "(SELECT user FROM interactions GROUP BY user HAVING count(*) < ?)",
+    removed = db.execute(
+        'DELETE FROM interactions WHERE "user" NOT IN (SELECT number FROM core_users) '
+        "OR item NOT IN (SELECT number FROM core_items)"
+    ).rowcount
+    removed += db.execute(
+        'DELETE FROM interactions WHERE "user" IN '
+        '(SELECT "user" FROM interactions GROUP BY "user" HAVING count(*) < ?)',
         [k],
-    )
-    removed = db.conn.total_changes - start
+    ).rowcount
     db.execute("DROP TABLE core_users")
     db.execute("DROP TABLE core_items")
-    if db.conn.total_changes > before:
+    if removed:
         write_meta(db, stale=1)
     return removed

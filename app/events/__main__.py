@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.catalog.address import place_of
 from hllm.shell import CommandParser, command
 
 _DESCRIPTION = """\
@@ -63,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=raw,
     )
     for each, output in ((export, "OUT.csv"), (plot, "OUT.svg|OUT.html")):
-        each.add_argument("catalog", type=Path, metavar="CATALOG", help="the catalogue")
+        each.add_argument("catalog", type=place_of, metavar="CATALOG", help="the catalogue")
         each.add_argument("output", type=Path, metavar=output, help="file to make or to replace")
     export.add_argument(
         "--spreadsheet",

@@ -5,9 +5,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 
-from app.catalog import Catalog
-from app.catalog.event_reader import COLUMNS, EventReader
-from app.catalog.events import events_path
+from app.catalog.event_reader import COLUMNS
+from app.catalog.opening import open_catalog, open_event_reader
 from app.csv_writer import CsvWriter
 from app.errors import CatalogError
 from app.events.plot import ENDINGS, draw, html_of
@@ -18,11 +17,11 @@ from hllm.atomic import atomic_text
 
 def run_export(args: argparse.Namespace) -> int:
     """Write all events as a csv file."""
-    Catalog.open(args.catalog).close()
+    open_catalog(args.catalog).close()
     kinds: Counter[str] = Counter()
 
     def rows() -> Iterator[tuple[object, ...]]:
-        for row in EventReader(events_path(args.catalog)).rows():
+        for row in open_event_reader(args.catalog).rows():
             kinds[row.kind] += 1
             yield row.cells()
 
@@ -43,9 +42,9 @@ def run_plot(args: argparse.Namespace) -> int:
     ending = args.output.suffix.lower()
     if ending not in ENDINGS:
         raise CatalogError(f"{args.output} must end in {' or '.join(ENDINGS)}.")
-    with Catalog.open(args.catalog) as catalog:
+    with open_catalog(args.catalog) as catalog:
         name = catalog.name
-    reader = EventReader(events_path(args.catalog))
+    reader = open_event_reader(args.catalog)
     picture, summary = draw(name, reader.blind_counts(), reader.pick_sums(HIT_RANK))
     with atomic_text(args.output) as file:
         file.write(html_of(name, picture) if ending == ".html" else picture)

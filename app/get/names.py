@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.build_record import CATALOG
+from app.catalog.address import Place
 from app.errors import CatalogError
 from app.get.registry import DataSet, Model, Registry, open_registry
-from app.settings import Chosen, Settings, writable_dir
+from app.option_values import Chosen
+from app.settings import Settings, writable_dir
 
 LIBRARY = "library"
 
@@ -64,7 +66,7 @@ class Wanted:
     Attributes:
         data: the data set; None if the catalogue is a file.
         model: the HLLM; None if it is a folder, or there is none.
-        catalog: the catalogue's file, which may be still to make.
+        catalog: the catalogue's file, which may be still to make; None: it is none.
         folder: of the model; None if `model` is.
     """
 
@@ -74,15 +76,15 @@ class Wanted:
     folder: Path | None
 
 
-def is_name(value: Path | None, registry: Registry) -> bool:
+def is_name(value: Place | None, registry: Registry) -> bool:
     """Whether a value means an entry of the registry: a file or folder of that name comes first."""
-    if value is None or value.exists():
+    if not isinstance(value, Path) or value.exists():
         return False
     return str(value) in registry.data or str(value) in registry.models
 
 
 def wanted(
-    catalog: Path | None, model: Path | None, library: Library, registry: Registry | None = None
+    catalog: Place | None, model: Path | None, library: Library, registry: Registry | None = None
 ) -> Wanted:
     """What is asked for by name, and where it lies.
 
@@ -102,7 +104,8 @@ def wanted(
         raise CatalogError(f"{catalog} is a model: give it with --model.")
     if is_name(model, known) and hllm is None:
         raise CatalogError(f"{model} is a data set: give it with --catalog.")
-    file = library.catalog(data.name) if data else catalog
+    own = catalog if isinstance(catalog, Path) else None
+    file = library.catalog(data.name) if data else own
     if hllm is None:
         return Wanted(data, None, file, None)
     if not hllm.preset:
@@ -132,8 +135,8 @@ def with_paths(settings: Settings) -> Settings:
 
 
 def paths_of(
-    catalog: Path | None, model: Path | None, data_dir: Path | None
-) -> tuple[Path | None, Path | None]:
+    catalog: Place | None, model: Path | None, data_dir: Path | None
+) -> tuple[Place | None, Path | None]:
     """A catalogue and its model with paths in the place of names; fetches nothing.
 
     Args:
@@ -148,4 +151,4 @@ def paths_of(
     if not (is_name(catalog, registry) or is_name(model, registry)):
         return catalog, model
     found = wanted(catalog, model, Library.of(data_dir), registry)
-    return found.catalog, found.folder or model
+    return found.catalog or catalog, found.folder or model

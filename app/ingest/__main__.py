@@ -5,12 +5,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.catalog.address import place_of
 from app.ingest.columns import INTERACTION_COLUMNS, ITEM_COLUMNS
 from hllm.shell import CommandParser, command
 from hllm.tables import add_csv_options
 
 _DESCRIPTION = """\
-Import a data set into a catalogue, the one SQLite file that the app opens.
+Import a data set into a catalogue: the one SQLite file that the app opens, or a PostgreSQL database
+that several replicas of it share (postgresql://user@host/database; the password in PGPASSWORD or in
+the file of PGPASSFILE).
 
 Files may be plain or .gz, of any size and in any encoding. Before anything is written, the import
 says what it found; --dry-run stops there. Records that cannot be read go to CATALOG.rejects.jsonl
@@ -56,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     export = commands.add_parser(
         "export", help="write a catalogue as the csv pair that python -m hllm.train reads"
     )
-    export.add_argument("--catalog", type=Path, required=True, help="the catalogue to read")
+    export.add_argument("--catalog", type=place_of, required=True, help="the catalogue to read")
     export.add_argument("--output", type=Path, required=True, help="folder for the two files")
     export.add_argument("--gzip", action="store_true", help="write .csv.gz")
     export.add_argument(
@@ -65,13 +68,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="for people: an apostrophe before what a spreadsheet takes for a formula",
     )
     check = commands.add_parser("check", help="read all of a catalogue and say if it is damaged")
-    check.add_argument("--catalog", type=Path, required=True, help="the catalogue to check")
+    check.add_argument("--catalog", type=place_of, required=True, help="the catalogue to check")
     return parser
 
 
 def _add_import(command: argparse.ArgumentParser, name: str) -> None:
     add = command.add_argument
-    add("--catalog", type=Path, required=True, help="the catalogue to make or to add to")
+    add("--catalog", type=place_of, required=True, help="the catalogue to make or to add to")
     add("--items", type=Path, nargs="+", default=[], help="files with the items", metavar="FILE")
     add(
         "--interactions",

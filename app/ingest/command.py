@@ -2,9 +2,9 @@
 
 import argparse
 import sys
-from pathlib import Path
 
-from app.catalog import Catalog
+from app.catalog.address import Address, Place
+from app.catalog.opening import create_catalog, open_catalog
 from app.errors import IngestError
 from app.ingest.columns import INTERACTION_COLUMNS, ITEM_COLUMNS
 from app.ingest.export import export_pair
@@ -33,7 +33,7 @@ def run_format(args: argparse.Namespace) -> int:
         _say("Dry run: nothing was written.")
         return 0
     _check_place(args.catalog, sources)
-    with Catalog.create(args.catalog, name=args.name) as catalog:
+    with create_catalog(args.catalog, args.name) as catalog, catalog.importing():
         if covers := getattr(args, "covers", None):
             catalog.note_covers(folder_note(covers))
         summary = run_import(
@@ -65,7 +65,9 @@ def _files(args: argparse.Namespace) -> Files:
     )
 
 
-def _check_place(catalog: Path, sources: list[Source]) -> None:
+def _check_place(catalog: Place, sources: list[Source]) -> None:
+    if isinstance(catalog, Address):  # interactions without their items are said at the end
+        return
     if not catalog.exists() and not any(source.kind == "items" for source in sources):
         raise IngestError(
             f"The catalogue {catalog} does not exist yet, and interactions need items: "
@@ -75,7 +77,7 @@ def _check_place(catalog: Path, sources: list[Source]) -> None:
 
 def run_export(args: argparse.Namespace) -> int:
     """Write a catalogue as a csv pair."""
-    with Catalog.open(args.catalog) as catalog:
+    with open_catalog(args.catalog) as catalog:
         counts = export_pair(catalog, args.output, compress=args.gzip, spreadsheet=args.spreadsheet)
     _say(f"{args.output}: {counts.items:,} items, {counts.interactions:,} interactions")
     if counts.formulas and args.spreadsheet:
@@ -90,7 +92,7 @@ def run_export(args: argparse.Namespace) -> int:
 
 def run_check(args: argparse.Namespace) -> int:
     """Say whether a catalogue is damaged."""
-    with Catalog.open(args.catalog) as catalog:
+    with open_catalog(args.catalog) as catalog:
         catalog.check()
     _say(f"{args.catalog}: whole")
     return 0

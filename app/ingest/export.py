@@ -39,7 +39,7 @@ def export_pair(
         IngestError: the folder cannot be written, or the catalogue is empty.
     """
     if not catalog.num_items:
-        raise IngestError(f"The catalogue {catalog.path} has no items: import some first.")
+        raise IngestError(f"The catalogue {catalog.place} has no items: import some first.")
     ending = ".csv.gz" if compress else ".csv"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,12 +7,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+from app.catalog.address import Address, Place
 from app.errors import IngestError
 from hllm.atomic import atomic_text
 
 
-def rejects_path(catalog: Path) -> Path:
-    """Where the rejects of a catalogue are kept."""
+def rejects_path(catalog: Place) -> Path:
+    """Where the rejects of a catalogue are kept: beside its file, or where the command runs."""
+    if isinstance(catalog, Address):
+        return Path(f"{catalog.name}.rejects.jsonl")
     return catalog.with_name(catalog.name + ".rejects.jsonl")
 
 

@@ -30,7 +30,7 @@ def report(catalog: Catalog, summary: Summary) -> str:
     if summary.rejects:
         lines.append(f"{summary.num_rejects:,} records could not be read: see {summary.rejects}")
     lines.append(
-        f"{catalog.path} ({catalog.name}): {catalog.num_items:,} items, {num_interactions:,} "
+        f"{catalog.place} ({catalog.name}): {catalog.num_items:,} items, {num_interactions:,} "
         f"interactions of {num_users:,} users, data version {catalog.data_version}, "
         f"{summary.seconds:.1f} s"
     )

@@ -76,7 +76,7 @@ def run_import(
         str(source.path.resolve()): file.after for source, file in zip(sources, begun, strict=True)
     }
     older = tuple(number for file in begun for number in file.older)
-    path = rejects_path(catalog.path)
+    path = rejects_path(catalog.place)
     with Rejects(path, resume) as rejects:
         for source, file in zip(sources, begun, strict=True):
             _import_file(catalog, source, rejects, summary, with_changes(file, older=older))

@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
 from app.catalog.event_reader import COLUMNS, DayCount, EventReader
-from app.catalog.events import events_path
+from app.catalog.opening import open_event_reader
 from app.csv_writer import CsvWriter
 from app.errors import CatalogError, RefusedError
 from app.events.plot import draw
@@ -94,7 +94,7 @@ def _page(title: str, body: str) -> str:
 
 
 def _reader(service: Service) -> EventReader:
-    return EventReader(events_path(service.catalog.path))
+    return open_event_reader(service.catalog.place)
 
 
 def _csv(service: Service) -> Response:
@@ -117,7 +117,7 @@ def render(service: Service) -> str:
         CatalogError: events or catalogue cannot be read.
     """
     reader, name, others = _reader(service), service.catalog_name, _others(service)
-    if not reader.path.exists():
+    if not reader.exists():
         nothing = "<p>Nothing yet: nothing was shown, or nothing is to be kept of it.</p>"
         return _page(name, others + nothing)
     picture, _ = draw(name, reader.blind_counts(), reader.pick_sums(HIT_RANK))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from app.catalog import Catalog
+from app.catalog import open_catalog
 from app.errors import CatalogError
 from app.opening import open_service
 from app.service import Service
@@ -32,8 +32,8 @@ def write_static(folder: Path, settings: Settings, tell: Tell) -> None:
     Raises:
         HLLMError: the catalogue is too large for a page, or a model cannot be exported.
     """
-    if settings.catalog is not None and settings.catalog.exists():
-        with Catalog.open(settings.catalog) as catalog:
+    if settings.catalog is not None:
+        with open_catalog(settings.catalog) as catalog:
             check_size(catalog.num_items)
     service = open_service(settings)
     try:

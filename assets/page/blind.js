@@ -16,6 +16,8 @@ import { randomId } from "./protocol.js";
 import { MODELS } from "./scores.js";
 import { readTab, storeTab } from "./storage.js";
 
+const TELL_AGAIN_MS = 5000; // before a pick that is not stored yet is told again
+
 /**
  * @param {HTMLElement} root of the page, whose data the styles go by
  * @param {object} page
@@ -90,8 +92,9 @@ export function makeBlind(root, page) {
       const asked = { seed: vote.seed, history, filter, item, position, session };
       const found = await page.judge({ ...asked, withdrawn: !vote.counts }).catch(() => null);
       if (seed() !== vote.seed) continue; // another test, or none
-      if (!found) {
-        say(tr("The app does not answer: your last pick is counted later."));
+      if (!found?.is_stored) {
+        say(found?.message || tr("The app does not answer: your last pick is counted later."));
+        setTimeout(settle, TELL_AGAIN_MS);
         break;
       }
       keep({ ...test, votes: afterVerdict(test.votes, vote, found.team) });

@@ -220,6 +220,7 @@
  * @property {string} item
  * @property {Array<string|WrittenPayload>} history
  * @property {string} session
+ * @property {string} key
  */
 
 /**
@@ -229,6 +230,7 @@
  * @property {string} title
  * @property {Object<string, ?number>} ranks
  * @property {Object<string, number>} num_ranked
+ * @property {boolean} is_stored
  */
 
 /**
@@ -273,6 +275,7 @@
  * @typedef {object} BlindPickPayload
  * @property {string} team
  * @property {string} message
+ * @property {boolean} is_stored
  */
 
 /**
@@ -295,6 +298,13 @@
  * @property {string} source
  * @property {?number} rank
  * @property {string} session
+ * @property {string} key
+ */
+
+/**
+ * Whether it need not be told again: what `server.record` gives.
+ * @typedef {object} RecordPayload
+ * @property {boolean} is_settled
  */
 
 /**

@@ -35,6 +35,7 @@ import { leaveLink, linkedItem } from "./links.js";
 import { makeMap } from "./map.js";
 import { makeMenu } from "./menu.js";
 import { makeModels } from "./models.js";
+import { makeOutbox } from "./outbox.js";
 import { replaceLostPictures } from "./pictures.js";
 import { makeProtocol } from "./protocol.js";
 import { makePushes } from "./pushes.js";
@@ -121,7 +122,11 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
   let shownIds = []; // of the history that the lists are for
   let isStanding = false; // whether both models have answered for the visitor's history
   let askedAt = 0;
-  let clicks = []; // not told yet: the server answers what is waited for first
+  // Told when the click is answered: the server answers what is waited for first.
+  const clicks = makeOutbox({
+    tell: async (click) => (await server.record(click))?.is_settled === true,
+    storageKey: `${storageKey}/clicks`,
+  });
   const bandSection = root.querySelector(".bands");
   const yours = makeYours(root.querySelector(".yours"), {
     storageKey: `${storageKey}/yours`,
@@ -141,6 +146,7 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
     judge: about("judge"),
     scores: (query) => server.scores(query),
     storageKey: `${storageKey}/picks`,
+    outboxKey: `${storageKey}/untold`,
   });
   const bands = makeBands(bandSection, (name) => ({ how, score: scoreboard })[name].draw());
   const blind = makeBlind(root, {
@@ -245,11 +251,11 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
     isAlive: alive,
     onSilence: () => {
       tell(`${tr("The app does not answer.")} `, retryButton("retry"));
-      recordClicks();
+      clicks.flush();
     },
     onError: (...sentence) => {
       tell(...sentence);
-      recordClicks();
+      clicks.flush();
     },
     onLastAnswer: adopt,
     onAnswer: show,
@@ -348,7 +354,7 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
       scoreboard.settle();
       blind.settle();
       whenPainted(askedAt, how.painted);
-      setTimeout(recordClicks);
+      setTimeout(clicks.flush);
     }
     if (isNew) drawer.refresh();
     root.dataset.version = String(answer.version);
@@ -406,12 +412,7 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
     if (isOwn(item)) return; // the server keeps nothing of it
     const isColumn = source === "hllm" || source === "baseline";
     if (isColumn && !models.counts()) return; // it would be counted for another model
-    clicks.push({ item_id: item.id, source, rank, session });
-  }
-
-  function recordClicks() {
-    for (const click of clicks) server.record?.(click).catch(() => {}); // not counted: no harm
-    clicks = [];
+    if (server.record) clicks.put({ item_id: item.id, source, rank, session });
   }
 
   /** Details of an item, or the form in which it was written. */
@@ -436,13 +437,16 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
 
   const actions = {
     write: (pressed) => write(browse.missing(), pressed),
-    forget: () =>
+    forget: () => {
+      clicks.clear();
+      scoreboard.forget();
       server
         .forget({ sessions: ownSessions(session) })
         .then(({ message }) => speech.tellForgotten(message))
         .catch(() =>
           speech.tellForgotten(tr("Nothing could be deleted: the app does not answer.")),
-        ),
+        );
+    },
     undo: () => desk.step(undo),
     redo: () => desk.step(redo),
     clear: () => desk.change(changed(state.history, [])),

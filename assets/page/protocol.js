@@ -2,6 +2,7 @@
 
 const DOUBT_MS = 2000; // then the server is asked whether it is there
 const ANSWER_LIMIT_MS = 15000;
+const REPEAT_MS = 300; // before a question whose connection broke is asked again, once
 const WARM_UP_POLL_MS = 1000;
 const BUSY_MS = 3000; // and up to twice that, before the same question is asked again
 
@@ -38,6 +39,7 @@ export function makeProtocol(session, page) {
   let warmUp = 0;
   let underWay = null; // the question that was sent
   let next = null; // the one that waits
+  let repeated = 0; // version of the last one that was asked again
 
   /**
    * @param {import("./contract.js").AnswerRequest} question without version and session
@@ -69,9 +71,20 @@ export function makeProtocol(session, page) {
     if (answer) receive(answer); // late or not
     if (underWay === question) {
       underWay = null;
-      if (!answer && question.version === version) giveUp();
+      if (!answer && question.version === version) again(question);
     }
     if (next && !underWay) send();
+  }
+
+  /** The server that was asked may be gone, and another one stand in for it. */
+  function again(question) {
+    if (repeated === question.version) return giveUp();
+    repeated = question.version;
+    setTimeout(() => {
+      if (question.version !== version || !waiting || underWay) return;
+      next = question;
+      send();
+    }, REPEAT_MS);
   }
 
   /** No answer will come; the next question does not wait for it. */

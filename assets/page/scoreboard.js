@@ -3,6 +3,7 @@
 import { node } from "./dom.js";
 import { tr } from "./language.js";
 import { linkOf } from "./links.js";
+import { makeOutbox } from "./outbox.js";
 import {
   closerOf,
   MODELS,
@@ -22,6 +23,7 @@ import { readTab, storeTab } from "./storage.js";
  *   Promise<?import("./contract.js").VerdictPayload>} page.judge
  * @param {function(object): Promise<import("./contract.js").ScoresPayload>} page.scores
  * @param {string} page.storageKey
+ * @param {string} page.outboxKey
  */
 export function makeScoreboard(section, page) {
   const line = section.querySelector(".score-line");
@@ -31,23 +33,18 @@ export function makeScoreboard(section, page) {
   let version = 0;
   let all = null; // picks of all visits, as they were last asked for
   let isCounted = true; // whether the models that are shown are those that picks count for
-  const waiting = []; // picks that are judged when the click is answered, so as not to slow it
+  // Judged when the click is answered, so as not to slow it.
+  const waiting = makeOutbox({ tell: judge, storageKey: page.outboxKey });
 
-  /** @param {import("./contract.js").PickRequest} pick */
-  function wait(pick) {
-    waiting.push(pick);
-  }
-
-  /** Have the picks judged that wait for it. */
-  async function settle() {
-    for (const pick of waiting.splice(0)) {
-      const verdict = await page.judge(pick).catch(() => null);
-      if (!verdict) continue; // one of the models had no answer
-      picks = withPick(picks, verdict);
-      storeTab(page.storageKey, picks);
-      drawLine();
-      if (!panel.hidden) draw();
-    }
+  async function judge(pick) {
+    const verdict = await page.judge(pick);
+    if (!verdict) return true; // one of the models had no answer
+    if (!verdict.is_stored) return false;
+    picks = withPick(picks, verdict);
+    storeTab(page.storageKey, picks);
+    drawLine();
+    if (!panel.hidden) draw();
+    return true;
   }
 
   /** @param {boolean} next whether picks count for the models that are shown */
@@ -154,7 +151,7 @@ export function makeScoreboard(section, page) {
   }
 
   drawLine();
-  return { wait, settle, draw, count };
+  return { wait: waiting.put, settle: waiting.flush, forget: waiting.clear, draw, count };
 }
 
 /**

@@ -269,7 +269,13 @@ function openCatalog(read, data, openUserLLM) {
       ranks[column.key] = found.rank;
       ranked[column.key] = found.numRanked;
     }
-    return { item: pick.item, title: items.title[number], ranks, num_ranked: ranked };
+    return {
+      item: pick.item,
+      title: items.title[number],
+      ranks,
+      num_ranked: ranked,
+      is_stored: true,
+    };
   }
 
   async function scores() {

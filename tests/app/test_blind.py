@@ -8,7 +8,7 @@ import pytest
 
 from app.blind import GONE, BlindTest, Vote
 from app.catalog import NO_FILTER, ItemFilter
-from app.catalog.events import events_path
+from app.catalog.events import EventFile, events_path
 from app.columns import LIST_LENGTH
 from app.event_log import EventLog
 from hllm.errors import CheckpointError
@@ -42,7 +42,7 @@ def test_the_list_is_drafted_from_both_columns_and_every_place_is_credited(servi
     assert 0 < len(drafts) <= LIST_LENGTH
     credited = {"hllm": [], "baseline": []}
     for position, draft in enumerate(drafts, 1):
-        team, message = test.judge(vote(draft.item_id, position), HISTORY, item_filter)
+        team, message, _ = test.judge(vote(draft.item_id, position), HISTORY, item_filter)
         assert message == ""
         credited[team].append(draft.item_id)
     seen = []
@@ -80,7 +80,7 @@ def test_a_list_is_recorded_as_what_was_shown(service, events_of):
 def test_what_does_not_stand_there_counts_for_nobody_and_that_is_said(service, changes, history):
     drafts = service.answer(HISTORY, SESSION, blind_seed=SEED).blind.drafts
     pick = replace(vote(drafts[0].item_id, 1), **changes)
-    assert BlindTest(service).judge(pick, history, NO_FILTER) == ("", GONE)
+    assert BlindTest(service).judge(pick, history, NO_FILTER)[:2] == ("", GONE)
     service.events.flush()
     assert kept(service) == []
 
@@ -88,10 +88,10 @@ def test_what_does_not_stand_there_counts_for_nobody_and_that_is_said(service, c
 def test_a_pick_that_is_taken_back_is_deleted_and_can_come_again(service):
     item = service.answer(HISTORY, SESSION, blind_seed=SEED).blind.drafts[2].item_id
     test = BlindTest(service)
-    team, _ = test.judge(vote(item, 3), HISTORY, NO_FILTER)
-    assert test.judge(vote(item, 3, withdrawn=True), HISTORY, NO_FILTER) == ("", "")
+    team, *_ = test.judge(vote(item, 3), HISTORY, NO_FILTER)
+    assert test.judge(vote(item, 3, withdrawn=True), HISTORY, NO_FILTER)[:2] == ("", "")
     assert kept(service) == []
-    assert test.judge(vote(item, 3), HISTORY, NO_FILTER) == (team, "")
+    assert test.judge(vote(item, 3), HISTORY, NO_FILTER)[:2] == (team, "")
     assert len(kept(service)) == 1
     assert service.events.forget([SESSION]) == 2  # with what was shown
 
@@ -103,7 +103,7 @@ def test_both_models_must_answer(tmp_path, new_service, new_items):
     service = new_service(tmp_path / "c.db", new_items(12), load_hllm=missing)
     answer = service.answer(["book-001"], SESSION, blind_seed=SEED)
     assert answer.blind is None and len(answer.columns) == 2
-    assert BlindTest(service).judge(vote("book-002", 1), ["book-001"], NO_FILTER) == ("", GONE)
+    assert BlindTest(service).judge(vote("book-002", 1), ["book-001"], NO_FILTER)[:2] == ("", GONE)
 
 
 def test_a_catalogue_of_few_items_gives_a_short_list(tmp_path, new_service, new_items):
@@ -115,7 +115,7 @@ def test_a_catalogue_of_few_items_gives_a_short_list(tmp_path, new_service, new_
 
 
 def test_nothing_is_kept_where_nothing_may_be(service, tmp_path):
-    service.events = EventLog(tmp_path / "none.db", days=0)
+    service.events = EventLog(EventFile(tmp_path / "none.db"), days=0)
     item = service.answer(HISTORY, SESSION, blind_seed=SEED).blind.drafts[0].item_id
     test = BlindTest(service)
     assert test.judge(vote(item, 1), HISTORY, NO_FILTER)[0] in ("hllm", "baseline")

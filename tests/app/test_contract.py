@@ -35,5 +35,5 @@ def typed_dicts():
 
 
 def test_scripts_and_python_know_the_same_payloads():
-    assert len(typed_dicts()) == 47
+    assert len(typed_dicts()) == 48
     assert contract() == typed_dicts()

@@ -220,7 +220,7 @@ def after(folder, code):
     assert [path.name for path in folder.iterdir()] == ["page"]
 """
 
-# Of app.catalog: tests/app/catalog/test_backup.py.
+# Of app.catalog: tests/app/catalog/test_backup.py; of app.get: tests/app/get/test_download.py.
 COMMANDS = {"build": BUILD, "events": EVENTS, "ingest import": IMPORT, "ingest export": EXPORT,
             "books.simulate": SIMULATE, "export_static": EXPORT_STATIC}  # fmt: skip
 READS_ALONE = {"doctor"}
@@ -231,9 +231,9 @@ def test_every_command_is_among_them():
     modules = {
         ".".join(path.relative_to(ROOT / "app").with_suffix("").parts).removesuffix(".__main__")
         for path in ROOT.glob("app/**/*.py")
-        if "__main__" in path.read_text()
+        if 'if __name__ == "__main__"' in path.read_text()
     }
-    assert {name.split()[0] for name in COMMANDS} | READS_ALONE | {"catalog"} == modules
+    assert {name.split()[0] for name in COMMANDS} | READS_ALONE | {"catalog", "get"} == modules
 
 
 @pytest.mark.slow

@@ -149,7 +149,8 @@ def test_a_blind_test_goes_through_the_gate(ask, service):
         "filter": {"category": "", "min_price": None, "max_price": None}, "session": "0" * 16,
     }  # fmt: skip
     team = ["hllm", "baseline"][first.team]
-    for data, expected in ((pick, {"team": team, "message": ""}), ([pick], None), ("x", None)):
+    counted = {"team": team, "message": "", "is_stored": True}
+    for data, expected in ((pick, counted), ([pick], None), ("x", None)):
         status, _, body = ask("POST", SERVER, {**BROWSE, "fn_name": "blind", "data": data})
         found = json.loads(body)
         assert status == 200 and (found == expected or (expected is None and not found["team"]))

@@ -49,6 +49,8 @@ WRITTEN = {
     "items by number": ', items by number"',
     "{0} layers of {1}": '"{config.num_layers} layers of {config.hidden_size}"',
 }
+# Whose sentences the page may show; not those of the commands.
+APP = [*(ROOT / "app").glob("*.py"), *(ROOT / "app" / "catalog").rglob("*.py")]
 PLACEHOLDER = re.compile(r"\{\w+\}|\$\w+")
 IN_SCRIPT = re.compile(r'\b(?:tr|marked)\(\s*("(?:[^"\\\n]|\\.)*")')
 NOUN_IN_SCRIPT = re.compile(r'\bplural\([^"()]*, "(\w+)"\)')
@@ -85,7 +87,7 @@ def constants(node):
 
 def marked_in_sources():
     scripts = [path.read_text("utf-8") for path in (ROOT / "assets" / "page").glob("*.js")]
-    modules = [path.read_text("utf-8") for path in (ROOT / "app").glob("*.py")]
+    modules = [path.read_text("utf-8") for path in APP]
     frame = (ROOT / "assets" / "page.html").read_text("utf-8")
     return {
         "page": set().union(*map(marked_in_script, scripts)),

@@ -28,6 +28,7 @@ from app.payloads import (
     detail_payload,
     forget_payload,
     pushes_payload,
+    record_payload,
     reveal_payload,
     scores_payload,
     verdict_payload,
@@ -289,7 +290,7 @@ def test_everything_that_a_page_sends_is_read(service):
     item_filter = {"category": "Mystery", "min_price": 5, "max_price": 20}
     query = {"text": "7", "category": "Mystery", "sort": "title", "cursor": "c"}
     question = {"item": "a", "history": ["b"], "blind": True}
-    click = {"item_id": "a", "source": "hllm", "rank": 3, "session": SESSION}
+    click = {"item_id": "a", "source": "hllm", "rank": 3, "session": SESSION, "key": "f" * 32}
     what_if = {"diversity": 0.5, "less_popular": 0.5}
     for sent, kind, read in (
         (item_filter, FilterPayload, lambda raw: clean_filter(raw, lambda _: True)),
@@ -310,8 +311,10 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
     monkeypatch.setattr(
         service,
         "answer",
-        lambda history, session, item_filter, with_example, blind_seed, what_if: (
-            asked.append((history, session, item_filter, with_example, blind_seed, what_if))
+        lambda history, session, item_filter, with_example, blind_seed, what_if, question: (
+            asked.append(
+                (history, session, item_filter, with_example, blind_seed, what_if, question)
+            )
             or answer(history, session, item_filter=item_filter)
         ),
     )
@@ -329,7 +332,7 @@ def test_every_part_of_a_question_counts(service, monkeypatch):
     assert request.keys() == AnswerRequest.__annotations__.keys()
     assert answer_payload(service, request)["version"] == 4
     mystery = ItemFilter(category="Mystery")
-    assert asked == [(["book-001"], SESSION, mystery, True, "5eed" * 8, WhatIf(0.5, 0.0))]
+    assert asked == [(["book-001"], SESSION, mystery, True, "5eed" * 8, WhatIf(0.5, 0.0), "4")]
 
 
 SEED = "5eed" * 8
@@ -363,7 +366,8 @@ def test_every_part_of_a_blind_pick_counts(service):
     test = BlindTest(service)
     found = blind_payload(test, pick)
     assert_is(found, contract_picks.BlindPickPayload)
-    assert found == {"team": ["hllm", "baseline"][drafts[1].team], "message": ""}
+    team = ["hllm", "baseline"][drafts[1].team]
+    assert found == {"team": team, "message": "", "is_stored": True}
     for key in ("seed", "history", "filter", "item", "position"):
         other = blind_payload(test, {k: v for k, v in pick.items() if k != key})
         assert other["team"] == "" and "does not count" in other["message"], key
@@ -394,3 +398,16 @@ def test_a_what_if_says_what_it_costs_and_what_was_not_understood(service):
     for key, html in tried["columns"].items():
         assert re.search(r"Re-ranked: costs 0\.\d{3} of mean score, \d+ of 10 items", html)
         assert "Re-ranked" not in plain["columns"][key]
+
+
+def test_a_click_is_settled_when_it_is_stored_or_is_none_of_ours(service, events_of):
+    click = {"item_id": "book-001", "source": "browse", "rank": None, "session": "0" * 32}
+    for key in ("f" * 32, "f" * 32, "no key", 5):
+        found = record_payload(service, {**click, "key": key})
+        assert_is(found, contract.RecordPayload)
+        assert found == {"is_settled": True}
+    assert len(events_of(service)) == 3  # the key that came twice is one click
+    for strange in (None, [], "x", {**click, "source": "elsewhere"}):
+        assert record_payload(service, strange) == {"is_settled": True}
+    service.catalog.path.unlink()
+    assert record_payload(service, click) == {"is_settled": False}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.catalog.events import PickSums
+from app.catalog.events import EventFile, PickSums
 from app.errors import CatalogError
 from app.event_log import EventLog
 from app.scoreboard import FEWEST_VISITS, Scoreboard, estimate, model_score
@@ -69,7 +69,7 @@ def test_all_picks_of_all_visits_are_in_the_scores(service):
 
 
 def test_nothing_is_kept_where_nothing_may_be(service, tmp_path):
-    service.events = EventLog(tmp_path / "none.db", days=0)
+    service.events = EventLog(EventFile(tmp_path / "none.db"), days=0)
     board = Scoreboard(service)
     assert board.judge("book-007", ["book-001"], ONE) is not None  # the visit has its own
     scores = board.scores()

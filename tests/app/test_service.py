@@ -1,7 +1,7 @@
 import pytest
 
 from app.catalog import Catalog, CatalogItem, ItemFilter
-from app.catalog.events import events_path
+from app.catalog.events import EventFile, events_path
 from app.columns import COMPARE_DEPTH
 from app.errors import CatalogError
 from app.service import PAGE_SIZE, Service
@@ -111,6 +111,34 @@ def test_what_is_shown_and_clicked_is_recorded(service, events_of):
     assert events[2][2:] == ('["book-002"]', 4, SESSION)
 
 
+def test_a_click_that_is_told_again_and_a_question_asked_again_are_recorded_once(
+    service, events_of
+):
+    click = Click("book-002", "browse", SESSION, None, "f" * 32)
+    for question in ("1", "1", "2"):
+        service.answer(["book-001"], SESSION, question=question)
+        assert service.record_click(click)
+    kinds = [(kind, model) for kind, model, *_ in events_of(service)]
+    lists = [("shown", "hllm"), ("shown", "baseline")]
+    assert kinds == [*lists, ("clicked", "browse"), *lists]
+    assert service.record_click(Click("book-002", "browse", "b" * 32, None, "f" * 32))
+    assert len(events_of(service)) == 6  # another visitor's
+
+
+def test_a_click_is_acknowledged_when_it_is_stored_and_not_before(service, monkeypatch):
+    def fail(self, events):
+        raise CatalogError("The disk is full.")
+
+    click = Click("book-002", "browse", SESSION, None, "f" * 32)
+    with monkeypatch.context() as patch:
+        patch.setattr(EventFile, "add", fail)
+        assert not service.record_click(click)
+    service.counts_picks = False
+    assert service.record_click(Click("book-002", "hllm", SESSION, 1)), "never counted"
+    service.counts_picks = True
+    assert service.record_click(Click("no such book", "browse", SESSION)), "never counted"
+
+
 def test_a_click_on_an_unknown_item_is_not_recorded(service, events_of):
     service.record_click(Click("book-002", "hllm", SESSION, 4))
     service.record_click(Click("no such book", "hllm", SESSION, 4))
@@ -119,7 +147,7 @@ def test_a_click_on_an_unknown_item_is_not_recorded(service, events_of):
 
 def test_a_click_is_left_out_where_the_catalogue_cannot_be_read(service, caplog):
     service.catalog.path.unlink()
-    service.record_click(Click("book-002", "hllm", SESSION, 4))
+    assert not service.record_click(Click("book-002", "hllm", SESSION, 4))
     assert "A click is not recorded" in caplog.text and "cannot be read" in caplog.text
     service.events.flush()
     assert not events_path(service.catalog.path).exists()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from app import settings as settings_module
+from app.catalog.address import Address
 from app.errors import CatalogError
 from app.settings import Settings, parse_settings, writable_dir
 
@@ -215,3 +216,14 @@ def test_word_that_says_neither_yes_nor_no(capsys):
     with pytest.raises(SystemExit):
         parse_settings([], {"HLLM_METRICS": "perhaps"})
     assert "'perhaps' is neither yes nor no" in capsys.readouterr().err
+
+
+def test_a_catalogue_is_a_file_or_an_address_without_a_password(capsys):
+    url = "postgresql://me@db.example.org/games"
+    assert parse_settings(["--catalog", url], {}).catalog == Address(url)
+    assert parse_settings([], {"HLLM_CATALOG": url}).catalog == Address(url)
+    assert parse_settings(["--catalog", "games.db"], {}).catalog == Path("games.db")
+    with pytest.raises(SystemExit):
+        parse_settings(["--catalog", "postgresql://me:geheim@db/games"], {})
+    said = capsys.readouterr().err
+    assert "PGPASSFILE" in said and "geheim" not in said

@@ -159,7 +159,7 @@ test("a question that waited behind one that hung follows when that one ends", a
   assert.deepEqual(since(), [["send", 2]]);
 });
 
-test("a connection that breaks is noticed at once, unless another question follows", async () => {
+test("a connection that breaks is tried once more, unless another question follows", async () => {
   const { ask, since, fail } = open();
   ask("a");
   ask("b");
@@ -167,8 +167,34 @@ test("a connection that breaks is noticed at once, unless another question follo
   await fail(1);
   assert.deepEqual(since(), [["send", 2]]);
   await fail(2);
+  assert.deepEqual(since(), []);
+  const retry = pending().at(-1);
+  assert.equal(retry.ms, 300);
+  retry.act();
+  assert.deepEqual(since(), [["send", 2]]);
+  await fail(2);
   assert.deepEqual(since(), [["silence"]]);
-  assert.equal(pending().length, 0);
+});
+
+test("the answer to a question that was asked again is shown; it is overtaken by the next", async () => {
+  const { ask, since, fail, answer } = open();
+  ask("a");
+  await fail(1);
+  pending().at(-1).act();
+  since();
+  await answer(1, {});
+  assert.deepEqual(since(), [
+    ["busy", false],
+    ["last", 1],
+    ["answer", 1],
+  ]);
+  ask("b");
+  await fail(2);
+  const retry = pending().at(-1);
+  ask("c");
+  since();
+  retry.act();
+  assert.deepEqual(since(), []); // the last one is under way
 });
 
 test("a server that is gone is noticed before that, one that computes is not", async () => {
@@ -232,6 +258,9 @@ test("what is no answer is as good as none", async () => {
     const { ask, since, answer } = open();
     ask();
     since();
+    await answer(1, nothing);
+    pending().at(-1).act(); // once more
+    assert.deepEqual(since(), [["send", 1]]);
     await answer(1, nothing);
     assert.deepEqual(since(), [["silence"]]);
     timers.clear();

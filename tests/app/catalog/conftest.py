@@ -4,7 +4,9 @@ import random
 
 import pytest
 
-from app.catalog import Catalog, CatalogItem
+from app.catalog import CatalogItem
+from app.catalog.address import Address
+from app.catalog.opening import create_catalog
 
 CATEGORIES = ("Fantasy", "Arts, Crafts & Sewing", "日本")
 
@@ -28,13 +30,47 @@ def many_items():
     return make_items
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def new_place(request, tmp_path_factory):
+    """Gives places for new catalogues: files, and databases where there is a server."""
+    if request.param == "postgres":
+        server = request.getfixturevalue("postgres")
+        return lambda: Address.parse(server.new_database())
+    return lambda: tmp_path_factory.mktemp("catalog") / "c.db"
+
+
+@pytest.fixture
+def new_catalog(new_place):
+    """Makes empty catalogues, of every engine one test after the other."""
+    made = []
+
+    def create(name=""):
+        made.append(create_catalog(new_place(), name))
+        return made[-1]
+
+    yield create
+    for catalog in made:
+        catalog.close()
+
+
 @pytest.fixture(scope="module")
-def catalog(tmp_path_factory, many_items):
+def catalog(new_place, many_items):
     """One catalogue of many items for all tests of a file; nobody changes it."""
-    catalog = Catalog.create(tmp_path_factory.mktemp("catalog") / "c.db", "Many")
+    catalog = create_catalog(new_place(), "Many")
     catalog.add_items(many_items())
     yield catalog
     catalog.close()
+
+
+@pytest.fixture(scope="session")
+def execute():
+    """Runs a statement in a catalogue, as nothing of the program does; gives all rows."""
+
+    def run(catalog, sql):
+        with catalog._file.reading() as connection:
+            return connection.execute(sql).fetchall()
+
+    return run
 
 
 def walk_pages(catalog, query, limit):

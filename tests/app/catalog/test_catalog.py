@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.catalog import Catalog, CatalogItem, Query
+from app.catalog import CatalogItem, Query
 
 CATEGORIES = ("Fantasy", "Arts, Crafts & Sewing", "日本")
 
@@ -27,8 +27,8 @@ def test_popular_and_categories(catalog, many_items):
     assert catalog.categories(1)[0][1] == max(counts.values())
 
 
-def test_iter_texts(tmp_path):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_iter_texts(new_catalog):
+    catalog = new_catalog()
     catalog.add_items(
         [
             CatalogItem(item_id="z", title="Last id, first in", tags=("x", "y, z"), year=1999),
@@ -45,10 +45,10 @@ def test_iter_texts(tmp_path):
     ]
 
 
-def test_iter_texts_and_interactions_over_chunk_borders(tmp_path, monkeypatch):
+def test_iter_texts_and_interactions_over_chunk_borders(new_catalog, monkeypatch):
     monkeypatch.setattr("app.catalog.catalog._ITEMS_PER_READ", 4)
     monkeypatch.setattr("app.catalog.catalog._INTERACTIONS_PER_READ", 3)
-    catalog = Catalog.create(tmp_path / "c.db")
+    catalog = new_catalog()
     catalog.add_items(CatalogItem(item_id=str(n), title="t") for n in range(8))
     rows = [(f"u{n % 3}", str(n % 8), 100 - n) for n in range(10)]
     catalog.add_interactions(rows)

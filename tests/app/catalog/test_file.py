@@ -65,7 +65,7 @@ def test_failed_write_leaves_the_catalogue_usable(tmp_path):
 READ_ONLY_SCRIPT = """
 import logging, os, sys
 from app.catalog import Catalog, CatalogItem, Query
-from app.catalog.events import events_path
+from app.catalog.events import EventFile, events_path
 from app.errors import CatalogError
 from app.event_log import EventLog
 if os.getuid() == 0:  # root may write anywhere
@@ -74,7 +74,7 @@ logging.basicConfig(format="%(message)s")
 catalog = Catalog.open(sys.argv[1])
 assert [item.item_id for item in catalog.page(Query(search="alph")).items] == ["a"]
 assert catalog.get(["b"]) and catalog.popular(1) and len(list(catalog.iter_texts())) == 2
-events = EventLog(events_path(catalog.path))
+events = EventLog(EventFile(events_path(catalog.path)))
 for _ in range(3):
     events.add("s", "clicked", "browse", ["a"])
 events.flush()

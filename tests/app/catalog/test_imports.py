@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.catalog import Catalog, CatalogItem
+from app.catalog import CatalogItem
 from app.catalog.imports import (
     FIRST_PLACE,
     FileImport,
@@ -21,9 +21,9 @@ LINE = 2**40  # a place is number * LINE + line
 
 
 @pytest.fixture
-def db(tmp_path):
+def db(new_catalog):
     """A transaction in a catalogue of items a and b (internal ids 1 and 2) and user u (1)."""
-    with Catalog.create(tmp_path / "c.db") as catalog:
+    with new_catalog() as catalog:
         catalog.add_items([CatalogItem(item_id="a"), CatalogItem(item_id="b")])
         with catalog._file.writing() as db:
             db.execute("INSERT INTO users (id, user_id) VALUES (1, 'u')")
@@ -36,13 +36,13 @@ def mark(**changes):
 
 
 def add(db, *rows):
-    db.conn.executemany(
-        "INSERT INTO interactions (id, user, item, timestamp) VALUES (?, ?, ?, ?)", rows
+    db.executemany(
+        'INSERT INTO interactions (id, "user", item, timestamp) VALUES (?, ?, ?, ?)', rows
     )
 
 
 def rows_of(db):
-    rows = db.execute("SELECT id, user, item, timestamp FROM interactions ORDER BY id")
+    rows = db.execute('SELECT id, "user", item, timestamp FROM interactions ORDER BY id')
     return rows.fetchall()
 
 
@@ -65,8 +65,8 @@ def test_only_an_interrupted_import_of_the_same_version_goes_on(db):
     begin(db, "x.csv", "one")
     write_mark(db, mark(line=5))
     assert begin(db, "x.csv", "one").after == 5
-    assert resume_line(db.conn, "x.csv", "one") == 5
-    assert resume_line(db.conn, "x.csv", "two") == resume_line(db.conn, "y.csv", "one") == 0
+    assert resume_line(db, "x.csv", "one") == 5
+    assert resume_line(db, "x.csv", "two") == resume_line(db, "y.csv", "one") == 0
     write_mark(db, mark(line=9, finished=True))
     assert begin(db, "x.csv", "one").after == 0
     assert db.execute("SELECT count(*) FROM imports").fetchone() == (1,)

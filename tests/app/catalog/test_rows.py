@@ -1,15 +1,12 @@
 """Items come out of the tables as they went in."""
 
-import sqlite3
-from contextlib import closing
-
-from app.catalog import Catalog, CatalogItem
+from app.catalog import CatalogItem
 from app.catalog.rows import read_items
 from app.catalog.write import VALUES_PER_QUERY
 
 
-def test_items_come_back_as_they_were(tmp_path):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_items_come_back_as_they_were(new_catalog):
+    catalog = new_catalog()
     item = CatalogItem(
         item_id="ümlaut/1",
         title="${alert(1)} <b>",
@@ -27,17 +24,17 @@ def test_items_come_back_as_they_were(tmp_path):
     assert catalog.get(["ümlaut/1"]) == {"ümlaut/1": item}
 
 
-def test_an_item_with_nothing_but_an_id(tmp_path):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_an_item_with_nothing_but_an_id(new_catalog):
+    catalog = new_catalog()
     catalog.add_items([CatalogItem(item_id="a")])
     assert catalog.get(["a"]) == {"a": CatalogItem(item_id="a")}
 
 
-def test_more_values_than_one_statement_takes(tmp_path):
+def test_more_values_than_one_statement_takes(new_catalog):
     count = 2 * VALUES_PER_QUERY + 1
-    with Catalog.create(tmp_path / "c.db") as catalog:
-        catalog.add_items(CatalogItem(item_id=f"i{n}", title=str(n)) for n in range(count))
-    with closing(sqlite3.connect(tmp_path / "c.db")) as connection:
+    catalog = new_catalog()
+    catalog.add_items(CatalogItem(item_id=f"i{n}", title=str(n)) for n in range(count))
+    with catalog._file.reading() as connection:
         found = read_items(connection, "i.item_id", [f"i{n}" for n in range(count)])
         assert {item.item_id for item in found.values()} == {f"i{n}" for n in range(count)}
         numbers = read_items(connection, "i.id", [2, 1, 10**9])
@@ -47,8 +44,8 @@ def test_more_values_than_one_statement_takes(tmp_path):
         assert read_items(connection, "i.id", []) == {}
 
 
-def test_popularity_is_that_of_the_index_and_before_there_is_one_the_sources(tmp_path):
-    with Catalog.create(tmp_path / "c.db") as catalog:
+def test_popularity_is_that_of_the_index_and_before_there_is_one_the_sources(new_catalog):
+    with new_catalog() as catalog:
         catalog.add_items([CatalogItem(item_id="a", popularity=7)])
         assert catalog.get(["a"])["a"].popularity == 7
         catalog.add_interactions([("u", "a", 1)])

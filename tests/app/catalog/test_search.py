@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.catalog import Catalog, CatalogItem, Query
+from app.catalog import CatalogItem, Query
 from app.catalog.search import MAX_COUNT, SORTS, Anchor, order_of
 
 CATEGORIES = ("Fantasy", "Arts, Crafts & Sewing", "日本")
@@ -31,8 +31,8 @@ def test_pages_cover_every_match_exactly_once_in_order(
     assert {item.item_id for item in whole} == expected
 
 
-def test_relevance_puts_title_hits_first(tmp_path, walk):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_relevance_puts_title_hits_first(new_catalog, walk):
+    catalog = new_catalog()
     catalog.add_items(
         [
             CatalogItem(item_id="mentions", title="Sand", description="like dune", popularity=9),
@@ -87,8 +87,8 @@ def test_unknown_category_is_empty(catalog):
 
 
 @pytest.mark.parametrize("part", ["日", "本", "日本", "本語", "日本語の本", "語の"])
-def test_cjk_is_found_by_any_part(tmp_path, part):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_cjk_is_found_by_any_part(new_catalog, part):
+    catalog = new_catalog()
     catalog.add_items(
         [CatalogItem(item_id="a", title="新しい日本語の本"), CatalogItem(item_id="b", title="中文")]
     )
@@ -96,8 +96,8 @@ def test_cjk_is_found_by_any_part(tmp_path, part):
 
 
 @pytest.mark.parametrize("search", ["소설", "한국 소", "설"])
-def test_korean(tmp_path, search):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_korean(new_catalog, search):
+    catalog = new_catalog()
     catalog.add_items([CatalogItem(item_id="a", title="한국소설 한국 소설")])
     assert catalog.page(Query(search=search)).total == 1
 
@@ -129,8 +129,8 @@ def test_cursor_of_another_sort(catalog):
         catalog.page(Query(sort="year"), cursor=cursor)
 
 
-def test_cursor_survives_new_items(tmp_path):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_cursor_survives_new_items(new_catalog):
+    catalog = new_catalog()
     catalog.add_items(CatalogItem(item_id=f"i{n}", title=f"t{n}") for n in range(5))
     first = catalog.page(Query(sort="title"), limit=2)
     catalog.add_items([CatalogItem(item_id="new", title="a first title")])
@@ -138,8 +138,8 @@ def test_cursor_survives_new_items(tmp_path):
     assert [item.item_id for item in second.items] == ["i2", "i3"]
 
 
-def test_total_is_none_when_there_are_too_many_to_count(tmp_path):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_total_is_none_when_there_are_too_many_to_count(new_catalog):
+    catalog = new_catalog()
     catalog.add_items(
         CatalogItem(item_id=str(n), title="common", categories=("C",)) for n in range(MAX_COUNT + 1)
     )

@@ -4,14 +4,14 @@ from decimal import Decimal
 
 import pytest
 
-from app.catalog import Catalog, CatalogItem
+from app.catalog import CatalogItem
 from app.catalog.times import shown_time, stored_times
 from app.errors import CatalogError
 
 
 @pytest.fixture
-def catalog(tmp_path):
-    catalog = Catalog.create(tmp_path / "c.db")
+def catalog(new_catalog):
+    catalog = new_catalog()
     catalog.add_items([CatalogItem(item_id="a"), CatalogItem(item_id="b")])
     yield catalog
     catalog.close()

@@ -2,11 +2,11 @@
 
 import pytest
 
-from app.catalog import Catalog, CatalogItem, Query
+from app.catalog import CatalogItem, Query
 
 
-def test_adding_twice_is_adding_once(tmp_path, many_items):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_adding_twice_is_adding_once(new_catalog, many_items):
+    catalog = new_catalog()
     assert catalog.add_items(many_items()).added == 137
     version = catalog.data_version
     assert catalog.add_items(many_items()).unchanged == 137
@@ -18,8 +18,8 @@ def test_adding_twice_is_adding_once(tmp_path, many_items):
     assert catalog.count_interactions() == (2, 1)
 
 
-def test_update_replaces_texts_categories_and_search(tmp_path):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_update_replaces_texts_categories_and_search(new_catalog):
+    catalog = new_catalog()
     catalog.add_items([CatalogItem(item_id="a", title="Old", categories=("X",))])
     catalog.add_interactions([("u", "a", 1)])
     counts = catalog.add_items([CatalogItem(item_id="a", title="New", categories=("Y",))])
@@ -30,17 +30,17 @@ def test_update_replaces_texts_categories_and_search(tmp_path):
     assert catalog.count_interactions() == (1, 1), "an update must not delete interactions"
 
 
-def test_popularity_is_interactions_where_there_are_any(tmp_path):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_popularity_is_interactions_where_there_are_any(new_catalog):
+    catalog = new_catalog()
     catalog.add_items([CatalogItem(item_id="a", popularity=99), CatalogItem(item_id="b")])
     assert catalog.popular(1)[0].item_id == "a"
     catalog.add_interactions([("u", "b", 1), ("v", "b", 1)])
     assert [(item.item_id, item.popularity) for item in catalog.popular(2)] == [("b", 2), ("a", 0)]
 
 
-def test_data_version_depends_on_texts_only(tmp_path, many_items):
+def test_data_version_depends_on_texts_only(new_catalog, many_items):
     def version(name, items, batches=1):
-        catalog = Catalog.create(tmp_path / name)
+        catalog = new_catalog(name)
         for start in range(batches):
             catalog.add_items(items[start::batches])
         return catalog.data_version
@@ -58,22 +58,22 @@ def test_data_version_depends_on_texts_only(tmp_path, many_items):
     assert version("f", [changed, *items[1:], items[0]]) == base, "the last of equal ids wins"
 
 
-def test_known_data_version_is_the_same_on_every_machine(tmp_path):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_known_data_version_is_the_same_on_every_machine(new_catalog):
+    catalog = new_catalog()
     catalog.add_items([CatalogItem(item_id="1", title="Dune", year=1965, extra={"p": 1.5})])
     assert catalog.data_version == "e41132f6cdf720ef"
 
 
 @pytest.mark.parametrize("item_id", ["", "\x00", "x" * 501])
-def test_bad_item_ids(tmp_path, item_id):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_bad_item_ids(new_catalog, item_id):
+    catalog = new_catalog()
     with pytest.raises(ValueError, match="1 to 500 characters"):
         catalog.add_items([CatalogItem(item_id="good"), CatalogItem(item_id=item_id)])
     assert catalog.num_items == 0, "the transaction must be rolled back"
 
 
-def test_k_core_is_one_pass(tmp_path):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_k_core_is_one_pass(new_catalog):
+    catalog = new_catalog()
     catalog.add_items(CatalogItem(item_id=i) for i in "abc")
     rows = [("u1", "a", 1), ("u1", "b", 2), ("u2", "a", 1), ("u2", "b", 2), ("u3", "b", 1)]
     # u4 has two interactions, but c has only one, so u4 falls below 2 and a loses nothing more.
@@ -85,8 +85,8 @@ def test_k_core_is_one_pass(tmp_path):
     assert catalog.num_items == 3 and catalog.popular(1)[0].popularity == 2
 
 
-def test_empty_catalogue(tmp_path):
-    catalog = Catalog.create(tmp_path / "c.db")
+def test_empty_catalogue(new_catalog):
+    catalog = new_catalog()
     assert catalog.page(Query()).total == 0
     assert catalog.page(Query(search="x", category="y", sort="title")).items == []
     assert catalog.popular(5) == [] and catalog.categories() == []

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.catalog import Catalog
+from app.catalog.opening import open_catalog
 from app.ingest.__main__ import main
 from tests.app.ingest.imports import import_pair
 
@@ -75,3 +76,23 @@ def test_real_office_data(tmp_path, capsys):
     assert item.description.startswith("HP 74 Black & 75 Tri-color") and "{" not in item.description
     assert "<!-- .headerM" in item.extra[""]["original"]["description"]
     assert not any(item.description.startswith(("['", '["')) for item in catalog.iter_items())
+
+
+def test_a_database_takes_an_import_and_gives_it_back(
+    files, database, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)  # where rejects would go
+    options = ["--items", str(files["items"]), "--interactions", str(files["interactions"])]
+    for place in (str(files["catalog"]), database.url):
+        for _ in range(2):  # the second time there is nothing new
+            assert main(["table", "--catalog", place, *options]) == 0
+        assert "50 unchanged" in capsys.readouterr().out
+        output = tmp_path / f"out{len(place)}"
+        assert main(["export", "--catalog", place, "--output", str(output)]) == 0
+        assert main(["check", "--catalog", place]) == 0
+    first, second = sorted(tmp_path.glob("out*"))
+    for name in ("items.csv", "interactions.csv"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    with open_catalog(database) as other, other.importing():
+        assert main(["table", "--catalog", database.url, *options]) != 0
+    assert "Another program is writing" in capsys.readouterr().err

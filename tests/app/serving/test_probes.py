@@ -4,9 +4,13 @@ from urllib.request import urlopen
 
 import pytest
 
+from app.catalog.opening import create_catalog, open_catalog, open_event_reader
+from app.columns import Column
+from app.service import Service
 from app.serving.probes import not_ready
 from app.settings import Settings
 from tests.served import page_of, served
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -56,3 +60,43 @@ def test_model_that_failed_is_said(tmp_path, new_service, new_items):
     service = new_service(tmp_path / "c.db", new_items(5), load_hllm=fail)
     [problem] = not_ready(service)
     assert "HLLM" in problem
+
+
+def test_ready_tells_the_truth_of_a_database_and_health_waits_for_none(
+    postgres, database, tmp_path, new_items, fake_recommender
+):
+    items = new_items(5)
+    with create_catalog(database) as catalog:
+        catalog.add_items(items)
+    names = [item.item_id for item in items]
+    columns = [
+        Column(key, key, lambda key=key: fake_recommender(key, names))
+        for key in ("hllm", "baseline")
+    ]
+    for column in columns:
+        column.load()
+    service = Service(open_catalog(database), columns)
+
+    def status(url, path):
+        try:
+            with urlopen(url + path) as answer:
+                return answer.status
+        except HTTPError as error:
+            assert "127.0.0.1" not in error.read().decode()
+            return error.code
+
+    with served(page_of(service, Settings(data_dir=tmp_path))) as (_, url):
+        assert (status(url, "/-/health"), status(url, "/-/ready")) == (200, 200)
+        service.cards_of(names)
+        postgres.stop()
+        try:
+            assert (status(url, "/-/health"), status(url, "/-/ready")) == (200, 503)
+            answer = service.answer(names[:2], "a" * 32)  # with what is in memory
+            assert len(answer.columns[0].result.items) == 3 and len(answer.cards) == 3
+        finally:
+            postgres.start()
+        wait_until(lambda: status(url, "/-/ready") == 200)
+        service.events.flush()
+    [day] = open_event_reader(database).day_counts()
+    assert (day.kind, day.count) == ("shown", 2)  # they have waited
+    service.close()
