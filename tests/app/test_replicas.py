@@ -48,7 +48,7 @@ class Replica:
                 "--baseline", BASELINE, "--data-dir", folder, "--host", "127.0.0.1",
             ],
             cwd=ROOT, stdout=self.log.open("wb"), stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "GRADIO_SERVER_PORT": ""},
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
 
     def port(self):
