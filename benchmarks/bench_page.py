@@ -40,6 +40,11 @@ SLOW_3G = {
 PAUSE_MS = 1000  # of a visitor who looks at the lists before the next click
 QUIET_MS = 1500  # without traffic, after which a visit or a click is over
 LIMIT_MS = 120_000
+# What the page still has to tell of earlier clicks, again if it was not stored in time.
+ALL_TOLD = """
+() => Object.keys(sessionStorage).filter((key) => /\\/(clicks|untold)$/.test(key))
+  .every((key) => sessionStorage.getItem(key) === "[]")
+"""
 COUNT_SHIFTS = """
 window.shifts = 0;
 new PerformanceObserver((list) => {
@@ -174,6 +179,7 @@ def bytes_of_clicks(browser: Browser, url: str) -> Iterator[str]:
     for at in range(LONG):
         weighs = at + 1 in (1, LONG)
         if weighs:
+            page.wait_for_function(ALL_TOLD)
             traffic.wait_until_quiet(page)
         before = traffic.total
         page.evaluate(CLICK, at)
