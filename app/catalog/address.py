@@ -11,9 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 SCHEMES = ("postgresql", "postgres")
 # How to connect, and nothing that would be an option of the server.
-_PARAMETERS = frozenset(
-    ("host", "port", "sslmode", "sslrootcert", "sslcert", "sslkey", "target_session_attrs")
-)
+_PARAMETERS = frozenset(("host", "port", "sslmode", "sslrootcert", "sslcert", "sslkey"))
 
 
 @dataclass(frozen=True)

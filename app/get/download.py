@@ -153,6 +153,12 @@ class Downloader:
     def _check_status(self, remote: Remote, response: httpx.Response, part: Partial) -> None:
         status = response.status_code
         if status in (200, 206):
+            if response.headers.get("content-type", "").startswith("text/html"):
+                raise DownloadError(
+                    f"{remote.url} answers with a web page and not with the file: open it in a "
+                    "browser to see what it wants (a login of this network, a yes), then give the "
+                    "same command again."
+                )
             return
         if status == 416:  # the file is shorter than what is here of it
             part.begin(Version())
@@ -193,6 +199,13 @@ class Downloader:
         size = part.size
         if remote.is_exact and size != remote.size:
             raise WrongFileError(_other_size(remote, size))
+        if size < remote.fewest_bytes:
+            raise WrongFileError(
+                f"{remote.url} has {size:,} bytes, and the registry expects about "
+                f"{remote.size / 1e6:,.1f} MB: something else came, and nothing of it was kept. "
+                "Give the same command again; if it has shrunk, correct the registry "
+                "(assets/registry.toml)."
+            )
         with part.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return self._checksums.compare(remote, digest, size)

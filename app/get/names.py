@@ -115,8 +115,8 @@ def wanted(
         )
     if file is None:
         raise CatalogError(
-            f"--model {hllm.name} needs a catalogue to embed: give --catalog, too, a file or a "
-            "name (python -m app.get --list)."
+            f"--model {hllm.name} needs a catalogue of its own to embed, not the built-in books or "
+            "a database: give --catalog, too, a file or a name (python -m app.get --list)."
         )
     return Wanted(data, hllm, file, library.pair(file, hllm.name))
 

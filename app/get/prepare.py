@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.catalog import Catalog
 from app.errors import DownloadError
@@ -46,12 +47,32 @@ def prepared(settings: Settings) -> Settings:
         HLLMError: it cannot be had, or nobody said yes.
     """
     registry = open_registry()
-    for one in settings.of_each():
-        if is_name(one.catalog, registry) or is_name(one.model, registry):
-            library = Library.of(settings.data_dir)
-            found = wanted(one.catalog, one.model, library, registry)
-            get(found, (), library, registry, How(yes=settings.yes))
+    named = [
+        one
+        for one in settings.of_each()
+        if is_name(one.catalog, registry) or is_name(one.model, registry)
+    ]
+    if named:
+        _check_paths(settings, registry)
+    for one in named:
+        library = Library.of(settings.data_dir)
+        found = wanted(one.catalog, one.model, library, registry)
+        get(found, (), library, registry, How(yes=settings.yes))
     return with_paths(settings)
+
+
+def _check_paths(settings: Settings, registry: Registry) -> None:
+    """Say what does not exist before anybody is asked to wait for hours."""
+    for one in settings.of_each():
+        paths = {
+            "--catalog": one.catalog,
+            "--model": one.model,
+            "--embeddings": one.embeddings,
+            "--baseline": one.baseline,
+        }
+        for option, path in paths.items():
+            if isinstance(path, Path) and not is_name(path, registry) and not path.exists():
+                raise DownloadError(f"There is no {path}: check {option}. Nothing was fetched.")
 
 
 def get(

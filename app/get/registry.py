@@ -22,6 +22,7 @@ FILE = ROOT / "assets" / "registry.toml"
 FORMATS = ("amazon2014", "amazon2018", "amazon2023", "hllm", "pixelrec")
 DTYPES = ("bfloat16", "float32", "nf4")
 SLACK, SLACK_BYTES = 4, 64 * 10**6  # how far an approximate size may be off
+FEWEST_PART = 100  # of an estimated size
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,60}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SAFE_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
@@ -46,6 +47,11 @@ class Remote:
     def file_name(self) -> str:
         """The last part of the address."""
         return urlsplit(self.url).path.rpartition("/")[2]
+
+    @property
+    def fewest_bytes(self) -> int:
+        """With fewer it is something else, such as the page of a Wi-Fi's login."""
+        return self.size if self.is_exact else max(0, self.size - SLACK_BYTES) // FEWEST_PART
 
     @property
     def most_bytes(self) -> int:

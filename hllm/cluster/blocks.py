@@ -196,7 +196,16 @@ def claim(output: Place, job: Job) -> bool:
             f"{output.address} was begun with another {' and '.join(changed) or 'format'}: give "
             "the model and the items that it was begun with, or another --output."
         )
-    return output.child(COMPLETE).read_json() is not None
+    complete = output.child(COMPLETE).read_json()
+    if complete is None:
+        return False
+    present = sum(file.base_name not in (JOB, COMPLETE) for file in output.listed())
+    if present != complete["blocks"]:
+        raise DataError(
+            f"{output.address} was complete, and now {present} of its {complete['blocks']} files "
+            f"are there: remove {COMPLETE} in it, then the same command makes the others."
+        )
+    return True
 
 
 def unfinished(output: Place, blocks: Sequence[Block], fingerprint: str) -> list[Block]:

@@ -8,6 +8,7 @@ usage to nobody.
 import ipaddress
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from hllm.errors import DataError
 # systems, has it use the loopback address for everything; the second has nobody join without the
 # token of this user (~/.ray/auth_token, made if missing).
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+_PATIENCE_S = 10
 _SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
 
 
@@ -41,6 +43,7 @@ def ray_session(address: str = "", *, logs: bool = False) -> Iterator[Any]:
             "Ray is not installed: pip install -r requirements-scale.txt -c constraints.txt"
         ) from error
     options: dict[str, Any] = {"address": address}
+    _check_answers(address)
     if not address:
         options = {"address": "local", "include_dashboard": False}
     try:
@@ -61,3 +64,17 @@ def ray_session(address: str = "", *, logs: bool = False) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Ask whether anything listens there at all: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return  # "", "auto", or what Ray shall judge
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_S).close()
+    except (OSError, OverflowError) as error:
+        raise DataError(
+            f"No Ray cluster answers at {address} ({error}): look with  ray status  on its first "
+            "node."
+        ) from error

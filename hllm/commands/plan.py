@@ -31,6 +31,30 @@ class _Machine:
     gb_per_s: float
 
 
+def more_than_0(text: str) -> float:
+    """A size or a rate.
+
+    Raises:
+        ValueError: it is no number.
+        argparse.ArgumentTypeError: it is 0 or less, or has no end.
+    """
+    if not 0 < float(text) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} must be more than 0, and finite")
+    return float(text)
+
+
+def share(text: str) -> float:
+    """A part of a whole.
+
+    Raises:
+        ValueError: it is no number.
+        argparse.ArgumentTypeError: it is not above 0 and at most 1.
+    """
+    if more_than_0(text) > 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at most 1")
+    return float(text)
+
+
 def _parser() -> CommandParser:
     parser = CommandParser(
         prog="python -m hllm.training.plan",
@@ -51,15 +75,20 @@ def _parser() -> CommandParser:
         "--keep_activations", action="store_true", help="without --gradient_checkpointing"
     )
     parser.add_argument("--fp32", action="store_true", help="without --precision bf16")
-    parser.add_argument("--gpu_memory", type=float, default=80, help="GB of a GPU; %(default)s")
     parser.add_argument(
-        "--tflops", type=float, default=989, help="peak of a GPU; %(default)s: bf16 of an H100 SXM"
+        "--gpu_memory", type=more_than_0, default=80, help="GB of a GPU; %(default)s"
     )
     parser.add_argument(
-        "--efficiency", type=float, default=0.4, help="share of it that is assumed; %(default)s"
+        "--tflops",
+        type=more_than_0,
+        default=989,
+        help="peak of a GPU; %(default)s: bf16 of an H100 SXM",
     )
     parser.add_argument(
-        "--gb_per_s", type=float, default=50, help="network of a GPU; %(default)s: 400 Gbit/s"
+        "--efficiency", type=share, default=0.4, help="share of it that is assumed; %(default)s"
+    )
+    parser.add_argument(
+        "--gb_per_s", type=more_than_0, default=50, help="network of a GPU; %(default)s: 400 Gbit/s"
     )
     return parser
 

@@ -15,6 +15,7 @@ from app.catalog.address import Address
 from app.catalog.catalog import Catalog
 from app.catalog.file import CatalogFile
 from app.catalog.postgres import index
+from app.catalog.postgres.readers import let_read, readers_of
 from app.catalog.postgres.schema import NEXT_SCHEMA, OLD_SCHEMA, VERSION, has_catalog, make_tables
 from app.catalog.postgres.server import (
     CATALOG_SCHEMA,
@@ -138,6 +139,8 @@ def _take_place(connection: psycopg.Connection[Any]) -> None:
                     connection.execute(
                         f"LOCK TABLE {CATALOG_SCHEMA}.meta IN ACCESS EXCLUSIVE MODE".encode()
                     )
+                    readers = readers_of(connection, CATALOG_SCHEMA)
+                    let_read(connection, NEXT_SCHEMA, readers)
                     connection.execute(
                         f"ALTER SCHEMA {CATALOG_SCHEMA} RENAME TO {OLD_SCHEMA}".encode()
                     )

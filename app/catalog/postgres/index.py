@@ -4,6 +4,7 @@ Readers see the old one until the transaction ends, and wait for the moment of t
 """
 
 from app.catalog.index import INDEX_CHUNK, Progress, write_orders
+from app.catalog.postgres.readers import let_read, readers_of
 from app.catalog.postgres.schema import BROWSE, BROWSE_INDEXES, SORT_ORDERS
 from app.catalog.postgres.search import BLOCK, PREFIX_MARK, block_token
 from app.catalog.postgres.server import Session
@@ -63,6 +64,8 @@ def reindex(db: Session, progress: Progress | None = None) -> None:
         db.execute(f"ANALYZE {table}")
     db.execute("DROP TABLE browse")
     db.execute(f"ALTER TABLE {_NEW} RENAME TO browse")
+    (schema,) = db.execute("SELECT current_schema()").fetchone()
+    let_read(db.connection, schema, readers_of(db.connection, schema))
     write_meta(db, stale=0, num_indexed=num_items, num_dated=num_dated)
 
 

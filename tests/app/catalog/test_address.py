@@ -15,7 +15,7 @@ from app.catalog.address import Address, is_address, place_of
         "postgres://me@db:5432/games",
         "postgresql://me@db/games?sslmode=verify-full&sslrootcert=/etc/ca.pem",
         "postgresql:///games?host=/var/run/postgresql",
-        "postgresql://a:1,b:2/games?target_session_attrs=read-write",
+        "postgresql://a:1,b:2/games?sslmode=require",
     ],
 )
 def test_addresses(text):

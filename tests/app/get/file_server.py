@@ -20,6 +20,7 @@ class Files:
         ranges: False: parts are not known, the whole file comes.
         etags: False: no ETag is sent; "weak": a weak one.
         lengths: False: no length is sent.
+        types: path -> its Content-Type.
         pause: called after each chunk.
         asked: (path, range) of each request.
         sent: bytes of files in all.
@@ -29,6 +30,7 @@ class Files:
         self.contents = dict(contents)
         self.redirects, self.drops, self.statuses = {}, {}, {}
         self.ranges, self.etags, self.lengths = True, True, True
+        self.types = {}
         self.pause = lambda: None
         self.asked, self.sent = [], 0
         self.url = ""
@@ -55,6 +57,8 @@ class Handler(BaseHTTPRequestHandler):
     def _file(self, files, content, asked):
         etag = '"' + hashlib.md5(content).hexdigest() + '"'
         headers = {"etag": f"W/{etag}" if files.etags == "weak" else etag} if files.etags else {}
+        if self.path in files.types:
+            headers["content-type"] = files.types[self.path]
         status, body = 200, content
         match = re.fullmatch(r"bytes=(\d+)-", asked or "")
         if_range = self.headers.get("if-range")

@@ -152,12 +152,22 @@ def test_a_server_that_mixes_versions_itself_is_found(server, fetch, monkeypatch
     [
         (Remote(url=URL, size=10**6, sha256="0" * 64), "not the file that the registry describes"),
         (Remote(url=URL, size=99_999, is_exact=True), "has 100,000 bytes, and the registry says"),
+        (Remote(url=URL, size=10**9), "something else came"),
     ],
 )
 def test_another_file_is_deleted(server, fetch, tmp_path, remote, sentence):
     with pytest.raises(WrongFileError, match=sentence):
         fetch(remote)
     assert left(tmp_path) == []
+
+
+def test_a_web_page_in_the_place_of_a_file_is_not_believed(server, fetch, tmp_path):
+    server.types[PLACE] = "text/html; charset=utf-8"
+    with pytest.raises(DownloadError, match="a web page and not with the file"):
+        fetch(UNKNOWN)
+    assert "a.bin" not in left(tmp_path)
+    del server.types[PLACE]
+    fetch(UNKNOWN)  # nothing was learned from it
 
 
 @pytest.mark.parametrize("lengths", [True, False])

@@ -15,6 +15,7 @@ from app.get import prepare as prepare_module
 from app.get.names import wanted
 from app.get.prepare import How, get, prepared
 from app.get.registry import open_registry
+from app.option_values import Chosen
 from app.settings import Settings
 from tests.app.get.file_server import serving
 from tests.app.get.small_registry import data_files, model_files, registry_text
@@ -72,6 +73,19 @@ def test_a_disk_without_room_is_said_before_anything_is_asked(data_server, libra
     with pytest.raises(DownloadError, match="There is not enough disk"):
         get_games(library, data_server, yes=True)
     assert data_server.asked == []
+
+
+def test_a_mistake_beside_a_name_is_said_before_anything_is_asked(data_server, tmp_path, capsys):
+    gone = tmp_path / "gone"
+    for settings in (
+        Settings(catalog=GAMES, others=(Chosen(gone),)),
+        Settings(catalog=GAMES, model=gone),
+        Settings(catalog=GAMES, baseline=gone),
+        Settings(others=(Chosen(GAMES, gone),)),
+    ):
+        with pytest.raises(DownloadError, match=f"no {gone}: check --"):
+            prepared(settings)
+    assert data_server.asked == [] and capsys.readouterr().out == ""
 
 
 def test_settings_without_names_import_no_network(monkeypatch):

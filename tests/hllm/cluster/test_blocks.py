@@ -79,8 +79,11 @@ def test_a_folder_is_claimed_once_and_for_one_job(items, tmp_path):
     job = Job(**JOB_OF, sources=sources(items))
     assert claim(output, job) is False
     assert claim(output, job) is False
-    output.child(COMPLETE).write_json({})
+    output.child(COMPLETE).write_json({"items": 0, "blocks": 0})
     assert claim(output, job) is True
+    output.child(COMPLETE).write_json({"items": 3, "blocks": 2})  # of which none is there any more
+    with pytest.raises(DataError, match=f"now 0 of its 2 files are there: remove {COMPLETE}"):
+        claim(output, job)
     other = Job(**JOB_OF | {"fingerprint": "g"}, sources=sources(items))
     with pytest.raises(DataError, match="begun with another fingerprint: give the model"):
         claim(output, other)

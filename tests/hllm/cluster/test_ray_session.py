@@ -1,5 +1,6 @@
 """Ray is started for this machine alone, and ends with the session."""
 
+import socket
 import sys
 
 import psutil
@@ -7,6 +8,16 @@ import pytest
 
 from hllm.cluster.ray_session import ray_session
 from hllm.errors import DataError
+
+
+def test_where_nothing_listens_it_is_said_at_once():
+    pytest.importorskip("ray", reason="requirements-scale.txt is not installed")
+    with socket.socket() as taken:  # a port that is free, since this one is not listened at
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        sentence = f"No Ray cluster answers at {address} "
+        with pytest.raises(DataError, match=sentence), ray_session(address):
+            pass
 
 
 def test_without_ray_the_error_names_the_command(monkeypatch):

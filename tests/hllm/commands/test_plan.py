@@ -1,5 +1,7 @@
 """The command that plans a training: a table for each number of GPUs."""
 
+import pytest
+
 from hllm.commands.plan import main
 
 
@@ -10,6 +12,21 @@ def test_a_row_for_each_number_of_gpus(capsys):
     assert head.split()[0] == "GPUs"
     assert [row.split()[0] for row in rows] == ["1", "128"]
     assert "no" in rows[0].split() and "yes" in rows[1].split()
+
+
+@pytest.mark.parametrize("option", ["tflops", "efficiency", "gb_per_s", "gpu_memory"])
+@pytest.mark.parametrize("value", ["0", "-3", "nan", "inf", "x"])
+def test_rates_and_sizes_are_positive(capsys, option, value):
+    with pytest.raises(SystemExit) as ended:
+        main([f"--{option}={value}"])
+    assert ended.value.code == 2
+    assert f"--{option}" in capsys.readouterr().err
+
+
+def test_a_share_is_at_most_1(capsys):
+    with pytest.raises(SystemExit):
+        main(["--efficiency", "5"])
+    assert "at most 1" in capsys.readouterr().err
 
 
 def test_nonsense_is_one_sentence(caplog):
