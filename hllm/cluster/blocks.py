@@ -6,7 +6,9 @@ of hllm.exchange, ``_job.json``, which says what they are made of, and in the en
 ``_complete.json``. Readers of Parquet folders leave out names that begin with an underscore.
 """
 
+import logging
 import posixpath
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +28,8 @@ from hllm.store import FORMAT
 ITEMS_PER_BLOCK = 10_000  # what a killed worker loses at most; 40 MB of 2,048 float16
 _JOB_FORMAT = "hllm-embed-job/1"
 _FOOTERS_AT_ONCE = 16
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -110,14 +114,23 @@ def read_sources(items: Place, text_keys: Sequence[str]) -> list[Source]:
             f"{items.address} holds no Parquet: give a file, or a folder of files that end in "
             ".parquet, with a column item_id."
         )
+    lacking: list[str] = []
     with ThreadPoolExecutor(_FOOTERS_AT_ONCE) as threads:
-        sources = list(threads.map(partial(_source, items, text_keys=text_keys), found))
+        look = partial(_source, items, text_keys=text_keys, lacking=lacking)
+        sources = list(threads.map(look, found))
+    for key, count in Counter(lacking).items():
+        logger.warning(
+            "%s: %d of %d files have no column %r, which the model reads",
+            items.address, count, len(found), key,
+        )  # fmt: skip
     if not any(source.num_rows for source in sources):
         raise DataError(f"{items.address} holds no items: export them again.")
     return sources
 
 
-def _source(items: Place, info: pafs.FileInfo, *, text_keys: Sequence[str]) -> Source:
+def _source(
+    items: Place, info: pafs.FileInfo, *, text_keys: Sequence[str], lacking: list[str]
+) -> Source:
     with opened(items.files, info.path) as file:
         schema, num_rows = file.schema_arrow, file.metadata.num_rows
     if "item_id" not in schema.names:
@@ -130,6 +143,7 @@ def _source(items: Place, info: pafs.FileInfo, *, text_keys: Sequence[str]) -> S
             f"{info.path}: no column {', '.join(map(repr, text_keys))}, of which the model reads "
             f"texts: the columns are {', '.join(schema.names[:20])}."
         )
+    lacking.extend(key for key in text_keys if key not in schema.names)
     for name in ("item_id", *text_keys):
         if name in schema.names and not _is_text(schema.field(name).type):
             raise DataError(

@@ -74,6 +74,15 @@ def test_text_of_any_string_type_and_numbers_are_read(tmp_path):
     assert len(sources(tmp_path)) == 3
 
 
+def test_a_column_that_files_lack_is_said_once(tmp_path, caplog):
+    for number in range(3):
+        write(tmp_path / f"{number}.parquet", item_id=[f"i{number}"], title=["x"])
+    write(tmp_path / "3.parquet", item_id=["i3"], title=["x"], brand=["y"])
+    assert len(sources(tmp_path, ("title", "brand"))) == 4
+    (record,) = caplog.records
+    assert "3 of 4 files have no column 'brand', which the model reads" in record.getMessage()
+
+
 def test_a_folder_is_claimed_once_and_for_one_job(items, tmp_path):
     output = Place.of(str(tmp_path / "out"))
     job = Job(**JOB_OF, sources=sources(items))
