@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from app.catalog.address import Address, place_of
+from app.catalog.address import Address, is_address, place_of
 from app.errors import CatalogError
 from hllm.shell import CommandParser, command
 
@@ -37,6 +37,19 @@ example:
 """
 
 
+def file_of(text: str) -> Path:
+    """A catalogue's file.
+
+    Raises:
+        argparse.ArgumentTypeError: it is the address of a database.
+    """
+    if is_address(text):
+        raise argparse.ArgumentTypeError(
+            "the catalogue must be a file; of a database pg_dump makes the backups"
+        )
+    return Path(text)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = CommandParser(prog="python -m app.catalog", description="Look after a catalogue.")
@@ -48,8 +61,8 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    backup.add_argument("catalog", type=Path, metavar="CATALOG", help="the catalogue to copy")
-    backup.add_argument("target", type=Path, metavar="TARGET", help="file to make or to replace")
+    backup.add_argument("catalog", type=file_of, metavar="CATALOG", help="the catalogue to copy")
+    backup.add_argument("target", type=file_of, metavar="TARGET", help="file to make or to replace")
     copy = commands.add_parser(
         "copy",
         help="copy a catalogue into a PostgreSQL database",
@@ -57,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_COPY_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    copy.add_argument("catalog", type=Path, metavar="CATALOG", help="the catalogue to copy")
+    copy.add_argument("catalog", type=file_of, metavar="CATALOG", help="the catalogue to copy")
     copy.add_argument(
         "target", type=place_of, metavar="ADDRESS", help="postgresql://user@host/database"
     )

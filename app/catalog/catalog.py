@@ -60,8 +60,8 @@ class Catalog:
         path = Path(path)
         if not path.is_file():
             raise CatalogError(
-                f"There is no catalogue {path}: make one with python -m app.ingest, or check the "
-                "name."
+                f"There is no catalogue {path}: make one with python -m app.ingest, get one by its "
+                "name (python -m app.get --list), or check the name."
             )
         schema.check_kind(path)
         try:

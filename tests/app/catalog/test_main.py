@@ -6,6 +6,8 @@ from app.catalog import Catalog, CatalogItem
 from app.catalog.__main__ import main
 from app.catalog.opening import open_catalog
 
+URL = "postgresql://hllm@db.example.org/games"
+
 
 def test_backup_says_what_was_written(tmp_path, capsys):
     Catalog.create(tmp_path / "c.db", "Films").close()
@@ -18,6 +20,16 @@ def test_a_catalogue_that_is_not_there_is_one_sentence(tmp_path, capsys):
     assert main(["backup", str(tmp_path / "no.db"), str(tmp_path / "copy.db")]) == 2
     assert "There is no catalogue" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words", [["backup", URL, "x.db"], ["backup", "x.db", URL], ["copy", URL, URL]]
+)
+def test_a_database_in_the_place_of_a_file_is_said(capsys, words):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "must be a file; of a database pg_dump" in capsys.readouterr().err
 
 
 def test_copy_fills_a_database(tmp_path, database, capsys):
