@@ -18,6 +18,7 @@ from hllm.schema.rules import parse_json
 
 Sort = Literal["popularity", "title", "year", "newest", "relevance"]
 SORTS: tuple[str, ...] = get_args(Sort)
+Places = Callable[[str | None, int, int], list[int]]
 
 MAX_LIMIT = 500
 # Counting more than this would take longer than showing the page.
@@ -208,12 +209,29 @@ def find(
         start: (tier, place) of the last item that was already shown; (0, 0) at the beginning.
         limit: most items of the page.
     """
+
+    def places(match: str | None, after: int, wanted: int) -> list[int]:
+        return _places(connection, match, index, after, wanted)
+
+    return first_of_tiers(places, tiers, start, limit)
+
+
+def first_of_tiers(
+    places: Places, tiers: list[str | None], start: tuple[int, int], limit: int
+) -> Found:
+    """The next items of the first tier, then of the second; see `find`.
+
+    Args:
+        places: gives items of one tier: of what matches, behind which place, how many.
+        tiers: see `find`.
+        start: see `find`.
+        limit: see `find`.
+    """
     first_tier, place = start
     rows: list[tuple[int, int]] = []
     for tier in range(first_tier, len(tiers)):
         after = place if tier == first_tier else 0
-        wanted = limit + 1 - len(rows)
-        rows += [(item, tier) for item in _places(connection, tiers[tier], index, after, wanted)]
+        rows += [(item, tier) for item in places(tiers[tier], after, limit + 1 - len(rows))]
         if len(rows) > limit:
             break
     return Found(rows[:limit], len(rows) > limit)

@@ -48,15 +48,11 @@ def find(
     limit: int,
 ) -> Found:
     """As app.catalog.search.find."""
-    first_tier, place = start
-    rows: list[tuple[int, int]] = []
-    for tier in range(first_tier, len(tiers)):
-        after = place if tier == first_tier else 0
-        wanted = limit + 1 - len(rows)
-        rows += [(item, tier) for item in _places(connection, tiers[tier], index, after, wanted)]
-        if len(rows) > limit:
-            break
-    return Found(rows[:limit], len(rows) > limit)
+
+    def places(match: str | None, after: int, wanted: int) -> list[int]:
+        return _places(connection, match, index, after, wanted)
+
+    return search.first_of_tiers(places, tiers, start, limit)
 
 
 def _places(
