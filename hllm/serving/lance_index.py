@@ -10,6 +10,7 @@ N items, D dimensions.
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -215,6 +216,8 @@ def _sizes_of(folder: Path) -> dict[str, int]:
 
 
 def _connect(folder: Path) -> Any:
+    # A large build warns by the dozen, in lines of its own, of queues that are full for a moment.
+    os.environ.setdefault("LANCEDB_LOG", "error")
     try:
         import lancedb  # noqa: PLC0415  the extra "scale"
     except ImportError as error:
