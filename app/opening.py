@@ -292,7 +292,8 @@ def _embed_on_lent_gpu(folder: Path, settings: Settings, catalog: Catalog) -> Pa
     from hllm.model_folder import ModelFolder  # noqa: PLC0415  the same
 
     source = ModelFolder(folder)
-    output = writable_dir(settings.data_dir) / f"embeddings-{source.fingerprint[:16]}.safetensors"
+    name = f"embeddings-{free_name(_name_of(settings, catalog), ())}-{source.fingerprint[:16]}"
+    output = writable_dir(settings.data_dir) / f"{name}.safetensors"
     embed_elsewhere(source, catalog.iter_texts(), output, encode_lent)
     return output
 

@@ -5,9 +5,11 @@
 Starts the app with the built-in books and an empty data folder. Each visitor has a connection of
 their own and clicks as the page does: one question at a time, an item more in the history with
 each, anew after 20, a pause of --pause seconds in the mean (half to one and a half of it) between
-an answer and the next click; 0: none. Who is told that too many are asking waits as the page does,
-3 to 6 s, and asks again; the latency of a click is that of the request that was answered. The
-first quarter of the time is not counted. Memory is that of the app's process, without mapped files.
+an answer and the next click; 0: none. After an answer the click and the pick are told, and once
+more after the next one where they were not stored. Who is told that too many are asking waits as
+the page does, 3 to 6 s, and asks again; the latency of a click is that of the request that was
+answered. The first quarter of the time is not counted. Memory is that of the app's process, without
+mapped files.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -42,6 +45,8 @@ class Seen:
     latencies_ms: list[float] = field(default_factory=list)
     refused_ms: list[float] = field(default_factory=list)
     other: list[str] = field(default_factory=list)
+    told: int = 0
+    untold: int = 0
 
     def answer(self, ms: float, response: httpx.Response) -> bool:
         """Note an answer; whether it is one."""
@@ -57,6 +62,21 @@ class Seen:
         return not is_refusal
 
 
+async def tell(client: httpx.AsyncClient, waiting: list[dict[str, Any]], seen: Seen) -> None:
+    """Tell what the page tells once a click is answered, in order, until something is not kept."""
+    while waiting:
+        try:
+            answer = await client.post("/gradio_api/component_server/", json=waiting[0])
+        except httpx.TransportError:
+            return
+        found = answer.json() if answer.status_code == 200 else {}
+        if found is not None and not (found.get("is_settled") or found.get("is_stored")):
+            seen.untold += 1
+            return
+        seen.told += 1
+        waiting.pop(0)
+
+
 async def visit(
     url: str, number: int, pause: float, end: float, ids: list[str], seen: Seen
 ) -> None:
@@ -64,6 +84,7 @@ async def visit(
     chance = random.Random(SEED + number)
     session = f"{chance.getrandbits(128):032x}"
     history: list[str] = []
+    waiting: list[dict[str, Any]] = []
     async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         config = (await client.get("/config")).json()
         page = next(part for part in config["components"] if part["type"] == "html")
@@ -76,6 +97,11 @@ async def visit(
             question |= {"what_if": None, "version": version, "session": session}
             body = {"data": question, "component_id": page["id"], "fn_name": "answer"}
             body["session_hash"] = session[:11]
+            own = {"session": session, "key": f"{chance.getrandbits(128):032x}"}
+            click = {"item_id": history[-1], "source": "browse", "rank": None, **own}
+            pick = {"item": history[-1], "history": history[:-1], "models": None, **own}
+            events = [("record", click)] + [("judge", pick)] * (len(history) > 1)
+            waiting += [{**body, "fn_name": name, "data": data} for name, data in events]
             while True:
                 if time.monotonic() >= end:
                     return
@@ -88,6 +114,7 @@ async def visit(
                 if seen.answer((time.perf_counter() - asked) * 1e3, answer):
                     break
                 await asyncio.sleep(chance.uniform(*BUSY_S))
+            await tell(client, waiting, seen)
             await asyncio.sleep(pause * chance.uniform(0.5, 1.5))
 
 
@@ -117,6 +144,7 @@ async def measure(url: str, visitors: int, pause: float, seconds: float) -> None
     print(f"  refusals       {len(seen.refused_ms):6}")
     if seen.refused_ms:
         print(f"                 {statistics.median(seen.refused_ms):6.0f} ms median until told so")
+    print(f"  clicks, picks  {seen.told:6}  stored; {seen.untold} times to be told again")
     print(f"  other answers  {len(seen.other):6}  {seen.other[:1] or ''}")
     print("  memory, MiB   ", " ".join(f"{size:.0f}" for size in memory), flush=True)
 

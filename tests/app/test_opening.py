@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from time import time
 
 import pytest
@@ -311,6 +312,11 @@ def test_where_gpus_are_lent_one_embeds_a_new_catalogue(small, monkeypatch):
         answer = service.answer(["i1"], SESSION)
         assert {item.item_id for item in answer.columns[0].result.items} == {"i0", "i2", "i3", "i4"}
     assert [len(ids) for ids in asked] == [5]  # the second start has found them
+    with Catalog.create(small / "other.db", name="Other") as catalog:
+        catalog.add_items([CatalogItem(item_id="x", title="Another")])
+    loaded(replace(settings, catalog=small / "other.db"))
+    loaded(settings)
+    assert [len(ids) for ids in asked] == [5, 1]  # each catalogue has a file of its own
 
 
 def refused(folder, words, **settings):
