@@ -92,8 +92,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", type=Path, default=ROOT / "assets" / "books" / "model")
-    parser.add_argument("--num-items", type=int, default=3000, help="%(default)s")
-    parser.add_argument("--per-block", type=int, default=100, help="%(default)s")
+    parser.add_argument("--num-items", type=int, default=12_000, help="%(default)s")
+    parser.add_argument("--per-block", type=int, default=500, help="%(default)s")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--tflops", type=float, default=989, help="bf16 of an H100 SXM")
     parser.add_argument("--efficiency", type=float, default=0.4, help="assumed; %(default)s")
