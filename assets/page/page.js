@@ -344,9 +344,11 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
     shown.ids = ids;
     pushes.leave();
     answers.show(answer, ids);
-    how.show(answer.how, hasLists && !answer.warming && !blind.isOn());
+    const isFinal = hasLists && !answer.warming && !blind.isOn();
+    how.show(answer.how, isFinal);
     if (answer.shown) models.show(answer.shown);
-    scoreboard.count(models.counts());
+    const { hllm = [], baseline = [] } = answers.rows();
+    scoreboard.count(models.counts(), !isFinal || (hllm.length > 0 && baseline.length > 0));
     map.mark();
     if (isLast) {
       shown.isStanding = hasLists && guests.guest === null && !answer.warming;
