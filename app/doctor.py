@@ -17,11 +17,12 @@ from hllm.shell import command
 OLDEST_PYTHON = (3, 11)
 LEAST_FREE_BYTES = 1 << 30
 FASTER = {"avx2": "without it models answer much slower", "avx512f": "with it, answers are faster"}
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")  # there if the driver is loaded
 PROBLEM = 1
 _DESCRIPTION = """\
-Say whether the app can run here: Python and packages, processor, free space, the port, every byte
-of catalogue and models. It takes the options of app.py, changes nothing, and ends with exit code 1
-if something has to be done.
+Say whether the app can run here: Python and packages, processor and GPU, free space, the port,
+every byte of catalogue and models. It takes the options of app.py, changes nothing, and ends with
+exit code 1 if something has to be done.
 """
 _EPILOG = """\
 example:
@@ -110,6 +111,26 @@ def check_processor(_: Settings) -> Iterator[Finding]:
     yield Finding(f"{os.cpu_count()} processor cores")
 
 
+def check_gpu(_: Settings) -> Iterator[Finding]:
+    """The GPUs that PyTorch finds; one that it does not find has a driver here."""
+    import torch  # noqa: PLC0415  takes seconds: not for --help
+
+    from hllm.serving.user_model import has_cuda  # noqa: PLC0415  the same
+
+    if has_cuda():
+        for number in range(torch.cuda.device_count()):
+            found = torch.cuda.get_device_properties(number)
+            yield Finding(f"{found.name}, {found.total_memory / 1e9:.0f} GB")
+    elif NVIDIA_DRIVER.exists():
+        yield Finding(
+            f"there is an NVIDIA driver, but PyTorch {torch.__version__} finds no GPU",
+            "Install PyTorch with CUDA, and a driver as new as it asks for: "
+            "https://pytorch.org/get-started/locally",
+        )
+    else:
+        yield Finding("no NVIDIA GPU: everything is computed by the processor")
+
+
 def check_disk(settings: Settings) -> Iterator[Finding]:
     """The folders that the app writes to."""
     folder = writable_dir(settings.data_dir)
@@ -177,6 +198,7 @@ def check_models(settings: Settings) -> Iterator[Finding]:
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     check_python,
     check_processor,
+    check_gpu,
     check_disk,
     check_port,
     check_catalog,

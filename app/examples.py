@@ -49,6 +49,7 @@ BOOK_EXAMPLES: dict[str, tuple[str, ...]] = {
         "thinking-fast-and-slow-kahneman",
     ),
 }
+OFTEN_CHOSEN = marked("Often chosen")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Example:
 
 def shown_name(name: str) -> str:
     """The name of an example as a visitor reads it."""
-    return tr(name) if name in BOOK_EXAMPLES else name
+    return tr(name) if name in BOOK_EXAMPLES or name == OFTEN_CHOSEN else name
 
 
 def book_examples(find: Callable[[Sequence[str]], Sequence[Card]]) -> list[Example]:
@@ -81,18 +82,31 @@ def book_examples(find: Callable[[Sequence[str]], Sequence[Card]]) -> list[Examp
     ]
 
 
-def category_examples(
+def catalog_examples(
     categories: Sequence[tuple[str, int]],
     num_items: int,
     popular_in: Callable[[str], Sequence[Card]],
 ) -> list[Example]:
-    """Examples for any catalogue: what is popular in its larger categories.
+    """Examples for any catalogue: what is popular in its larger categories, else in all of it.
 
     Args:
         categories: names with their numbers of items, in any order.
         num_items: size of the catalogue; a category with half of it says nothing and is skipped.
-        popular_in: the most popular cards of a category, at most MAX_ITEMS.
+        popular_in: the most popular cards of a category, or of all items ("").
     """
+    found = _category_examples(categories, num_items, popular_in)
+    if found:
+        return found
+    # Something must be left to recommend.
+    cards = popular_in("")[: min(MAX_ITEMS, num_items // 2)]
+    return [Example(OFTEN_CHOSEN, tuple(cards))] if len(cards) >= MIN_ITEMS else []
+
+
+def _category_examples(
+    categories: Sequence[tuple[str, int]],
+    num_items: int,
+    popular_in: Callable[[str], Sequence[Card]],
+) -> list[Example]:
     telling = [(name, count) for name, count in categories if count * 2 <= num_items]
     largest = sorted(telling, key=lambda pair: (-pair[1], pair[0]))[: 2 * NUM_EXAMPLES]
     examples: list[Example] = []

@@ -21,7 +21,7 @@ from app.catalog.opening import open_events
 from app.columns import COMPARE_DEPTH, LIST_LENGTH, Column, ColumnAnswer
 from app.errors import AwayError, CatalogError
 from app.event_log import EventLog
-from app.examples import MAX_ITEMS, Example, book_examples, category_examples
+from app.examples import MAX_ITEMS, Example, book_examples, catalog_examples
 from app.filter_rows import FilterRows
 from app.interleaving import Draft, coin_of, interleave, list_id_of
 from app.item_map import ItemMap
@@ -371,7 +371,7 @@ class Service:
             page = self.catalog.page(Query(category=category), limit=3 * MAX_ITEMS)
             return self._cards(page.items)
 
-        return category_examples(self.categories, self.num_items, popular_in)
+        return catalog_examples(self.categories, self.num_items, popular_in)
 
 
 def blind_list_id(seed: str, history: Sequence[str], item_filter: ItemFilter) -> str:

@@ -29,6 +29,12 @@ MAX_PORT = 65535
 EVENTS_DAYS = 90
 MAX_EVENTS_DAYS = 36_500
 MOST_CATALOGS = 20
+# Variables that Gradio turns into numbers as it is imported, and the largest that makes sense.
+_NUMBERS_OF_GRADIO = {
+    "GRADIO_SERVER_PORT": MAX_PORT,
+    "GRADIO_NUM_PORTS": MAX_PORT,
+    "GRADIO_NODE_NUM_PORTS": MAX_PORT,
+}
 _DESCRIPTION = "Open HLLM Live: click items and watch a language-model recommender answer."
 _EPILOG = """examples:
   python app.py
@@ -139,6 +145,7 @@ def parse_settings(
     """
     parser = _parser(environ, prog, description, epilog)
     values = vars(parser.parse_args(argv))
+    _check_numbers_of_gradio(parser, environ)
     chosen = values.pop("catalog") or _chosen_by(parser, environ)
     values |= _checked(parser, chosen, values["model"])
     if values["embeddings"] and not values["model"]:
@@ -164,6 +171,16 @@ def parse_settings(
             f"--events-days must be between 0 and {MAX_EVENTS_DAYS}, not {values['events_days']}."
         )
     return Settings(**values)
+
+
+def _check_numbers_of_gradio(parser: CommandParser, environ: Mapping[str, str]) -> None:
+    for name, most in _NUMBERS_OF_GRADIO.items():
+        text = environ.get(name, "1").strip()
+        if not (text.isdecimal() and len(text) <= len(str(most)) and 0 < int(text) <= most):
+            parser.error(
+                f"the variable {name} is {text[:20]!r}, not a number from 1 to {most:,}: unset it "
+                "or give it one."
+            )
 
 
 def _need(parser: CommandParser, package: str, option: str, requirements: str) -> None:

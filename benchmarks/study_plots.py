@@ -5,6 +5,7 @@ A point with several seeds is drawn once a seed; it also goes to the output, mea
 python benchmarks/study_plots.py
 """
 
+import argparse
 import json
 import statistics
 from collections import defaultdict
@@ -35,7 +36,12 @@ def print_seeds(panels: dict[str, list[dict]]) -> None:
 
 
 def main() -> None:
-    """Read the results, write docs/images/study.svg."""
+    """Read the results, write the picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--output", type=Path, default=DOCS / "images" / "study.svg", help="default: %(default)s"
+    )
+    output = parser.parse_args().output
     points = json.loads((DOCS / "study.json").read_text(encoding="utf-8"))["points"]
     panels = defaultdict(list)
     for point in points:
@@ -61,7 +67,7 @@ def main() -> None:
         axes.set_ylabel("recall@10, %")
         axes.grid(alpha=0.3)
     figure.tight_layout()
-    figure.savefig(DOCS / "images" / "study.svg")
+    figure.savefig(output)
 
 
 if __name__ == "__main__":

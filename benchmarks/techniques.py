@@ -22,11 +22,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 import torch.nn.functional as F
-from measure import machine_line
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
+from benchmarks.measure import machine_line
 from hllm.atomic import atomic_text
 from hllm.data import EvalCase, popularity
 from hllm.evaluation.ranking import rank_cases

@@ -139,14 +139,18 @@ _HANDLER = _StandardError()
 
 
 def set_up_output() -> None:
-    """Send messages to standard error as they are, and nothing that libraries say of themselves."""
+    """Send messages to standard error as they are, and nothing that libraries say of themselves.
+
+    Of several processes of one training, which a launcher numbers, only the first tells how it
+    goes; all of them warn.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files and columns may hold anything
             stream.reconfigure(errors="backslashreplace")
     root = logging.getLogger()
     if _HANDLER not in root.handlers:
         root.addHandler(_HANDLER)
-    root.setLevel(logging.INFO)
+    root.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
     quiet_libraries()
 
 

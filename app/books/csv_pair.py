@@ -91,6 +91,6 @@ def _summary(histories: Sequence[np.ndarray], reasons: Sequence[np.ndarray]) -> 
     )
     low, median, high = np.percentile(lengths, [10, 50, 90])
     return (
-        f"{len(lengths)} simulated readers, {lengths.sum()} interactions; books a reader: "
+        f"{len(lengths):,} simulated readers, {lengths.sum():,} interactions; books a reader: "
         f"median {median:.0f}, 80% from {low:.0f} to {high:.0f}; why a book was picked: {shares}"
     )

@@ -68,6 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not options.names:
         parser.error("name what to get, or give --list")
     data, hllm, bases = _sorted(parser, options.names, registry)
+    if options.splits and not (data and data.splits):
+        what = f"{data.name} has no published split" if data else "no data set is named"
+        one = next((known.name for known in registry.data.values() if known.splits), "none")
+        parser.error(f"--splits: {what} that is known here: leave it out, or name a data set that "
+                     f"has one, such as {one}")  # fmt: skip
     from app.get.prepare import How, get  # noqa: PLC0415  the catalogue: not for --help
 
     catalog = library.catalog(data.name) if data else None

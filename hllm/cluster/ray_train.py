@@ -12,6 +12,8 @@ if __name__ == "__main__":
 
     run_command("ray_train")
 
+import os
+from pathlib import Path
 from typing import Any
 
 from hllm.atomic import storage_errors
@@ -54,7 +56,7 @@ def train_on_cluster(
         has_gpus = ray.cluster_resources().get("GPU", 0) > 0
         trainer = TorchTrainer(
             _loop,
-            train_loop_config={"model": model, "train": train},
+            train_loop_config={"model": model, "train": train, "folder": Path.cwd()},
             scaling_config=ScalingConfig(num_workers=processes, use_gpu=has_gpus),
             torch_config=TorchConfig(backend="nccl" if has_gpus else "gloo"),
             run_config=RunConfig(
@@ -71,7 +73,13 @@ def train_on_cluster(
 def _loop(config: dict[str, Any]) -> None:
     """What every process does."""
     set_up_output()
-    model, train = config["model"], config["train"]
+    model, train, folder = config["model"], config["train"], config["folder"]
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}, where the command was given, is not on every node: give it in a folder "
+            "that all nodes share."
+        )
+    os.chdir(folder)  # out of one of Ray's own, where relative paths would lead elsewhere
     record = open_run(model, train)
     with storage_errors(train.output, CONTINUES):
         train.output.mkdir(parents=True, exist_ok=True)

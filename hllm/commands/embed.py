@@ -4,10 +4,14 @@ import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hllm.errors import DataError
+from hllm.errors import DataError, StaleEmbeddingsError
 from hllm.shell import CommandParser, command
 from hllm.tables import CsvFormat, add_csv_options
+
+if TYPE_CHECKING:
+    from hllm.store import ItemEmbeddings
 
 logger = logging.getLogger(__name__)
 
@@ -118,4 +122,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     count, width = result.vectors.shape
     size = output.stat().st_size / 1e6
     logger.info("%s: %d items, %d dimensions, %.1f MB", output, count, width, size)
+    if not options.output:
+        _warn_of_older_files(options.model, result)
     return 0
+
+
+def _warn_of_older_files(model: Path, embeddings: "ItemEmbeddings") -> None:
+    """Say which files beside the embeddings were made for others, and how to make them again."""
+    from hllm.serving.blend import blend_beside  # noqa: PLC0415  torch: not for --help
+    from hllm.serving.projection import load_projection  # noqa: PLC0415  the same
+    from hllm.store import PROJECTION  # noqa: PLC0415  the same
+
+    try:
+        blend_beside(model, embeddings)
+    except StaleEmbeddingsError as error:
+        logger.warning("%s", error)
+    try:
+        if (model / PROJECTION).exists():
+            load_projection(model / PROJECTION, embeddings)
+    except StaleEmbeddingsError as error:
+        logger.warning("%s", error)

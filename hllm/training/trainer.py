@@ -244,14 +244,16 @@ class Trainer:
 
     def _warn_of_collapse(self, stats: dict[str, float]) -> None:
         """Equal embeddings of all items mask all negatives as false: loss 0, nothing learned."""
-        counted = stats.get("nce_samples", float("inf"))
+        different = stats.get("nce_samples", float("inf")) - 1  # less the positive itself
         negatives = stats.get("negatives", 0.0)
-        if counted < 0.5 * negatives:
+        if different < 0.5 * negatives:
             logger.warning(
-                "step %d: on average only %.0f of %d negatives differ from their positive; if that "
-                "falls further, the item embeddings collapse: lower --item_learning_rate.",
-                self.progress.step,
-                counted,
+                "step %d: on average only %.0f of %d negatives differ from their positive (cosine "
+                "up to 0.99), and with none the loss is 0 and nothing is learned. At the first "
+                "step, texts are too much alike: look at --text_keys and --max_text_tokens. Later, "
+                "the item embeddings collapse: lower --learning_rate or --item_learning_rate.",
+                self.progress.step + 1,
+                different,
                 negatives,
             )
 

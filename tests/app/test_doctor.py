@@ -2,6 +2,7 @@ import shutil
 import socket
 
 import pytest
+import torch
 
 from app import doctor
 from app.doctor import main
@@ -25,6 +26,22 @@ def test_what_runs_here_is_found_well(tell):
     for words in ("Python 3", "gradio 6", "is free", "GB free", "model.safetensors is whole"):
         assert words in said
     assert said.endswith("0 problems.\n")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="PyTorch finds the GPU")
+def test_a_gpu_that_pytorch_does_not_find_is_a_problem(tell, monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "NVIDIA_DRIVER", tmp_path / "version")
+    code, said = tell()
+    assert code == 0 and "no NVIDIA GPU: everything is computed by the processor" in said
+    (tmp_path / "version").touch()
+    code, said = tell()
+    assert code == 1 and "finds no GPU" in said and "Install PyTorch with CUDA" in said
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_is_named(tell):
+    assert torch.cuda.get_device_name(0) in tell()[1]
 
 
 def test_taken_port_is_a_problem_with_a_remedy(tell):

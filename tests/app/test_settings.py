@@ -71,6 +71,19 @@ def test_catalogues_that_cannot_be_told_apart_are_an_error(argv, environ, senten
     assert sentence in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("name", ["GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS"])
+@pytest.mark.parametrize("value", ["", " ", "0", "7860x", "70000", "-1", "9" * 5000])
+def test_a_variable_that_gradio_could_not_be_imported_with_is_named(name, value, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parse_settings([], {name: value})
+    said = capsys.readouterr().err
+    assert f"the variable {name} is {value.strip()[:20]!r}" in said and said.count("\n") == 1
+
+
+def test_a_variable_of_gradio_that_is_a_number_is_its_own():
+    assert parse_settings([], {"GRADIO_SERVER_PORT": "7000", "GRADIO_NUM_PORTS": "3"}) == Settings()
+
+
 def test_nothing_said_means_the_built_in_choices():
     assert parse_settings([], {}) == Settings()
 

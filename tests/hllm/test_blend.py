@@ -12,6 +12,7 @@ from hllm import evaluate
 from hllm.baselines.counts import ItemKNN
 from hllm.blend import ALONE, UNSEEN, Quality, _choose, _ranks, fit_blend, save_blend
 from hllm.checkpoint import save_model
+from hllm.commands.embed import main as embed_command
 from hllm.data import eval_cases
 from hllm.embed import embed_items
 from hllm.errors import CheckpointError, DataError, StaleEmbeddingsError
@@ -183,3 +184,14 @@ def test_a_click_model_has_no_blend(make_model, tokenizer, data, tmp_path, monke
     embed_items(tmp_path / "click", titles, tmp_path / "click" / EMBEDDINGS, progress=False)
     with pytest.raises(CheckpointError, match="no generative HLLM"):
         fit_blend(tmp_path / "click", data, ["title"], progress=False)
+
+
+def test_embedding_anew_says_that_the_blend_is_of_other_embeddings(folder, data, csv_pair, caplog):
+    save_blend(folder, fit_blend(folder, data, ["title"], progress=False).blend)
+    assert embed_command(["--model", str(folder), "--items", str(csv_pair[1])]) == 0
+    assert f"{BLEND} was made for other item embeddings" in caplog.text
+    assert "make it again with  python -m hllm.blend" in caplog.text
+    (folder / BLEND).unlink()
+    caplog.clear()
+    assert embed_command(["--model", str(folder), "--items", str(csv_pair[1])]) == 0
+    assert "made for other" not in caplog.text

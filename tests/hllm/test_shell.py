@@ -1,6 +1,7 @@
 """How every command ends: one sentence, an exit code, and no word of libraries."""
 
 import logging
+import os
 import subprocess
 import sys
 
@@ -50,6 +51,21 @@ def test_a_wrong_option_is_one_line_that_names_the_command(capsys):
             parser.parse_args(argv)
         said = capsys.readouterr().err
         assert said.startswith("python -m hllm.x: error: ") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("rank", "said"), [("0", "it goes well\nmind this\n"), ("1", "mind this\n")]
+)
+def test_of_several_processes_the_first_one_tells_and_all_warn(rank, said):
+    code = (
+        "import logging; from hllm.shell import set_up_output; set_up_output()\n"
+        "logging.info('it goes well'); logging.warning('mind this')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"RANK": rank},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stderr == said
 
 
 def test_only_the_offer_of_a_kernel_is_kept_back(caplog):

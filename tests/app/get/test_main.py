@@ -22,6 +22,8 @@ def test_list_shows_every_name_and_what_is_here(tmp_path, capsys):
         (["qwen"], "is not known"),
         (["amazon-games-2023", "amazon-books-2014"], "give one data set and one HLLM at a time"),
         (["hllm-1b-books", "hllm-7b-books"], "give one data set and one HLLM at a time"),
+        (["amazon-games-2014", "--splits"], "amazon-games-2014 has no published split"),
+        (["hllm-1b-books", "--splits"], "no data set is named"),
     ],
 )
 def test_mistakes_are_one_sentence(tmp_path, capsys, arguments, sentence):
