@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from hllm.weights import packaged
+from tests.guides.pages import block
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,9 +39,7 @@ def test_a_space_preloads_the_file_that_no_requirement_installs(space):
 
 def test_python_example_recommends(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
-    examples = re.findall(r"```python\n(.*?)```", README, re.S)
-    assert len(examples) == 1
-    exec(compile(examples[0], "README.md", "exec"), {})
+    exec(compile(block("README.md", "recommend"), "README.md", "exec"), {})
     ranks = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert ranks == ["1", "2", "3", "4", "5"]
 

@@ -13,9 +13,8 @@ from gradio_client.exceptions import AppError
 
 from app.catalog import Catalog
 from tests.app.test_api import VERBS
+from tests.guides.pages import block, inline
 from tests.waiting import wait_until
-
-PROGRAMS = Path(__file__).resolve().parents[2] / "docs" / "programs.md"
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_START_S = 90  # a guard against hanging; how long it takes is measured elsewhere
@@ -76,18 +75,17 @@ def answer_of_loaded_models(client, *arguments):
     return answers[-1]
 
 
-def blocks_of(language, app_url):
-    """The examples of docs/programs.md, about this app."""
-    text = PROGRAMS.read_text("utf-8").replace("http://127.0.0.1:7860", app_url)
-    return re.findall(rf"```{language}\n(.*?)```", text, re.S)
+def about(app_url, example):
+    """An example of docs/programs.md, about this app."""
+    return example.replace("http://127.0.0.1:7860", app_url)
 
 
 @pytest.mark.slow
 def test_the_documented_lines_of_a_program_run(app_url, capsys):
     answer_of_loaded_models(Client(app_url, verbose=False), ["dune-herbert"], 1)
-    lines, _ = blocks_of("python", app_url)
+    lines = about(app_url, block("programs.md", "client"))
     wait_until(lambda: "loading" not in rank_state(app_url), MAX_START_S)
-    exec(compile(lines, PROGRAMS.name, "exec"), {})
+    exec(compile(lines, "programs.md", "exec"), {})
     text, similar, changes, rank = capsys.readouterr().out.strip().rsplit("\n", 3)
     assert text.startswith("title: ") and similar.count("'cosine'") == 3
     assert changes.count("'change'") == 2 and int(rank) > 0
@@ -96,13 +94,14 @@ def test_the_documented_lines_of_a_program_run(app_url, capsys):
 @pytest.mark.slow
 def test_the_documented_lines_of_an_mcp_client_run(tmp_path, capsys):
     pytest.importorskip("mcp", reason="requirements-mcp.txt is not installed")
-    process = start("--mcp", "--data-dir", str(tmp_path), "--host", "127.0.0.1")
+    options = inline("programs.md", "python app.py --mcp").split()[2:]
+    process = start(*options, "--data-dir", str(tmp_path), "--host", "127.0.0.1")
     try:
         url = wait_for_url(process)[0]
         assert f"MCP tools are at {url}/mcp" in process.stdout.readline()
         answer_of_loaded_models(Client(url, verbose=False), ["dune-herbert"], 1)
-        _, lines = blocks_of("python", url)
-        exec(compile(lines, PROGRAMS.name, "exec"), {})
+        lines = about(url, block("programs.md", "mcp"))
+        exec(compile(lines, "programs.md", "exec"), {})
     finally:
         process.terminate()
         process.wait(20)
@@ -122,7 +121,7 @@ def rank_state(app_url):
 @pytest.mark.slow
 def test_the_documented_lines_of_curl_run(app_url):
     answer_of_loaded_models(Client(app_url, verbose=False), ["dune-herbert"], 1)
-    [lines] = blocks_of("bash", app_url)
+    lines = about(app_url, block("programs.md", "curl"))
     done = subprocess.run(["bash", "-c", lines], capture_output=True, text=True, timeout=60)
     assert "event: complete" in done.stdout and done.stdout.count('"change"') == 4
 

@@ -16,6 +16,7 @@ import pytest
 
 from app import reloading
 from app.reloading import AnswerOnceWatched
+from tests.guides.pages import inline
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +62,7 @@ def test_an_edit_just_after_the_first_answer_is_seen(tmp_path):
     log = tmp_path / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, GRADIO, "app.py"],
+            [sys.executable, GRADIO, *inline("operations.md", "gradio app.py").split()[1:]],
             cwd=tmp_path,
             env=environ,
             stdout=output,

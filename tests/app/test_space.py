@@ -12,6 +12,7 @@ from importlib.util import find_spec
 import pytest
 
 from tests.answering import answering
+from tests.guides.pages import block
 from tests.space_staging import (
     MAX_START_S,
     ROOT,
@@ -188,8 +189,7 @@ class Hub:
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
 def test_commands_of_the_page_push_the_tracked_files_to_a_zerogpu_space(tmp_path):
     """The real client; it is told of a token in place of the dialogue in which it asks for one."""
-    text = (ROOT / "docs" / "space.md").read_text("utf-8")
-    commands = re.search(r"```bash\n(.*?)```", text, re.S)[1]
+    commands = block("space.md", "push")
     commands = commands.replace("../space", str(tmp_path / "space"))
     commands = commands.replace(".venv/bin/hf", f"{sys.executable} -m huggingface_hub.cli.hf")
     assert " auth login\n" in commands
