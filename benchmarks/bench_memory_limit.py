@@ -36,6 +36,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import httpx
+import numpy as np
 import torch
 import torch.nn.functional as F
 from gradio_client import Client
@@ -120,9 +121,7 @@ class Files:
 
 def make(files: Files, count: int, width: int) -> None:
     """Make all of it, outside any group."""
-    short = (
-        replace(item, description="", creator="", tags=()) for item in synthetic_items(count)
-    )
+    short = (replace(item, description="", creator="", tags=()) for item in synthetic_items(count))
     fill(files.catalog, short)
     make_folder(files.model, max_history=50, user_config=user_llm(width))
     ids, hashes, sentence_hashes = [], [], []
@@ -190,9 +189,9 @@ def _allowed(catalog: Path, chosen: ItemFilter, count: int) -> Tensor:
         return torch.ones(count, dtype=torch.bool)
     found = torch.zeros(count, dtype=torch.bool)
     filters = Catalog.open(catalog).filters
-    numbers, ids = filters.item_numbers()
-    id_of = dict(zip(numbers.tolist(), ids, strict=True))
-    found[[int(id_of[number][1:]) for number in filters.matching(chosen).tolist()]] = True
+    matching = filters.matching(chosen)
+    for numbers, ids in filters.item_numbers():
+        found[[int(ids[at][1:]) for at in np.flatnonzero(np.isin(numbers, matching))]] = True
     return found
 
 
@@ -276,7 +275,9 @@ def recalls(url: str, count: int, best: Best) -> list[str]:
     return shares
 
 
-def measure(files: Files, count: int, limit: int, index: list[str], best: Best, clicks: int) -> None:
+def measure(
+    files: Files, count: int, limit: int, index: list[str], best: Best, clicks: int
+) -> None:
     """Both starts of one index: prints what is seen as it is seen."""
     print(f"\n{' '.join(index) or 'without --index'}", flush=True)
     files.delete_indexes()

@@ -1,4 +1,4 @@
-"""A bound on the memory of a process and its children, page cache included (Linux, cgroup v1, root).
+"""A bound on the memory of a program, page cache included (Linux, cgroup v1, root).
 
 The kernel counts every page of a file for the group whose process read it first, so that a group
 with a bound is a machine with that memory. Only what the real machine holds already, such as the

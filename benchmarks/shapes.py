@@ -63,9 +63,7 @@ def new_user_llm(
     return model.eval()
 
 
-def make_folder(
-    folder: Path, max_history: int = 200, user_config: LlamaConfig = TINYLLAMA
-) -> None:
+def make_folder(folder: Path, max_history: int = 200, user_config: LlamaConfig = TINYLLAMA) -> None:
     """A model folder with random weights in bfloat16, of TinyLlama's shape if none is given."""
     config = HLLMConfig(
         _ITEM_LLM, user_config, item_adapter="linear", text_keys=["title"], max_history=max_history

@@ -44,7 +44,8 @@ PROBE_ALL_BELOW = 300_000  # items; in larger catalogues the nearest are found i
 _MIN_CANDIDATES = 400
 _CANDIDATES_PER_RESULT = 8
 _TRAINING_ROWS = 60_000
-ROWS_AT_ONCE = 20_000
+_SAMPLED_AT_ONCE = 4_000
+ROWS_AT_ONCE = 4_000
 _DIGEST_BYTES = 32
 
 logger = logging.getLogger(__name__)
@@ -242,11 +243,20 @@ def _build(vectors: Tensor) -> faiss.Index:
     generator = torch.Generator().manual_seed(0)
     sample = torch.randperm(count, generator=generator)[:_TRAINING_ROWS].sort().values
     with tqdm(total=count, unit=" items", desc="indexing", disable=count < _TRAINING_ROWS) as bar:
-        index.train(normalised(vectors[sample]))
+        index.train(_units_of(vectors, sample))
         for part in vectors.split(ROWS_AT_ONCE):
             index.add(normalised(part))
             bar.update(len(part))
     return index
+
+
+def _units_of(vectors: Tensor, rows: Tensor) -> np.ndarray:
+    """(M, D) of length 1, of M rows; part by part, as each step on the way makes a copy."""
+    units = np.empty((len(rows), vectors.shape[1]), dtype=np.float32)
+    for start in range(0, len(rows), _SAMPLED_AT_ONCE):
+        places = slice(start, start + _SAMPLED_AT_ONCE)
+        units[places] = normalised(vectors[rows[places]])
+    return units
 
 
 def normalised(vectors: Tensor) -> np.ndarray:

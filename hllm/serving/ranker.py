@@ -12,6 +12,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
+from hllm.packed import ItemIds
 from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
 from hllm.serving.history_encoder import EncoderCounts, Reading
 from hllm.serving.index import Index, Search
@@ -132,7 +133,7 @@ class ItemRanker(Protocol):
     precision: str
     device: str
     num_items: int
-    item_ids: list[str]
+    item_ids: ItemIds
     text_keys: tuple[str, ...]
     explains_at_once: bool
 
