@@ -7,17 +7,16 @@ dimensions in float16, as bench_search.py makes them up), and a small User LLM o
 random weights. Then, for each index, `python app.py` runs in a memory cgroup of --memory-gib, page
 cache included and nothing swapped: once with nothing kept from before, so that it checks the files
 and builds its indexes, and once more. No page of its files is in memory when it starts. A visitor
-clicks as the page does, through its server function: --clicks times without a filter, in a category
-(--clicks) and above a price, the "first" after the start, and then the same again, "later", with
-other histories. recall@100 is of the endpoint `recommend`, against exact search over the streamed
-embeddings, outside the group.
+clicks as the page does, through its server function, --clicks times each without a filter, in a
+category and above a price: the "first" after the start, and then "later" ones with other histories.
+recall@100 is that of the endpoint `recommend` against exact search over the streamed embeddings,
+outside the group. At the end the map of all items is opened.
 
 rss and cache are the kernel's: anonymous memory, and pages of files, which make room when a page is
 needed. Linux, root, cgroup v1. Needs requirements-scale.txt for lancedb, and disk: 9 KB an item.
 """
 
 import argparse
-import json
 import multiprocessing
 import random
 import shutil
@@ -32,6 +31,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -239,24 +239,56 @@ def _is_ready(url: str) -> bool:
         return False
 
 
+class Page:
+    """A visitor's page: it calls the server functions as the scripts of the page do."""
+
+    def __init__(self, url: str, session: str) -> None:
+        self._client = httpx.Client(base_url=url, timeout=300)
+        components = self._client.get("/config").json()["components"]
+        self._number = next(part["id"] for part in components if part["type"] == "html")
+        self.session = session
+
+    def __enter__(self) -> "Page":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def call(self, name: str, data: Any) -> Any:
+        """What a function answers."""
+        body = {"data": data, "component_id": self._number, "fn_name": name}
+        body["session_hash"] = self.session[:11]
+        found = self._client.post("/gradio_api/component_server/", json=body)
+        if found.status_code != 200:
+            raise RuntimeError(f"{name} was not answered: {found.text[:200]}")
+        return found.json()
+
+
 def click(url: str, count: int, seed: int, number: int, chosen: ItemFilter) -> list[float]:
     """Milliseconds of each of the clicks of a visitor, as bench_load's click."""
     session, times = f"{random.Random(seed).getrandbits(128):032x}", []
     asked = {"category": chosen.category, "min_price": chosen.min_price, "max_price": None}
-    with httpx.Client(base_url=url, timeout=300) as client:
-        config = client.get("/config").json()
-        page = next(part for part in config["components"] if part["type"] == "html")
+    with Page(url, session) as page:
         for version, history in enumerate(histories(count, seed, number), start=1):
             question = {"history": history, "filter": asked, "example": False, "blind": ""}
             question |= {"what_if": None, "version": version, "session": session}
-            body = {"data": question, "component_id": page["id"], "fn_name": "answer"}
-            body["session_hash"] = session[:11]
             start = time.perf_counter()
-            found = client.post("/gradio_api/component_server/", json=body)
+            found = page.call("answer", question)
             times.append((time.perf_counter() - start) * 1e3)
-            if found.status_code != 200 or "columns" not in found.json():
-                raise RuntimeError(f"a click was not answered: {found.text[:200]}")
+            if "columns" not in found:
+                raise RuntimeError(f"a click was not answered: {found}")
     return times
+
+
+def open_map(url: str) -> float:
+    """Seconds until the map of all items is there."""
+    start = time.perf_counter()
+    with Page(url, "0" * 32) as page:
+        while (found := page.call("open_map", {}))["state"] == "later":
+            time.sleep(0.25)
+    if found["state"] != "ready":
+        raise RuntimeError(f"there is no map: {found['message']}")
+    return time.perf_counter() - start
 
 
 def recalls(url: str, count: int, best: Best) -> list[str]:
@@ -320,7 +352,10 @@ def _ask(url: str, count: int, best: Best, clicks: int) -> None:
                 f"p95 {percentile(times, 0.95):.0f} ms, the first {times[0]:.0f} ms",
                 flush=True,
             )
-    print(f"  recall@{TOP_K}, HLLM and baseline: {json.dumps(recalls(url, count, best))}")
+    print(
+        f"  recall@{TOP_K}, HLLM and baseline: {', '.join(recalls(url, count, best))}", flush=True
+    )
+    print(f"  map of all items: {open_map(url):.0f} s", flush=True)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Ids and text hashes of all items, in a fraction of the memory that Python's texts take.
 
 A million ids as a list, with a dictionary of their rows, take 165 MiB, and their text hashes
-85 MiB. Here they take 28 and 8. N items.
+85 MiB. Here they take 27 (of up to 15 bytes each) and 8. N items.
 """
 
 from abc import ABC, abstractmethod

@@ -6,13 +6,17 @@ bytes of a JSON list in UTF-8. Metadata: format, fingerprint of the model, SHA-2
 hash); two items with the same text are two rows. No number in it is NaN or infinite.
 """
 
+import ctypes
 import json
+import mmap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -32,6 +36,7 @@ PROJECTION = "projection.safetensors"  # see hllm.serving.projection
 BASELINE = "baseline.safetensors"  # sentence embeddings of the text baseline in a model folder
 SENTENCE_FINGERPRINT = f"sentence-embeddings/{MINILM}/1"
 _HASHES_AT_ONCE = 50_000
+_WILL_NEED = getattr(mmap, "MADV_WILLNEED", None)  # POSIX
 _NUMBERS_AT_ONCE = 1 << 24  # so that checking a memory-mapped file does not read it into memory
 
 
@@ -228,6 +233,46 @@ def is_item_embeddings(path: str | Path) -> bool:
             return _says_embeddings(file)
     except (SafetensorError, OSError):
         return False
+
+
+def rows_of_file(vectors: Tensor, rows: Sequence[int] | np.ndarray) -> Tensor:
+    """Some rows of embeddings of which memory may hold few.
+
+    Whoever touches a page of a memory-mapped file that is not in memory waits for it, and for all
+    around it that the kernel reads along, up to megabytes: right for a file that is read through,
+    and not for a thousand rows of one. Told of them first, it reads these alone, many at once.
+
+    Args:
+        vectors: (N, D), memory-mapped or not.
+        rows: M rows.
+
+    Returns:
+        (M, D), a copy.
+    """
+    wanted = np.asarray(rows, dtype=np.int64)
+    if _WILL_NEED is not None and vectors.device.type == "cpu" and len(wanted):
+        _read_ahead(vectors, np.unique(wanted))
+    return vectors[torch.from_numpy(wanted)]
+
+
+def _read_ahead(vectors: Tensor, rows: np.ndarray) -> None:
+    size = vectors.element_size()
+    starts = vectors.data_ptr() + rows * (vectors.stride(0) * size)
+    first = starts // mmap.PAGESIZE
+    behind = (starts + vectors.shape[1] * size - 1) // mmap.PAGESIZE + 1
+    gaps = np.flatnonzero(first[1:] > behind[:-1])  # what has none is read in one piece
+    begins = first[np.append(0, gaps + 1)] * mmap.PAGESIZE
+    ends = behind[np.append(gaps, len(rows) - 1)] * mmap.PAGESIZE
+    advise = _madvise()
+    for begin, length in zip(begins.tolist(), (ends - begins).tolist(), strict=True):
+        advise(begin, length, _WILL_NEED)  # what the kernel cannot follow changes nothing
+
+
+@cache
+def _madvise() -> Any:
+    function = ctypes.CDLL(None).madvise
+    function.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    return function
 
 
 def first_not_finite(vectors: Tensor) -> int | None:
