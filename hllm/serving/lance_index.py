@@ -181,13 +181,15 @@ def _problem(folder: Path, num_rows: int) -> str:
 def _build(vectors: Tensor, folder: Path) -> None:
     """Write the table part by part, then sort it into lists."""
     import pyarrow as pa  # noqa: PLC0415  takes as long to import as the rest of this module
-    from lancedb.index import IvfRq  # noqa: PLC0415  the extra "scale"
+
+    database = _connect(folder)
+    from lancedb.index import IvfRq  # noqa: PLC0415  reads _ENVIRONMENT when it is imported
 
     count, width = vectors.shape
     stored_width = width + -width % _CODE_DIMENSIONS
     schema = pa.schema([("row", pa.int64()), ("vector", pa.list_(pa.float16(), stored_width))])
     reader = pa.RecordBatchReader.from_batches(schema, _batches(vectors, schema))
-    table = _connect(folder).create_table(_TABLE, data=reader)
+    table = database.create_table(_TABLE, data=reader)
     lists = num_lists(count)
     logger.info("%s items are sorted into %s lists", f"{count:,}", f"{lists:,}")
     table.create_index(
