@@ -21,6 +21,7 @@ from app.bodies import MAX_BODY_BYTES, Surface, check_message
 from app.errors import RefusedError
 from app.hosts import Hosts
 from app.link_preview import with_link_preview
+from app.preloads import with_preloads
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -209,7 +210,7 @@ class _Answer:
             self._body += message.get("body", b"")
             if not message.get("more_body", False):
                 page, self._page = self._page, None
-                body = with_link_preview(self._body)
+                body = with_preloads(with_link_preview(self._body))
                 headers = _with_length(list(page.get("headers", ())), len(body))
                 await self._start({**page, "headers": headers}, body)
                 await self._send({"type": "http.response.body", "body": body})

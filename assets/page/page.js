@@ -17,7 +17,6 @@ import { makeFilterControl } from "./filter_control.js";
 import { openFrame } from "./frame.js";
 import { makeGuests } from "./guest.js";
 import {
-  addItem,
   changed,
   cutNotices,
   forgetItem,
@@ -36,11 +35,13 @@ import { makeMap } from "./map.js";
 import { makeMenu } from "./menu.js";
 import { makeModels } from "./models.js";
 import { makeOutbox } from "./outbox.js";
+import { makePicking } from "./picking.js";
 import { replaceLostPictures } from "./pictures.js";
 import { makeProtocol } from "./protocol.js";
 import { makePushes } from "./pushes.js";
 import { makeScoreboard } from "./scoreboard.js";
 import { makeSharing } from "./sharing.js";
+import { makeShown } from "./shown.js";
 import { makeSpeech } from "./speech.js";
 import { makeStage } from "./stage.js";
 import { makeState } from "./state.js";
@@ -51,7 +52,7 @@ import { restoreTheme, switchTheme } from "./theme.js";
 import { newSession, ownSessions } from "./traces.js";
 import { makeWhatIf } from "./what_if_bar.js";
 import { makeWriter } from "./writer.js";
-import { isOwn, makeYours } from "./yours.js";
+import { makeYours } from "./yours.js";
 
 const MAX_LOST_CHARS = 80; // of a catalogue in an address
 
@@ -91,7 +92,7 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
     remove: (id) => whatIf.remove(id) || desk.change(removeItem(state.history, id)),
     move: (id, position) =>
       whatIf.move(id, position) || desk.change(moveItem(state.history, id, position), id),
-    begin: (item) => add(item, guests.isShared ? "shared" : "example"),
+    begin: (item) => picking.add(item, guests.isShared ? "shared" : "example"),
   });
   const whatIf = makeWhatIf(root, {
     history: () => state.history,
@@ -119,8 +120,7 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
     tell,
   });
   const captions = makeCaptions(root);
-  let shownIds = []; // of the history that the lists are for
-  let isStanding = false; // whether both models have answered for the visitor's history
+  const shown = makeShown(() => whatIf.items() ?? guests.items);
   let askedAt = 0;
   // Told when the click is answered: the server answers what is waited for first.
   const clicks = makeOutbox({
@@ -140,7 +140,7 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
       server[name]({ ...query, history: yours.sent(query.history), models: models.chosen() }));
   const how = makeHow(bandSection, {
     readWhole: about("whole"),
-    history: () => shownIds,
+    history: () => shown.ids,
   });
   const scoreboard = makeScoreboard(bandSection, {
     judge: about("judge"),
@@ -156,7 +156,7 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
     onSwitch: (sentence) => {
       whatIf.back(); // what is tried is not what is chosen
       speech.did(sentence);
-      isStanding = false; // what is shown is not what will be
+      shown.isStanding = false; // what is shown is not what will be
       answers.keepFocus();
       if (blind.isOn()) tabs.show("hllm");
       if (blind.isOn() && (guests.guest !== null || guests.wantsExample)) desk.begin();
@@ -167,13 +167,14 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
   });
   const pushes = makePushes(root.querySelector(".strip"), {
     fetch: about("pushes"),
-    query: () => (isShown() && !blind.isOn() ? { history: shownIds, rows: answers.rows() } : null),
+    query: () =>
+      shown.isCurrent() && !blind.isOn() ? { history: shown.ids, rows: answers.rows() } : null,
     mark: answers.markPushed,
   });
   const drawer = makeDrawer(root.querySelector(".drawer"), {
     fetch: about("detail"),
     explain: about("why"),
-    history: () => shownIds,
+    history: () => shown.ids,
     isBlind: blind.isOn,
     mark: strip.mark,
     announce,
@@ -190,7 +191,7 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
   });
   const writer = makeWriter(root.querySelector(".writer"), {
     write: about("write"),
-    history: () => shownIds,
+    history: () => shown.ids,
     show: drawer.openForm,
     close: drawer.close,
     keep: yours.keep,
@@ -205,7 +206,7 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
       whatIf.back(); // its moves are against the lists of other models
       answers.forget();
       speech.did(sentence);
-      isStanding = false; // what is shown is not what will be
+      shown.isStanding = false; // what is shown is not what will be
       ask();
     },
     ...{ say, notice },
@@ -233,9 +234,9 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
     marks: about("map_marks"),
     item: (query) => server.map_item(query),
     query: () =>
-      isShown() ? { history: shownIds, rows: blind.isOn() ? {} : answers.rows() } : null,
+      shown.isCurrent() ? { history: shown.ids, rows: blind.isOn() ? {} : answers.rows() } : null,
     isBlind: blind.isOn,
-    pick: pickPoint,
+    pick: (item) => picking.pickPoint(item),
     announce,
   });
   const known = makeKnown();
@@ -267,6 +268,11 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
     drawHistory,
     ask,
   });
+  const picking = makePicking({
+    ...{ state, strip, whatIf, desk, yours, models, blind, scoreboard, answers, known },
+    ...{ shown, placeOf, session, tell },
+    record: (click) => server.record && clicks.put(click),
+  });
   const sharing = makeSharing(guests, place, {
     draw,
     forget,
@@ -275,12 +281,6 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
     say,
     follow: models.follow,
   });
-
-  /** Whether the lists are those of the history in the strip. */
-  function isShown() {
-    const items = whatIf.items() ?? guests.items;
-    return items.map(({ id }) => id).join(" ") === shownIds.join(" ");
-  }
 
   /** Where an item is in the visitor's history, or in what is tried; -1 if it is not there. */
   function placeOf(id) {
@@ -340,16 +340,18 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
     const hasLists = answer.start === null;
     filterControl.show(hasLists);
     if (hasLists) tabs.markFresh();
-    const isNew = shownIds.join(" ") !== ids.join(" ");
-    shownIds = ids;
+    const isNew = shown.ids.join(" ") !== ids.join(" ");
+    shown.ids = ids;
     pushes.leave();
     answers.show(answer, ids);
-    how.show(answer.how, hasLists && !answer.warming && !blind.isOn());
+    const isFinal = hasLists && !answer.warming && !blind.isOn();
+    how.show(answer.how, isFinal);
     if (answer.shown) models.show(answer.shown);
-    scoreboard.count(models.counts());
+    const { hllm = [], baseline = [] } = answers.rows();
+    scoreboard.count(models.counts(), !isFinal || (hllm.length > 0 && baseline.length > 0));
     map.mark();
     if (isLast) {
-      isStanding = hasLists && guests.guest === null && !answer.warming;
+      shown.isStanding = hasLists && guests.guest === null && !answer.warming;
       speech.tellAnswer();
       scoreboard.settle();
       blind.settle();
@@ -365,54 +367,6 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
   /** Tells how long it took until what has just been drawn is seen. */
   function whenPainted(since, tell) {
     requestAnimationFrame(() => setTimeout(() => tell(performance.now() - since)));
-  }
-
-  /** Whether an item is in the history already, which is then said. */
-  function isChosen(id, title) {
-    const position = placeOf(id);
-    if (position < 0) return false;
-    strip.flash(id);
-    const place = { title, place: position + 1 };
-    tell(tr("{title} is already number {place} of your history.", place));
-    return true;
-  }
-
-  /** From the map. It marks what the models recommend, so the scoreboard does not count it. */
-  function pickPoint(item) {
-    if (!isChosen(item.id, item.title)) add(item, "map");
-  }
-
-  function pick(row) {
-    const { id, title, creator, source, rank } = row.dataset;
-    const own = yours.find(id);
-    if (isChosen(id, title)) return;
-    if (own || source === "yours") {
-      if (own) add(own, source); // otherwise it has been removed
-      return;
-    }
-    // The button in the drawer stands beside the cover.
-    const picture = row.querySelector("img") ?? row.closest("header").querySelector("img");
-    const cover = picture.getAttribute("src"); // as the server writes it: it is compared
-    const isPrediction = source === "browse" && isStanding && models.counts();
-    if (isPrediction && isShown() && !whatIf.isOpen())
-      scoreboard.wait({ item: id, history: shownIds, session });
-    const place = answers.blindPlace(id);
-    // From the list itself, or from the drawer about an item of it.
-    if (place && ["blind", "detail"].includes(source) && isStanding && isShown())
-      blind.pick({ item: id, title, session, ...place });
-    const item = { id, title, creator, cover };
-    if (source !== "yours") known.learn([item]);
-    add(item, source, Number(rank) || null);
-  }
-
-  /** Put an item into the history, and tell where it was found. */
-  function add(item, source, rank = null) {
-    if (whatIf.add(item)) return; // nobody has chosen it
-    desk.change(addItem(state.history, item));
-    if (isOwn(item)) return; // the server keeps nothing of it
-    const isColumn = source === "hllm" || source === "baseline";
-    if (isColumn && !models.counts()) return; // it would be counted for another model
-    if (server.record) clicks.put({ item_id: item.id, source, rank, session });
   }
 
   /** Details of an item, or the form in which it was written. */
@@ -485,7 +439,7 @@ export async function startPage({ element, server: plain, alive = isAlive }) {
     else if (info) openItem(info, pressed);
     else if (remove) removeOwn(remove);
     else if (view) map.choose(view);
-    else if (pressed.classList.contains("item")) pick(pressed);
+    else if (pressed.classList.contains("item")) picking.pick(pressed);
   });
   replaceLostPictures(root);
   const search = () => {

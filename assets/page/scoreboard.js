@@ -33,6 +33,7 @@ export function makeScoreboard(section, page) {
   let version = 0;
   let all = null; // picks of all visits, as they were last asked for
   let isCounted = true; // whether the models that are shown are those that picks count for
+  let isRanked = true; // whether both of them recommend anything, as far as is known
   // Judged when the click is answered, so as not to slow it.
   const waiting = makeOutbox({ tell: judge, storageKey: page.outboxKey });
 
@@ -47,10 +48,14 @@ export function makeScoreboard(section, page) {
     return true;
   }
 
-  /** @param {boolean} next whether picks count for the models that are shown */
-  function count(next) {
-    if (next === isCounted) return;
-    isCounted = next;
+  /**
+   * @param {boolean} counted whether picks count for the models that are shown
+   * @param {boolean} ranked whether both of them recommend anything, or may yet
+   */
+  function count(counted, ranked) {
+    if (counted === isCounted && ranked === isRanked) return;
+    isCounted = counted;
+    isRanked = ranked;
     drawLine();
   }
 
@@ -61,7 +66,9 @@ export function makeScoreboard(section, page) {
       return;
     }
     if (!picks.length) {
-      line.textContent = tr("Pick from the catalogue: both models have already ranked it.");
+      line.textContent = isRanked
+        ? tr("Pick from the catalogue: both models have already ranked it.")
+        : tr("Picks count where both models recommend: here one does not.");
       short.textContent = "";
       return;
     }

@@ -216,6 +216,9 @@ def test_strange_names_are_text_and_what_is_missing_is_said(open_page, url, size
     expect(page.locator(".how-line")).to_have_text(
         "No HLLM answers here: its steps have no numbers."
     )
+    expect(page.locator(".score-line")).to_have_text(
+        "Picks count where both models recommend: here one does not."
+    )
     page.locator(".search").fill("number 7")
     expect(page.locator(".grid .card")).to_have_count(1)
 

@@ -39,6 +39,12 @@ def test_every_size_has_its_place_for_lists_and_tools(page):
         assert size["width"] >= 44 and size["height"] >= 24
     assert box(page.locator(".strip"))["height"] <= 130
 
+    for width in (320, 375):  # 320: 1280 at 400%
+        page.set_viewport_size({"width": width, "height": 812})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        head, last = box(page.locator(".strip-head")), box(page.locator("[data-action=what-if]"))
+        assert last["x"] + last["width"] <= head["x"] + head["width"] + 0.5
+
     page.set_viewport_size({"width": 768, "height": 1024})
     page.locator(".tabs [data-tab=hllm]").click()
     left, right = (box(page.locator(f".{key}-column")) for key in ("hllm", "baseline"))
