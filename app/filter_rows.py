@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.catalog import Catalog, ItemFilter
+from hllm.packed import ItemIds
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
     from hllm.recommend import ItemRanker
@@ -81,10 +82,10 @@ class FilterRows:
 
     def _find_row_of(self, version: str, recommender: ItemRanker) -> np.ndarray:
         """The row of each number, -1 where the recommender does not know the item."""
-        numbers, item_ids = self._filters.item_numbers()
-        rows = {item_id: row for row, item_id in enumerate(recommender.item_ids)}
-        row_of = np.full(numbers.max(initial=0) + 1, -1, dtype=np.int32)
-        row_of[numbers] = np.fromiter(
-            (rows.get(item_id, -1) for item_id in item_ids), dtype=np.int32, count=len(item_ids)
-        )
+        known = ItemIds.of(recommender.item_ids)
+        # Part by part: ids of millions of items take more memory than the rest of a small app.
+        found = [(part, known.rows(ids)) for part, ids in self._filters.item_numbers()]
+        row_of = np.full(max((part.max() for part, _ in found), default=0) + 1, -1, dtype=np.int32)
+        for numbers, rows in found:
+            row_of[numbers] = rows
         return row_of

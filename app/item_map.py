@@ -23,6 +23,7 @@ from app.filter_rows import FilterRows
 from app.languages import marked, tr, tr_parts, tr_reason
 from app.places import place
 from hllm.errors import HLLMError
+from hllm.packed import ItemIds
 
 if TYPE_CHECKING:  # At run time this would import torch, for which the page must not wait.
     from hllm.recommend import ItemRanker
@@ -73,13 +74,13 @@ class Points:
         return hashlib.sha256(names + b"\n" + self.data).hexdigest()[:16]
 
     @cached_property
-    def rows(self) -> dict[str, int]:
-        """The row of each item id."""
-        return {item_id: row for row, item_id in enumerate(self.recommender.item_ids)}
+    def ids(self) -> ItemIds:
+        """Of the points."""
+        return ItemIds.of(self.recommender.item_ids)
 
     def place(self, item_id: str) -> Place | None:
         """Of an item of the catalogue."""
-        row = self.rows.get(item_id)
+        row = self.ids.row(item_id)
         return None if row is None else self.projection.places[row].tolist()
 
 
@@ -190,7 +191,7 @@ class ItemMap:
         if projection is None:
             return None
         points = Points(recommender, projection, *self._colours(recommender))
-        assert points.version and points.rows  # computed here, not while a visitor waits
+        assert points.version and points.ids  # computed here, not while a visitor waits
         return points
 
     def _colours(self, recommender: ItemRanker) -> tuple[list[str], np.ndarray]:

@@ -13,7 +13,8 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -80,16 +81,17 @@ def _item(number: int, text: list[str], shape: np.ndarray, num_items: int) -> Ca
 
 
 def build(path: Path, num_items: int) -> tuple[float, float]:
+    """Fill a catalogue with synthetic items; returns what `fill` does."""
+    return fill(path, synthetic_items(num_items))
+
+
+def fill(path: Path, items: Iterable[CatalogItem]) -> tuple[float, float]:
     """Fill a catalogue; returns the seconds for adding items and for the index."""
     catalog = Catalog.create(path, "benchmark")
     started = time.perf_counter()
-    batch: list[CatalogItem] = []
-    for item in synthetic_items(num_items):
-        batch.append(item)
-        if len(batch) == BATCH:
-            catalog.add_items(batch, reindex=False)
-            batch = []
-    catalog.add_items(batch, reindex=False)
+    items = iter(items)
+    while batch := list(islice(items, BATCH)):
+        catalog.add_items(batch, reindex=False)
     added = time.perf_counter()
     catalog.reindex()
     catalog.close()

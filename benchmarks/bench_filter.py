@@ -59,7 +59,7 @@ def ids_every_click(path: Path, item_filter: ItemFilter, lookup: RowLookup) -> l
 def report(path: Path, width: int, repeats: int) -> None:
     """Print the table."""
     catalog = Catalog.open(path)
-    _, item_ids = catalog.filters.item_numbers()
+    item_ids = [name for _, names in catalog.filters.item_numbers() for name in names]
     vectors = embeddings(len(item_ids), width)
     stored = ItemEmbeddings(item_ids, [""] * len(item_ids), vectors, SENTENCE_FINGERPRINT)
     baseline = TextBaseline(stored)

@@ -63,10 +63,10 @@ def new_user_llm(
     return model.eval()
 
 
-def make_folder(folder: Path, max_history: int = 200) -> None:
-    """A model folder of TinyLlama's shape with random weights, in bfloat16."""
+def make_folder(folder: Path, max_history: int = 200, user_config: LlamaConfig = TINYLLAMA) -> None:
+    """A model folder with random weights in bfloat16, of TinyLlama's shape if none is given."""
     config = HLLMConfig(
-        _ITEM_LLM, TINYLLAMA, item_adapter="linear", text_keys=["title"], max_history=max_history
+        _ITEM_LLM, user_config, item_adapter="linear", text_keys=["title"], max_history=max_history
     )
     torch.manual_seed(0)
     torch.set_default_dtype(torch.bfloat16)

@@ -6,12 +6,17 @@ bytes of a JSON list in UTF-8. Metadata: format, fingerprint of the model, SHA-2
 hash); two items with the same text are two rows. No number in it is NaN or infinite.
 """
 
+import ctypes
 import json
+import mmap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -19,6 +24,7 @@ from torch import Tensor
 
 from hllm.atomic import atomic_path
 from hllm.errors import StaleEmbeddingsError
+from hllm.packed import ItemIds, PackedHashes
 from hllm.weights.checksums import ChecksumError, check_digest, checksum_metadata, stored_digests
 from hllm.weights.packaged import MINILM
 
@@ -29,6 +35,8 @@ BLEND = "blend.safetensors"  # see hllm.serving.blend
 PROJECTION = "projection.safetensors"  # see hllm.serving.projection
 BASELINE = "baseline.safetensors"  # sentence embeddings of the text baseline in a model folder
 SENTENCE_FINGERPRINT = f"sentence-embeddings/{MINILM}/1"
+_HASHES_AT_ONCE = 50_000
+_WILL_NEED = getattr(mmap, "MADV_WILLNEED", None)  # POSIX
 _NUMBERS_AT_ONCE = 1 << 24  # so that checking a memory-mapped file does not read it into memory
 
 
@@ -50,15 +58,15 @@ class ItemEmbeddings:
     """Embeddings of a catalogue.
 
     Attributes:
-        item_ids: N external ids, in the order of the rows.
+        item_ids: N external ids, in the order of the rows; packed when loaded, as
         text_hashes: N hashes (hllm.text.text_hash) of the texts that were embedded.
         vectors: (N, D) float16 or float32, not normalised, as the User LLM reads them;
             memory-mapped when loaded.
         fingerprint: of the model that made them (hllm.model_folder.ModelFolder).
     """
 
-    item_ids: list[str]
-    text_hashes: list[str]
+    item_ids: Sequence[str]
+    text_hashes: Sequence[str]
     vectors: Tensor
     fingerprint: str
 
@@ -76,7 +84,8 @@ class ItemEmbeddings:
             ).reshape(-1, 8),  # also without items
             # A tensor, because the header that holds the metadata must not exceed 100 MB.
             "item_ids": torch.tensor(
-                list(json.dumps(self.item_ids, ensure_ascii=False).encode()), dtype=torch.uint8
+                list(json.dumps(list(self.item_ids), ensure_ascii=False).encode()),
+                dtype=torch.uint8,
             ),
         }
         metadata = {"format": FORMAT, "fingerprint": self.fingerprint}
@@ -134,7 +143,7 @@ class ItemEmbeddings:
             raise ValueError("its item ids are not a list of texts")
         if vectors.ndim != 2 or not len(item_ids) == len(hashes) == len(vectors):
             raise ValueError("it has not one vector and one text hash for each item id")
-        return cls(item_ids, [row.tobytes().hex() for row in hashes.numpy()], vectors, fingerprint)
+        return cls(ItemIds(item_ids), PackedHashes(hashes.numpy()), vectors, fingerprint)
 
     def check(
         self,
@@ -166,12 +175,16 @@ class ItemEmbeddings:
                 f"{path} {maker}: name the file of this model, or make one with  {remedy}"
             )
         # Items that have left the catalogue do not matter: nothing is missing.
-        known = dict(zip(self.item_ids, self.text_hashes, strict=True))
+        known, rest = ItemIds.of(self.item_ids), iter(text_hashes)
         num_items = num_changed = num_unknown = 0
-        for item_id, value in text_hashes:
-            num_items += 1
-            num_changed += known.get(item_id) != value
-            num_unknown += item_id not in known
+        while part := list(islice(rest, _HASHES_AT_ONCE)):
+            rows = known.rows([item_id for item_id, _ in part]).tolist()
+            num_items += len(part)
+            num_unknown += rows.count(-1)
+            num_changed += sum(
+                row < 0 or self.text_hashes[row] != value
+                for row, (_, value) in zip(rows, part, strict=True)
+            )
         if num_unknown and num_unknown == num_items:
             raise StaleEmbeddingsError(
                 f"{path} belongs to another catalogue: none of the {num_items:,} items of this one "
@@ -220,6 +233,46 @@ def is_item_embeddings(path: str | Path) -> bool:
             return _says_embeddings(file)
     except (SafetensorError, OSError):
         return False
+
+
+def rows_of_file(vectors: Tensor, rows: Sequence[int] | np.ndarray) -> Tensor:
+    """Some rows of embeddings of which memory may hold few.
+
+    Whoever touches a page of a memory-mapped file that is not in memory waits for it, and for all
+    around it that the kernel reads along, up to megabytes: right for a file that is read through,
+    and not for a thousand rows of one. Told of them first, it reads these alone, many at once.
+
+    Args:
+        vectors: (N, D), memory-mapped or not.
+        rows: M rows.
+
+    Returns:
+        (M, D), a copy.
+    """
+    wanted = np.asarray(rows, dtype=np.int64)
+    if _WILL_NEED is not None and vectors.device.type == "cpu" and len(wanted):
+        _read_ahead(vectors, np.unique(wanted))
+    return vectors[torch.from_numpy(wanted)]
+
+
+def _read_ahead(vectors: Tensor, rows: np.ndarray) -> None:
+    size = vectors.element_size()
+    starts = vectors.data_ptr() + rows * (vectors.stride(0) * size)
+    first = starts // mmap.PAGESIZE
+    behind = (starts + vectors.shape[1] * size - 1) // mmap.PAGESIZE + 1
+    gaps = np.flatnonzero(first[1:] > behind[:-1])  # what has none is read in one piece
+    begins = first[np.append(0, gaps + 1)] * mmap.PAGESIZE
+    ends = behind[np.append(gaps, len(rows) - 1)] * mmap.PAGESIZE
+    advise = _madvise()
+    for begin, length in zip(begins.tolist(), (ends - begins).tolist(), strict=True):
+        advise(begin, length, _WILL_NEED)  # what the kernel cannot follow changes nothing
+
+
+@cache
+def _madvise() -> Any:
+    function = ctypes.CDLL(None).madvise
+    function.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    return function
 
 
 def first_not_finite(vectors: Tensor) -> int | None:

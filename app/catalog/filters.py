@@ -4,14 +4,17 @@ Of a large catalogue that is hundreds of thousands of items on the way to an ans
 out as one array, without a text for each.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from app.catalog.sql import Connection, Store
 from app.catalog.write import read_meta
+
+_ITEMS_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,18 +77,18 @@ class Filters:
             ]
         return None if bounds[0] is None else (bounds[0], bounds[1])
 
-    def item_numbers(self) -> tuple[np.ndarray, list[str]]:
-        """Numbers and ids of all items, in the same order."""
+    def item_numbers(self) -> Iterator[tuple[np.ndarray, list[str]]]:
+        """Numbers and ids of all items, in the same order, part by part."""
         with self._file.reading() as connection:
-            rows = connection.execute("SELECT id, item_id FROM items").fetchall()
-        numbers = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
-        return numbers, [row[1] for row in rows]
+            cursor = connection.execute("SELECT id, item_id FROM items")
+            while rows := cursor.fetchmany(_ITEMS_AT_ONCE):
+                yield np.array([row[0] for row in rows], dtype=np.int64), [row[1] for row in rows]
 
     def popularity(self) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of all items, and how popular each is: see app.catalog.items.CatalogItem."""
         with self._file.reading() as connection:
-            rows = connection.execute("SELECT item, popularity FROM browse").fetchall()
-        table = np.array(rows, dtype=np.int64).reshape(-1, 2)
+            rows = connection.execute("SELECT item, popularity FROM browse")
+            table = np.fromiter(chain.from_iterable(rows), dtype=np.int64).reshape(-1, 2)
         return table[:, 0], table[:, 1]
 
     def has_popularity(self) -> bool:

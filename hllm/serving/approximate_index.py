@@ -34,7 +34,7 @@ from hllm.serving.index import (
     remaining,
     unit_query,
 )
-from hllm.store import check_finite
+from hllm.store import check_finite, rows_of_file
 
 EXACT_ROWS = 2_000  # ranking this few allowed items is faster than searching for them
 # Of the settings below; raise it when they change, and indexes that were kept are made again.
@@ -44,7 +44,8 @@ PROBE_ALL_BELOW = 300_000  # items; in larger catalogues the nearest are found i
 _MIN_CANDIDATES = 400
 _CANDIDATES_PER_RESULT = 8
 _TRAINING_ROWS = 60_000
-ROWS_AT_ONCE = 20_000
+_SAMPLED_AT_ONCE = 4_000
+ROWS_AT_ONCE = 4_000
 _DIGEST_BYTES = 32
 
 logger = logging.getLogger(__name__)
@@ -99,9 +100,12 @@ class RescoredIndex(RowLookup, ABC):
             return []
         rows.sort()  # read the file forwards
         # In parts: a filter may leave millions.
-        parts = torch.from_numpy(rows).split(ROWS_AT_ONCE)
-        scores = torch.cat([F.normalize(self.vectors[p].float(), dim=-1) @ unit for p in parts])
+        parts = (rows[n : n + ROWS_AT_ONCE] for n in range(0, len(rows), ROWS_AT_ONCE))
+        scores = torch.cat([self._cosines(part, unit) for part in parts])
         return [(int(rows[place]), score) for place, score in best_rows(scores, top_k)]
+
+    def _cosines(self, rows: np.ndarray, unit: Tensor) -> Tensor:
+        return F.normalize(rows_of_file(self.vectors, rows).float(), dim=-1) @ unit
 
     def rank(
         self,
@@ -240,13 +244,22 @@ def _build(vectors: Tensor) -> faiss.Index:
     index = faiss.index_factory(width, f"IVF{num_lists(count)},RaBitQ", faiss.METRIC_INNER_PRODUCT)
     # A fixed seed: the same embeddings give the same index.
     generator = torch.Generator().manual_seed(0)
-    sample = torch.randperm(count, generator=generator)[:_TRAINING_ROWS].sort().values
+    sample = torch.randperm(count, generator=generator)[:_TRAINING_ROWS].sort().values.numpy()
     with tqdm(total=count, unit=" items", desc="indexing", disable=count < _TRAINING_ROWS) as bar:
-        index.train(normalised(vectors[sample]))
+        index.train(_units_of(vectors, sample))
         for part in vectors.split(ROWS_AT_ONCE):
             index.add(normalised(part))
             bar.update(len(part))
     return index
+
+
+def _units_of(vectors: Tensor, rows: np.ndarray) -> np.ndarray:
+    """(M, D) of length 1, of M rows; part by part, as each step on the way makes a copy."""
+    units = np.empty((len(rows), vectors.shape[1]), dtype=np.float32)
+    for start in range(0, len(rows), _SAMPLED_AT_ONCE):
+        places = slice(start, start + _SAMPLED_AT_ONCE)
+        units[places] = normalised(rows_of_file(vectors, rows[places]))
+    return units
 
 
 def normalised(vectors: Tensor) -> np.ndarray:

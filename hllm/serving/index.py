@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hllm.errors import CheckpointError, UnknownItemError
+from hllm.packed import ItemIds
 from hllm.store import check_finite
 
 # If at least this share of the rows is allowed, scoring all rows is faster than copying the allowed
@@ -22,7 +23,7 @@ Rescore = Callable[[Tensor], Tensor]  # all cosines (N,) -> the scores (N,) to r
 class Index(Protocol):
     """What a recommender searches: exact (here) or approximate (approximate_index, lance_index)."""
 
-    item_ids: list[str]
+    item_ids: ItemIds
     vectors: Tensor
     searched_by: str
 
@@ -71,14 +72,13 @@ class RowLookup:
     """
 
     def __init__(self, item_ids: Sequence[str]) -> None:
-        self.item_ids = list(item_ids)
-        self._row = {item_id: row for row, item_id in enumerate(self.item_ids)}
+        self.item_ids = ItemIds.of(item_ids)
 
     def __len__(self) -> int:
         return len(self.item_ids)
 
     def __contains__(self, item_id: object) -> bool:
-        return item_id in self._row
+        return item_id in self.item_ids
 
     def rows(self, item_ids: Iterable[str]) -> list[int]:
         """Rows of items.
@@ -87,7 +87,8 @@ class RowLookup:
             UnknownItemError: an item that has no embedding.
         """
         item_ids = list(item_ids)
-        unknown = [item_id for item_id in item_ids if item_id not in self._row]
+        rows = self.item_ids.rows(item_ids).tolist()
+        unknown = [i for i, row in zip(item_ids, rows, strict=True) if row < 0]
         if unknown:
             raise UnknownItemError(
                 f"No embedding for item {unknown[0][:40]!r}"
@@ -96,7 +97,7 @@ class RowLookup:
                 + f"{', '.join(self.item_ids[:3])}), or, if it is new in the catalogue, run  "
                 + "python -m hllm.embed  again"
             )
-        return [self._row[item_id] for item_id in item_ids]
+        return rows
 
 
 class ItemIndex(RowLookup):

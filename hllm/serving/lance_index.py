@@ -47,6 +47,14 @@ _MAX_ITERATIONS = 15
 _MORE = 2  # times the candidates of hllm.serving.approximate_index: its codes are rougher
 _CACHE_BYTES = 1 << 30  # of lists that were read; LanceDB's own bound is 6 GiB
 _METADATA_BYTES = 1 << 26
+_ENVIRONMENT = {
+    # A large build warns by the dozen, in lines of its own, of queues that are full for a moment.
+    "LANCEDB_LOG": "error",
+    # What is read ahead and sorted at once while an index is made: 2 GiB and 128 MiB by default,
+    # for machines with more memory than those that need this index.
+    "LANCE_DEFAULT_IO_BUFFER_SIZE": str(1 << 26),
+    "LANCE_SHUFFLE_BATCH_BYTES": str(1 << 24),
+}
 _DAMAGE = (
     RuntimeError,
     ValueError,
@@ -173,13 +181,15 @@ def _problem(folder: Path, num_rows: int) -> str:
 def _build(vectors: Tensor, folder: Path) -> None:
     """Write the table part by part, then sort it into lists."""
     import pyarrow as pa  # noqa: PLC0415  takes as long to import as the rest of this module
-    from lancedb.index import IvfRq  # noqa: PLC0415  the extra "scale"
+
+    database = _connect(folder)
+    from lancedb.index import IvfRq  # noqa: PLC0415  reads _ENVIRONMENT when it is imported
 
     count, width = vectors.shape
     stored_width = width + -width % _CODE_DIMENSIONS
     schema = pa.schema([("row", pa.int64()), ("vector", pa.list_(pa.float16(), stored_width))])
     reader = pa.RecordBatchReader.from_batches(schema, _batches(vectors, schema))
-    table = _connect(folder).create_table(_TABLE, data=reader)
+    table = database.create_table(_TABLE, data=reader)
     lists = num_lists(count)
     logger.info("%s items are sorted into %s lists", f"{count:,}", f"{lists:,}")
     table.create_index(
@@ -216,8 +226,8 @@ def _sizes_of(folder: Path) -> dict[str, int]:
 
 
 def _connect(folder: Path) -> Any:
-    # A large build warns by the dozen, in lines of its own, of queues that are full for a moment.
-    os.environ.setdefault("LANCEDB_LOG", "error")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     try:
         import lancedb  # noqa: PLC0415  the extra "scale"
     except ImportError as error:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hllm.errors import CheckpointError
 from hllm.serving.request_batching import BusyError
+from hllm.store import rows_of_file
 from hllm.text import text_hash
 
 MAX_KEPT = 256  # embeddings; the least recently used are forgotten
@@ -51,7 +52,7 @@ def vectors_of(vectors: Tensor, keys: Sequence[Key]) -> Tensor:
     """
     rows = rows_of(keys)
     if len(rows) == len(keys):
-        return vectors[rows]
+        return rows_of_file(vectors, rows)
     return torch.stack(
         [
             key.vector.to(vectors.device) if isinstance(key, NewItem) else vectors[key].float()

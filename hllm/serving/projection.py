@@ -26,7 +26,7 @@ REMEDY = "python -m hllm.project"
 PCA, UMAP = "PCA", "UMAP"
 # The axes are fitted on so many items at most: more of them move an axis by less than is seen.
 FIT_ITEMS = 20_000
-ITEMS_AT_ONCE = 65_536
+ITEMS_AT_ONCE = 8_192
 NEAREST = 10  # whose places give that of an embedding, where no linear map does
 # (user or item embedding (D,), how many) -> (row, cosine), nearest first.
 Nearest = Callable[[Tensor, int], Iterable[tuple[int, float]]]

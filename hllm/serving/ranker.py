@@ -12,12 +12,14 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
+from hllm.packed import ItemIds
 from hllm.serving.explain import ItemRank, Neighbour, ScoreChange
 from hllm.serving.history_encoder import EncoderCounts, Reading
 from hllm.serving.index import Index, Search
 from hllm.serving.item_model import ItemText
 from hllm.serving.new_items import Item, Key, NewItem, rows_of
 from hllm.serving.rerank import NUM_CANDIDATES, RerankCost, Reranking, cost_of
+from hllm.store import rows_of_file
 
 if TYPE_CHECKING:
     from hllm.serving.projection import Projection
@@ -132,7 +134,7 @@ class ItemRanker(Protocol):
     precision: str
     device: str
     num_items: int
-    item_ids: list[str]
+    item_ids: ItemIds
     text_keys: tuple[str, ...]
     explains_at_once: bool
 
@@ -274,7 +276,7 @@ def _reranked(
 ) -> list[tuple[int, float]]:
     """What is chosen from candidates, best by score first."""
     rows = [row for row, _ in candidates]
-    vectors = F.normalize(index.vectors[rows].float(), dim=-1).cpu().numpy()
+    vectors = F.normalize(rows_of_file(index.vectors, rows).float(), dim=-1).cpu().numpy()
     scores = np.array([score for _, score in candidates])
     places = reranking.choose(scores, vectors, np.array(rows), top_k)
     return [candidates[place] for place in places]

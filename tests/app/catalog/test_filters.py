@@ -51,10 +51,9 @@ def test_a_filter_allows_what_it_says(catalog, items, category, prices):
         with pytest.raises(ValueError, match="leaves nothing out"):
             catalog.filters.matching(item_filter)
         return
-    numbers, item_ids = catalog.filters.item_numbers()
     found = catalog.filters.matching(item_filter)
     assert (np.diff(found) > 0).all()
-    by_number = dict(zip(numbers.tolist(), item_ids, strict=True))
+    by_number = names_by_number(catalog)
     expected = {item.item_id for item in items if allows(item_filter, item)}
     assert {by_number[number] for number in found.tolist()} == expected
     if "Nowhere" not in category and prices != (4.0, 5.0):
@@ -114,7 +113,13 @@ def test_popularity_is_that_of_the_interactions_or_the_sources_own(new_catalog):
         assert popularity_of(catalog) == {"a": 2, "b": 1, "c": 0}
 
 
+def names_by_number(catalog):
+    parts = catalog.filters.item_numbers()
+    return {
+        n: name for numbers, ids in parts for n, name in zip(numbers.tolist(), ids, strict=True)
+    }
+
+
 def popularity_of(catalog):
-    numbers, ids = catalog.filters.item_numbers()
-    name = dict(zip(numbers.tolist(), ids, strict=True))
+    name = names_by_number(catalog)
     return {name[n]: count for n, count in np.transpose(catalog.filters.popularity()).tolist()}
