@@ -58,7 +58,9 @@ def test_every_torch_of_a_space_imports_answers_and_trains_alike(torch, expected
     for name, scores in expected["scores"].items():
         assert found["scores"][name] == pytest.approx(scores, abs=1e-4)
     assert len(found["scores"]) == len(expected["scores"])
-    difference = max(abs(found["scores"][name] - score) for name, score in expected["scores"].items())
+    difference = max(
+        abs(found["scores"][name] - score) for name, score in expected["scores"].items()
+    )
     print(f"scores differ by {difference:.1e} at most")
     for name, losses in expected["losses"].items():
         print(name, found["losses"][name], losses)

@@ -94,7 +94,9 @@ def trained(folder, name):
 def write_data(data):
     """Readers who walk along a ring of items."""
     data.mkdir(exist_ok=True)
-    rows = [f"i{n},The tale of {n * 7919 % 997} {'very ' * (n % 5)}old ships" for n in range(NUM_ITEMS)]
+    rows = [
+        f"i{n},The tale of {n * 7919 % 997} {'very ' * (n % 5)}old ships" for n in range(NUM_ITEMS)
+    ]
     (data / "items.csv").write_text("\n".join(["item_id,title", *rows]))
     rows = [
         f"i{(user * 5 + step) % NUM_ITEMS},u{user},{step}"
