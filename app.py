@@ -9,6 +9,7 @@ from app.settings import parse_settings
 from hllm.shell import exit_code, set_up_output
 
 set_up_output()
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # of transformers, too: a bar fills a log
 if __name__ == "__main__":
     use_few_arenas()
     end_on_signals()

@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from functools import wraps
 from importlib import import_module
@@ -158,11 +159,13 @@ def quiet_libraries() -> None:
     """Keep what libraries say about themselves from looking like a fault of ours.
 
     bitsandbytes warns on every CPU with AVX512-BF16, when it is imported, that it found no kernel
-    to download, and does without it. Nothing else of that logger is kept back.
+    to download, and does without it. Nothing else of that logger is kept back. transformers 5.24
+    warns of the one name of an argument that 5.20 to 5.39 have in common.
     """
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("bitsandbytes.backends.cpu.ops").addFilter(_is_no_kernel_offer)
+    warnings.filterwarnings("ignore", "`past_key_values` is deprecated", FutureWarning)
 
 
 def _is_no_kernel_offer(record: logging.LogRecord) -> bool:

@@ -22,7 +22,7 @@ INSTALL = (
     "install -q -r requirements.txt gradio[oauth,mcp]=={sdk_version} uvicorn>=0.14.0 "
     "websockets>=10.4 spaces=={spaces} torch=={torch}"
 )
-TORCH = "2.11.0"  # the newest that ZeroGPU has
+TORCHES = ("2.8.0", "2.9.1", "2.10.0", "2.11.0")  # that ZeroGPU has
 
 # Where a Python lies below a folder that others cannot enter: a mount namespace in which they can.
 OPENED = """
@@ -88,17 +88,18 @@ def python_of_a_space():
     return None
 
 
-def built_environment(folder, python):
+def built_environment(folder, python, torch):
     """Make an environment as a Space does; gives its Python.
 
     Args:
         folder: of a world.
         python: the Python to make it of.
+        torch: the version.
     """
     pinned = (ROOT / "constraints.txt").read_text()
     spaces = re.search(r"^spaces==(.+)$", pinned, re.M)[1]
     version = front_matter()["sdk_version"]
-    words = INSTALL.format(sdk_version=version, spaces=spaces, torch=TORCH).split()
+    words = INSTALL.format(sdk_version=version, spaces=spaces, torch=torch).split()
     subprocess.run([python, "-m", "venv", folder / "env"], check=True)
     made = folder / "env/bin/python"
     subprocess.run([made, "-m", "pip", *words], cwd=ROOT, check=True)

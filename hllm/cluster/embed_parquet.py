@@ -6,6 +6,7 @@ is what the output folder holds, so that a run that was stopped goes on from the
 """
 
 import logging
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,8 @@ def _run(ray: Any, todo: list[Block], arguments: dict[str, Any], workers: int, b
 
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     DataContext.get_current().enable_progress_bars = False
+    # Which warns that it shows none.
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
     resource, available = _resource(ray.cluster_resources())
     size = min(workers or available, len(todo))
     if size > available:
@@ -128,14 +131,17 @@ def _run(ray: Any, todo: list[Block], arguments: dict[str, Any], workers: int, b
     rows = from_items([asdict(block) for block in todo], override_num_blocks=len(todo))
     pool = ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=_BLOCKS_AHEAD)
     worker: Any = BlockEmbedder  # Ray makes the object where it works
-    results = rows.map(
-        worker,
-        fn_constructor_kwargs=arguments,
-        compute=pool,
-        num_cpus=int(resource == "CPU"),
-        num_gpus=int(resource == "GPU"),
-        ray_remote_args_fn=lambda: {"max_task_retries": _RETRIES},
-    )
+    with warnings.catch_warnings():
+        # The only way that Ray has to bound retries; requirements-scale.txt ends where it does.
+        warnings.filterwarnings("ignore", "`ray_remote_args_fn` is deprecated")
+        results = rows.map(
+            worker,
+            fn_constructor_kwargs=arguments,
+            compute=pool,
+            num_cpus=int(resource == "CPU"),
+            num_gpus=int(resource == "GPU"),
+            ray_remote_args_fn=lambda: {"max_task_retries": _RETRIES},
+        )
     try:
         for result in results.iter_rows():
             if result["problem"]:

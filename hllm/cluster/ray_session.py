@@ -9,7 +9,7 @@ import ipaddress
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,13 @@ from hllm.errors import DataError
 # token of this user (~/.ray/auth_token, made if missing).
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 _PATIENCE_S = 10
-_SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
+_SILENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    # Tells workers that their node will be taken away, and ours would not listen: they have written
+    # their state, and go on from it. Without it an actor less, and what Ray warns of it.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+}
 
 
 @contextmanager
@@ -46,6 +52,8 @@ def ray_session(address: str = "", *, logs: bool = False) -> Iterator[Any]:
     _check_answers(address)
     if not address:
         options = {"address": "local", "include_dashboard": False}
+    if logs:
+        options["runtime_env"] = {"worker_process_setup_hook": _cleaner_quieter()}
     try:
         ray.init(**options, log_to_driver=logs, logging_level=logging.WARNING)
     except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
@@ -64,6 +72,22 @@ def ray_session(address: str = "", *, logs: bool = False) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _cleaner_quieter() -> Callable[[], None]:
+    """What keeps back, in a worker, what Ray Train says every second where there is no dashboard.
+
+    What it would clean up, a Ray of this machine alone loses at its end anyway.
+    """
+
+    # Within a function, so that it travels as it is: a worker does not find this project yet.
+    def quiet() -> None:
+        import logging  # noqa: PLC0415  travels, too
+
+        name = "ray.train.v2._internal.execution.controller.placement_group_cleaner"
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+    return quiet
 
 
 def _check_answers(address: str) -> None:

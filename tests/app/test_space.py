@@ -16,6 +16,7 @@ from tests.guides.pages import block
 from tests.space_staging import (
     MAX_START_S,
     ROOT,
+    TORCHES,
     built_environment,
     can_stage,
     python_of_a_space,
@@ -71,6 +72,7 @@ def test_tracked_files_open_for_an_unprivileged_user(space, open_page, expect):
     assert "cannot be written; the app writes to" in said
     assert list((space / "tmp").glob("hllm-live-*/books.db"))
     assert "Traceback" not in said and "ZeroGPU" not in said
+    assert "Loading weights" not in said and "Warning" not in said
 
 
 # For the built-in Item LLM, which is small and would not ask for a GPU.
@@ -122,12 +124,13 @@ def test_on_zerogpu_clicks_need_no_gpu_and_what_is_written_for_a_large_model_doe
 
 @staged
 @pytest.mark.long
-def test_built_as_a_space_builds_it(space, open_page, expect):
+@pytest.mark.parametrize("torch", [TORCHES[0], TORCHES[-1]])
+def test_built_as_a_space_builds_it(torch, space, open_page, expect):
     """With ZeroGPU's package and its torch, which is built for CUDA; then without the package."""
     python = python_of_a_space()
     if python is None:
         pytest.skip("this machine has no Python of the version that the Space asks for")
-    made = built_environment(space, python)
+    made = built_environment(space, python, torch)
     with device_api() as (api, url):
         zero = {"SPACES_ZERO_GPU": "true", "SPACES_ZERO_DEVICE_API_URL": url}
         with running(space, python=made, **zero) as opened:

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -90,3 +91,12 @@ def test_only_warnings_of_libraries_are_shown(caplog, library):
     logging.getLogger(library).info('ModuleNotFoundError("No module named ...")')
     logging.getLogger(library).warning("something that matters")
     assert [record.getMessage() for record in caplog.records] == ["something that matters"]
+
+
+def test_of_deprecated_names_only_the_one_that_every_allowed_version_has_is_kept_back():
+    text = "`past_key_values` is deprecated and will be removed in version 5.40.0"
+    with warnings.catch_warnings(record=True) as seen:
+        quiet_libraries()
+        warnings.warn(text, FutureWarning, stacklevel=1)
+        warnings.warn("`input_ids` is deprecated", FutureWarning, stacklevel=1)
+    assert [str(warning.message) for warning in seen] == ["`input_ids` is deprecated"]

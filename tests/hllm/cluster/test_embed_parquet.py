@@ -37,7 +37,9 @@ def assert_equal_to_plain(output, model_folder, texts, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_local_run_makes_what_is_missing_and_nothing_else(model_folder, items, texts, tmp_path):
+def test_a_local_run_makes_what_is_missing_and_nothing_else(
+    model_folder, items, texts, tmp_path, capfd, recwarn
+):
     pytest.importorskip("ray", reason="Ray is not installed (requirements-scale.txt)")
     output, fingerprint = tmp_path / "out", ModelFolder(model_folder).fingerprint
     sources = read_sources(Place.of(str(items)), ["title"])
@@ -52,6 +54,8 @@ def test_a_local_run_makes_what_is_missing_and_nothing_else(model_folder, items,
     options = {"half": False, "items_per_block": 20, "workers": 1, "progress": False}
     made = embed_parquet(model_folder, str(items), str(output), **options)
     assert made == EmbedCounts(items=90, made_items=40, blocks=5, made_blocks=2)
+    assert "Progress bars" not in capfd.readouterr().err
+    assert not [warning for warning in recwarn if "ray_remote_args" in str(warning.message)]
     now = {path.name: path.stat().st_mtime_ns for path in output.glob("part-*")}
     assert {name for name in now if now[name] == written.get(name)} == {
         f"part-00000{n}.parquet" for n in (1, 2, 3)

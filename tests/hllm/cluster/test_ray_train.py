@@ -26,10 +26,13 @@ def test_what_is_wrong_with_the_options_is_said_before_ray_starts(small, tmp_pat
 
 
 @pytest.mark.long
-def test_two_processes_train_as_under_torchrun(small, tmp_path):  # noqa: F811
+def test_two_processes_train_as_under_torchrun(small, tmp_path, capfd):  # noqa: F811
     pytest.importorskip("ray", reason="Ray is not installed (requirements-scale.txt)")
     options = {**SMALL, "item_training": "full", "shard": "yes", "user_layers": 2}
     train_on_cluster(*parse_options(argv(small, tmp_path / "ray", **options)), 2)
+    said = "".join(capfd.readouterr())
+    assert "best ndcg@10" in said  # what a worker says
+    assert "Failed to query" not in said and "object store" not in said
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
