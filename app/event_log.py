@@ -76,6 +76,11 @@ class EventLog:
         self._waiting: queue.Queue[Callable[[], object]] = queue.Queue(MAX_WAITING)
         threading.Thread(target=self._work, name="event-log", daemon=True).start()
 
+    @property
+    def is_recording(self) -> bool:
+        """Whether what comes is stored, as far as is known, or waits for a database to be there."""
+        return self._failing_until is None
+
     def add(
         self,
         session: str,
@@ -207,15 +212,39 @@ class EventLog:
     def _work(self) -> None:
         clean_at = self._clock()
         while True:
-            if self.days and self._clock() >= clean_at:
+            if self.days and self._clock() >= (self._failing_until or clean_at):
+                self._check()
+            if self.days and self.is_recording and self._clock() >= clean_at:
                 clean_at = self._clock() + CLEANING_S
                 self._do(partial(self._file.forget_before, time.time() - self.days * _DAY_S))
             with suppress(queue.Empty):
-                work = self._waiting.get(timeout=CLEANING_S)
+                work = self._waiting.get(timeout=CLEANING_S if self.is_recording else RETRY_S)
                 try:
                     self._do(work)
                 finally:
                     self._waiting.task_done()
+
+    def _check(self) -> None:
+        """See whether events can be written, before the first one is lost."""
+        try:
+            self._file.check()
+        except AwayError:
+            return  # whoever writes waits for it
+        except CatalogError as error:
+            self._fail(error)
+        else:
+            self._succeed()
+
+    def _fail(self, error: CatalogError) -> None:
+        if self._failing_until is None:
+            logger.warning("Events are not recorded: %s It is tried again every minute.", error)
+        self._failing_until = self._clock() + RETRY_S
+
+    def _succeed(self) -> None:
+        if self._failing_until is not None:
+            self._failing_until = None
+            logger.warning("Events are recorded again; %d were left out.", self._left_out)
+            self._left_out = 0
 
     def _do(self, work: Callable[[], object]) -> None:
         try:
@@ -236,18 +265,13 @@ class EventLog:
         except CatalogError as error:
             receipt.settle(False)
             self._left_out += 1
-            if self._failing_until is None:
-                logger.warning("Events are not recorded: %s It is tried again every minute.", error)
-            self._failing_until = now + RETRY_S
+            self._fail(error)
             return
         except BaseException:
             receipt.settle(False)
             raise
         receipt.settle(True)
-        if self._failing_until is not None:
-            self._failing_until = None
-            logger.warning("Events are recorded again; %d were left out.", self._left_out)
-            self._left_out = 0
+        self._succeed()
 
     def _write_when_there(self, write: Callable[[], None]) -> None:
         """Write, and as long as a database is away try again; what is added meanwhile waits.

@@ -16,6 +16,7 @@ from app.option_values import (
     BOOKS,
     Chosen,
     catalog_choice,
+    catalog_names,
     folder_names,
     host_names,
     yes_or_no,
@@ -60,8 +61,9 @@ _EPILOG = """examples:
 and --precision of all of them.
 
 Every option can also be given as an environment variable (HLLM_CATALOG, HLLM_MODEL, ...), which is
-how a Space is configured; HLLM_CATALOG has commas between several catalogues. The app answers on
-your machine only and sends nothing anywhere; it fetches only what you name and say yes to."""
+how a Space is configured; HLLM_CATALOG has commas between several catalogues (those between the
+hosts of an address stay with it; one behind its "?" is written %2C). The app answers on your
+machine only and sends nothing anywhere; it fetches only what you name and say yes to."""
 
 logger = logging.getLogger(__name__)
 
@@ -193,9 +195,9 @@ def _need(parser: CommandParser, package: str, option: str, requirements: str) -
 
 def _chosen_by(parser: CommandParser, environ: Mapping[str, str]) -> list[Chosen]:
     """The catalogues of the environment, or the built-in one."""
-    names = [name.strip() for name in environ.get("HLLM_CATALOG", "").split(",")]
+    names = catalog_names(environ.get("HLLM_CATALOG", ""))
     try:
-        return [catalog_choice(name) for name in names if name] or [Chosen(None)]
+        return [catalog_choice(name) for name in names] or [Chosen(None)]
     except argparse.ArgumentTypeError as error:
         parser.error(f"HLLM_CATALOG: {error}")
 

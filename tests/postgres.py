@@ -108,7 +108,7 @@ class Postgres:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory):
     """A running server; PGPASSWORD is set, as an operator would."""
-    pytest.importorskip("psycopg", reason="pip install -r requirements-scale.txt")
+    pytest.importorskip("psycopg", reason="pip install -r requirements-postgres.txt")
     programs = find_programs()
     if programs is None:
         pytest.skip(_HOW)

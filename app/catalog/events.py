@@ -5,6 +5,7 @@ several processes may use one file.
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -183,6 +184,28 @@ class EventFile:
     def exists(self) -> bool:
         """Whether there may be any events."""
         return self.path.exists()
+
+    def check(self) -> None:
+        """Make sure that events can be written; makes no file.
+
+        Raises:
+            CatalogError: they cannot.
+        """
+        if not self.exists():
+            if not os.access(self.path.parent, os.W_OK):
+                raise CatalogError(
+                    f"The events file {self.path} cannot be written: check the permissions of its "
+                    "folder."
+                )
+            return
+        with self._writing() as connection:
+            for table in _TABLES:
+                connection.execute(
+                    f"INSERT INTO {table} (time, session) "
+                    f"SELECT time, session FROM {table} WHERE false"
+                )
+                connection.execute(f"DELETE FROM {table} WHERE false")
+            connection.execute("UPDATE blind_picks SET time = time WHERE false")
 
     def add(self, events: Sequence[Event]) -> None:
         """Write events, in one transaction; those that are there already stay as they are."""

@@ -9,12 +9,12 @@ from app.catalog.event_reader import EventReader
 from app.catalog.events import EventFile, events_path
 from app.errors import CatalogError
 
-if TYPE_CHECKING:  # psycopg is in requirements-scale.txt, which a laptop need not have
+if TYPE_CHECKING:  # psycopg is in requirements-postgres.txt, which a laptop need not have
     from app.catalog.postgres.catalog import PostgresCatalog
     from app.catalog.postgres.copying import Tell
 
 _MISSING = (
-    "A catalogue in PostgreSQL needs the package psycopg: pip install -r requirements-scale.txt "
+    "A catalogue in PostgreSQL needs the package psycopg: pip install -r requirements-postgres.txt "
     "-c constraints.txt"
 )
 
@@ -46,7 +46,7 @@ def copy_into(target: Address, source: Path, tell: "Tell | None" = None) -> int:
         CatalogError: it cannot be copied; what is in the database stands.
     """
     try:
-        from app.catalog.postgres.copying import copy_catalog  # noqa: PLC0415  requirements-scale.txt
+        from app.catalog.postgres.copying import copy_catalog  # noqa: PLC0415  requirements-postgres.txt
     except ImportError as error:
         raise CatalogError(_MISSING) from error
     return copy_catalog(source, target, tell)
@@ -57,7 +57,7 @@ def open_events(place: Place) -> EventFile:
     if not isinstance(place, Address):
         return EventFile(events_path(place))
     try:
-        from app.catalog.postgres.events import PostgresEvents  # noqa: PLC0415  requirements-scale.txt
+        from app.catalog.postgres.events import PostgresEvents  # noqa: PLC0415  requirements-postgres.txt
     except ImportError as error:
         raise CatalogError(_MISSING) from error
     return PostgresEvents(place)
@@ -68,7 +68,7 @@ def open_event_reader(place: Place) -> EventReader:
     if not isinstance(place, Address):
         return EventReader(events_path(place))
     try:
-        from app.catalog.postgres.event_reader import PostgresEventReader  # noqa: PLC0415  requirements-scale.txt
+        from app.catalog.postgres.event_reader import PostgresEventReader  # noqa: PLC0415  requirements-postgres.txt
     except ImportError as error:
         raise CatalogError(_MISSING) from error
     return PostgresEventReader(place)
@@ -76,7 +76,7 @@ def open_event_reader(place: Place) -> EventReader:
 
 def _postgres() -> "type[PostgresCatalog]":
     try:
-        from app.catalog.postgres.catalog import PostgresCatalog  # noqa: PLC0415  requirements-scale.txt
+        from app.catalog.postgres.catalog import PostgresCatalog  # noqa: PLC0415  requirements-postgres.txt
     except ImportError as error:
         raise CatalogError(_MISSING) from error
     return PostgresCatalog

@@ -11,6 +11,7 @@ from app.errors import CatalogError
 from app.service import Service
 
 PACKAGES = ("gradio", "uvicorn", "torch", "transformers", "onnxruntime", "faiss-cpu", "numpy")
+_UNRECORDED = "What visitors do is not recorded: the app's log says why."
 _NOW = {"Cache-Control": "no-store"}
 
 
@@ -24,7 +25,9 @@ def probe_routes(service: Service) -> list[Route]:
     def ready(_: Request) -> JSONResponse:
         problems = not_ready(service)
         if problems:
-            return JSONResponse({"detail": " ".join(problems)}, 503, {**_NOW, "Retry-After": "5"})
+            return JSONResponse({"detail": _text(problems)}, 503, {**_NOW, "Retry-After": "5"})
+        if not service.events.is_recording:  # which is no reason to send visitors away
+            return JSONResponse({"status": "ready", "detail": _UNRECORDED}, headers=_NOW)
         return JSONResponse({"status": "ready"}, headers=_NOW)
 
     def versions(_: Request) -> JSONResponse:
@@ -49,6 +52,11 @@ def not_ready(service: Service) -> list[str]:
     except CatalogError as error:
         problems.append(str(error))
     return problems
+
+
+def _text(sentences: list[str]) -> str:
+    """Sentences one after the other, each with its end: some messages stand alone elsewhere."""
+    return " ".join(s if s.endswith((".", "!", "?")) else f"{s}." for s in sentences)
 
 
 def installed_versions() -> dict[str, str]:

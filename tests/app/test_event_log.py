@@ -129,6 +129,27 @@ def test_a_failing_disk_is_said_once_and_recording_goes_on_afterwards(
     ]
 
 
+def test_what_cannot_be_written_is_said_before_anything_is_lost(path, caplog):
+    path.write_bytes(b"no database" * 1000)
+    log = EventLog(EventFile(path))
+    wait_until(lambda: not log.is_recording)
+    add(log)
+    log.flush()
+    [said] = [record.message for record in caplog.records]
+    assert said.startswith("Events are not recorded: ") and str(path) in said
+    assert EventLog(EventFile(path), days=0).is_recording  # nothing is to be recorded
+
+
+def test_recording_goes_on_though_nobody_comes(path, monkeypatch, caplog):
+    monkeypatch.setattr(event_log, "RETRY_S", 0.05)
+    path.write_bytes(b"no database" * 1000)
+    log = EventLog(EventFile(path))
+    wait_until(lambda: not log.is_recording)
+    path.unlink()
+    wait_until(lambda: log.is_recording)
+    assert "Events are recorded again" in caplog.text
+
+
 def test_what_cannot_be_deleted_is_said(path, monkeypatch):
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(CatalogError, match="cannot be written"):

@@ -19,7 +19,7 @@ from app.catalog.opening import copy_into
 from tests.balancer import Balancer
 from tests.waiting import wait_until
 
-pytest.importorskip("psycopg", reason="pip install -r requirements-scale.txt")
+pytest.importorskip("psycopg", reason="pip install -r requirements-postgres.txt")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 from app.catalog.postgres.server import EVENTS_SCHEMA, connect  # noqa: E402

@@ -9,6 +9,8 @@ from app.catalog.address import Address
 from app.errors import CatalogError
 from app.settings import Settings, parse_settings, writable_dir
 
+HOSTS = "postgres://h,i/db"
+
 
 @pytest.mark.parametrize(
     ("argv", "environ", "files"),
@@ -22,6 +24,11 @@ from app.settings import Settings, parse_settings, writable_dir
             [(None, None), ("a.db", "m/1"), ("b.db", None)],
         ),
         ([], {"HLLM_CATALOG": "a.db, books=m,"}, [("a.db", None), (None, "m")]),
+        (
+            [],
+            {"HLLM_CATALOG": f"a.db,{HOSTS}=m"},
+            [("a.db", None), (HOSTS, "m")],
+        ),
         ([], {"HLLM_CATALOG": ",", "HLLM_MODEL": "m"}, [(None, "m")]),
         (
             ["--model", "m", "--catalog", "a.db", "--catalog=b.db"],

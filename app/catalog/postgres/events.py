@@ -23,6 +23,11 @@ from app.catalog.postgres.server import (
 )
 from app.errors import AwayError, CatalogError
 
+_GRANT = (
+    f": their owner has to GRANT USAGE ON SCHEMA {EVENTS_SCHEMA} and GRANT SELECT, INSERT, UPDATE, "
+    f"DELETE ON ALL TABLES IN SCHEMA {EVENTS_SCHEMA} to this user, or, where there are none yet, "
+    "the database's owner CREATE ON DATABASE"
+)
 LIMIT_MS = 5_000  # of a statement: a server that hangs is one that is away
 _TABLES = """
 CREATE TABLE IF NOT EXISTS events (
@@ -109,8 +114,11 @@ class PostgresEvents(EventFile):
             # What is wrong with it may be over: the next call connects again.
             self.close()
             is_lost = is_away(error) or isinstance(error, psycopg.errors.QueryCanceled)
+            advice = ""
+            if isinstance(error, psycopg.errors.InsufficientPrivilege):
+                advice = _GRANT
             raise (AwayError if is_lost else CatalogError)(
-                f"The events in {self.address} cannot be written ({in_one_line(error)})."
+                f"The events in {self.address} cannot be written ({in_one_line(error)}){advice}."
             ) from error
 
     def _connect(self) -> Session:

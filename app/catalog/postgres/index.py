@@ -6,7 +6,7 @@ Readers see the old one until the transaction ends, and wait for the moment of t
 from app.catalog.index import INDEX_CHUNK, Progress, write_orders
 from app.catalog.postgres.readers import let_read, readers_of
 from app.catalog.postgres.schema import BROWSE, BROWSE_INDEXES, SORT_ORDERS
-from app.catalog.postgres.search import BLOCK, PREFIX_MARK, block_token
+from app.catalog.postgres.search import BLOCK, BLOCK_MARK, PREFIX_MARK, block_token
 from app.catalog.postgres.server import Session
 from app.catalog.schema import MAX_INDEXED_PREFIX
 from app.catalog.search_text import CATEGORY_MARK, TITLE_MARK
@@ -18,6 +18,9 @@ _BLOCKS = ", ".join(
 )
 # The beginnings of words are words of their own, as in FTS5's prefix index: with :* every match of
 # every such word would be read. A mark alone is the beginning of nothing.
+# PostgreSQL takes texts out of rows of more than 2 KB only: a long word makes each one such, and is
+# compressed away. With their tokens within, nine rows were on a page, and all pages not in memory.
+_WIDE = f"repeat('{BLOCK_MARK}', 680)"
 _FILL = f"""
 INSERT INTO {_NEW} (item, popularity, by_popularity, by_title, by_year, by_newest, tokens)
 SELECT o.item, o.popularity, o.by_popularity, o.by_title, o.by_year, o.by_newest,
@@ -29,7 +32,7 @@ SELECT o.item, o.popularity, o.by_popularity, o.by_title, o.by_year, o.by_newest
             generate_series(1, {MAX_INDEXED_PREFIX}) n
         WHERE length(word) >= n AND left(word, 1) <> '{CATEGORY_MARK}'
             AND left(word, n) <> '{TITLE_MARK}'
-    ) || ARRAY[{_BLOCKS}])
+    ) || ARRAY[{_BLOCKS}, {_WIDE}])
 FROM orders o JOIN item_search s USING (item)
 WHERE o.by_popularity BETWEEN ? AND ? ORDER BY o.by_popularity
 """

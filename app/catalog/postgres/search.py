@@ -10,15 +10,21 @@ Nothing that a visitor types is parsed by PostgreSQL: a tsquery is put together 
 hold letters and digits only, each in quotes, and is sent as a value.
 """
 
+from dataclasses import replace
+
 from app.catalog import search
 from app.catalog.postgres.schema import SORT_ORDERS
 from app.catalog.postgres.server import Session
 from app.catalog.search import MAX_COUNT, Found, Grammar, Query
+from app.catalog.search_text import query_tokens
 
 # As app.catalog.search_text: private-use characters, which no visitor's token has.
 PREFIX_MARK, BLOCK_MARK = "\ue002", "\ue003"
 BLOCK = 1024  # places of an order
-WINDOWS = (1, 4, 16, 64)  # blocks; then all that is left
+# Blocks; then all that is left. More of them at once take longer than all that two frequent words
+# share: each block is a word of the tsquery, and each place is held against every word.
+WINDOWS = (1, 4, 16)
+COUNTED, PARTS = 4, 16  # blocks that are counted at once, and how often
 
 
 def quoted(token: str) -> str:
@@ -66,8 +72,7 @@ def _places(
     for window in (*WINDOWS, 0):
         within = match
         if window:
-            blocks = " | ".join(quoted(block_token(index, block + n)) for n in range(window))
-            within = f"({match}) & ({blocks})"
+            within = f"({match}) & ({_blocks(index, block, window)})"
         # MATERIALIZED, or the order might be looked through row by row.
         rows = connection.execute(
             f"WITH found AS MATERIALIZED (SELECT item, by_{index} AS place FROM browse "
@@ -88,13 +93,57 @@ def count(
     """As app.catalog.search.count."""
     if not tiers or tiers == [None] or not query.search.strip():
         return search.count(connection, tiers, query, num_indexed)
+    [anywhere] = match_tiers(connection, replace(query, sort="popularity"))
+    if _is_frequent(connection, query) or _are_many(connection, anywhere):
+        return None
     total = 0
     for match in tiers:
-        (found,) = connection.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM browse WHERE tokens @@ ?::tsquery LIMIT ?) found",
-            [match, MAX_COUNT + 1 - total],
-        ).fetchone()
-        total += found
+        total += _count(connection, match, MAX_COUNT + 1 - total)
         if total > MAX_COUNT:
             return None
     return total
+
+
+def _count(connection: Session, match: str | None, limit: int) -> int:
+    (found,) = connection.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM browse WHERE tokens @@ ?::tsquery LIMIT ?) found",
+        [match, limit],
+    ).fetchone()
+    return int(found)
+
+
+def _is_frequent(connection: Session, query: Query) -> bool:
+    """Whether one word that a search for nothing else finds is in more items than are counted."""
+    tokens, prefix = query_tokens(query.search)
+    if tokens or not prefix or query.category:
+        return False
+    (found,) = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM vocabulary WHERE token >= ? AND token < ? AND num_items > ?)",
+        [prefix, prefix + "\U0010ffff", MAX_COUNT],
+    ).fetchone()
+    return bool(found)
+
+
+def _are_many(connection: Session, match: str | None) -> bool:
+    """Whether a part of the most popular items holds more matches than are counted.
+
+    It is looked into where the first block promises that.
+    """
+
+    def found(first: int, number: int) -> int:
+        within = f"({match}) & ({_blocks('popularity', first, number)})"
+        return _count(connection, within, MAX_COUNT + 1)
+
+    if found(0, 1) * COUNTED * PARTS <= MAX_COUNT:
+        return False
+    total = 0
+    for part in range(PARTS):
+        total += found(part * COUNTED, COUNTED)
+        if total > MAX_COUNT:
+            return True
+    return False
+
+
+def _blocks(sort: str, first: int, number: int) -> str:
+    """So many blocks of a sort order, in a tsquery."""
+    return " | ".join(quoted(block_token(sort, first + n)) for n in range(number))

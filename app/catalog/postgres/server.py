@@ -9,7 +9,7 @@ import select
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -223,7 +223,11 @@ class Server:
         finally:
             with self._lock:
                 self._imports = False
-                self._drop_writer()  # and with it the lock
+                if self._writer is not None:
+                    # The lock goes with the connection, but only when the server has noticed.
+                    with suppress(psycopg.Error):
+                        self._writer.execute("SELECT pg_advisory_unlock(%s, %s)", WRITER_LOCK)
+                self._drop_writer()
 
     def _open_writer(self) -> psycopg.Connection[Any]:
         if self._writer is None:

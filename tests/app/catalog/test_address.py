@@ -23,6 +23,11 @@ def test_addresses(text):
     assert isinstance(place, Address) and str(place) == text and place.name == "games"
 
 
+def test_a_scheme_is_one_in_capitals_too():
+    assert place_of("POSTGRESQL://Me@DB/Games") == Address("postgresql://Me@DB/Games")
+    assert place_of("Postgres://db/games") == Address("postgres://db/games")
+
+
 @pytest.mark.parametrize("text", ["games.db", "/data/games.db", "postgres.db", "C:/games.db"])
 def test_files(text):
     assert place_of(text) == Path(text) and not is_address(text)

@@ -213,3 +213,13 @@ def test_a_file_of_an_earlier_version_gets_blind_picks(file):
     assert file.forget(["nobody"]) == 0
     file.add_blind_pick(blind_pick())
     assert len(blind_picks_in(file.path)) == 1
+
+
+def test_whether_it_can_be_written_is_known_without_making_it(tmp_path):
+    with closing(EventFile(tmp_path / "e.db")) as file:
+        file.check()
+        assert not file.path.exists()
+        file.add([])
+        file.check()
+    with pytest.raises(CatalogError, match="permissions"):
+        EventFile(tmp_path / "missing" / "e.db").check()

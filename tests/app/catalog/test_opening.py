@@ -49,5 +49,5 @@ def test_without_psycopg_it_is_said_what_to_install(open_it, monkeypatch):
         if name.startswith("app.catalog.postgres."):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(CatalogError, match=r"pip install -r requirements-scale\.txt"):
+    with pytest.raises(CatalogError, match=r"pip install -r requirements-postgres\.txt"):
         open_it(NOWHERE)

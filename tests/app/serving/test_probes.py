@@ -4,6 +4,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from app.catalog.events import events_path
 from app.catalog.opening import create_catalog, open_catalog, open_event_reader
 from app.columns import Column
 from app.service import Service
@@ -43,6 +44,26 @@ def test_alive_at_once_and_ready_when_the_models_answer(ask):
     service.catalog.path.unlink()
     status, said, _ = get("/-/ready")
     assert status == 503 and "cannot be read" in said["detail"]
+
+
+def test_what_is_wrong_is_told_in_sentences_of_their_own(ask):
+    service, get = ask
+    service.columns[0].fail("the first is broken")
+    service.columns[1].fail("The second is broken.")
+    assert get("/-/ready")[1]["detail"].endswith("the first is broken. The second is broken.")
+
+
+def test_ready_though_nothing_is_recorded_and_says_so(tmp_path, new_service, new_items):
+    events_path(tmp_path / "c.db").write_bytes(b"no database" * 1000)
+    service = new_service(tmp_path / "c.db", new_items(5))
+    wait_until(lambda: not service.events.is_recording)
+    with (
+        served(page_of(service, Settings(data_dir=tmp_path))) as (_, url),
+        urlopen(f"{url}/-/ready") as answer,
+    ):
+        said = json.load(answer)
+    assert said["status"] == "ready" and "not recorded" in said["detail"]
+    assert str(tmp_path) not in said["detail"]
 
 
 def test_versions_name_packages_and_models(ask):

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-pytest.importorskip("psycopg", reason="pip install -r requirements-scale.txt")
+pytest.importorskip("psycopg", reason="pip install -r requirements-postgres.txt")
 
 from app.catalog.address import Address
 from app.catalog.events import BlindPick, Event, Pick, events_path

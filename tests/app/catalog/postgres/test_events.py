@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-psycopg = pytest.importorskip("psycopg", reason="pip install -r requirements-scale.txt")
+psycopg = pytest.importorskip("psycopg", reason="pip install -r requirements-postgres.txt")
 
+from app.catalog.address import Address  # noqa: E402
 from app.catalog.events import BlindPick, Event, Pick  # noqa: E402
 from app.catalog.postgres.events import PostgresEvents  # noqa: E402
 from app.catalog.postgres.server import EVENTS_SCHEMA, connect  # noqa: E402
@@ -128,3 +129,30 @@ def test_replicas_that_start_at_once_lose_none(database):
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     rows = sorted(rows_of(database, "session, event_key"))
     assert rows == sorted((str(n), str(number)) for n in range(3) for number in range(20))
+
+
+def test_tables_of_another_user_are_said_with_what_to_grant(postgres, database, monkeypatch):
+    """And with just that, everything works."""
+    reader = f"visitor{database.name}"
+    with connect(database, "public") as owner:
+        owner.execute(f"CREATE ROLE {reader} LOGIN PASSWORD 'of a server for tests'".encode())
+        other = Address(database.url.replace("tester@", f"{reader}@"))
+        with closing(PostgresEvents(other)) as theirs:
+            with pytest.raises(CatalogError, match="CREATE ON DATABASE"):
+                theirs.check()
+            with closing(PostgresEvents(database)) as events:
+                events.check()
+            for grant in (
+                f"USAGE ON SCHEMA {EVENTS_SCHEMA}",
+                f"SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {EVENTS_SCHEMA}",
+            ):
+                with pytest.raises(CatalogError, match=f"permission denied.*GRANT {grant}"):
+                    theirs.check()
+                owner.execute(f"GRANT {grant} TO {reader}".encode())
+            theirs.check()
+            theirs.add([event()])
+            theirs.add_blind_pick(
+                BlindPick(time=1.0, session="s", seed="5eed", list_id="l", item_id="a",
+                          position=1, team="hllm")
+            )  # fmt: skip
+            assert theirs.forget(["s"]) == 2

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-pytest.importorskip("psycopg", reason="pip install -r requirements-scale.txt")
+pytest.importorskip("psycopg", reason="pip install -r requirements-postgres.txt")
 
 from app.catalog import CatalogItem, Query
 
@@ -41,3 +41,14 @@ def test_beginnings_and_blocks_are_tokens_of_their_own(catalog, execute):
     assert {f"\ue003{order}.{0}" for order in range(4)} <= tokens
     assert "\ue002\ue001" not in tokens and not any(t.startswith("\ue002\ue000") for t in tokens)
     assert execute(catalog, "SELECT to_regclass('browse_next')") == [(None,)]
+
+
+def test_rows_are_narrow_whatever_their_texts(catalog):
+    """A search reads many rows, and of none its tokens."""
+    words = " ".join(f"word{n}" for n in range(100))
+    catalog.add_items(
+        CatalogItem(item_id=str(n), title=f"T {n}", description=words) for n in range(500)
+    )
+    with catalog._file.reading() as session:
+        (size,) = session.execute("SELECT pg_relation_size('browse')").fetchone()
+    assert size / catalog.num_items < 200

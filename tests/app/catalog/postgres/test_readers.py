@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest.importorskip("psycopg", reason="pip install -r requirements-scale.txt")
+pytest.importorskip("psycopg", reason="pip install -r requirements-postgres.txt")
 
 from app.catalog import Catalog, CatalogItem, Query
 from app.catalog.postgres.catalog import PostgresCatalog

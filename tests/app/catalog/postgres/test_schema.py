@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest.importorskip("psycopg", reason="pip install -r requirements-scale.txt")
+pytest.importorskip("psycopg", reason="pip install -r requirements-postgres.txt")
 
 from app.catalog.address import Address
 from app.catalog.postgres.schema import check_version, has_catalog

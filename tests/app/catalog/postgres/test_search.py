@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest.importorskip("psycopg", reason="pip install -r requirements-scale.txt")
+pytest.importorskip("psycopg", reason="pip install -r requirements-postgres.txt")
 
 from app.catalog import CatalogItem, Query
 from app.catalog.postgres import index, search
@@ -50,7 +50,7 @@ def test_a_search_stops_when_its_page_is_full(many, monkeypatch):
     )
     with many._file.reading() as session:
         tiers = match_tiers(session, Query(search="common"))
-        for limit, windows in ((3, 1), (20, 2), (300, 5)):
+        for limit, windows in ((3, 1), (20, 2), (300, 4)):
             asked.clear()
             search.find(session, tiers, "popularity", start=(0, 0), limit=limit)
             assert sum("MATERIALIZED" in sql for sql in asked) == windows
@@ -64,3 +64,14 @@ def test_expressions_are_put_together_from_quoted_tokens(many):
         assert match_tiers(session, Query(search="x' | 'y:*")) == ["'x' & '\ue002y'"]
     assert TSQUERY.word("a") == "'a'"
     assert block_token("title", 3) == "\ue0031.3"
+
+
+@pytest.mark.parametrize("most", [0, 40, 99, 100, 150, 299, 300])
+@pytest.mark.parametrize("sort", ["popularity", "relevance"])
+def test_counts_are_exact_up_to_the_most_that_are_counted(many, monkeypatch, most, sort):
+    """However many there are of a word, and wherever among the popular ones."""
+    monkeypatch.setattr(search, "MAX_COUNT", most)
+    found = {"common": 300, "common rare": 100, "common only": 6, "rare": 100, "co": 300}
+    for words, number in found.items():
+        page = many.page(Query(search=words, sort=sort), limit=1)
+        assert page.total == (number if number <= most else None), words

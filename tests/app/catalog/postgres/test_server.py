@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-psycopg = pytest.importorskip("psycopg", reason="pip install -r requirements-scale.txt")
+psycopg = pytest.importorskip("psycopg", reason="pip install -r requirements-postgres.txt")
 
 from app.catalog.postgres import server as server_module  # noqa: E402
 from app.catalog.postgres.server import Server, connect, conninfo, in_one_line, is_away  # noqa: E402
