@@ -10,6 +10,7 @@ from app.get.names import Library, Wanted
 from app.get.plan import split_files
 from app.get.registry import DataSet, Model, Registry, open_registry
 from app.steps import say
+from hllm.errors import did_you_mean
 from hllm.shell import CommandParser, command
 
 _DESCRIPTION = """\
@@ -84,7 +85,8 @@ def _sorted(
     """The data set, the HLLM and the language models among some names."""
     for name in names:
         if name not in registry.data and name not in registry.models:
-            parser.error(f"{name} is not known: {registry.near(name)}, ... (--list shows all)")
+            near = did_you_mean(name, [*registry.data, *registry.models])
+            parser.error(f"{name} is not known{near}: --list shows all names")
     data = [registry.data[name] for name in names if name in registry.data]
     models = [registry.models[name] for name in names if name in registry.models]
     hllms = [model for model in models if model.preset]

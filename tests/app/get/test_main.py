@@ -18,8 +18,11 @@ def test_list_shows_every_name_and_what_is_here(tmp_path, capsys):
     ("arguments", "sentence"),
     [
         ([], "name what to get, or give --list"),
-        (["amazon-game-2023"], "amazon-game-2023 is not known: amazon-"),
-        (["qwen"], "is not known"),
+        (["amazon-game-2023"], "amazon-game-2023 is not known (did you mean amazon-games-2023"),
+        (["Amazon Games 2023"], "(did you mean amazon-games-2023?): --list shows all names"),
+        (["amazon_games_2023"], "(did you mean amazon-games-2023?)"),
+        (["qwen"], "qwen is not known (did you mean qwen3-0.6b?)"),
+        (["--lst"], "did you mean --list"),
         (["amazon-games-2023", "amazon-books-2014"], "give one data set and one HLLM at a time"),
         (["hllm-1b-books", "hllm-7b-books"], "give one data set and one HLLM at a time"),
     ],
