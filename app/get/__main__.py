@@ -123,7 +123,7 @@ def _say_what_next(
 
 def _list(registry: Registry, library: Library, words: Sequence[str]) -> None:
     """One line for each name that has one of some words in it, or in its title; none: all."""
-    entries = [*registry.data.values(), *registry.models.values()]
+    entries: list[DataSet | Model] = [*registry.data.values(), *registry.models.values()]
     wanted = [word.lower() for word in words]
     found = [
         entry
