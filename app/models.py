@@ -14,7 +14,7 @@ from typing import Any
 from app.columns import Column
 from app.languages import tr, tr_parts, tr_reason
 from app.loaded import Installed, Loaded
-from hllm.errors import CheckpointError, HLLMError
+from hllm.errors import CheckpointError, HLLMError, did_you_mean
 
 KEYS = ("hllm", "baseline")  # of the left column and of the right one
 Pair = tuple[str, str]
@@ -62,7 +62,8 @@ class Models:
         for name in default:
             if name not in self._installed:
                 raise CheckpointError(
-                    f"There is no model {name!r} for a column: choose from "
+                    f"There is no model {name!r} for a column"
+                    f"{did_you_mean(name, self._installed)}: choose from "
                     f"{', '.join(self._installed)}, or name its folder with --models."
                 )
         if default[0] == default[1]:

@@ -4,7 +4,7 @@ import argparse
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,8 @@ from app.option_values import (
     host_names,
     yes_or_no,
 )
-from hllm.choices import INDEXES
+from hllm.choices import CACHE_VARIABLE, INDEXES
+from hllm.errors import did_you_mean, either, nearest
 from hllm.serving.precision import PRECISIONS
 from hllm.shell import CommandParser
 
@@ -36,6 +37,7 @@ _NUMBERS_OF_GRADIO = {
     "GRADIO_NUM_PORTS": MAX_PORT,
     "GRADIO_NODE_NUM_PORTS": MAX_PORT,
 }
+_PREFIX = "HLLM_"
 _DESCRIPTION = "Open HLLM Live: click items and watch a language-model recommender answer."
 _EPILOG = """examples:
   python app.py
@@ -148,6 +150,7 @@ def parse_settings(
     parser = _parser(environ, prog, description, epilog)
     values = vars(parser.parse_args(argv))
     _check_numbers_of_gradio(parser, environ)
+    _warn_of_unread(environ, values)
     chosen = values.pop("catalog") or _chosen_by(parser, environ)
     values |= _checked(parser, chosen, values["model"])
     if values["embeddings"] and not values["model"]:
@@ -156,7 +159,8 @@ def parse_settings(
         parser.error(f"--port must be between 1 and {MAX_PORT}, not {values['port']}.")
     for option, known in (("precision", PRECISIONS), ("index", INDEXES)):
         if values[option] not in (None, *known):
-            parser.error(f"--{option} {values[option]}: choose from {', '.join(known)}")
+            near = did_you_mean(values[option], known)
+            parser.error(f"--{option} {values[option]}{near}: choose from {', '.join(known)}")
     if values["index"] == "lancedb":
         _need(parser, "lancedb", "--index lancedb", "requirements-scale.txt")
     values["mcp"] = bool(values["mcp"])
@@ -183,6 +187,25 @@ def _check_numbers_of_gradio(parser: CommandParser, environ: Mapping[str, str]) 
                 f"the variable {name} is {text[:20]!r}, not a number from 1 to {most:,}: unset it "
                 "or give it one."
             )
+
+
+def _warn_of_unread(environ: Mapping[str, str], options: Iterable[str]) -> None:
+    """Name variables that look like options and are none.
+
+    A warning, not an error: unlike a command line an environment is shared with other programs.
+    """
+    known = {_variable(option) for option in options} | {CACHE_VARIABLE}
+    for name in sorted(environ):
+        if name.startswith(_PREFIX) and name not in known:
+            # Without what all of them begin with: it would make any two alike.
+            own = (variable.removeprefix(_PREFIX) for variable in known)
+            near = [_PREFIX + one for one in nearest(name.removeprefix(_PREFIX), own)]
+            meant = f": did you mean {either(near)}?" if near else "."
+            logger.warning("%s is ignored, as no option has this variable%s", name, meant)
+
+
+def _variable(option: str) -> str:
+    return _PREFIX + option.lstrip("-").upper().replace("-", "_")
 
 
 def _need(parser: CommandParser, package: str, option: str, requirements: str) -> None:
@@ -225,10 +248,14 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
     )
 
     def add(flag: str, kind: Callable[[str], Any], metavar: str, text: str, **more: Any) -> None:
-        name = "HLLM_" + flag[2:].upper().replace("-", "_")
         # argparse converts a default that is a string, so a bad variable fails like a bad flag.
         parser.add_argument(
-            flag, type=kind, metavar=metavar, help=text, default=environ.get(name) or None, **more
+            flag,
+            type=kind,
+            metavar=metavar,
+            help=text,
+            default=environ.get(_variable(flag)) or None,
+            **more,
         )
 
     parser.add_argument(

@@ -12,3 +12,4 @@ COUNT_BASELINES = ("popularity", "item-knn", "transition-graph")
 TEXT_BASELINES = (*(f"minilm-{pooling}" for pooling in HISTORY_POOLINGS), "transition-graph-minilm")
 BASELINES = (*COUNT_BASELINES, *TEXT_BASELINES)
 INDEXES = ("auto", "lancedb")  # what finds the nearest items; see hllm.recommend.make_index
+CACHE_VARIABLE = "HLLM_CACHE"  # the folder of what runs share; see hllm.state_cache

@@ -11,12 +11,12 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import wraps
 from importlib import import_module
-from typing import NoReturn, Protocol, TextIO
+from typing import Any, NoReturn, Protocol, TextIO
 
-from hllm.errors import HLLMError
+from hllm.errors import HLLMError, did_you_mean, either, nearest
 
 USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -54,11 +54,49 @@ def run_command(name: str) -> NoReturn:
 
 
 class CommandParser(argparse.ArgumentParser):
-    """argparse's parser with errors of one line: the usage of hllm.train alone has sixty."""
+    """argparse's parser with errors of one line: the usage of hllm.train alone has sixty.
+
+    They say what a misspelt option, subcommand or choice may have meant, which argparse does not
+    before Python 3.14.
+    """
+
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's; remembers what was given."""
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """End the command with exit code 2."""
-        self.exit(USER_ERROR, f"{self.prog}: error: {' '.join(message.split())}; see --help\n")
+        said = " ".join(message.split()) + self._meant_options()
+        self.exit(USER_ERROR, f"{self.prog}: error: {said}; see --help\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += did_you_mean(str(value), map(str, action.choices or ()))
+            raise
+
+    def _meant_options(self) -> str:
+        """What the first misspelt option may have meant: the error may be that another lacks."""
+        known = list(self._known_options(self._given))
+        for word in self._given:
+            name = word.partition("=")[0]
+            if name.startswith("--") and not any(option.startswith(name) for option in known):
+                names = either(nearest(name, known))
+                return f" (did you mean {names}, not {name}?)" if names else ""
+        return ""
+
+    def _known_options(self, given: Sequence[str]) -> Iterator[str]:
+        """Options of this command, and of those of its subcommands that are given."""
+        # argparse has no public list of its options.
+        for action in self._actions:
+            yield from action.option_strings
+            if isinstance(action, argparse._SubParsersAction):
+                for name in action.choices.keys() & set(given):
+                    yield from action.choices[name]._known_options(given)
 
 
 def command(main: Main) -> Main:

@@ -26,6 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from hllm.atomic import atomic_path
+from hllm.choices import CACHE_VARIABLE
 from hllm.embedder import SECONDS_PER_PART, Encoder
 from hllm.errors import StorageError
 from hllm.store import first_not_finite
@@ -33,14 +34,13 @@ from hllm.text import text_hash
 from hllm.weights.checksums import ChecksumError, VerifiedFile, checksum_metadata
 
 logger = logging.getLogger(__name__)
-VARIABLE = "HLLM_CACHE"
 MAX_BYTES = 8 << 30  # of all parts; those that nobody has used for longest go first
 MIN_FREE_BYTES = 1 << 30  # on the disk: a cache must not take what the run itself will need
 
 
 def cache_folder() -> Path | None:
     """Where states are kept; None: nowhere."""
-    chosen = os.environ.get(VARIABLE)
+    chosen = os.environ.get(CACHE_VARIABLE)
     if chosen is not None:
         return Path(chosen) / "item-states" if chosen else None
     if xdg := os.environ.get("XDG_CACHE_HOME"):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hllm.errors import DataError
+from hllm.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:  # importing it takes seconds, which commands without tokens should not need
     from transformers import PreTrainedTokenizerBase
@@ -89,7 +89,8 @@ def check_text_keys(
     unknown = [key for key in text_keys if not filled[key]]
     if unknown and (every or len(unknown) == len(text_keys)):
         raise DataError(
-            f"{source}: no column {', '.join(map(repr, unknown))} with any text: the columns are "
+            f"{source}: no column {', '.join(map(repr, unknown))} with any text"
+            f"{did_you_mean(unknown[0], filled)}: the columns are "
             f"{', '.join(filled) or 'all empty'}."
         )
     for key in text_keys:

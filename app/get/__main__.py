@@ -3,15 +3,20 @@
 import argparse
 import shlex
 import sys
+import textwrap
 from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from app.get.names import Library, Wanted
 from app.get.plan import split_files
 from app.get.registry import DataSet, Model, Registry, open_registry
 from app.steps import say
+from hllm.errors import did_you_mean
 from hllm.shell import CommandParser, command
 
+LIST_WIDTH = 80
 _DESCRIPTION = """\
 Get known data sets and models by name. Says what is to be downloaded, how much disk and time all
 of it needs, under which licence, and what is not confirmed, and asks; --yes answers. Then it
@@ -25,6 +30,7 @@ Nothing else here ever downloads anything: this command, and app.py with one of 
 _EPILOG = """\
 examples:
   python -m app.get --list
+  python -m app.get --list games
   python -m app.get amazon-games-2023 hllm-1b-books --yes
       then: python app.py --catalog amazon-games-2023 --model hllm-1b-books
   python -m app.get amazon-games-2023 --splits
@@ -46,7 +52,8 @@ def build_parser() -> CommandParser:
     )
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help="a data set, an HLLM, both, or language models")
-    add("--list", action="store_true", help="show all names, and which of them are here")
+    shown = "show all names, or those with a NAME in them, and which of them are here"
+    add("--list", action="store_true", help=shown)
     add("--yes", action="store_true", help="do not ask")
     add("--splits", action="store_true", help="get the data set's published split, too")
     add("--mirror", default="", metavar="URL",
@@ -63,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     registry, library = open_registry(), Library.of(options.data_dir)
     if options.list:
-        _list(registry, library)
+        _list(registry, library, options.names)
         return 0
     if not options.names:
         parser.error("name what to get, or give --list")
@@ -89,7 +96,8 @@ def _sorted(
     """The data set, the HLLM and the language models among some names."""
     for name in names:
         if name not in registry.data and name not in registry.models:
-            parser.error(f"{name} is not known: {registry.near(name)}, ... (--list shows all)")
+            near = did_you_mean(name, [*registry.data, *registry.models])
+            parser.error(f"{name} is not known{near}: --list shows all names")
     data = [registry.data[name] for name in names if name in registry.data]
     models = [registry.models[name] for name in names if name in registry.models]
     hllms = [model for model in models if model.preset]
@@ -118,13 +126,27 @@ def _say_what_next(
         say(f"\n{library.home(hllm.name)} is the model folder: give app.py a --catalog with it.")
 
 
-def _list(registry: Registry, library: Library) -> None:
-    """One line for each name."""
-    for title, entries in (("data sets", registry.data), ("models", registry.models)):
-        say(f"{title}:")
-        for entry in entries.values():
+def _list(registry: Registry, library: Library, words: Sequence[str]) -> None:
+    """One line for each name that has one of some words in it, or in its title; none: all."""
+    entries: list[DataSet | Model] = [*registry.data.values(), *registry.models.values()]
+    wanted = [word.lower() for word in words]
+    found = [
+        entry
+        for entry in entries
+        if not wanted or any(word in f"{entry.name} {entry.title}".lower() for word in wanted)
+    ]
+    if not found:
+        near = did_you_mean(" ".join(words), [entry.name for entry in entries])
+        say(f"No name has {' or '.join(words)} in it{near}: --list alone shows all names.")
+    for licence, group in groupby(found, attrgetter("licence")):
+        say(_lines(f"licence: {licence}", ""))
+        for entry in group:
             mark = "here" if library.home(entry.name).exists() else ""
-            say(f"  {entry.name:26} {_size_of(entry):>9} {mark:5} {entry.title}; {entry.licence}")
+            say(_lines(f"  {entry.name:25} {_size_of(entry):>7} {mark:4} {entry.title}", " " * 41))
+
+
+def _lines(text: str, indent: str) -> str:
+    return textwrap.fill(text, LIST_WIDTH, subsequent_indent=indent, drop_whitespace=False)
 
 
 def _size_of(entry: DataSet | Model) -> str:

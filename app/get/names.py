@@ -1,6 +1,7 @@
 """Names in the place of paths: where what is known by name lies on the disk."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from app.errors import CatalogError
 from app.get.registry import DataSet, Model, Registry, open_registry
 from app.option_values import Chosen
 from app.settings import Settings, writable_dir
+from hllm.errors import did_you_mean
 
 LIBRARY = "library"
 
@@ -81,6 +83,28 @@ def is_name(value: Place | None, registry: Registry) -> bool:
     if not isinstance(value, Path) or value.exists():
         return False
     return str(value) in registry.data or str(value) in registry.models
+
+
+def check_name(value: Place | None, option: str, meant: Iterable[str], registry: Registry) -> None:
+    """Refuse what is neither there nor known, if it could be a name: it has neither "/" nor ".db".
+
+    Args:
+        value: of the option.
+        option: --catalog or --model.
+        meant: names that make sense there.
+        registry: of all names.
+
+    Raises:
+        CatalogError: says what may have been meant, and where all names are shown.
+    """
+    if not isinstance(value, Path) or value.exists() or is_name(value, registry):
+        return
+    name = str(value)
+    if value.name == name and value.suffix != Path(CATALOG).suffix:
+        raise CatalogError(
+            f"There is no {name} here, and no such name is known{did_you_mean(name, meant)}: check "
+            f"{option} (python -m app.get --list shows all names)."
+        )
 
 
 def wanted(

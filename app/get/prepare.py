@@ -16,9 +16,10 @@ from app.get.make import (
     make_pair,
     pair_is_current,
 )
-from app.get.names import Library, Wanted, is_name, wanted, with_paths
+from app.get.names import Library, Wanted, check_name, is_name, wanted, with_paths
 from app.get.plan import Part, data_part, describe, disk_bytes, free_bytes, model_part, pair_part
 from app.get.registry import DataSet, Model, Registry, open_registry
+from app.option_values import BOOKS
 from app.settings import Settings
 from app.steps import say
 
@@ -47,6 +48,10 @@ def prepared(settings: Settings) -> Settings:
         HLLMError: it cannot be had, or nobody said yes.
     """
     registry = open_registry()
+    hllms = [model.name for model in registry.models.values() if model.preset]
+    for one in settings.of_each():
+        check_name(one.catalog, "--catalog", [BOOKS, *registry.data], registry)
+        check_name(one.model, "--model", hllms, registry)
     named = [
         one
         for one in settings.of_each()

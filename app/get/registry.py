@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from app.errors import CatalogError
 from app.settings import ROOT
+from hllm.errors import did_you_mean
 from hllm.published.sources import PUBLISHED
 from hllm.schema.rules import Rule, choice, integer, items, text
 
@@ -126,12 +127,6 @@ class Registry:
     data: Mapping[str, DataSet]
     models: Mapping[str, Model]
 
-    def near(self, name: str) -> str:
-        """Names that begin alike, for a message."""
-        names = [*self.data, *self.models]
-        alike = [known for known in names if known.split("-")[0] == name.split("-")[0]]
-        return ", ".join((alike or names)[:4])
-
 
 _URL = Rule("an address that begins with https://", lambda v: _is_address(v))
 _COUNT = integer(1, 10**12)
@@ -237,7 +232,8 @@ class _Reader:
         for key, value in values.items():
             if key not in rules:
                 raise CatalogError(
-                    f"{self._path}: {place}{key} is not known: choose from {', '.join(rules)}."
+                    f"{self._path}: {place}{key} is not known{did_you_mean(key, rules)}: choose "
+                    f"from {', '.join(rules)}."
                 )
             if not rules[key].accepts(value):
                 raise CatalogError(f"{self._path}: {place}{key} must be {rules[key].allowed}.")

@@ -13,6 +13,7 @@ from app.ingest.files import Reader, csv_reader, parquet_records
 from app.ingest.numbers import parse_count, parse_price, parse_year
 from app.ingest.parquet import is_parquet, open_parquet
 from app.ingest.records import Interaction, ItemDraft, required_id, timestamp_of
+from hllm.errors import did_you_mean
 from hllm.tables import CsvFormat, CsvTable, first_values, listing, looks_like_data
 
 Fields = Mapping[str, Any]
@@ -30,9 +31,10 @@ def parse_mapping(text: str, fields: Sequence[str], option: str = "--map") -> di
     for part in filter(None, (part.strip() for part in text.split(","))):
         field, equals, column = (side.strip() for side in part.partition("="))
         if not equals or not column or field not in fields:
+            near = did_you_mean(field, fields) if column and field not in fields else ""
             raise IngestError(
-                f"{option} {part!r} is not understood: write FIELD=COLUMN, where FIELD is one of "
-                f"{', '.join(fields)}."
+                f"{option} {part!r} is not understood{near}: write "
+                f"FIELD=COLUMN, where FIELD is one of {', '.join(fields)}."
             )
         mapping[field] = column
     return mapping
@@ -77,8 +79,8 @@ def resolve(
         if field in given:
             if given[field] not in columns:
                 raise IngestError(
-                    f"{path}, line 1: there is no column {given[field]!r} for {field}; the columns "
-                    f"are {listing(columns)}."
+                    f"{path}, line 1: there is no column {given[field]!r} for {field}"
+                    f"{did_you_mean(given[field], columns)}; the columns are {listing(columns)}."
                 )
             found[field] = given[field]
             continue

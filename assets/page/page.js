@@ -34,6 +34,7 @@ import { leaveLink, linkedItem } from "./links.js";
 import { makeMap } from "./map.js";
 import { makeMenu } from "./menu.js";
 import { makeModels } from "./models.js";
+import { askingOnceMore } from "./once_more.js";
 import { makeOutbox } from "./outbox.js";
 import { makePicking } from "./picking.js";
 import { replaceLostPictures } from "./pictures.js";
@@ -64,7 +65,7 @@ const MAX_LOST_CHARS = 80; // of a catalogue in an address
  * @param {function(): Promise<boolean>} [page.alive] whether it answers at all
  */
 export async function startPage({ element, server: plain, alive = isAlive }) {
-  const { server, lang, lost } = await openFrame(element, plain);
+  const { server, lang, lost } = await openFrame(element, askingOnceMore(plain));
   const root = element.querySelector(".hllm");
   const session = newSession();
   const storageKey = `hllm-live/${root.dataset.catalog}`;

@@ -10,7 +10,7 @@ from pathlib import Path
 from hllm.atomic import atomic_path
 from hllm.choices import BASELINES
 from hllm.commands.dataclass_options import add_dataclass
-from hllm.errors import DataError
+from hllm.errors import DataError, did_you_mean
 from hllm.shell import CommandParser, command
 from hllm.split_options import SplitOptions
 from hllm.tables import add_csv_options
@@ -72,7 +72,8 @@ def _names(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list
     names = [name.strip() for name in options.baselines.split(",") if name.strip()]
     unknown = [name for name in names if name not in BASELINES]
     if unknown:
-        parser.error(f"unknown baseline {unknown[0]!r}: choose from {', '.join(BASELINES)}")
+        near = did_you_mean(unknown[0], BASELINES)
+        parser.error(f"unknown baseline {unknown[0]!r}{near}: choose from {', '.join(BASELINES)}")
     if not names and not options.model:
         parser.error("nothing to evaluate: give --model FOLDER or --baselines LIST")
     for option, value in (("--max-users", options.max_users), ("--batch-size", options.batch_size)):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hllm.atomic import atomic_text
 from hllm.baselines.id_presets import ID_PRESETS
 from hllm.choices import ADAPTERS, GENERATIVE, ID_MODELS, OBJECTIVES, POOLINGS
-from hllm.errors import DataError
+from hllm.errors import DataError, did_you_mean
 from hllm.evaluation.run_records import OPTIONS
 from hllm.split_options import SplitOptions, check_split, check_split_files
 from hllm.tables import AUTO, HELP, CsvFormat
@@ -336,7 +336,8 @@ def config_defaults(source: str, parser: argparse.ArgumentParser) -> dict[str, A
     unknown = sorted(set(values) - set(actions))
     if unknown:
         raise DataError(
-            f"{source}: unknown option {unknown[0]!r}; see  python -m hllm.train --help"
+            f"{source}: unknown option {unknown[0]!r}{did_you_mean(unknown[0], actions)}; see  "
+            "python -m hllm.train --help"
         )
     for name, value in values.items():
         actions[name].required = False
@@ -354,7 +355,7 @@ def _read_options(path: Path) -> dict[str, Any]:
             raise ValueError("it does not hold an object")
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{path}: cannot be read as JSON ({error}); give a file of options, or one of "
-            f"{', '.join(ID_PRESETS)}."
+            f"{path}: cannot be read as JSON ({error}){did_you_mean(path.name, ID_PRESETS)}; give "
+            f"a file of options, or one of {', '.join(ID_PRESETS)}."
         ) from error
     return values

@@ -286,3 +286,31 @@ def test_app_or_catalogue_that_stops_is_said(open_page, serve, new_service, new_
     expect(page.locator(".status")).to_contain_text("cannot be read")
     assert all("ERR_FAILED" in problem for problem in open_page.problems)
     open_page.problems.clear()
+
+
+def test_a_question_whose_connection_breaks_is_asked_once_more(
+    open_page, serve, new_service, new_items, tmp_path
+):
+    """The first of each kind that is asked once the page is open is lost."""
+    page = open_page(serve(new_service(tmp_path / "c.db", new_items(80))))
+    expect(page.locator(".card")).to_have_count(48)
+    lost = []
+
+    def lose_first(route):
+        name = route.request.post_data_json["fn_name"]
+        if name in lost:
+            return route.continue_()
+        lost.append(name)
+        return route.abort("connectionclosed")
+
+    page.route("**/component_server**", lose_first)
+    page.locator("[data-action=more]").click()
+    expect(page.locator(".card")).to_have_count(80)
+    expect(page.locator(".browse-count")).to_have_text("80 items")
+    page.locator(".card").first.click()
+    expect(page.locator(".hllm-column .rec")).to_have_count(10)
+    page.locator(".hllm-column .info").first.click()
+    expect(page.locator(".drawer .detail-head")).to_be_visible()
+    assert {"browse", "answer", "detail"} <= set(lost)
+    assert all("ERR_CONNECTION_CLOSED" in problem for problem in open_page.problems)
+    open_page.problems.clear()

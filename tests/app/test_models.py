@@ -75,6 +75,8 @@ def test_names_of_the_start_must_be_installed_and_different(fake_recommender):
     found = [installed(fake_recommender, "m0"), installed(fake_recommender, "m1")]
     with pytest.raises(CheckpointError, match=r"no model 'gone'.*m0, m1.*--models"):
         Models(found, ("m0", "gone"))
+    with pytest.raises(CheckpointError, match=r"no model 'M0' .*did you mean m0\?"):
+        Models(found, ("m1", "M0"))
     with pytest.raises(CheckpointError, match="choose two models"):
         Models(found, ("m0", "m0"))
 

@@ -136,6 +136,8 @@ def test_allowed_hosts_are_names_with_commas_between():
         ([], {"HLLM_PORT": "eighty"}, "invalid int value: 'eighty'"),
         (["--embeddings", "e.safetensors"], {}, "give the model's folder with --model"),
         (["--precision", "int3"], {}, "choose from auto, fp32"),
+        (["--precision", "fp23"], {}, "--precision fp23 (did you mean fp32?): choose from"),
+        (["--catlog", "x"], {}, "(did you mean --catalog, not --catlog?)"),
         ([], {"HLLM_PRECISION": "int3"}, "--precision int3"),
         (["--index", "faiss"], {}, "choose from auto, lancedb"),
         ([], {"HLLM_INDEX": "disk"}, "--index disk"),
@@ -150,6 +152,16 @@ def test_wrong_options_end_with_code_2_and_a_reason(argv, environ, message, caps
         parse_settings(argv, environ)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_variables_that_are_no_options_are_named(caplog):
+    read = {"HLLM_MODEL": "x", "HLLM_EVENTS_DAYS": "3", "HLLM_CATALOG": "books", "HLLM_CACHE": ""}
+    parse_settings([], read | {"OTHER": "1"})
+    assert caplog.text == ""
+    parse_settings([], read | {"HLLM_CATALOGUE": "x.db", "HLLM_QQ": "1"})
+    said = "is ignored, as no option has this variable"
+    assert f"HLLM_CATALOGUE {said}: did you mean HLLM_CATALOG?" in caplog.text
+    assert f"HLLM_QQ {said}." in caplog.text
 
 
 def test_a_database_that_is_not_installed_is_named_with_its_remedy(capsys, monkeypatch):

@@ -69,6 +69,34 @@ def test_of_several_processes_the_first_one_tells_and_all_warn(rank, said):
     assert done.stderr == said
 
 
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["add", "--itmes", "a"], "required: --items (did you mean --items, not --itmes?);"),
+        (["add", "--items", "a", "--modle=b"], "(did you mean --model, not --modle?);"),
+        (["add", "--items", "a", "--xyzzy"], "unrecognized arguments: --xyzzy;"),
+        (["--vebose"], "(did you mean --verbose, not --vebose?);"),
+        (["ad"], "(did you mean add?);"),
+        (["add", "--items", "a", "--kind", "lage"], "(did you mean large?);"),
+        (["remove", "--items", "a"], "unrecognized arguments: --items a;"),
+    ],
+)
+def test_what_is_misspelt_may_mean_something_near(argv, sentence, capsys):
+    parser = CommandParser(prog="x")
+    parser.add_argument("--verbose", action="store_true")
+    commands = parser.add_subparsers()
+    commands.add_parser("remove")
+    add = commands.add_parser("add")
+    add.add_argument("--items", required=True)
+    add.add_argument("--model")
+    add.add_argument("--kind", choices=["small", "large"])
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_args(argv)
+    said = capsys.readouterr().err
+    assert sentence in said and said.count("\n") == 1
+    assert parser.parse_args(["--verb", "add", "--it", "a"]).items == "a"  # part of an option
+
+
 def test_only_the_offer_of_a_kernel_is_kept_back(caplog):
     quiet_libraries()
     library = logging.getLogger("bitsandbytes.backends.cpu.ops")

@@ -68,8 +68,12 @@ def test_an_unknown_key_is_an_error_that_names_the_columns(every):
 def test_of_a_models_keys_one_must_be_there_and_the_empty_are_named(caplog):
     check_text_keys(RECORDS, ["title", "tag"], source="x.csv", every=False)
     assert "x.csv: 'tag' is empty for 4 of 4 items" in caplog.text
-    with pytest.raises(DataError, match="no column 'tag' with any text"):
+    with pytest.raises(DataError, match="no column 'tag' with any text: the"):
         check_text_keys(RECORDS, ["title", "tag"], source="x.csv")
+    with pytest.raises(
+        DataError, match=r"no column 'Titel' with any text \(did you mean title\?\)"
+    ):
+        check_text_keys(RECORDS, ["Titel"], source="x.csv")
 
 
 def test_a_key_that_most_items_lack_is_said_and_one_that_half_have_is_not(caplog):

@@ -11,15 +11,30 @@ def test_list_shows_every_name_and_what_is_here(tmp_path, capsys):
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert "132 MB" in lines["amazon-games-2023"] and "by hand" in lines["pixelrec-8m"]
     assert " here " in lines["hllm-1b-books"] and " here " not in lines["hllm-7b-books"]
-    assert "Apache-2.0" in lines["qwen3-0.6b"]
+    assert max(map(len, lines.values())) <= 80
+
+
+def test_list_shows_what_has_a_word_in_it(tmp_path, capsys):
+    assert main(["--list", "Games", "qwen", "--data-dir", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "]
+    assert {"amazon-games-2014", "amazon-toys-2014", "qwen3-0.6b"} <= set(names)
+    assert "amazon-books-2014" not in names
+    assert sum(line.startswith("licence: none stated") for line in lines) == 1
+    assert lines[lines.index(next(x for x in lines if "qwen3" in x)) - 1] == "licence: Apache-2.0"
+    main(["--list", "amzon", "--data-dir", str(tmp_path)])
+    assert capsys.readouterr().out.startswith("No name has amzon in it")
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         ([], "name what to get, or give --list"),
-        (["amazon-game-2023"], "amazon-game-2023 is not known: amazon-"),
-        (["qwen"], "is not known"),
+        (["amazon-game-2023"], "amazon-game-2023 is not known (did you mean amazon-games-2023"),
+        (["Amazon Games 2023"], "(did you mean amazon-games-2023?): --list shows all names"),
+        (["amazon_games_2023"], "(did you mean amazon-games-2023?)"),
+        (["qwen"], "qwen is not known (did you mean qwen3-0.6b?)"),
+        (["--lst"], "did you mean --list"),
         (["amazon-games-2023", "amazon-books-2014"], "give one data set and one HLLM at a time"),
         (["hllm-1b-books", "hllm-7b-books"], "give one data set and one HLLM at a time"),
         (["amazon-games-2014", "--splits"], "amazon-games-2014 has no published split"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import CatalogError
-from app.get.names import Library, wanted, with_paths
+from app.get.names import Library, check_name, wanted, with_paths
 from app.get.registry import open_registry
 from app.settings import Settings, parse_settings
 
@@ -54,3 +54,13 @@ def test_a_model_has_a_folder_for_each_catalogue(tmp_path):
 def test_names_of_another_kind_say_so(tmp_path, catalog, model, sentence):
     with pytest.raises(CatalogError, match=sentence):
         wanted(catalog, model, Library(tmp_path), REGISTRY)
+
+
+def test_what_is_neither_there_nor_known_may_be_a_misspelt_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sentence = r"no games here, and no such name .*did you mean amazon-games-.*app\.get --list"
+    with pytest.raises(CatalogError, match=sentence):
+        check_name(Path("games"), "--catalog", REGISTRY.data, REGISTRY)
+    Path("games").mkdir()
+    for value in (Path("games"), Path("a/games"), Path("games.db"), GAMES, BOOKS, None):
+        check_name(value, "--catalog", REGISTRY.data, REGISTRY)

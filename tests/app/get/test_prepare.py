@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from app.errors import DownloadError
+from app.errors import CatalogError, DownloadError
 from app.get import prepare as prepare_module
 from app.get.names import wanted
 from app.get.prepare import How, get, prepared
@@ -86,6 +86,16 @@ def test_a_mistake_beside_a_name_is_said_before_anything_is_asked(data_server, t
         with pytest.raises(DownloadError, match=f"no {gone}: check --"):
             prepared(settings)
     assert data_server.asked == [] and capsys.readouterr().out == ""
+
+
+def test_a_name_that_may_be_misspelt_is_refused_beside_any_others():
+    for settings, sentence in (
+        (Settings(catalog=Path("Amazon Games 2023")), "mean amazon-games-2023.*check --catalog"),
+        (Settings(others=(Chosen(Path("bookss")),)), r"mean books or hllm-books\?"),
+        (Settings(model=Path("hllm-1b-boks")), r"mean hllm-1b-books, hllm-7b-books or .*--model"),
+    ):
+        with pytest.raises(CatalogError, match=sentence):
+            prepared(settings)
 
 
 def test_settings_without_names_import_no_network(monkeypatch):

@@ -1,5 +1,7 @@
 """The registry of the project is whole, and slips of the pen in any are found."""
 
+from urllib.parse import quote
+
 import pytest
 
 from app.errors import CatalogError
@@ -40,6 +42,26 @@ def test_every_entry_can_be_imported_and_says_where_it_is_from():
         assert entry.title and entry.licence and entry.page.startswith("https://")
     unsure = [e for e in registry.models.values() if any(not f.sha256 for f in e.files + e.weights)]
     assert all("checksum" in " ".join(entry.unconfirmed) for entry in unsure)
+
+
+def test_every_file_has_an_address_of_https_and_a_plausible_size():
+    registry = open_registry()
+    remotes = [
+        remote
+        for data in registry.data.values()
+        for remote in (data.items, data.interactions, *data.splits)
+        if remote
+    ]
+    remotes += [f for model in registry.models.values() for f in (*model.files, *model.weights)]
+    assert len(remotes) > 200
+    for remote in remotes:
+        assert remote.url.startswith("https://") and remote.file_name, remote
+        assert 100 <= remote.size <= 200 * 10**9, remote
+    for data in registry.data.values():
+        assert 1 <= data.kept <= data.num_items <= 10**8, data.name
+        assert data.num_interactions <= 10**9, data.name
+    names = [*registry.data, *registry.models]
+    assert len(names) == len(set(names)) and all(quote(name) == name for name in names)
 
 
 def test_models_on_the_hub_are_pinned_to_a_revision():

@@ -27,6 +27,8 @@ SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
         (["amazon2014", "--items", "cut.json.gz"], "cut.json.gz is damaged after line"),
         (["table", "--items", "header.csv", "--map", "colour=title"], "FIELD is one of item_id"),
         (["table", "--items", "header.csv", "--map", "title=nope"], "there is no column 'nope'"),
+        (["table", "--items", "header.csv", "--map", "titel=x"], "(did you mean title?)"),
+        (["table", "--items", "header.csv", "--map", "title"], "'title' is not understood: write"),
         (["table", "--items", "bad.parquet"], "bad.parquet cannot be read"),
         (["pixelrec", "--items", "header.csv", "--covers", "gone"], "There is no folder gone"),
         (["hllm", "--interactions", "pair.csv"], "import the items first"),

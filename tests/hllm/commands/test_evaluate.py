@@ -45,6 +45,7 @@ def test_command_line_with_every_kind_of_model(
     [
         ([], "nothing to evaluate"),
         (["--baselines", "magic"], "unknown baseline 'magic': choose from popularity"),
+        (["--baselines", "itemknn"], "'itemknn' (did you mean item-knn?)"),
         (["--baselines", "popularity", "--max-users", "0"], "--max-users 0: must be at least 1"),
     ],
 )
@@ -103,5 +104,5 @@ def test_a_misspelt_key_of_the_baselines_is_an_error(csv_pair, tmp_path, caplog)
     arguments += ["--baselines", "minilm-last", "--text-keys", "titel"]
     output = tmp_path / "out.json"
     assert main([*arguments, "--output", str(output)]) == 2
-    assert "no column 'titel' with any text: the columns are title" in caplog.text
+    assert "no column 'titel' with any text (did you mean title?): the columns" in caplog.text
     assert not output.exists()

@@ -52,7 +52,10 @@ def test_chosen_keys_and_those_without_a_model(tmp_path, items, encoded):
 def test_a_misspelt_key_is_an_error_and_nothing_is_written(tmp_path, items, encoded, caplog):
     output = tmp_path / "b.safetensors"
     assert main(["--items", items, "--text-keys", "titel", "--output", str(output)]) == 2
-    assert "no column 'titel' with any text: the columns are title, description" in caplog.text
+    assert (
+        "no column 'titel' with any text (did you mean title?): the columns are title, description"
+        in caplog.text
+    )
     assert not output.exists()
     assert encoded == []
 

@@ -67,7 +67,10 @@ def test_config_file_gives_defaults_that_flags_override(ring, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [('{"epoch": 3}', "unknown option 'epoch'"), ("{", "cannot be read as JSON")],
+    [
+        ('{"epoch": 3}', r"unknown option 'epoch' \(did you mean epochs\b"),
+        ("{", "cannot be read as JSON"),
+    ],
 )
 def test_wrong_config_file_is_one_clear_error(tmp_path, content, message):
     path = tmp_path / "preset.json"
