@@ -8,9 +8,11 @@ import hashlib
 import logging
 import re
 import shutil
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
@@ -24,6 +26,7 @@ from app.get.registry import Remote
 from hllm.atomic import storage_errors
 
 WAITS_S = (1.0, 2.0, 5.0, 15.0, 30.0)  # between attempts that bring nothing
+LONGEST_WAIT_S = 120.0  # that a server may ask for; who asks for more is asked another day
 SPARE_BYTES = 500 * 10**6  # to leave free on the disk
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _LATER = {408, 425, 429, 500, 502, 503, 504}
@@ -32,7 +35,15 @@ logger = logging.getLogger(__name__)
 
 
 class _AgainError(Exception):
-    """An attempt broke off, for a reason that may pass."""
+    """An attempt broke off, for a reason that may pass.
+
+    Attributes:
+        wait_s: seconds that the server wants to be left alone.
+    """
+
+    def __init__(self, reason: str, wait_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
 
 
 class Downloader:
@@ -104,7 +115,9 @@ class Downloader:
                 self._attempt(remote, part)
                 return
             except (httpx.TransportError, _AgainError) as error:
+                _check_lasting(remote, error)
                 reason = str(error) or type(error).__name__
+                wait_s = getattr(error, "wait_s", 0.0)
             failures = failures + 1 if part.size <= furthest else 1
             furthest = max(furthest, part.size)
             if failures > len(self._waits_s):
@@ -113,7 +126,7 @@ class Downloader:
                     "kept: check the connection, then give the same command again."
                 )
             logger.info("%s: %s; going on ...", remote.file_name, reason)
-            time.sleep(self._waits_s[failures - 1])
+            time.sleep(max(self._waits_s[failures - 1], wait_s))
 
     def _attempt(self, remote: Remote, part: Partial) -> None:
         known = part.version
@@ -159,12 +172,18 @@ class Downloader:
                     "browser to see what it wants (a login of this network, a yes), then give the "
                     "same command again."
                 )
+            packed = response.headers.get("content-encoding", "identity")
+            if packed != "identity":
+                raise DownloadError(
+                    f"{remote.url} comes packed ({packed[:20]}) though it was asked not to be, "
+                    "which a proxy of this network may do: fetch it elsewhere, with --mirror."
+                )
             return
         if status == 416:  # the file is shorter than what is here of it
             part.begin(Version())
             raise _AgainError("it has become shorter")
         if status in _LATER:
-            raise _AgainError(f"HTTP {status}")
+            raise _AgainError(f"HTTP {status}", _wanted_wait_s(remote, response))
         raise DownloadError(
             f"{remote.url} answers with HTTP {status}: see the page of the data set or model, and "
             "correct its address in the registry (assets/registry.toml) if it has moved."
@@ -225,6 +244,50 @@ class Downloader:
             finally:
                 response.close()
         raise DownloadError(f"{url} leads on and on, more than {MAX_REDIRECTS} times: refused.")
+
+
+def _check_lasting(remote: Remote, error: BaseException) -> None:
+    """What another attempt would meet again.
+
+    Raises:
+        DownloadError: with what to do about it.
+    """
+    if isinstance(error, httpx.ProxyError):
+        raise DownloadError(
+            f"The proxy of this network does not let {remote.url} through ({error}): see its "
+            "address, user and password in HTTPS_PROXY, then give the same command again."
+        ) from error
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is not None:
+        raise DownloadError(
+            f"{remote.url}: the certificate of its server is not trusted here "
+            f"({cause.verify_message}). Set this machine's clock if it is wrong; where a proxy of "
+            "this network stands between, give its certificate in SSL_CERT_FILE."
+        ) from error
+
+
+def _wanted_wait_s(remote: Remote, response: httpx.Response) -> float:
+    """For how long a server wants to be left alone, by its Retry-After; 0: it does not say.
+
+    Raises:
+        DownloadError: longer than anybody would wait at a terminal.
+    """
+    wanted = response.headers.get("retry-after", "")
+    if wanted.isdecimal():
+        seconds = float(wanted)
+    else:
+        try:
+            seconds = parsedate_to_datetime(wanted).timestamp() - time.time()
+        except ValueError:
+            return 0.0
+    if seconds > LONGEST_WAIT_S:
+        raise DownloadError(
+            f"{remote.url} answers with HTTP {response.status_code} and asks to come again in "
+            f"{seconds / 60:,.0f} minutes: give the same command again then."
+        )
+    return max(seconds, 0.0)
 
 
 def _validator(response: httpx.Response) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import ssl
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,7 @@ class Files:
         redirects: path -> where it leads.
         drops: connections of a path to cut, each after so many bytes of an answer.
         statuses: of the next answers of a path, instead of the file.
+        headers: further ones of every answer.
         ranges: False: parts are not known, the whole file comes.
         etags: False: no ETag is sent; "weak": a weak one.
         lengths: False: no length is sent.
@@ -30,7 +32,7 @@ class Files:
         self.contents = dict(contents)
         self.redirects, self.drops, self.statuses = {}, {}, {}
         self.ranges, self.etags, self.lengths = True, True, True
-        self.types = {}
+        self.types, self.headers = {}, {}
         self.pause = lambda: None
         self.asked, self.sent = [], 0
         self.url = ""
@@ -85,7 +87,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _head(self, status, headers):
         self.send_response(status)
-        for name, value in headers.items():
+        for name, value in (headers | self.server.files.headers).items():
             self.send_header(name, str(value))
         self.end_headers()
 
@@ -98,12 +100,21 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(contents):
-    """Serve files; gives what can be told to the server, with its address."""
+def serving(contents, certificate=None):
+    """Serve files; gives what can be told to the server, with its address.
+
+    With a certificate (a file that holds its key, too) over https.
+    """
     files = Files(contents)
     with Server(("127.0.0.1", 0), Handler) as server:
         server.files = files
-        files.url = f"http://127.0.0.1:{server.server_port}"
+        scheme = "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+            scheme = "https"
+        files.url = f"{scheme}://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:

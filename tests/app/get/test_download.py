@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections import namedtuple
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,58 @@ def test_a_server_that_is_busy_is_asked_again(server, fetch):
     server.statuses[PLACE] = [503, 429]
     assert fetch() == CONTENT
     assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("wanted", ["7", "date", "soon", "-3", ""])
+def test_a_server_that_says_how_long_is_left_alone_as_long(server, fetch, monkeypatch, wanted):
+    slept = []
+    monkeypatch.setattr(download.time, "sleep", slept.append)
+    if wanted == "date":
+        wanted = formatdate(time.time() + 60, usegmt=True)
+    server.statuses[PLACE] = [429]
+    server.headers["retry-after"] = wanted
+    assert fetch(waits_s=(1, 1)) == CONTENT
+    (waited,) = slept
+    assert waited == (7 if wanted == "7" else 1) or (wanted.endswith("GMT") and 50 < waited <= 60)
+
+
+def test_nobody_waits_an_hour(server, fetch):
+    server.statuses[PLACE] = [429]
+    server.headers["retry-after"] = "3600"
+    with pytest.raises(DownloadError, match=r"HTTP 429 and asks to come again in 60 minutes"):
+        fetch()
+
+
+def test_what_comes_packed_is_refused(server, fetch, tmp_path):
+    server.headers["content-encoding"] = "gzip"
+    with pytest.raises(DownloadError, match=r"comes packed \(gzip\)"):
+        fetch()
+    assert "a.bin" not in left(tmp_path)
+
+
+def test_a_certificate_that_is_not_trusted_is_one_sentence(tmp_path):
+    made = tmp_path / "made.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", made, "-out", tmp_path / "cert.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    made.write_text(made.read_text() + (tmp_path / "cert.pem").read_text())
+    with serving({PLACE: CONTENT}, made) as server:
+        downloader = Downloader(tmp_path / "library", server.url, waits_s=())
+        with pytest.raises(DownloadError, match=r"not trusted here \(self.signed.*SSL_CERT_FILE"):
+            downloader.fetch(KNOWN, tmp_path / "out" / "a.bin")
+        downloader.close()
+    assert server.asked == []
+
+
+def test_a_proxy_that_wants_a_password_is_one_sentence(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(Handler, "do_CONNECT", lambda self: self.send_error(407), raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", server.url)
+    downloader = Downloader(tmp_path / "library", waits_s=())
+    with pytest.raises(DownloadError, match=r"does not let .* through \(407 .*HTTPS_PROXY"):
+        downloader.fetch(KNOWN, tmp_path / "out" / "a.bin")
+    downloader.close()
 
 
 def test_what_came_is_kept_when_nothing_more_comes_and_the_next_command_goes_on(
