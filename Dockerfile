@@ -8,7 +8,7 @@ WORKDIR /build
 COPY requirements.txt requirements-postgres.txt constraints.txt ./
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
-# With what a catalogue in PostgreSQL needs (5 MB), since replicas that share one are containers.
+# With what a catalogue in PostgreSQL needs (13 MB), since replicas that share one are containers.
 # torch alone from that index, which need not have the tested versions of anything else.
 RUN pip install --no-cache-dir --no-deps --index-url "$TORCH_INDEX" -c constraints.txt torch \
     && pip install --no-cache-dir -r requirements.txt -r requirements-postgres.txt -c constraints.txt \
