@@ -19,6 +19,12 @@ from hllm.errors import DataError
 # systems, has it use the loopback address for everything; the second has nobody join without the
 # token of this user (~/.ray/auth_token, made if missing).
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+# Between two tries of a worker that cannot be reached, the second number at most. Ray's own waits
+# are over, and the bounded tries with them, before it knows that a node has died.
+PATIENT = {
+    "RAY_task_actor_unavailable_retry_delay_base_ms": "10000",
+    "RAY_task_actor_unavailable_retry_max_delay_ms": "60000",
+}
 _PATIENCE_S = 10
 _SILENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -41,7 +47,7 @@ def ray_session(address: str = "", *, logs: bool = False) -> Iterator[Any]:
     Raises:
         DataError: Ray is not installed, or there is no such cluster.
     """
-    os.environ.update(_SILENT if address else _SILENT | LOOPBACK)
+    os.environ.update(_SILENT | PATIENT if address else _SILENT | PATIENT | LOOPBACK)
     try:
         import ray  # noqa: PLC0415  an extra, and it reads the variables above
     except ImportError as error:

@@ -4,9 +4,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hllm.cluster.ray_session import LOOPBACK
+from hllm.cluster.ray_session import LOOPBACK, PATIENT
 
-os.environ.update(LOOPBACK)  # before any test imports Ray, which reads it once
+os.environ.update(LOOPBACK | PATIENT)  # before any test imports Ray, which reads it once
 
 NUM_ITEMS = 90
 
