@@ -40,6 +40,7 @@ NOT_TYPED = {
     ("CONTRIBUTING.md", "apt-get install chromium"): INSTALLS,
     ("checkpoints.md", "pip install sentencepiece protobuf"): INSTALLS,
     ("cluster.md", "scale"): INSTALLS,
+    ("cluster.md", "pip install -r requirements-postgres.txt -c constraints.txt"): INSTALLS,
     ("cluster.md", "ray start --head --node-ip-address=10.0.0.1"): (
         "needs a network of several machines; tests/hllm/cluster starts the nodes on this one"
     ),
@@ -48,6 +49,7 @@ NOT_TYPED = {
     ("programs.md", "mcp-package"): INSTALLS,
     ("programs.md", "pip install gradio_client"): INSTALLS,
     ("space.md", "python -m pytest -m long tests/app/test_space.py"): TESTS,
+    ("space.md", "python -m pytest -m long tests/test_torches.py"): TESTS,
     ("static.md", "hf upload NAME/SPACE demo . --repo-type space"): (
         "needs an account of the Hub; tests/app/test_space.py uploads with the same client"
     ),
