@@ -13,6 +13,7 @@ N texts, D dimensions.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,6 +36,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # The declared time is what has to be left of a quota, and what decides who is served first.
 FEWEST_SECONDS, MOST_SECONDS = 10, 60
 TOKENS_PER_SECOND = 10_000  # a cautious guess: no GPU of a Space was measured
+
+# Where ZeroGPU begins to name its offers, as Markdown or with an address.
+_OFFERS = re.compile(r"\s*(?:\[|Authenticate with|Subscribe to|Add credits).*", re.S)
 
 # A process that is given a GPU is forked from this one and finds here what was loaded before.
 _encoders: dict[Path, HLLM] = {}
@@ -125,8 +129,10 @@ def encode_lent(folder: Path, token_ids: Sequence[Sequence[int]]) -> np.ndarray:
         raise
     except Exception as error:  # gr.Error, or what a request to ZeroGPU can end with
         logger.exception("ZeroGPU: no embeddings")
-        reason = str(getattr(error, "message", "")) or type(error).__name__
-        raise GPUError(f"No GPU has encoded the text: {reason}") from error
+        said = _OFFERS.sub("", str(getattr(error, "message", ""))) or type(error).__name__
+        raise GPUError(
+            f"No GPU has encoded the text ({said.rstrip('. ')}): try again later."
+        ) from error
 
 
 def _encoder(folder: Path) -> HLLM:

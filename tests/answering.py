@@ -10,14 +10,15 @@ def answering(answer):
     """Serve; gives the address.
 
     Args:
-        answer: (method, path with arguments, body) -> (status, body).
+        answer: (method, path with arguments, body) -> (status, body), and a Content-Type if it is
+            not JSON.
     """
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            status, body = answer(self.command, self.path, self._body())
+            status, body, *kind = answer(self.command, self.path, self._body())
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", *(kind or ["application/json"]))
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -19,11 +19,14 @@ class DeviceApi:
     Attributes:
         asked: (path, arguments) of every request, in order.
         quota: seconds that are left; who asks for more is refused.
+        busy: "": a GPU is lent at once; "queue": after others; "late": not within a minute; "none":
+            there is none.
     """
 
     def __init__(self):
         self.asked = []
         self.quota = 120
+        self.busy = ""
 
     def paths(self):
         """What was asked, in order."""
@@ -34,13 +37,18 @@ class DeviceApi:
         return next(arguments for found, arguments in reversed(self.asked) if found == path)
 
     def answer(self, path, arguments):
-        """(status, body) for a request."""
+        """(status, body, kind of body) for a request."""
         self.asked.append((path, arguments))
         if path != "/schedule":
-            return 200, ""
+            return 200, "", "text/plain"
         if int(arguments["durationSeconds"]) > self.quota:
-            return 429, json.dumps({"left": self.quota, "wait": 3600})
-        return 200, json.dumps(LENT)
+            return 429, json.dumps({"left": self.quota, "wait": 3600}), "application/json"
+        if self.busy == "none":
+            return 503, "", "text/plain"
+        if self.busy:
+            event = "failed" if self.busy == "late" else f"succeeded\ndata: {json.dumps(LENT)}"
+            return 200, f"event: {event}\n\n", "text/event-stream"
+        return 200, json.dumps(LENT), "application/json"
 
 
 @contextmanager
@@ -51,8 +59,8 @@ def device_api():
     def answer(_method, address, _body):
         found = urlsplit(address)
         arguments = {name: values[0] for name, values in parse_qs(found.query).items()}
-        status, body = api.answer(found.path, arguments)
-        return status, body.encode()
+        status, body, kind = api.answer(found.path, arguments)
+        return status, body.encode(), kind
 
     with answering(answer) as address:
         yield api, address

@@ -119,6 +119,7 @@ export function makeWriter(form, page) {
     setBusy(false);
     if (found?.state !== "ready") {
       say(found ? found.message : tr("The app does not answer: try again."));
+      if (isNew) forgetResult(); // it is of another text
       return;
     }
     asked = question;
@@ -127,6 +128,11 @@ export function makeWriter(form, page) {
     const hadFocus = result.contains(document.activeElement);
     result.innerHTML = found.html;
     if (hadFocus) submit.focus({ preventScroll: true });
+  }
+
+  function forgetResult() {
+    asked = null;
+    result.replaceChildren();
   }
 
   function keep({ item, written }) {
@@ -152,8 +158,7 @@ export function makeWriter(form, page) {
     if (!chosen || chosen === mode) return;
     version += 1; // an answer for the other mode is wanted no longer
     setBusy(false);
-    asked = null;
-    result.replaceChildren();
+    forgetResult();
     say("");
     setMode(chosen);
   });

@@ -113,9 +113,23 @@ def test_on_zerogpu_clicks_need_no_gpu_and_what_is_written_for_a_large_model_doe
             asked = api.arguments("/schedule")
             assert (asked["durationSeconds"], asked["token"]) == ("10", token["X-IP-Token"])
             assert api.arguments("/release")["fail"] == "false"
-            api.quota = 5
-            write("A sad heist on Venus")
-            expect(drawer).to_contain_text("No GPU has encoded the text: You have exceeded your")
+            api.busy = "queue"
+            write("A long heist on Pluto")
+            expect(state).to_have_text("Encoded.")
+            for busy, quota, reason in (
+                ("none", 120, "No GPU was available"),
+                ("late", 120, "No GPU was available after 60s"),
+                ("", 5, "You have exceeded your ZeroGPU quota"),
+            ):
+                api.busy, api.quota = busy, quota
+                write(reason)
+                expect(state).to_contain_text(f"No GPU has encoded the text ({reason}")
+                expect(state).to_contain_text("): try again later.")
+                expect(drawer.locator("[name=title]")).to_have_value(reason)
+                expect(drawer.locator(".nears")).to_have_count(0)
+            api.quota = 120
+            write("A merry heist on Venus")
+            expect(state).to_have_text("Encoded.")
             page.close()
         said = opened.log.read_text()
         assert "ZeroGPU knows the app" in said

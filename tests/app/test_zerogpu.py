@@ -67,11 +67,23 @@ def test_no_gpu_is_asked_for_a_model_that_cannot_be_loaded(fresh, monkeypatch, t
         encode_lent(tmp_path, [[1]])
 
 
+def refusal(message):
+    """An error as ZeroGPU's package raises it."""
+    return type("Error", (Exception,), {"message": message})()
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (type("Error", (Exception,), {"message": "GPU task aborted"})(), "text: GPU task aborted"),
-        (ConnectionError("refused"), "text: ConnectionError"),
+        (refusal("GPU task aborted"), "GPU task aborted"),
+        (
+            refusal(
+                "Used up. Try again in 1:00:00. Authenticate with a token for more - https://x"
+            ),
+            "Used up. Try again in 1:00:00",
+        ),
+        (refusal("No GPU after 60s [Create an account](https://x) for more."), "No GPU after 60s"),
+        (ConnectionError("refused"), "ConnectionError"),
     ],
 )
 def test_what_went_wrong_is_one_sentence(fresh, monkeypatch, error, words):
@@ -80,5 +92,6 @@ def test_what_went_wrong_is_one_sentence(fresh, monkeypatch, error, words):
 
     monkeypatch.setattr(zerogpu, "encode_on_gpu", refuse)
     monkeypatch.setattr(zerogpu, "_encoder", lambda _: None)
-    with pytest.raises(GPUError, match=f"No GPU has encoded the {words}"):
+    with pytest.raises(GPUError) as raised:
         encode_lent(FOLDER, [[1]])
+    assert str(raised.value) == f"No GPU has encoded the text ({words}): try again later."
