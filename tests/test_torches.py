@@ -12,7 +12,7 @@ from tests.space_staging import ROOT, TORCHES, built_environment, python_of_a_sp
 
 PSYCOPG = next(
     line
-    for line in (ROOT / "requirements-scale.txt").read_text().splitlines()
+    for line in (ROOT / "requirements-postgres.txt").read_text().splitlines()
     if line.startswith("psycopg")
 )
 
