@@ -63,7 +63,7 @@ def open_service(settings: Settings) -> Service:
     """
     each = settings.of_each()
     for one in each:
-        _check_paths(one)
+        _check_paths(one, is_first=one is each[0])
     loaded = Loaded()
     services: dict[str, Service] = {}
     for one in each:
@@ -158,10 +158,10 @@ def _named(settings: Settings, models: Models) -> list[bool]:
     ]
 
 
-def _check_paths(settings: Settings) -> None:
+def _check_paths(settings: Settings, *, is_first: bool) -> None:
     """Say what does not exist at once, not after the modules that would read it are imported."""
     paths = {
-        "--model": settings.model,
+        "--model" if is_first else f"--catalog {settings.catalog}={settings.model}": settings.model,
         "--embeddings": settings.embeddings,
         "--baseline": settings.baseline,
     }

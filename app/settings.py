@@ -4,7 +4,7 @@ import argparse
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,23 +21,22 @@ from app.option_values import (
     host_names,
     yes_or_no,
 )
-from hllm.choices import CACHE_VARIABLE, INDEXES
-from hllm.errors import did_you_mean, either, nearest
+from app.variables import (
+    MAX_PORT,
+    VariableParser,
+    check_numbers_of_gradio,
+    variable_of,
+    warn_of_unread,
+)
+from hllm.choices import INDEXES
+from hllm.errors import did_you_mean
 from hllm.serving.precision import PRECISIONS
 from hllm.shell import CommandParser
 
 ROOT = Path(__file__).resolve().parent.parent
-MAX_PORT = 65535
 EVENTS_DAYS = 90
 MAX_EVENTS_DAYS = 36_500
 MOST_CATALOGS = 20
-# Variables that Gradio turns into numbers as it is imported, and the largest that makes sense.
-_NUMBERS_OF_GRADIO = {
-    "GRADIO_SERVER_PORT": MAX_PORT,
-    "GRADIO_NUM_PORTS": MAX_PORT,
-    "GRADIO_NODE_NUM_PORTS": MAX_PORT,
-}
-_PREFIX = "HLLM_"
 _DESCRIPTION = "Open HLLM Live: click items and watch a language-model recommender answer."
 _EPILOG = """examples:
   python app.py
@@ -149,8 +148,8 @@ def parse_settings(
     """
     parser = _parser(environ, prog, description, epilog)
     values = vars(parser.parse_args(argv))
-    _check_numbers_of_gradio(parser, environ)
-    _warn_of_unread(environ, values)
+    check_numbers_of_gradio(parser, environ)
+    warn_of_unread(environ, values)
     chosen = values.pop("catalog") or _chosen_by(parser, environ)
     values |= _checked(parser, chosen, values["model"])
     if values["embeddings"] and not values["model"]:
@@ -177,35 +176,6 @@ def parse_settings(
             f"--events-days must be between 0 and {MAX_EVENTS_DAYS}, not {values['events_days']}."
         )
     return Settings(**values)
-
-
-def _check_numbers_of_gradio(parser: CommandParser, environ: Mapping[str, str]) -> None:
-    for name, most in _NUMBERS_OF_GRADIO.items():
-        text = environ.get(name, "1").strip()
-        if not (text.isdecimal() and len(text) <= len(str(most)) and 0 < int(text) <= most):
-            parser.error(
-                f"the variable {name} is {text[:20]!r}, not a number from 1 to {most:,}: unset it "
-                "or give it one."
-            )
-
-
-def _warn_of_unread(environ: Mapping[str, str], options: Iterable[str]) -> None:
-    """Name variables that look like options and are none.
-
-    A warning, not an error: unlike a command line an environment is shared with other programs.
-    """
-    known = {_variable(option) for option in options} | {CACHE_VARIABLE}
-    for name in sorted(environ):
-        if name.startswith(_PREFIX) and name not in known:
-            # Without what all of them begin with: it would make any two alike.
-            own = (variable.removeprefix(_PREFIX) for variable in known)
-            near = [_PREFIX + one for one in nearest(name.removeprefix(_PREFIX), own)]
-            meant = f": did you mean {either(near)}?" if near else "."
-            logger.warning("%s is ignored, as no option has this variable%s", name, meant)
-
-
-def _variable(option: str) -> str:
-    return _PREFIX + option.lstrip("-").upper().replace("-", "_")
 
 
 def _need(parser: CommandParser, package: str, option: str, requirements: str) -> None:
@@ -240,12 +210,13 @@ def _checked(parser: CommandParser, chosen: Sequence[Chosen], model: Path | None
 
 
 def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str) -> CommandParser:
-    parser = CommandParser(
+    parser = VariableParser(
         prog=prog,
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.environ = environ
 
     def add(flag: str, kind: Callable[[str], Any], metavar: str, text: str, **more: Any) -> None:
         # argparse converts a default that is a string, so a bad variable fails like a bad flag.
@@ -254,7 +225,7 @@ def _parser(environ: Mapping[str, str], prog: str, description: str, epilog: str
             type=kind,
             metavar=metavar,
             help=text,
-            default=environ.get(_variable(flag)) or None,
+            default=environ.get(variable_of(flag)) or None,
             **more,
         )
 

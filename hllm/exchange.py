@@ -28,6 +28,10 @@ from hllm.store import FORMAT, ItemEmbeddings, first_not_finite
 
 # In a folder of hllm.embed --engine ray: what it is made of, and that nothing of it is missing.
 JOB, COMPLETE = "_job.json", "_complete.json"
+_MADE_AGAIN = (
+    "give the command that made it (python -m hllm.embed --engine ray) again, which makes what is "
+    "missing or damaged"
+)
 _COLUMNS = ("item_id", "text_hash", "embedding")
 _ROWS_PER_GROUP = 16_384
 _MAGIC = b"PAR1"  # every Parquet file begins so
@@ -137,11 +141,12 @@ def _read_table(path: str | Path) -> pa.Table:
         table = pq.read_table(place.path, filesystem=place.files)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{path} cannot be read as Parquet ({reason}): export it again.") from error
+        remedy = _MADE_AGAIN if is_job else "export it again"
+        raise DataError(f"{path} cannot be read as Parquet ({reason}): {remedy}.") from error
     if complete is not None and len(table) != complete.get("items"):
         raise DataError(
-            f"{path} has {len(table):,} items of {complete.get('items'):,}: files of it are lost; "
-            f"remove {COMPLETE} and give the command that made it again."
+            f"{path} has {len(table):,} items, and {complete.get('items'):,} were made: files of "
+            f"it are lost or do not belong to it; {_MADE_AGAIN}."
         )
     return table
 

@@ -132,6 +132,15 @@ class Place:
                 with suppress(OSError):
                     self.files.delete_file(file.path)
 
+    def remove(self) -> None:
+        """Delete this file.
+
+        Raises:
+            DataError: it cannot be deleted.
+        """
+        with self.errors():
+            self.files.delete_file(self.path)
+
     def read_json(self) -> dict[str, Any] | None:
         """An object; None if there is no such file.
 

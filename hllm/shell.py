@@ -69,7 +69,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the command with exit code 2."""
-        said = " ".join(message.split()) + self._meant_options()
+        said = " ".join(message.split()).removesuffix(".") + self._meant_options()
         self.exit(USER_ERROR, f"{self.prog}: error: {said}; see --help\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -68,10 +68,10 @@ def prepared(settings: Settings) -> Settings:
 
 def _check_paths(settings: Settings, registry: Registry) -> None:
     """Say what does not exist before anybody is asked to wait for hours."""
-    for one in settings.of_each():
+    for number, one in enumerate(settings.of_each()):
         paths = {
             "--catalog": one.catalog,
-            "--model": one.model,
+            f"--catalog {one.catalog}={one.model}" if number else "--model": one.model,
             "--embeddings": one.embeddings,
             "--baseline": one.baseline,
         }

@@ -5,7 +5,7 @@ import { marked, switchLanguage, tr } from "./language.js";
 import { sharedLink } from "./links.js";
 
 const NEEDS_SERVER = marked(
-  "Writing items, the blind test, downloads and the picks of all visits need a server, which this page has not.",
+  "Writing items, the map, the blind test, downloads and the picks of all visits need a server, which this page has not.",
 );
 
 /**

@@ -100,6 +100,8 @@ def read_sources(items: Place, text_keys: Sequence[str]) -> list[Source]:
             not text.
     """
     info = items.info()
+    if info.type == pafs.FileType.NotFound:
+        raise DataError(f"There is no {items.address}: check --items.")
     if info.type == pafs.FileType.File:
         found = [info]
     else:
@@ -188,7 +190,7 @@ def claim(output: Place, job: Job) -> bool:
     """Make an output folder this job's, if it is not.
 
     Returns:
-        Whether it is complete already.
+        Whether it says that it is complete.
 
     Raises:
         DataError: it holds something else.
@@ -210,16 +212,7 @@ def claim(output: Place, job: Job) -> bool:
             f"{output.address} was begun with another {' and '.join(changed) or 'format'}: give "
             "the model and the items that it was begun with, or another --output."
         )
-    complete = output.child(COMPLETE).read_json()
-    if complete is None:
-        return False
-    present = sum(file.base_name not in (JOB, COMPLETE) for file in output.listed())
-    if present != complete["blocks"]:
-        raise DataError(
-            f"{output.address} was complete, and now {present} of its {complete['blocks']} files "
-            f"are there: remove {COMPLETE} in it, then the same command makes the others."
-        )
-    return True
+    return output.child(COMPLETE).read_json() is not None
 
 
 def unfinished(output: Place, blocks: Sequence[Block], fingerprint: str) -> list[Block]:

@@ -76,10 +76,11 @@ def embed_parquet(
     blocks = plan_blocks(sources, items_per_block)
     total = sum(file.num_rows for file in sources)
     dtype = "float16" if half else "float32"
-    if claim(target, Job(folder.fingerprint, dtype, items_per_block, sources)):
+    job = Job(folder.fingerprint, dtype, items_per_block, sources)
+    todo = _claimed(target, job, blocks)
+    if todo is None:
         logger.info("%s is complete: nothing to do", output)
         return EmbedCounts(total, 0, len(blocks), 0)
-    todo = unfinished(target, blocks, folder.fingerprint)
     logger.info("%d of %d blocks are to be made", len(todo), len(blocks))
     made = sum(block.stop - block.start for block in todo)
     places = {"items": source.address, "output": target.address}
@@ -90,6 +91,30 @@ def embed_parquet(
             _run(ray, todo, places | maker, workers, bar)
     _complete(target, blocks, folder.fingerprint, total)
     return EmbedCounts(total, made, len(blocks), len(todo))
+
+
+def _claimed(target: Place, job: Job, blocks: list[Block]) -> list[Block] | None:
+    """The blocks that are to be made for a job, to which the output belongs from now on.
+
+    Returns:
+        None if it is complete.
+
+    Raises:
+        DataError: it holds something else.
+    """
+    was_complete = claim(target, job)
+    todo = unfinished(target, blocks, job.fingerprint)
+    if not was_complete:
+        return todo
+    if not todo:
+        return None
+    logger.warning(
+        "%s was complete, and now %d of its %d files are missing or damaged (%s): they are made "
+        "again.",
+        target.address, len(todo), len(blocks), todo[0].name,
+    )  # fmt: skip
+    target.child(COMPLETE).remove()  # nobody may read it as such meanwhile
+    return todo
 
 
 def _complete(target: Place, blocks: list[Block], fingerprint: str, total: int) -> None:

@@ -31,6 +31,21 @@ class _Machine:
     gb_per_s: float
 
 
+MOST = 1_000_000  # of anything that is counted here
+
+
+def count(text: str) -> int:
+    """How many of something.
+
+    Raises:
+        ValueError: it is no whole number.
+        argparse.ArgumentTypeError: it is less than 1, or more than a training can have.
+    """
+    if not 1 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"{text} must be from 1 to {MOST:,}")
+    return int(text)
+
+
 def more_than_0(text: str) -> float:
     """A size or a rate.
 
@@ -64,12 +79,12 @@ def _parser() -> CommandParser:
         "tenth). Times are computed from peak numbers that you give: a bound, no measurement.",
     )
     parser.add_argument("--model", choices=list(PAIRS), default="1.1b", help="%(default)s")
-    parser.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 32, 128], help="how many")
-    parser.add_argument("--batch_size", type=int, default=8, help="histories a GPU; %(default)s")
-    parser.add_argument("--num_negatives", type=int, default=512, help="a GPU; %(default)s")
-    parser.add_argument("--max_history", type=int, default=50, help="%(default)s")
+    parser.add_argument("--gpus", type=count, nargs="+", default=[1, 8, 32, 128], help="how many")
+    parser.add_argument("--batch_size", type=count, default=8, help="histories a GPU; %(default)s")
+    parser.add_argument("--num_negatives", type=count, default=512, help="a GPU; %(default)s")
+    parser.add_argument("--max_history", type=count, default=50, help="%(default)s")
     parser.add_argument(
-        "--text_tokens", type=int, default=64, help="of an item on average; %(default)s"
+        "--text_tokens", type=count, default=64, help="of an item on average; %(default)s"
     )
     parser.add_argument(
         "--keep_activations", action="store_true", help="without --gradient_checkpointing"

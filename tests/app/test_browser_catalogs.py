@@ -174,6 +174,7 @@ def test_a_link_brings_its_catalogue_along_and_changes_no_history(open_page, url
 def test_every_part_of_the_page_follows_the_catalogue(open_page, url):
     GATE.set()
     page = open_page(f"{url}/?catalog=games", DESKTOP)
+    page.get_by_role("button", name="Start your own").click()
     add(page, "Game 3")
     expect(page.locator(".how-line")).to_contain_text("nearest of 50")
     page.locator(".search").fill("game 4")

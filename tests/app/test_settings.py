@@ -78,19 +78,6 @@ def test_catalogues_that_cannot_be_told_apart_are_an_error(argv, environ, senten
     assert sentence in " ".join(capsys.readouterr().err.split())
 
 
-@pytest.mark.parametrize("name", ["GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS"])
-@pytest.mark.parametrize("value", ["", " ", "0", "7860x", "70000", "-1", "9" * 5000])
-def test_a_variable_that_gradio_could_not_be_imported_with_is_named(name, value, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        parse_settings([], {name: value})
-    said = capsys.readouterr().err
-    assert f"the variable {name} is {value.strip()[:20]!r}" in said and said.count("\n") == 1
-
-
-def test_a_variable_of_gradio_that_is_a_number_is_its_own():
-    assert parse_settings([], {"GRADIO_SERVER_PORT": "7000", "GRADIO_NUM_PORTS": "3"}) == Settings()
-
-
 def test_nothing_said_means_the_built_in_choices():
     assert parse_settings([], {}) == Settings()
 
@@ -133,15 +120,16 @@ def test_allowed_hosts_are_names_with_commas_between():
     [
         (["--port", "0"], {}, "between 1 and 65535, not 0"),
         (["--port", "70000"], {}, "not 70000"),
-        ([], {"HLLM_PORT": "eighty"}, "invalid int value: 'eighty'"),
+        ([], {"HLLM_PORT": "eighty"}, "error: HLLM_PORT: invalid int value: 'eighty'"),
         (["--embeddings", "e.safetensors"], {}, "give the model's folder with --model"),
         (["--precision", "int3"], {}, "choose from auto, fp32"),
         (["--precision", "fp23"], {}, "--precision fp23 (did you mean fp32?): choose from"),
         (["--catlog", "x"], {}, "(did you mean --catalog, not --catlog?)"),
-        ([], {"HLLM_PRECISION": "int3"}, "--precision int3"),
+        ([], {"HLLM_PRECISION": "int3"}, "error: HLLM_PRECISION int3"),
         (["--index", "faiss"], {}, "choose from auto, lancedb"),
-        ([], {"HLLM_INDEX": "disk"}, "--index disk"),
+        ([], {"HLLM_INDEX": "disk"}, "error: HLLM_INDEX disk"),
         ([], {"HLLM_MCP": "maybe"}, "'maybe' is neither yes nor no"),
+        (["--port", "x"], {"HLLM_PORT": "1"}, "error: argument --port: invalid int"),
         (["--no-such-flag"], {}, "unrecognized arguments"),
         (["--allowed-hosts", "a.example,http://b.example"], {}, "'http://b.example' is not"),
         ([], {"HLLM_ALLOWED_HOSTS": "a.example:80"}, "without http://, port and path"),
@@ -152,16 +140,6 @@ def test_wrong_options_end_with_code_2_and_a_reason(argv, environ, message, caps
         parse_settings(argv, environ)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
-
-
-def test_variables_that_are_no_options_are_named(caplog):
-    read = {"HLLM_MODEL": "x", "HLLM_EVENTS_DAYS": "3", "HLLM_CATALOG": "books", "HLLM_CACHE": ""}
-    parse_settings([], read | {"OTHER": "1"})
-    assert caplog.text == ""
-    parse_settings([], read | {"HLLM_CATALOGUE": "x.db", "HLLM_QQ": "1"})
-    said = "is ignored, as no option has this variable"
-    assert f"HLLM_CATALOGUE {said}: did you mean HLLM_CATALOG?" in caplog.text
-    assert f"HLLM_QQ {said}." in caplog.text
 
 
 def test_a_database_that_is_not_installed_is_named_with_its_remedy(capsys, monkeypatch):

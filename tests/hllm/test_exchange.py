@@ -75,5 +75,5 @@ def test_a_folder_of_a_job_is_read_when_it_is_complete(embedded_model, tmp_path)
     assert (read.item_ids, read.text_hashes) == (whole.item_ids, whole.text_hashes)
     assert torch.equal(read.vectors, whole.vectors)
     (folder / "part-000001.parquet").unlink()
-    with pytest.raises(DataError, match="has 12 items of 30: files of it are lost"):
+    with pytest.raises(DataError, match="has 12 items, and 30 were made: files of it are lost"):
         import_parquet(folder)

@@ -38,7 +38,7 @@ def assert_equal_to_plain(output, model_folder, texts, tmp_path):
 
 @pytest.mark.slow
 def test_a_local_run_makes_what_is_missing_and_nothing_else(
-    model_folder, items, texts, tmp_path, capfd, recwarn
+    model_folder, items, texts, tmp_path, capfd, recwarn, caplog
 ):
     pytest.importorskip("ray", reason="Ray is not installed (requirements-scale.txt)")
     output, fingerprint = tmp_path / "out", ModelFolder(model_folder).fingerprint
@@ -64,6 +64,13 @@ def test_a_local_run_makes_what_is_missing_and_nothing_else(
     assert_equal_to_plain(output, model_folder, texts, tmp_path)
     # Nothing is started for what is complete.
     assert embed_parquet(model_folder, str(items), str(output), **options).made_blocks == 0
+    last.write_bytes(last.read_bytes()[:100])
+    (output / "part-000002.parquet").unlink()
+    with pytest.raises(DataError, match="makes what is missing or damaged"):
+        import_parquet(output)
+    assert embed_parquet(model_folder, str(items), str(output), **options).made_blocks == 2
+    assert "2 of its 5 files are missing or damaged (part-000002.parquet)" in caplog.text
+    assert_equal_to_plain(output, model_folder, texts, tmp_path)
 
 
 class Dying(BlockEmbedder):

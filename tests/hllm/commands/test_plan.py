@@ -29,6 +29,12 @@ def test_a_share_is_at_most_1(capsys):
     assert "at most 1" in capsys.readouterr().err
 
 
-def test_nonsense_is_one_sentence(caplog):
-    assert main(["--gpus", "0"]) == 2
-    assert "numbers from 1 on" in caplog.text
+@pytest.mark.parametrize(
+    "option", ["gpus", "batch_size", "num_negatives", "max_history", "text_tokens"]
+)
+@pytest.mark.parametrize("value", ["0", "-1", "1000000000000", "x"])
+def test_numbers_are_named_that_no_training_has(capsys, option, value):
+    with pytest.raises(SystemExit) as ended:
+        main([f"--{option}", value])
+    assert ended.value.code == 2
+    assert f"argument --{option}: " in capsys.readouterr().err
