@@ -99,6 +99,7 @@ def test_a_chosen_catalogue_loads_in_sight_and_keeps_its_own_history(open_page, 
     add(page, "Book number 3")
     choose(page, "Games")
     assert page.url == f"{url}/?catalog=games"
+    page.get_by_role("button", name="Start your own").click()  # and not the example
     assert history(page) == []
     page.locator(".grid .card").nth(3).click()
     # Browsing goes at once, and the columns say what they wait for.
