@@ -61,9 +61,11 @@ def open_service(settings: Settings) -> Service:
         HLLMError: a catalogue, or a model of the first one that was named in the settings, cannot
             be used.
     """
+    # At once, not after the modules that would read them are imported.
+    for option, path in settings.named_files():
+        if not path.exists():
+            raise CheckpointError(f"There is no {path}: check {option}.")
     each = settings.of_each()
-    for one in each:
-        _check_paths(one, is_first=one is each[0])
     loaded = Loaded()
     services: dict[str, Service] = {}
     for one in each:
@@ -156,18 +158,6 @@ def _named(settings: Settings, models: Models) -> list[bool]:
         is_named or paths.get(name) is not None
         for is_named, name in zip(named, models.default, strict=True)
     ]
-
-
-def _check_paths(settings: Settings, *, is_first: bool) -> None:
-    """Say what does not exist at once, not after the modules that would read it are imported."""
-    paths = {
-        "--model" if is_first else f"--catalog {settings.catalog}={settings.model}": settings.model,
-        "--embeddings": settings.embeddings,
-        "--baseline": settings.baseline,
-    }
-    for option, path in paths.items():
-        if path is not None and not path.exists():
-            raise CheckpointError(f"There is no {path}: check {option}.")
 
 
 def _picture_folder(settings: Settings, catalog: Catalog) -> Path | None:

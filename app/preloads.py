@@ -17,15 +17,19 @@ _FIRST_SCRIPT = re.compile(rb"<script", re.I)
 
 def with_preloads(page: bytes) -> bytes:
     """Gradio's page with links that have the browser fetch everything at once."""
-    return _FIRST_SCRIPT.sub(lambda script: _links() + script[0], page, count=1)
+    return _FIRST_SCRIPT.sub(lambda script: _LINKS + script[0], page, count=1)
 
 
-def _links() -> bytes:
+def links_for(gradio: str) -> bytes:
+    """The links for a version of Gradio; none for one whose files are not known."""
     known = json.loads(FILE.read_text(encoding="utf-8"))
-    if known["gradio"] != version("gradio"):
+    if known["gradio"] != gradio:
         return b""
     scripts = [name for name in known["files"] if name.endswith(".js")]
     styles = [name for name in known["files"] if name.endswith(".css")]
     links = [f'<link rel="modulepreload" href="./assets/{name}">' for name in scripts]
     links += [f'<link rel="preload" as="style" href="./assets/{name}">' for name in styles]
     return "".join(links).encode()
+
+
+_LINKS = links_for(version("gradio"))

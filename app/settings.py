@@ -4,7 +4,7 @@ import argparse
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -124,6 +124,13 @@ class Settings:
         )
         others = (replace(without, catalog=one.catalog, model=one.model) for one in self.others)
         return [replace(self, others=()), *others]
+
+    def named_files(self) -> Iterator[tuple[str, Path]]:
+        """Models and embeddings of all catalogues that somebody has named, and how."""
+        for number, one in enumerate(self.of_each()):
+            model = f"--catalog {one.catalog}={one.model}" if number else "--model"
+            found = {model: one.model, "--embeddings": one.embeddings, "--baseline": one.baseline}
+            yield from ((option, path) for option, path in found.items() if path is not None)
 
 
 def parse_settings(

@@ -68,16 +68,10 @@ def prepared(settings: Settings) -> Settings:
 
 def _check_paths(settings: Settings, registry: Registry) -> None:
     """Say what does not exist before anybody is asked to wait for hours."""
-    for number, one in enumerate(settings.of_each()):
-        paths = {
-            "--catalog": one.catalog,
-            f"--catalog {one.catalog}={one.model}" if number else "--model": one.model,
-            "--embeddings": one.embeddings,
-            "--baseline": one.baseline,
-        }
-        for option, path in paths.items():
-            if isinstance(path, Path) and not is_name(path, registry) and not path.exists():
-                raise DownloadError(f"There is no {path}: check {option}. Nothing was fetched.")
+    catalogs = (("--catalog", one.catalog) for one in settings.of_each())
+    for option, path in (*catalogs, *settings.named_files()):
+        if isinstance(path, Path) and not is_name(path, registry) and not path.exists():
+            raise DownloadError(f"There is no {path}: check {option}. Nothing was fetched.")
 
 
 def get(

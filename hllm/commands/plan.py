@@ -15,6 +15,7 @@ from hllm.training.plan import (
 )
 
 _GB = 1e9
+_MOST = 1_000_000  # of anything that is counted here
 _COLUMNS = (
     "GPUs", "weights", "moments", "gradients", "whole grad.", "gathered", "activations", "logits",
     "peak", "fits", "largest batch", "compute", "traffic", "sequences/s",
@@ -31,9 +32,6 @@ class _Machine:
     gb_per_s: float
 
 
-MOST = 1_000_000  # of anything that is counted here
-
-
 def count(text: str) -> int:
     """How many of something.
 
@@ -41,8 +39,8 @@ def count(text: str) -> int:
         ValueError: it is no whole number.
         argparse.ArgumentTypeError: it is less than 1, or more than a training can have.
     """
-    if not 1 <= int(text) <= MOST:
-        raise argparse.ArgumentTypeError(f"{text} must be from 1 to {MOST:,}")
+    if not 1 <= int(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text} must be from 1 to {_MOST:,}")
     return int(text)
 
 

@@ -55,6 +55,14 @@ def test_what_is_said_of_one_catalogue_is_of_the_first(tmp_path):
     assert (other.models, other.precision) == (first.models, first.precision) != ((), None)
 
 
+def test_files_that_are_named_are_told_with_what_named_them():
+    argv = ["--catalog", "a.db", "--model", "m", "--baseline", "b", "--catalog", "c.db=n"]
+    found = dict(parse_settings(argv, {}).named_files())
+    assert found == {
+        "--model": Path("m"), "--baseline": Path("b"), "--catalog c.db=n": Path("n")
+    }  # fmt: skip
+
+
 def test_a_file_whose_name_has_an_equals_sign_is_a_file(tmp_path):
     file = tmp_path / "a=b.db"
     file.touch()
