@@ -242,9 +242,9 @@ class EventLog:
 
     def _succeed(self) -> None:
         if self._failing_until is not None:
-            self._failing_until = None
             logger.warning("Events are recorded again; %d were left out.", self._left_out)
             self._left_out = 0
+            self._failing_until = None  # last: who sees it may look for what was said
 
     def _do(self, work: Callable[[], object]) -> None:
         try:
